@@ -1,0 +1,206 @@
+//! Pure: (experiment, actor) → bucket → variant. No state, no clock, no store.
+//!
+//! The numbers that come out of here are a promise: an actor who is not stored yet must land on the
+//! same variant tomorrow, on every machine and in every version. The known answers at the end of the
+//! file are not to be edited.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::experiment::VariantConfig;
+
+/// How many buckets there are; a bucket is a whole number in `[0, BUCKETS)`.
+pub const BUCKETS: u64 = 10_000;
+
+/// How an experiment turns an actor into a bucket. Fixed once the experiment has left draft.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bucketing {
+    /// FNV-1a, 64 bits, modulo [`BUCKETS`]: the hash of the reference.
+    ///
+    /// Over ids of one length, two experiments can get buckets that are shifted copies of each
+    /// other, so that their splits agree far more or far less often than by chance.
+    #[default]
+    Fnv1a,
+    /// The same hash put through the `MurmurHash3` 64-bit finaliser before the modulo. No pair of
+    /// experiments is known to interfere.
+    Fnv1aMixed,
+}
+
+impl Bucketing {
+    /// The bucket of `actor` in `experiment`, in `[0, BUCKETS)`.
+    #[must_use]
+    pub fn bucket(self, experiment: &str, actor: &str) -> u64 {
+        let hash = fnv1a(fnv1a(fnv1a(FNV_OFFSET, experiment), ":"), actor);
+        match self {
+            Self::Fnv1a => hash % BUCKETS,
+            Self::Fnv1aMixed => murmur3_finaliser(hash) % BUCKETS,
+        }
+    }
+
+    /// The serialised name: `fnv1a` or `fnv1a_mixed`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fnv1a => "fnv1a",
+            Self::Fnv1aMixed => "fnv1a_mixed",
+        }
+    }
+}
+
+impl fmt::Display for Bucketing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The bucket of `actor` in `experiment` under [`Bucketing::Fnv1a`], in `[0, BUCKETS)`.
+#[must_use]
+pub fn experiment_bucket(experiment: &str, actor: &str) -> u64 {
+    Bucketing::Fnv1a.bucket(experiment, actor)
+}
+
+/// Where a bucket falls on the line of weights: `bucket * total_weight / BUCKETS`, rounded down.
+#[must_use]
+pub fn weight_threshold(bucket: u64, total_weight: u64) -> u64 {
+    let threshold = u128::from(bucket) * u128::from(total_weight) / u128::from(BUCKETS);
+    // A bucket is below BUCKETS, so the quotient is below total_weight and fits.
+    u64::try_from(threshold).unwrap_or(u64::MAX)
+}
+
+/// The sum of all weights.
+#[must_use]
+pub fn total_weight(variants: &[VariantConfig]) -> u64 {
+    variants.iter().map(|v| u64::from(v.weight)).sum()
+}
+
+/// The variant that a bucket selects: the first whose running sum of weights is greater than the
+/// bucket's [threshold](weight_threshold). `None` when every weight is zero.
+#[must_use]
+pub fn select_variant(bucket: u64, variants: &[VariantConfig]) -> Option<&VariantConfig> {
+    let threshold = weight_threshold(bucket, total_weight(variants));
+    let mut sum = 0;
+    variants.iter().find(|variant| {
+        sum += u64::from(variant.weight);
+        sum > threshold
+    })
+}
+
+/// How many of the [`BUCKETS`] buckets select each variant, in declared order.
+///
+/// This is the share a variant really gets, which is its weight over the total weight only where
+/// ten-thousandths can express that. All zero when every weight is zero.
+#[must_use]
+pub fn bucket_counts(variants: &[VariantConfig]) -> Vec<u64> {
+    let total = u128::from(total_weight(variants));
+    let buckets = u128::from(BUCKETS);
+    // `bucket * total / BUCKETS >= sum` first holds at `ceil(sum * BUCKETS / total)`.
+    let first_bucket_at = |sum: u128| (sum * buckets).div_ceil(total.max(1));
+    let mut sum = 0_u128;
+    variants
+        .iter()
+        .map(|variant| {
+            let from = first_bucket_at(sum);
+            sum += u128::from(variant.weight);
+            u64::try_from(first_bucket_at(sum) - from).unwrap_or(BUCKETS)
+        })
+        .collect()
+}
+
+// FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
+fn fnv1a(state: u64, text: &str) -> u64 {
+    text.bytes().fold(state, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
+    })
+}
+
+// `fmix64` of MurmurHash3: https://github.com/aappleby/smhasher/wiki/MurmurHash3
+fn murmur3_finaliser(mut hash: u64) -> u64 {
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variants(weights: &[u32]) -> Vec<VariantConfig> {
+        (0..)
+            .zip(weights)
+            .map(|(i, &weight)| VariantConfig::new(format!("v{i}"), weight))
+            .collect()
+    }
+
+    /// `fixtures/buckets.tsv` holds experiment, actor, plain bucket and mixed bucket.
+    #[test]
+    fn known_answers() {
+        let table = include_str!("../fixtures/buckets.tsv");
+        let rows: Vec<Vec<&str>> = table
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.split('\t').collect())
+            .collect();
+        assert!(rows.len() >= 3);
+        for row in rows {
+            let [experiment, actor, plain, mixed] = row[..] else {
+                panic!("four columns: {row:?}");
+            };
+            assert_eq!(experiment_bucket(experiment, actor).to_string(), plain);
+            assert_eq!(
+                Bucketing::Fnv1aMixed.bucket(experiment, actor).to_string(),
+                mixed
+            );
+        }
+    }
+
+    #[test]
+    fn an_even_split_parts_at_bucket_5000() {
+        let variants = variants(&[50, 50]);
+        for (bucket, name) in [(0, "v0"), (4_999, "v0"), (5_000, "v1"), (9_999, "v1")] {
+            assert_eq!(select_variant(bucket, &variants).unwrap().name, name);
+        }
+    }
+
+    #[test]
+    fn zero_weights_select_nothing() {
+        assert_eq!(select_variant(0, &variants(&[0, 0])), None);
+        assert_eq!(select_variant(0, &[]), None);
+        assert_eq!(bucket_counts(&variants(&[0, 0])), [0, 0]);
+        assert_eq!(select_variant(0, &variants(&[0, 1])).unwrap().name, "v1");
+    }
+
+    #[test]
+    fn largest_weights_do_not_overflow() {
+        let variants = variants(&[u32::MAX; 3]);
+        assert_eq!(select_variant(9_999, &variants).unwrap().name, "v2");
+        assert_eq!(bucket_counts(&variants).iter().sum::<u64>(), BUCKETS);
+    }
+
+    #[test]
+    fn bucket_counts_are_what_selection_does() {
+        for weights in [
+            &[50, 50][..],
+            &[1, 2, 4],
+            &[0, 3, 0, 7],
+            &[1, 20_000],
+            &[u32::MAX, 1],
+            &[33, 33, 34],
+        ] {
+            let variants = variants(weights);
+            let mut counted = vec![0; variants.len()];
+            for bucket in 0..BUCKETS {
+                let chosen = select_variant(bucket, &variants).unwrap();
+                let index = variants.iter().position(|v| v == chosen).unwrap();
+                counted[index] += 1;
+            }
+            assert_eq!(bucket_counts(&variants), counted, "{weights:?}");
+        }
+    }
+}

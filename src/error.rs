@@ -1,0 +1,196 @@
+//! Everything that can go wrong, typed. A message says what happened and to which experiment, with
+//! names escaped so that it can be shown anywhere; what to type next is the command line's to say.
+
+use std::fmt;
+
+use crate::experiment::ExperimentState;
+use crate::text::{Quoted, escape};
+
+/// Why the library refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExperimentError {
+    /// No experiment of that name.
+    #[error("experiment {} not found", Quoted(.0))]
+    NotFound(String),
+    /// Only a running experiment assigns; this one is a draft, or was concluded meanwhile.
+    #[error("experiment {} is not running: it is {}", Quoted(.0), .1)]
+    NotRunning(String, ExperimentState),
+    /// The experiment is concluded, and what was asked would change who gets what.
+    #[error("experiment {} is concluded: its weights are fixed", Quoted(.0))]
+    Concluded(String),
+    /// The experiment is archived; nothing about it changes any more.
+    #[error("experiment {} is archived", Quoted(.0))]
+    Archived(String),
+    /// The actor has an assignment in another experiment of the exclusion group (experiment, group).
+    #[error("experiment {} is closed to this actor, who is in another experiment of group {}", Quoted(.0), Quoted(.1))]
+    ExcludedByGroup(String, String),
+    /// All weights are zero.
+    #[error("experiment {} has no variant to assign: all weights are 0", Quoted(.0))]
+    NoVariant(String),
+    /// The experiment has no variant of that name.
+    #[error("experiment {} has no variant {}", Quoted(.experiment), Quoted(.variant))]
+    UnknownVariant {
+        /// The experiment's name.
+        experiment: String,
+        /// The name that was given.
+        variant: String,
+        /// The names it has, in order.
+        known: Vec<String>,
+    },
+    /// An experiment of that name is there already, in that state.
+    #[error("experiment {} exists already: it is {}", Quoted(.0), .1)]
+    AlreadyExists(String, ExperimentState),
+    /// The variant would be removed while actors hold it.
+    #[error("cannot delete variant {} because it has active assignments", Quoted(.variant))]
+    VariantInUse {
+        /// The experiment's name.
+        experiment: String,
+        /// The variant that would have gone.
+        variant: String,
+    },
+    /// What was given cannot be stored.
+    #[error("experiment {}: {problem}", Quoted(.experiment))]
+    InvalidConfig {
+        /// The experiment's name as given.
+        experiment: String,
+        /// What is wrong, and where.
+        problem: ConfigProblem,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] ExperimentStoreError),
+}
+
+/// A part of what the caller gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Field {
+    /// The experiment's name.
+    Name,
+    /// The description.
+    Description,
+    /// The name of the variant at this position, counted from 0.
+    Variant(usize),
+    /// The exclusion group.
+    ExclusionGroup,
+    /// The actor.
+    Actor,
+    /// The request id.
+    RequestId,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("its name"),
+            Self::Description => f.write_str("its description"),
+            Self::Variant(index) => write!(f, "the name of variant {}", index + 1),
+            Self::ExclusionGroup => f.write_str("its exclusion group"),
+            Self::Actor => f.write_str("the actor"),
+            Self::RequestId => f.write_str("the request id"),
+        }
+    }
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigProblem {
+    /// Nothing, or white space only.
+    #[error("{0} is empty or blank")]
+    Empty(Field),
+    /// A control character in a name, or NUL anywhere.
+    #[error("{0} holds a control character")]
+    ControlCharacter(Field),
+    /// More bytes than a store takes.
+    #[error("{field} is {bytes} bytes long, and {limit} is the most")]
+    TooLong {
+        /// Where.
+        field: Field,
+        /// Its length in bytes.
+        bytes: usize,
+        /// The longest allowed, in bytes.
+        limit: usize,
+    },
+    /// No variant at all.
+    #[error("it has no variants")]
+    NoVariants,
+    /// Two variants of one name.
+    #[error("variant {} is there twice", Quoted(.0))]
+    DuplicateVariant(String),
+    /// Concluded, and no winner.
+    #[error("it is concluded, and names no winner")]
+    WinnerMissing,
+    /// The winner is not one of the variants.
+    #[error("its winner {} is not one of its variants", Quoted(.0))]
+    WinnerUnknown(String),
+    /// A winner on an experiment that is not concluded.
+    #[error("it names a winner, and is not concluded")]
+    WinnerNotConcluded,
+    /// A state that a store never moves an experiment to.
+    #[error("no experiment goes back to draft")]
+    BackToDraft,
+}
+
+/// Why a store failed. `store` is its path, or its address without a password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExperimentStoreError {
+    /// Nothing is there.
+    #[error("no store at {}", escape(.store))]
+    Missing {
+        /// Where it should be.
+        store: String,
+    },
+    /// Something else is there.
+    #[error("{} is not an exp store: it is {found}", escape(.store))]
+    NotAStore {
+        /// Where.
+        store: String,
+        /// What is there instead.
+        found: String,
+    },
+    /// A newer version of this program wrote it.
+    #[error("store {} has schema {found}, and this version knows up to {supported}", escape(.store))]
+    NewerSchema {
+        /// Where.
+        store: String,
+        /// The schema version found.
+        found: i64,
+        /// The newest schema version this program knows.
+        supported: i64,
+    },
+    /// Another process held it for the whole waiting time.
+    #[error("store {} is busy: another process kept it locked for {waited_secs} s", escape(.store))]
+    Busy {
+        /// Where.
+        store: String,
+        /// How long was waited, in seconds.
+        waited_secs: u64,
+    },
+    /// It can be read and not written.
+    #[error("store {} cannot be written: it is read-only", escape(.store))]
+    ReadOnly {
+        /// Where.
+        store: String,
+    },
+    /// Its content contradicts itself.
+    #[error("store {} is damaged: {found}", escape(.store))]
+    Corrupt {
+        /// Where.
+        store: String,
+        /// What was found.
+        found: String,
+    },
+    /// The system or the database refused.
+    #[error("store {} failed to {doing}", escape(.store))]
+    Backend {
+        /// Where.
+        store: String,
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

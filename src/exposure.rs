@@ -1,0 +1,94 @@
+//! Exposure events and the sinks that keep them outside a store.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+/// One event: this actor was shown this variant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExposureRecord {
+    /// The experiment's name.
+    pub experiment: String,
+    /// The variant's name.
+    pub variant: String,
+    /// Who was shown it.
+    pub actor: String,
+    /// The request it happened in, to join it with other logs.
+    pub request_id: Option<String>,
+    /// Whether an override chose the variant.
+    pub is_override: bool,
+    /// When, in seconds since the Unix epoch.
+    pub timestamp_secs: u64,
+}
+
+/// Takes exposure events as they happen.
+///
+/// A sink must not block for long and cannot fail: the assignment has been made already. Exposures
+/// that must not be lost are kept by the store, in the transaction of the assignment; see
+/// [`ExperimentService::with_stored_exposures`](crate::ExperimentService::with_stored_exposures).
+pub trait ExposureSink: Send + Sync + 'static {
+    /// Takes one event.
+    fn record(&self, exposure: ExposureRecord);
+}
+
+impl<T: ExposureSink + ?Sized> ExposureSink for Arc<T> {
+    fn record(&self, exposure: ExposureRecord) {
+        (**self).record(exposure);
+    }
+}
+
+/// Emits one structured `tracing` event `experiment_exposure` at level INFO for each exposure, with
+/// the fields `experiment`, `variant`, `actor`, `request_id` (empty if there is none) and
+/// `is_override`. The default sink of a service.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TracingExposureSink;
+
+impl ExposureSink for TracingExposureSink {
+    fn record(&self, exposure: ExposureRecord) {
+        tracing::info!(
+            experiment = exposure.experiment,
+            variant = exposure.variant,
+            actor = exposure.actor,
+            request_id = exposure.request_id.as_deref().unwrap_or_default(),
+            is_override = exposure.is_override,
+            "experiment_exposure"
+        );
+    }
+}
+
+/// Drops every exposure.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoOpExposureSink;
+
+impl ExposureSink for NoOpExposureSink {
+    fn record(&self, _exposure: ExposureRecord) {}
+}
+
+/// Keeps every exposure in memory, in the order of arrival.
+#[derive(Debug, Default)]
+pub struct RecordingExposureSink {
+    records: Arc<Mutex<Vec<ExposureRecord>>>,
+}
+
+impl RecordingExposureSink {
+    /// The sink, and a shared handle to what it has recorded.
+    #[must_use]
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "the reference's constructor returns the pair"
+    )]
+    pub fn new() -> (Self, Arc<Mutex<Vec<ExposureRecord>>>) {
+        let sink = Self::default();
+        let records = Arc::clone(&sink.records);
+        (sink, records)
+    }
+}
+
+impl ExposureSink for RecordingExposureSink {
+    fn record(&self, exposure: ExposureRecord) {
+        self.records
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(exposure);
+    }
+}

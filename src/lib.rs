@@ -1,0 +1,44 @@
+//! A/B experiments: deterministic, sticky, race-free assignment of actors to variants, with
+//! overrides, mutual exclusion groups, a lifecycle, an audit log and exposure events.
+//!
+//! # Map
+//! | where | what |
+//! |---|---|
+//! | [`experiment`](ExperimentConfig) | configurations and records, and what makes one valid |
+//! | [`bucketing`] | pure: (experiment, actor) → bucket → variant |
+//! | [`rules`] | pure: who gets what, and what a mutation does |
+//! | [`store`] | the contract of a store, and the stores: memory, SQLite (feature `sqlite`) |
+//! | [`exposure`](ExposureSink) | exposure events and the sinks without storage |
+//! | [`service`](ExperimentService) | the front door |
+//! | [`Explanation`] | why an actor gets what it gets |
+//!
+//! # What always holds
+//! - The library prints nothing, never exits, and reads no environment.
+//! - A rule exists once, in [`rules`]; a store applies it inside its transaction.
+//! - What is told to a caller is stored.
+
+pub mod bucketing;
+mod clock;
+mod error;
+mod experiment;
+mod explain;
+mod exposure;
+pub mod rules;
+mod service;
+pub mod store;
+pub mod text;
+
+pub use bucketing::{Bucketing, experiment_bucket};
+pub use clock::Clock;
+pub use error::{ConfigProblem, ExperimentError, ExperimentStoreError, Field};
+pub use experiment::{
+    Assignment, ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig, ExperimentState,
+    MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, Override, VariantConfig, VariantCount,
+};
+pub use explain::{BucketTrace, Explanation, Outcome, Pinned};
+pub use exposure::{
+    ExposureRecord, ExposureSink, NoOpExposureSink, RecordingExposureSink, TracingExposureSink,
+};
+pub use rules::assignment::AssignmentReason;
+pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
+pub use store::{AssignRequest, Assigned, ExperimentStore, InMemoryExperimentStore, Situation};

@@ -1,0 +1,331 @@
+//! What a mutation does to an experiment: the table of states, what may be removed, what is logged.
+
+use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
+use crate::experiment::{
+    ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState, VariantConfig, validate_actor,
+    validate_variants,
+};
+use crate::rules::assignment::known_and_not_archived;
+
+/// A change that somebody asks for.
+#[derive(Debug, Clone, Copy)]
+pub enum Mutation<'a> {
+    /// Create an experiment that must not be there in any state.
+    Insert(&'a ExperimentConfig),
+    /// Create an experiment, or replace the draft of that name.
+    Upsert(&'a ExperimentConfig),
+    /// Move to a state; the winner matters only for [`ExperimentState::Concluded`].
+    SetState {
+        /// The experiment's name.
+        experiment: &'a str,
+        /// Where it is to go.
+        state: ExperimentState,
+        /// The variant everybody is to get.
+        winner: Option<&'a str>,
+    },
+    /// Replace the list of variants.
+    SetVariants {
+        /// The experiment's name.
+        experiment: &'a str,
+        /// The whole new list.
+        variants: &'a [VariantConfig],
+    },
+    /// Pin a variant to an actor.
+    SetOverride {
+        /// The experiment's name.
+        experiment: &'a str,
+        /// Whom.
+        actor: &'a str,
+        /// The variant's name.
+        variant: &'a str,
+    },
+    /// Take an override back, and drop the assignment that it made.
+    ClearOverride {
+        /// The experiment's name.
+        experiment: &'a str,
+        /// Whose.
+        actor: &'a str,
+    },
+}
+
+impl<'a> Mutation<'a> {
+    /// The name of the experiment it is about.
+    #[must_use]
+    pub fn experiment(&self) -> &'a str {
+        match *self {
+            Self::Insert(config) | Self::Upsert(config) => &config.name,
+            Self::SetState { experiment, .. }
+            | Self::SetVariants { experiment, .. }
+            | Self::SetOverride { experiment, .. }
+            | Self::ClearOverride { experiment, .. } => experiment,
+        }
+    }
+}
+
+/// What the rules may ask of a store about the experiment that a mutation is about. All answers must
+/// come from inside the transaction that writes the result.
+pub trait MutationFacts {
+    /// Whether any actor's stored assignment is this variant.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError>;
+
+    /// The variant pinned to an actor.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn override_variant(&self, actor: &str) -> Result<Option<String>, ExperimentStoreError>;
+}
+
+/// What a store has to write, together with the entry for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The data.
+    pub write: Write,
+    /// The text of the log entry.
+    pub mutation: String,
+    /// Both sides of the change.
+    pub detail: ChangeDetail,
+}
+
+/// The data that a [`Step`] changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// The experiment becomes this, with the time of the change.
+    Config(ExperimentConfig),
+    /// This variant is pinned to this actor.
+    SetOverride {
+        /// Whom.
+        actor: String,
+        /// The variant's name.
+        variant: String,
+    },
+    /// The actor's override goes, and the actor's assignment if an override made it.
+    ClearOverride {
+        /// Whose.
+        actor: String,
+    },
+}
+
+/// Decides a mutation: the step to take, or `None` if all is as asked already.
+///
+/// # Errors
+/// The refusal, or whatever `facts` failed with.
+pub fn decide(
+    mutation: &Mutation<'_>,
+    current: Option<&ExperimentConfig>,
+    facts: &impl MutationFacts,
+) -> Result<Option<Step>, ExperimentError> {
+    match *mutation {
+        Mutation::Insert(config) | Mutation::Upsert(config) => {
+            let replace_draft = matches!(mutation, Mutation::Upsert(_));
+            create(config, current, replace_draft).map(Some)
+        }
+        Mutation::SetState {
+            experiment,
+            state,
+            winner,
+        } => set_state(experiment, current, state, winner),
+        Mutation::SetVariants {
+            experiment,
+            variants,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_variants(current, variants, facts).map(Some)
+        }
+        Mutation::SetOverride {
+            experiment,
+            actor,
+            variant,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_override(current, actor, variant, facts).map(Some)
+        }
+        Mutation::ClearOverride { experiment, actor } => {
+            known_and_not_archived(experiment, current)?;
+            clear_override(actor, facts)
+        }
+    }
+}
+
+fn create(
+    config: &ExperimentConfig,
+    current: Option<&ExperimentConfig>,
+    replace_draft: bool,
+) -> Result<Step, ExperimentError> {
+    config.validate()?;
+    // A draft has never assigned anybody, so replacing one can't drop a variant that is in use.
+    let replaced = match current {
+        None => None,
+        Some(current) => match current.state {
+            ExperimentState::Draft if replace_draft => Some(current),
+            ExperimentState::Archived => {
+                return Err(ExperimentError::Archived(config.name.clone()));
+            }
+            state => return Err(ExperimentError::AlreadyExists(config.name.clone(), state)),
+        },
+    };
+    Ok(Step {
+        write: Write::Config(config.clone()),
+        mutation: if replaced.is_some() {
+            "updated"
+        } else {
+            "created"
+        }
+        .to_owned(),
+        detail: ChangeDetail {
+            before: replaced.map(whole).unwrap_or_default(),
+            after: whole(config),
+        },
+    })
+}
+
+fn set_state(
+    experiment: &str,
+    current: Option<&ExperimentConfig>,
+    state: ExperimentState,
+    winner: Option<&str>,
+) -> Result<Option<Step>, ExperimentError> {
+    let current = current.ok_or_else(|| ExperimentError::NotFound(experiment.to_owned()))?;
+    if current.state == ExperimentState::Archived {
+        return match state {
+            ExperimentState::Archived => Ok(None),
+            _ => Err(ExperimentError::Archived(experiment.to_owned())),
+        };
+    }
+    let invalid = |problem| ExperimentError::InvalidConfig {
+        experiment: experiment.to_owned(),
+        problem,
+    };
+    let (winner, mutation) = match state {
+        ExperimentState::Draft => return Err(invalid(ConfigProblem::BackToDraft)),
+        ExperimentState::Running => {
+            if current.state == ExperimentState::Running {
+                return Ok(None);
+            }
+            (None, "state=running".to_owned())
+        }
+        ExperimentState::Concluded => {
+            let winner = winner.ok_or_else(|| invalid(ConfigProblem::WinnerMissing))?;
+            current.require_variant(winner)?;
+            (Some(winner.to_owned()), format!("concluded={winner}"))
+        }
+        ExperimentState::Archived => (current.winner.clone(), "state=archived".to_owned()),
+    };
+    let next = ExperimentConfig {
+        state,
+        winner,
+        ..current.clone()
+    };
+    Ok(Some(Step {
+        mutation,
+        detail: ChangeDetail {
+            before: state_and_winner(current),
+            after: state_and_winner(&next),
+        },
+        write: Write::Config(next),
+    }))
+}
+
+fn set_variants(
+    current: &ExperimentConfig,
+    variants: &[VariantConfig],
+    facts: &impl MutationFacts,
+) -> Result<Step, ExperimentError> {
+    if current.state == ExperimentState::Concluded {
+        return Err(ExperimentError::Concluded(current.name.clone()));
+    }
+    validate_variants(&current.name, variants)?;
+    for dropped in &current.variants {
+        let kept = variants.iter().any(|variant| variant.name == dropped.name);
+        if !kept && facts.has_assignments(&dropped.name)? {
+            return Err(ExperimentError::VariantInUse {
+                experiment: current.name.clone(),
+                variant: dropped.name.clone(),
+            });
+        }
+    }
+    let weights = |variants: &[VariantConfig]| ChangeSide {
+        variants: Some(variants.to_vec()),
+        ..ChangeSide::default()
+    };
+    Ok(Step {
+        write: Write::Config(ExperimentConfig {
+            variants: variants.to_vec(),
+            ..current.clone()
+        }),
+        mutation: "set_weights".to_owned(),
+        detail: ChangeDetail {
+            before: weights(&current.variants),
+            after: weights(variants),
+        },
+    })
+}
+
+fn set_override(
+    current: &ExperimentConfig,
+    actor: &str,
+    variant: &str,
+    facts: &impl MutationFacts,
+) -> Result<Step, ExperimentError> {
+    validate_actor(&current.name, actor)?;
+    current.require_variant(variant)?;
+    Ok(Step {
+        mutation: format!("override={actor}:{variant}"),
+        detail: ChangeDetail {
+            before: pinned(facts.override_variant(actor)?),
+            after: pinned(Some(variant.to_owned())),
+        },
+        write: Write::SetOverride {
+            actor: actor.to_owned(),
+            variant: variant.to_owned(),
+        },
+    })
+}
+
+fn clear_override(
+    actor: &str,
+    facts: &impl MutationFacts,
+) -> Result<Option<Step>, ExperimentError> {
+    let Some(variant) = facts.override_variant(actor)? else {
+        return Ok(None);
+    };
+    Ok(Some(Step {
+        mutation: format!("override_cleared={actor}"),
+        detail: ChangeDetail {
+            before: pinned(Some(variant)),
+            after: pinned(None),
+        },
+        write: Write::ClearOverride {
+            actor: actor.to_owned(),
+        },
+    }))
+}
+
+fn whole(config: &ExperimentConfig) -> ChangeSide {
+    ChangeSide {
+        state: Some(config.state),
+        winner: config.winner.clone(),
+        variants: Some(config.variants.clone()),
+        description: config.description.clone(),
+        exclusion_group: config.exclusion_group.clone(),
+        bucketing: Some(config.bucketing),
+        pinned: None,
+    }
+}
+
+fn state_and_winner(config: &ExperimentConfig) -> ChangeSide {
+    ChangeSide {
+        state: Some(config.state),
+        winner: config.winner.clone(),
+        ..ChangeSide::default()
+    }
+}
+
+fn pinned(variant: Option<String>) -> ChangeSide {
+    ChangeSide {
+        pinned: variant,
+        ..ChangeSide::default()
+    }
+}

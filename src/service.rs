@@ -1,0 +1,360 @@
+//! The front door: every operation of the library on one store.
+//!
+//! It orchestrates: asks the store for an atomic step, then tells the exposure sink. The rules
+//! themselves are in `rules`, and are applied inside the store's transaction.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bucketing::{BUCKETS, bucket_counts};
+use crate::error::ExperimentError;
+use crate::experiment::{
+    ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig, validate_actor,
+    validate_request_id,
+};
+use crate::explain::Explanation;
+use crate::exposure::{ExposureSink, TracingExposureSink};
+use crate::store::{AssignRequest, Assigned, ExperimentStore};
+
+/// Assigns actors and administers experiments. Cheap to clone; clones share store and sink.
+///
+/// ```
+/// use experiments::{ExperimentConfig, ExperimentService, InMemoryExperimentStore, VariantConfig};
+///
+/// let service = ExperimentService::new(InMemoryExperimentStore::new());
+/// service.create(ExperimentConfig::new(
+///     "checkout_v2",
+///     vec![VariantConfig::new("control", 50), VariantConfig::new("treatment", 50)],
+/// ))?;
+/// service.start("checkout_v2")?;
+///
+/// assert_eq!(service.assign("checkout_v2", "user:1")?, "control");
+/// assert_eq!(service.assign("checkout_v2", "user:2")?, "treatment");
+/// # Ok::<(), experiments::ExperimentError>(())
+/// ```
+#[derive(Clone)]
+pub struct ExperimentService {
+    store: Arc<dyn ExperimentStore>,
+    sink: Arc<dyn ExposureSink>,
+    stored_exposures: bool,
+}
+
+impl std::fmt::Debug for ExperimentService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExperimentService")
+            .field("stored_exposures", &self.stored_exposures)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ExperimentService {
+    /// A service on this store, with [`TracingExposureSink`] as its sink.
+    #[must_use]
+    pub fn new(store: impl ExperimentStore) -> Self {
+        Self {
+            store: Arc::new(store),
+            sink: Arc::new(TracingExposureSink),
+            stored_exposures: false,
+        }
+    }
+
+    /// Sends exposures to this sink.
+    #[must_use]
+    pub fn with_exposure_sink(mut self, sink: impl ExposureSink) -> Self {
+        self.sink = Arc::new(sink);
+        self
+    }
+
+    /// Keeps every exposure in the store as well, in the transaction of its assignment.
+    #[must_use]
+    pub fn with_stored_exposures(mut self) -> Self {
+        self.stored_exposures = true;
+        self
+    }
+
+    /// Creates an experiment, or replaces the draft of that name.
+    ///
+    /// # Errors
+    /// It is [invalid](ExperimentError::InvalidConfig), there
+    /// [already](ExperimentError::AlreadyExists) and no draft, or
+    /// [archived](ExperimentError::Archived); or the store fails.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the reference's signature; the caller rarely needs it again"
+    )]
+    pub fn create(
+        &self,
+        config: ExperimentConfig,
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.store.upsert(&config)
+    }
+
+    /// Creates an experiment that must not be there in any state.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and also when there is a draft of that name.
+    pub fn create_new(
+        &self,
+        config: &ExperimentConfig,
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.store.insert(config)
+    }
+
+    /// Starts a draft, or starts a concluded experiment again, without its winner. `None` if it runs
+    /// already.
+    ///
+    /// # Errors
+    /// It is unknown or archived, or the store fails.
+    pub fn start(&self, experiment: &str) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.store
+            .set_state(experiment, ExperimentState::Running, None)
+    }
+
+    /// Gives everybody the winner from now on.
+    ///
+    /// # Errors
+    /// It is unknown or archived, the winner is not one of its variants, or the store fails.
+    pub fn conclude(
+        &self,
+        experiment: &str,
+        winner: &str,
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.store
+            .set_state(experiment, ExperimentState::Concluded, Some(winner))
+    }
+
+    /// Ends an experiment for good. `None` if it is archived already.
+    ///
+    /// # Errors
+    /// It is unknown, or the store fails.
+    pub fn archive(&self, experiment: &str) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.store
+            .set_state(experiment, ExperimentState::Archived, None)
+    }
+
+    /// Replaces the variants and their weights. Nobody who is assigned is moved.
+    ///
+    /// # Errors
+    /// It is unknown, concluded or archived; the variants are invalid; one that would go
+    /// [has assignments](ExperimentError::VariantInUse); or the store fails.
+    pub fn set_weights(
+        &self,
+        experiment: &str,
+        variants: &[VariantConfig],
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.store.set_variants(experiment, variants)
+    }
+
+    /// Pins a variant to an actor.
+    ///
+    /// # Errors
+    /// The experiment or the variant is unknown, it is archived, or the store fails.
+    pub fn set_override(
+        &self,
+        experiment: &str,
+        actor: &str,
+        variant: &str,
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.store.set_override(experiment, actor, variant)
+    }
+
+    /// Takes an override back and drops the assignment that it made, so that the actor is bucketed
+    /// again. `None` if there was none.
+    ///
+    /// # Errors
+    /// It is unknown or archived, or the store fails.
+    pub fn clear_override(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.store.clear_override(experiment, actor)
+    }
+
+    /// The actor's variant: assigned now, or as it was before.
+    ///
+    /// # Errors
+    /// The experiment is [unknown](ExperimentError::NotFound),
+    /// [archived](ExperimentError::Archived) or [a draft](ExperimentError::NotRunning); the actor is
+    /// [in another experiment](ExperimentError::ExcludedByGroup) of the group; all weights are
+    /// [zero](ExperimentError::NoVariant); or the store fails.
+    pub fn assign(&self, experiment: &str, actor: &str) -> Result<String, ExperimentError> {
+        self.decide(experiment, actor, None)
+            .map(|assigned| assigned.variant)
+    }
+
+    /// The same, with the request's id in the exposure.
+    ///
+    /// # Errors
+    /// As [`assign`](Self::assign).
+    pub fn assign_with_request_id(
+        &self,
+        experiment: &str,
+        actor: &str,
+        request_id: Option<&str>,
+    ) -> Result<String, ExperimentError> {
+        self.decide(experiment, actor, request_id)
+            .map(|assigned| assigned.variant)
+    }
+
+    /// The same, with the rule that chose the variant.
+    ///
+    /// # Errors
+    /// As [`assign`](Self::assign).
+    pub fn decide(
+        &self,
+        experiment: &str,
+        actor: &str,
+        request_id: Option<&str>,
+    ) -> Result<Assigned, ExperimentError> {
+        let request = AssignRequest {
+            experiment,
+            actor,
+            request_id,
+            keep_exposure: self.stored_exposures,
+        };
+        validate_actor(experiment, actor)?;
+        validate_request_id(experiment, request_id)?;
+        let assigned = self.store.assign(&request)?;
+        if assigned.is_exposure() {
+            let is_override = assigned.is_override();
+            let exposure = request.exposure(&assigned.variant, is_override, self.store.clock());
+            self.sink.record(exposure);
+        }
+        Ok(assigned)
+    }
+
+    /// [`assign`](Self::assign) for an async handler: it runs on tokio's blocking pool.
+    ///
+    /// # Errors
+    /// As [`assign`](Self::assign).
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[cfg(feature = "tokio")]
+    pub async fn assign_async(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<String, ExperimentError> {
+        let (service, experiment, actor) = (self.clone(), experiment.to_owned(), actor.to_owned());
+        match tokio::task::spawn_blocking(move || service.assign(&experiment, &actor)).await {
+            Ok(result) => result,
+            Err(lost) => match lost.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(cancelled) => Err(crate::error::ExperimentStoreError::Backend {
+                    store: "of the service".to_owned(),
+                    doing: "assign before the runtime was shut down",
+                    source: cancelled.into(),
+                }
+                .into()),
+            },
+        }
+    }
+
+    /// Which rule decides for the actor, and with what numbers. Writes nothing.
+    ///
+    /// # Errors
+    /// The experiment is unknown, or the store fails.
+    pub fn explain(&self, experiment: &str, actor: &str) -> Result<Explanation, ExperimentError> {
+        validate_actor(experiment, actor)?;
+        Explanation::of(self.store.situation(experiment, actor)?)
+    }
+
+    /// All experiments, sorted by name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
+        self.store.list()
+    }
+
+    /// One experiment, with what each variant has got so far.
+    ///
+    /// # Errors
+    /// It is unknown, or the store fails.
+    pub fn status(&self, experiment: &str) -> Result<ExperimentStatus, ExperimentError> {
+        let config = self
+            .store
+            .get(experiment)?
+            .ok_or_else(|| ExperimentError::NotFound(experiment.to_owned()))?;
+        let counts = self.store.variant_counts(experiment)?;
+        let variants = config
+            .variants
+            .iter()
+            .zip(bucket_counts(&config.variants))
+            .map(|(variant, buckets)| {
+                let count = counts.iter().find(|count| count.variant == variant.name);
+                VariantStatus {
+                    name: variant.name.clone(),
+                    weight: variant.weight,
+                    expected_share: buckets_to_share(buckets),
+                    assigned: count.map_or(0, |count| count.assigned),
+                    overridden: count.map_or(0, |count| count.overridden),
+                }
+            })
+            .collect();
+        Ok(ExperimentStatus { config, variants })
+    }
+
+    /// All overrides of an experiment, sorted by actor.
+    ///
+    /// # Errors
+    /// It is unknown, or the store fails.
+    pub fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
+        self.require_known(experiment)?;
+        self.store.overrides(experiment)
+    }
+
+    /// The audit log of an experiment, newest first; `limit` 0 means all. Empty if it is unknown.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn history(
+        &self,
+        experiment: &str,
+        limit: usize,
+    ) -> Result<Vec<ChangeRecord>, ExperimentError> {
+        self.store.history(experiment, limit)
+    }
+
+    fn require_known(&self, experiment: &str) -> Result<(), ExperimentError> {
+        match self.store.get(experiment)? {
+            Some(_) => Ok(()),
+            None => Err(ExperimentError::NotFound(experiment.to_owned())),
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a count of buckets is at most 10000"
+)]
+fn buckets_to_share(buckets: u64) -> f64 {
+    buckets as f64 / BUCKETS as f64
+}
+
+/// One experiment and what its variants have got so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExperimentStatus {
+    /// The experiment.
+    pub config: ExperimentConfig,
+    /// Its variants, in order.
+    pub variants: Vec<VariantStatus>,
+}
+
+/// One variant's part of an [`ExperimentStatus`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VariantStatus {
+    /// The variant's name.
+    pub name: String,
+    /// Its relative weight.
+    pub weight: u32,
+    /// The share of the buckets that select it, from 0 to 1. All zero when every weight is zero.
+    pub expected_share: f64,
+    /// Stored assignments that the actors' buckets made.
+    pub assigned: u64,
+    /// Stored assignments that overrides made.
+    pub overridden: u64,
+}

@@ -1,0 +1,399 @@
+//! The store contract. The trait's docs say what must be atomic; `conformance` has one function for
+//! each promise and runs against every store.
+
+mod memory;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+pub use self::memory::InMemoryExperimentStore;
+
+use crate::clock::Clock;
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::experiment::{
+    Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig,
+    VariantCount,
+};
+use crate::exposure::ExposureRecord;
+use crate::rules::assignment::{self, AssignmentFacts, AssignmentReason};
+use crate::rules::lifecycle::Mutation;
+
+/// Keeps experiments, assignments, overrides, the audit log and exposures.
+///
+/// # What an implementation promises
+/// - **One step.** [`mutate`](Self::mutate) and [`record_assignment`](Self::record_assignment) read,
+///   decide and write inside one transaction. What one caller has been told is true for every later
+///   caller, in this process or another, and survives a killed process (the docs of a store say what
+///   survives a power cut).
+/// - **The rules are not the store's.** Decisions are made by [`rules`](crate::rules); a store only
+///   answers the questions those ask, and writes what they decide.
+/// - **One change for each successful mutation**, in the same transaction, with the handle's
+///   operator. A refused or failed one appends none and changes nothing.
+/// - **Order.** [`list`](Self::list) is sorted by name, byte by byte; [`history`](Self::history) is
+///   newest first, also within one second.
+///
+/// # What it need not promise
+/// Two reads are two views: another process may write in between. Only
+/// [`situation`](Self::situation) is one view of several things.
+pub trait ExperimentStore: Send + Sync + 'static {
+    /// The experiment of that name, or `None`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn get(&self, experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError>;
+
+    /// All experiments, sorted by name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError>;
+
+    /// Decides and writes one mutation, and appends its change, in one transaction: the experiment is
+    /// read, [`lifecycle::decide`](crate::rules::lifecycle::decide) is asked, its step is written.
+    /// Returns the change, or `None` if nothing had to change.
+    ///
+    /// # Errors
+    /// The refusal of the rules, or the store fails; then nothing has changed.
+    fn mutate(&self, mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError>;
+
+    /// The stored assignment of an actor, or `None`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn get_assignment(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<Option<Assignment>, ExperimentError>;
+
+    /// Stores a variant as the actor's assignment and returns the variant that is stored: the
+    /// existing one on conflict, unless the new one is an override, which replaces it.
+    ///
+    /// In one transaction with the write it holds that the experiment is running, that it has the
+    /// variant, and, unless it is an override, that the actor has no assignment in another
+    /// experiment of the exclusion group.
+    ///
+    /// # Errors
+    /// The experiment is unknown, archived or not running, or has no such variant; the group forbids
+    /// it; or the store fails. Then nothing has changed.
+    fn record_assignment(
+        &self,
+        experiment: &str,
+        actor: &str,
+        variant: &str,
+        is_override: bool,
+    ) -> Result<String, ExperimentError>;
+
+    /// The variant pinned to an actor, or `None`. The variant may have been removed since.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn get_override(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<Option<String>, ExperimentError>;
+
+    /// All overrides of an experiment, sorted by actor; empty if it is unknown.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError>;
+
+    /// Whether the actor has an assignment, of either kind, in an experiment of the group other than
+    /// `except`, whatever that experiment's state.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn has_assignment_in_group(
+        &self,
+        group: &str,
+        actor: &str,
+        except: &str,
+    ) -> Result<bool, ExperimentError>;
+
+    /// All that decides an actor's assignment, read as one view.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn situation(&self, experiment: &str, actor: &str) -> Result<Situation, ExperimentError>;
+
+    /// How many assignments each variant has, in the variants' order; empty if the experiment is
+    /// unknown.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError>;
+
+    /// The audit log of an experiment, newest first; `limit` 0 means all. Empty if it is unknown.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn history(&self, experiment: &str, limit: usize)
+    -> Result<Vec<ChangeRecord>, ExperimentError>;
+
+    /// Keeps one exposure. Within [`assign`](Self::assign) a store keeps it in the transaction of
+    /// the assignment; this is for exposures that happen elsewhere.
+    ///
+    /// # Errors
+    /// The experiment or the variant is unknown, or the store fails.
+    fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError>;
+
+    /// The kept exposures of an experiment, oldest first; empty if it is unknown.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError>;
+
+    /// The clock that stamps what this handle writes.
+    fn clock(&self) -> Clock {
+        Clock::System
+    }
+
+    /// Applies the rules to one actor, stores the outcome, and keeps the exposure if asked to.
+    ///
+    /// The default takes three steps, of which the second is atomic: if the process is killed before
+    /// the third, the assignment stands without its exposure. A store that can, does all in one
+    /// transaction, and says so in its docs.
+    ///
+    /// # Errors
+    /// The refusal of the rule that decides, or the store fails.
+    fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {
+        let AssignRequest {
+            experiment, actor, ..
+        } = *request;
+        let situation = self.situation(experiment, actor)?;
+        let decision = situation.decide()?;
+        let mut assigned = Assigned {
+            variant: decision.variant.into_owned(),
+            reason: decision.reason,
+        };
+        if decision.store {
+            let is_override = assigned.is_override();
+            let stored =
+                self.record_assignment(experiment, actor, &assigned.variant, is_override)?;
+            if stored != assigned.variant {
+                // Another caller was first between the two steps.
+                assigned.variant = stored;
+                assigned.reason = AssignmentReason::Sticky;
+            }
+        }
+        if let Some(exposure) = request.exposure_of(&assigned, self.clock()) {
+            self.record_exposure(&exposure)?;
+        }
+        Ok(assigned)
+    }
+
+    /// Creates an experiment, or replaces the draft of that name.
+    ///
+    /// # Errors
+    /// It is invalid, or there and not a draft; or the store fails.
+    fn upsert(&self, config: &ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.mutate(&Mutation::Upsert(config))
+    }
+
+    /// Creates an experiment that must not be there in any state.
+    ///
+    /// # Errors
+    /// It is invalid, or there; or the store fails.
+    fn insert(&self, config: &ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.mutate(&Mutation::Insert(config))
+    }
+
+    /// Moves an experiment to a state. `winner` is needed for [`ExperimentState::Concluded`] and
+    /// ignored otherwise.
+    ///
+    /// # Errors
+    /// It is unknown or archived, the winner is missing or unknown; or the store fails.
+    fn set_state(
+        &self,
+        experiment: &str,
+        state: ExperimentState,
+        winner: Option<&str>,
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.mutate(&Mutation::SetState {
+            experiment,
+            state,
+            winner,
+        })
+    }
+
+    /// Replaces the variants. Nobody who is assigned is moved.
+    ///
+    /// # Errors
+    /// It is unknown, concluded or archived; the variants are invalid; one that has assignments
+    /// would go; or the store fails.
+    fn set_variants(
+        &self,
+        experiment: &str,
+        variants: &[VariantConfig],
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.mutate(&Mutation::SetVariants {
+            experiment,
+            variants,
+        })
+    }
+
+    /// Pins a variant to an actor.
+    ///
+    /// # Errors
+    /// The experiment or the variant is unknown, or it is archived; or the store fails.
+    fn set_override(
+        &self,
+        experiment: &str,
+        actor: &str,
+        variant: &str,
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.mutate(&Mutation::SetOverride {
+            experiment,
+            actor,
+            variant,
+        })
+    }
+
+    /// Takes an override back, and drops the assignment that it made. `None` if there was none.
+    ///
+    /// # Errors
+    /// The experiment is unknown or archived; or the store fails.
+    fn clear_override(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.mutate(&Mutation::ClearOverride { experiment, actor })
+    }
+}
+
+/// One call of [`ExperimentStore::assign`].
+#[derive(Debug, Clone, Copy)]
+pub struct AssignRequest<'a> {
+    /// The experiment's name.
+    pub experiment: &'a str,
+    /// Who is to be assigned.
+    pub actor: &'a str,
+    /// The request it happens in, for the exposure.
+    pub request_id: Option<&'a str>,
+    /// Whether the store keeps an exposure.
+    pub keep_exposure: bool,
+}
+
+impl AssignRequest<'_> {
+    /// The exposure that the store has to keep for this outcome, if any.
+    #[must_use]
+    pub fn exposure_of(&self, assigned: &Assigned, clock: Clock) -> Option<ExposureRecord> {
+        (self.keep_exposure && assigned.is_exposure())
+            .then(|| self.exposure(&assigned.variant, assigned.is_override(), clock))
+    }
+
+    pub(crate) fn exposure(
+        &self,
+        variant: &str,
+        is_override: bool,
+        clock: Clock,
+    ) -> ExposureRecord {
+        ExposureRecord {
+            experiment: self.experiment.to_owned(),
+            variant: variant.to_owned(),
+            actor: self.actor.to_owned(),
+            request_id: self.request_id.map(str::to_owned),
+            is_override,
+            timestamp_secs: clock.now_secs(),
+        }
+    }
+}
+
+/// The outcome of [`ExperimentStore::assign`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// The variant's name.
+    pub variant: String,
+    /// The rule that chose it.
+    pub reason: AssignmentReason,
+}
+
+impl Assigned {
+    /// Whether an override chose the variant.
+    #[must_use]
+    pub fn is_override(&self) -> bool {
+        self.reason == AssignmentReason::Override
+    }
+
+    /// Whether the call counts as an exposure: always, but for a concluded experiment.
+    #[must_use]
+    pub fn is_exposure(&self) -> bool {
+        self.reason != AssignmentReason::Concluded
+    }
+}
+
+/// All that decides one actor's assignment in one experiment, as one view of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Situation {
+    /// The name that was asked for.
+    pub experiment: String,
+    /// The actor that was asked for.
+    pub actor: String,
+    /// The experiment, or `None` if there is none of that name.
+    pub config: Option<ExperimentConfig>,
+    /// The variant pinned to the actor; it may have been removed since.
+    pub override_variant: Option<String>,
+    /// The actor's stored assignment.
+    pub assignment: Option<Assignment>,
+    /// Another experiment of the exclusion group in which the actor has an assignment.
+    pub sibling: Option<String>,
+}
+
+impl Situation {
+    /// What the rules decide in it.
+    ///
+    /// # Errors
+    /// The refusal of the rule that decides.
+    pub fn decide(&self) -> Result<assignment::Decision<'_>, ExperimentError> {
+        assignment::decide(&self.experiment, &self.actor, self.config.as_ref(), self)
+    }
+}
+
+impl AssignmentFacts for Situation {
+    fn override_variant(&self) -> Result<Option<Cow<'_, str>>, ExperimentStoreError> {
+        Ok(self.override_variant.as_deref().map(Cow::Borrowed))
+    }
+
+    fn assignment(&self) -> Result<Option<(Cow<'_, str>, bool)>, ExperimentStoreError> {
+        let assignment = self.assignment.as_ref();
+        Ok(assignment.map(|stored| (Cow::Borrowed(&*stored.variant), stored.is_override)))
+    }
+
+    fn assigned_in_sibling(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(self.sibling.is_some())
+    }
+}
+
+macro_rules! delegate {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
+        $(fn $name(&self, $($arg: $type),*) -> $result {
+            (**self).$name($($arg),*)
+        })*
+    };
+}
+
+impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
+    delegate! {
+        get(experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError>;
+        list() -> Result<Vec<ExperimentConfig>, ExperimentError>;
+        mutate(mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError>;
+        get_assignment(experiment: &str, actor: &str)
+            -> Result<Option<Assignment>, ExperimentError>;
+        record_assignment(experiment: &str, actor: &str, variant: &str, is_override: bool)
+            -> Result<String, ExperimentError>;
+        get_override(experiment: &str, actor: &str) -> Result<Option<String>, ExperimentError>;
+        overrides(experiment: &str) -> Result<Vec<Override>, ExperimentError>;
+        has_assignment_in_group(group: &str, actor: &str, except: &str)
+            -> Result<bool, ExperimentError>;
+        situation(experiment: &str, actor: &str) -> Result<Situation, ExperimentError>;
+        variant_counts(experiment: &str) -> Result<Vec<VariantCount>, ExperimentError>;
+        history(experiment: &str, limit: usize) -> Result<Vec<ChangeRecord>, ExperimentError>;
+        record_exposure(exposure: &ExposureRecord) -> Result<(), ExperimentError>;
+        exposures(experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError>;
+        clock() -> Clock;
+        assign(request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError>;
+    }
+}
