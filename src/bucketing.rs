@@ -23,12 +23,15 @@ pub enum Bucketing {
     /// other, so that their splits agree far more or far less often than by chance.
     #[default]
     Fnv1a,
-    /// The same hash put through the `MurmurHash3` 64-bit finaliser before the modulo. No pair of
+    /// The same hash put through the MurmurHash3 64-bit finaliser before the modulo. No pair of
     /// experiments is known to interfere.
     Fnv1aMixed,
 }
 
 impl Bucketing {
+    /// Every way there is.
+    pub const ALL: [Self; 2] = [Self::Fnv1a, Self::Fnv1aMixed];
+
     /// The bucket of `actor` in `experiment`, in `[0, BUCKETS)`.
     #[must_use]
     pub fn bucket(self, experiment: &str, actor: &str) -> u64 {

@@ -73,10 +73,6 @@ pub struct RecordingExposureSink {
 impl RecordingExposureSink {
     /// The sink, and a shared handle to what it has recorded.
     #[must_use]
-    #[expect(
-        clippy::new_ret_no_self,
-        reason = "the reference's constructor returns the pair"
-    )]
     pub fn new() -> (Self, Arc<Mutex<Vec<ExposureRecord>>>) {
         let sink = Self::default();
         let records = Arc::clone(&sink.records);

@@ -41,4 +41,6 @@ pub use exposure::{
 };
 pub use rules::assignment::AssignmentReason;
 pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
+#[cfg(feature = "sqlite")]
+pub use store::SqliteExperimentStore;
 pub use store::{AssignRequest, Assigned, ExperimentStore, InMemoryExperimentStore, Situation};

@@ -60,6 +60,15 @@ impl<'a> Mutation<'a> {
             | Self::ClearOverride { experiment, .. } => experiment,
         }
     }
+
+    /// The actor whose override it is about.
+    #[must_use]
+    pub fn actor(&self) -> Option<&'a str> {
+        match *self {
+            Self::SetOverride { actor, .. } | Self::ClearOverride { actor, .. } => Some(actor),
+            _ => None,
+        }
+    }
 }
 
 /// What the rules may ask of a store about the experiment that a mutation is about. All answers must

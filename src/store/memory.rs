@@ -250,6 +250,7 @@ impl MutationFacts for Option<&Experiment> {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Placement {
     is_override: bool,
     at_secs: u64,
@@ -479,20 +480,14 @@ impl ExperimentStore for InMemoryExperimentStore {
             let facts = state.facts(experiment, actor);
             let decision = assignment::decide(experiment, actor, facts.config(), &facts)?;
             if !decision.store {
-                return Ok(Assigned {
-                    variant: decision.variant.into_owned(),
-                    reason: decision.reason,
-                });
+                return Ok(decision.into());
             }
         }
         let mut state = self.write();
         let facts = state.facts(experiment, actor);
         let decision = assignment::decide(experiment, actor, facts.config(), &facts)?;
         let store = decision.store;
-        let assigned = Assigned {
-            variant: decision.variant.into_owned(),
-            reason: decision.reason,
-        };
+        let assigned = Assigned::from(decision);
         let id = state.ids[experiment];
         if store {
             let placement = Placement {

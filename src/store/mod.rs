@@ -1,12 +1,18 @@
 //! The store contract. The trait's docs say what must be atomic; `conformance` has one function for
 //! each promise and runs against every store.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use self::memory::InMemoryExperimentStore;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::SqliteExperimentStore;
 
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -164,11 +170,9 @@ pub trait ExperimentStore: Send + Sync + 'static {
         } = *request;
         let situation = self.situation(experiment, actor)?;
         let decision = situation.decide()?;
-        let mut assigned = Assigned {
-            variant: decision.variant.into_owned(),
-            reason: decision.reason,
-        };
-        if decision.store {
+        let store = decision.store;
+        let mut assigned = Assigned::from(decision);
+        if store {
             let is_override = assigned.is_override();
             let stored =
                 self.record_assignment(experiment, actor, &assigned.variant, is_override)?;
@@ -309,6 +313,15 @@ pub struct Assigned {
     pub variant: String,
     /// The rule that chose it.
     pub reason: AssignmentReason,
+}
+
+impl From<assignment::Decision<'_>> for Assigned {
+    fn from(decision: assignment::Decision<'_>) -> Self {
+        Self {
+            variant: decision.variant.into_owned(),
+            reason: decision.reason,
+        }
+    }
 }
 
 impl Assigned {

@@ -1,2 +1,3 @@
-#[test]
-fn t() {}
+//! One test binary, so that the crate is linked once: the stores, and the real `exp`.
+
+mod conformance;

@@ -1,0 +1,240 @@
+//! The promises of a store, one public function each, to run against any implementation.
+//!
+//! A function takes a handle to an empty store whose operator is [`OPERATOR`] and panics if the
+//! promise is broken. Those in [`races`] take several handles to one empty store and use them all at
+//! once, each from a thread of its own: the same handle many times, or handles of many connections.
+//!
+//! [`for_each_promise!`](crate::for_each_promise) and [`for_each_race!`](crate::for_each_race) pass
+//! all their names to a macro of yours, which makes a test of each.
+
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a broken promise panics, as in any test"
+)]
+
+mod assignment;
+mod audit;
+mod lifecycle;
+mod overrides;
+pub mod races;
+mod reading;
+
+pub use assignment::*;
+pub use audit::*;
+pub use lifecycle::*;
+pub use overrides::*;
+pub use reading::*;
+
+use crate::error::ExperimentError;
+use crate::experiment::{ChangeRecord, ExperimentConfig, ExperimentState, VariantConfig};
+use crate::store::{AssignRequest, Assigned, ExperimentStore};
+
+/// The operator that the handles must carry.
+pub const OPERATOR: &str = "conformance";
+
+/// Calls `$callback! { name… }` with the name of every function that takes one handle.
+#[macro_export]
+macro_rules! for_each_promise {
+    ($callback:ident) => {
+        $callback! {
+            unknown_experiments_are_absent
+            a_configuration_is_kept_as_it_is
+            texts_are_kept_as_they_are
+            the_list_is_sorted_by_name
+            a_situation_tells_all_that_decides
+
+            creating_replaces_a_draft
+            creating_never_replaces_what_left_draft
+            inserting_never_replaces_anything
+            a_replaced_draft_changes_its_group
+            invalid_configurations_are_refused
+            starting_clears_the_winner
+            concluding_needs_a_variant_as_winner
+            archived_is_terminal
+            nothing_goes_back_to_draft
+            unknown_experiments_cannot_be_changed
+            weights_change_and_nobody_moves
+            weights_of_a_concluded_experiment_are_fixed
+            a_variant_with_assignments_stays
+            a_removed_variant_comes_back
+
+            every_change_is_logged_once
+            the_log_reads_as_a_diff
+            the_log_is_newest_first
+            what_changes_nothing_is_not_logged
+            a_refusal_leaves_no_trace
+
+            an_override_is_kept_and_replaced
+            an_override_becomes_the_assignment
+            clearing_drops_what_the_override_made
+            clearing_keeps_what_the_bucket_made
+            an_override_of_a_removed_variant_is_ignored
+            an_override_bypasses_weights_and_group
+
+            buckets_choose_the_variant
+            an_assignment_is_sticky
+            the_first_recorded_assignment_stands
+            an_override_replaces_a_recorded_assignment
+            only_running_experiments_assign
+            a_concluded_experiment_gives_its_winner
+            a_recorded_variant_must_exist
+            zero_weights_assign_nobody
+            a_group_shares_no_actor
+            groups_are_apart
+            unusable_actors_are_refused
+            assignments_are_counted
+            exposures_are_kept_when_asked_for
+            an_exposure_needs_a_known_variant
+        }
+    };
+}
+
+/// Calls `$callback! { name… }` with the name of every function in `conformance::races`.
+#[macro_export]
+macro_rules! for_each_race {
+    ($callback:ident) => {
+        $callback! {
+            racing_assignments_agree
+            racing_records_agree
+            racing_siblings_admit_an_actor_once
+            racing_creations_have_one_winner
+            racing_overrides_are_all_logged
+            nothing_follows_archiving
+            nothing_is_assigned_after_archiving
+            no_variant_is_removed_under_an_assignment
+        }
+    };
+}
+
+/// An experiment with `control` and `treatment`, half and half.
+fn even(name: &str, state: ExperimentState) -> ExperimentConfig {
+    ExperimentConfig {
+        state,
+        ..ExperimentConfig::new(name, weights(&[("control", 50), ("treatment", 50)]))
+    }
+}
+
+fn weights(weights: &[(&str, u32)]) -> Vec<VariantConfig> {
+    weights
+        .iter()
+        .map(|&(name, weight)| VariantConfig::new(name, weight))
+        .collect()
+}
+
+fn create(store: &dyn ExperimentStore, config: &ExperimentConfig) {
+    store.insert(config).unwrap().unwrap();
+}
+
+fn running(store: &dyn ExperimentStore, name: &str) {
+    create(store, &even(name, ExperimentState::Running));
+}
+
+fn running_in_group(store: &dyn ExperimentStore, name: &str, group: &str) {
+    let config = even(name, ExperimentState::Running);
+    create(store, &config.exclusion_group(group));
+}
+
+fn assign(
+    store: &dyn ExperimentStore,
+    experiment: &str,
+    actor: &str,
+) -> Result<Assigned, ExperimentError> {
+    store.assign(&AssignRequest {
+        experiment,
+        actor,
+        request_id: None,
+        keep_exposure: false,
+    })
+}
+
+fn variant_of(store: &dyn ExperimentStore, experiment: &str, actor: &str) -> String {
+    assign(store, experiment, actor).unwrap().variant
+}
+
+fn stored_variant(store: &dyn ExperimentStore, experiment: &str, actor: &str) -> Option<String> {
+    let stored = store.get_assignment(experiment, actor).unwrap();
+    stored.map(|assignment| assignment.variant)
+}
+
+fn state_of(store: &dyn ExperimentStore, experiment: &str) -> ExperimentState {
+    store.get(experiment).unwrap().unwrap().state
+}
+
+/// The log's texts, newest first.
+fn log(store: &dyn ExperimentStore, experiment: &str) -> Vec<String> {
+    let changes = store.history(experiment, 0).unwrap();
+    changes.into_iter().map(|change| change.mutation).collect()
+}
+
+/// The state of everything a store tells about one experiment.
+fn snapshot(store: &dyn ExperimentStore, experiment: &str) -> impl PartialEq + std::fmt::Debug {
+    (
+        store.get(experiment).unwrap(),
+        store.history(experiment, 0).unwrap(),
+        store.overrides(experiment).unwrap(),
+        store.variant_counts(experiment).unwrap(),
+        store.exposures(experiment).unwrap(),
+    )
+}
+
+/// Asserts that a call was refused as expected.
+macro_rules! assert_refused {
+    ($result:expr, $pattern:pat) => {
+        match $result {
+            Err($pattern) => {}
+            other => panic!("{} gave {other:?}", stringify!($result)),
+        }
+    };
+}
+use assert_refused;
+
+fn archive(
+    store: &dyn ExperimentStore,
+    experiment: &str,
+) -> Result<Option<ChangeRecord>, ExperimentError> {
+    store.set_state(experiment, ExperimentState::Archived, None)
+}
+
+fn start(
+    store: &dyn ExperimentStore,
+    experiment: &str,
+) -> Result<Option<ChangeRecord>, ExperimentError> {
+    store.set_state(experiment, ExperimentState::Running, None)
+}
+
+fn conclude(
+    store: &dyn ExperimentStore,
+    experiment: &str,
+    winner: &str,
+) -> Result<Option<ChangeRecord>, ExperimentError> {
+    store.set_state(experiment, ExperimentState::Concluded, Some(winner))
+}
+
+#[cfg(test)]
+mod tests {
+    /// A promise that nobody runs is not kept.
+    #[test]
+    fn every_function_is_in_the_list() {
+        macro_rules! names {
+            ($($name:ident)*) => { [$(stringify!($name)),*] };
+        }
+        let sources = [
+            include_str!("reading.rs"),
+            include_str!("lifecycle.rs"),
+            include_str!("audit.rs"),
+            include_str!("overrides.rs"),
+            include_str!("assignment.rs"),
+            include_str!("races.rs"),
+        ];
+        let functions: Vec<&str> = sources
+            .iter()
+            .flat_map(|source| source.lines())
+            .filter_map(|line| line.strip_prefix("pub fn ")?.split_once('('))
+            .map(|(name, _)| name)
+            .collect();
+        let listed = [&for_each_promise!(names)[..], &for_each_race!(names)[..]];
+        assert_eq!(functions, listed.concat());
+    }
+}

@@ -1,0 +1,238 @@
+//! What holds when many callers are at it at once. Every function uses each handle from a thread of
+//! its own; all threads start together.
+
+use std::collections::HashSet;
+use std::sync::Barrier;
+use std::thread;
+
+use super::{
+    archive, assign, conclude, create, even, log, running, running_in_group, start, weights,
+};
+use crate::error::ExperimentError;
+use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::rules::assignment::AssignmentReason;
+use crate::store::{AssignRequest, ExperimentStore};
+
+/// Runs `work(index, handle)` for all handles at once and returns what each gave.
+fn race<T: Send>(
+    handles: &[&dyn ExperimentStore],
+    work: impl Fn(usize, &dyn ExperimentStore) -> T + Sync,
+) -> Vec<T> {
+    let together = Barrier::new(handles.len());
+    thread::scope(|scope| {
+        let threads: Vec<_> = handles
+            .iter()
+            .enumerate()
+            .map(|(index, &handle)| {
+                let (together, work) = (&together, &work);
+                scope.spawn(move || {
+                    together.wait();
+                    work(index, handle)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    })
+}
+
+fn actors(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("user:{n}")).collect()
+}
+
+/// First calls for the same actors agree, are stored and counted once, and each call leaves one
+/// exposure.
+pub fn racing_assignments_agree(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    running(store, "e");
+    let actors = actors(20);
+    let seen = race(handles, |_, handle| {
+        let assigned = actors.iter().map(|actor| {
+            let request = AssignRequest {
+                experiment: "e",
+                actor,
+                request_id: None,
+                keep_exposure: true,
+            };
+            handle.assign(&request).unwrap()
+        });
+        assigned.collect::<Vec<_>>()
+    });
+    for (index, actor) in actors.iter().enumerate() {
+        let variants: HashSet<_> = seen.iter().map(|by| &by[index].variant).collect();
+        let stored = store.get_assignment("e", actor).unwrap().unwrap();
+        assert_eq!(variants, HashSet::from([&stored.variant]));
+        let first = seen
+            .iter()
+            .filter(|by| by[index].reason == AssignmentReason::Assigned);
+        assert_eq!(
+            first.count(),
+            1,
+            "{actor} was assigned for the first time more than once"
+        );
+    }
+    let counts = store.variant_counts("e").unwrap();
+    let counted: u64 = counts.iter().map(|count| count.assigned).sum();
+    assert_eq!(counted, actors.len() as u64);
+    let exposures = store.exposures("e").unwrap();
+    assert_eq!(exposures.len(), actors.len() * handles.len());
+}
+
+/// Callers who propose different variants for one actor are all told the one that is stored.
+pub fn racing_records_agree(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    let names: Vec<String> = (0..handles.len()).map(|n| format!("v{n}")).collect();
+    let variants: Vec<_> = names.iter().map(|name| (&**name, 1)).collect();
+    let config = ExperimentConfig::new("e", weights(&variants));
+    create(store, &config);
+    start(store, "e").unwrap();
+    let actors = actors(20);
+    let told = race(handles, |index, handle| {
+        let record = |actor| handle.record_assignment("e", actor, &names[index], false);
+        let told = actors.iter().map(|actor| record(actor).unwrap());
+        told.collect::<Vec<_>>()
+    });
+    for (index, actor) in actors.iter().enumerate() {
+        let stored = store.get_assignment("e", actor).unwrap().unwrap();
+        assert!(told.iter().all(|told| told[index] == stored.variant));
+    }
+}
+
+/// Of many siblings that an actor first meets at the same moment, one admits the actor.
+pub fn racing_siblings_admit_an_actor_once(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    let names: Vec<String> = (0..handles.len()).map(|n| format!("e{n}")).collect();
+    for name in &names {
+        running_in_group(store, name, "g");
+    }
+    let actors = actors(20);
+    let admitted = race(handles, |index, handle| {
+        let admitted = actors
+            .iter()
+            .map(|actor| match assign(handle, &names[index], actor) {
+                Ok(_) => true,
+                Err(ExperimentError::ExcludedByGroup(..)) => false,
+                Err(other) => panic!("{other}"),
+            });
+        admitted.collect::<Vec<_>>()
+    });
+    for (index, actor) in actors.iter().enumerate() {
+        let told = admitted.iter().filter(|by| by[index]).count();
+        let stored = names
+            .iter()
+            .filter(|name| store.get_assignment(name, actor).unwrap().is_some())
+            .count();
+        assert_eq!((told, stored), (1, 1), "{actor}");
+    }
+}
+
+/// Of many who create one experiment, one succeeds.
+pub fn racing_creations_have_one_winner(handles: &[&dyn ExperimentStore]) {
+    let results = race(handles, |_, handle| {
+        handle.insert(&even("e", ExperimentState::Running))
+    });
+    let created = results.iter().filter(|result| result.is_ok()).count();
+    assert_eq!(created, 1);
+    for result in results {
+        assert!(matches!(
+            result,
+            Ok(Some(_)) | Err(ExperimentError::AlreadyExists(..))
+        ));
+    }
+    assert_eq!(log(handles[0], "e"), ["created"]);
+}
+
+/// No change is lost and none is logged twice.
+pub fn racing_overrides_are_all_logged(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    running(store, "e");
+    race(handles, |index, handle| {
+        for n in 0..5 {
+            let actor = format!("{index}/{n}");
+            handle.set_override("e", &actor, "control").unwrap();
+        }
+    });
+    let entries = log(store, "e");
+    assert_eq!(entries.len(), handles.len() * 5 + 1);
+    let distinct: HashSet<_> = entries.iter().collect();
+    assert_eq!(distinct.len(), entries.len());
+    assert_eq!(store.overrides("e").unwrap().len(), handles.len() * 5);
+}
+
+/// Whatever races with archiving, nothing is logged after it.
+pub fn nothing_follows_archiving(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    running(store, "e");
+    race(handles, |index, handle| {
+        for _ in 0..5 {
+            let done = match index {
+                0 => archive(handle, "e"),
+                1 => start(handle, "e"),
+                2 => conclude(handle, "e", "control"),
+                3 => handle.set_variants("e", &weights(&[("control", 1), ("treatment", 2)])),
+                _ => handle.set_override("e", &index.to_string(), "control"),
+            };
+            match done {
+                Ok(_) | Err(ExperimentError::Archived(_) | ExperimentError::Concluded(_)) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    });
+    let entries = log(store, "e");
+    assert_eq!(entries[0], "state=archived");
+    let archived = entries.iter().filter(|entry| *entry == "state=archived");
+    assert_eq!(archived.count(), 1);
+}
+
+/// What a caller is told is stored, and nothing more is stored once archiving has returned.
+pub fn nothing_is_assigned_after_archiving(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    running(store, "e");
+    let told = race(handles, |index, handle| {
+        if index == 0 {
+            archive(handle, "e").unwrap();
+            let counts = handle.variant_counts("e").unwrap();
+            return counts.iter().map(|count| count.assigned).sum::<u64>();
+        }
+        let assigned = (0..10).map(|n| match assign(handle, "e", &format!("{index}/{n}")) {
+            Ok(_) => 1,
+            Err(ExperimentError::Archived(_)) => 0,
+            Err(other) => panic!("{other}"),
+        });
+        assigned.sum()
+    });
+    let counts = store.variant_counts("e").unwrap();
+    let stored: u64 = counts.iter().map(|count| count.assigned).sum();
+    assert_eq!(stored, told[0], "assigned after archiving");
+    assert_eq!(stored, told[1..].iter().sum::<u64>(), "told, not stored");
+}
+
+/// A variant is either removed or has assignments, never both.
+pub fn no_variant_is_removed_under_an_assignment(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    running(store, "e");
+    race(handles, |index, handle| {
+        if index == 0 {
+            match handle.set_variants("e", &weights(&[("control", 1)])) {
+                Ok(_) | Err(ExperimentError::VariantInUse { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
+            return;
+        }
+        for n in 0..5 {
+            let actor = format!("{index}/{n}");
+            match handle.record_assignment("e", &actor, "treatment", false) {
+                Ok(_) | Err(ExperimentError::UnknownVariant { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    });
+    let config = store.get("e").unwrap().unwrap();
+    for index in 1..handles.len() {
+        for n in 0..5 {
+            let stored = store.get_assignment("e", &format!("{index}/{n}")).unwrap();
+            if let Some(stored) = stored {
+                assert!(config.variant(&stored.variant).is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! What is stored of actors: assignments, overrides and exposures.
+
+use std::borrow::Cow;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::experiments::{self, Stored, contradiction};
+use crate::error::ExperimentStoreError;
+use crate::experiment::{Assignment, Override};
+use crate::exposure::ExposureRecord;
+use crate::rules::assignment::AssignmentFacts;
+
+/// A variant's `idx` and who chose it, as one integer: `idx`, or `-1 - idx` for an override.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) variant: usize,
+    pub(super) is_override: bool,
+}
+
+impl Choice {
+    fn decode(code: i64) -> rusqlite::Result<Self> {
+        let is_override = code < 0;
+        let index = if is_override { !code } else { code };
+        let variant = usize::try_from(index)
+            .map_err(|_| contradiction(format!("a variant is numbered {index}")))?;
+        Ok(Self {
+            variant,
+            is_override,
+        })
+    }
+
+    fn encode(self) -> i64 {
+        // An index counts the variants of one experiment.
+        let index = i64::try_from(self.variant).unwrap_or(i64::MAX);
+        if self.is_override { !index } else { index }
+    }
+
+    fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
+        Self::decode(row.get(column)?)
+    }
+}
+
+/// An actor's assignment, with the time of it.
+#[derive(Clone, Copy)]
+struct Placed {
+    choice: Choice,
+    after: i64,
+}
+
+/// What is stored of one actor in one experiment and its space.
+pub(super) struct Actor<'a> {
+    experiment: &'a Stored,
+    name: &'a str,
+    pinned: Option<&'a str>,
+    placed: Option<Placed>,
+    sibling_slot: Option<i64>,
+}
+
+impl<'a> Actor<'a> {
+    /// Reads all of it: two searches, whatever the number of siblings.
+    pub(super) fn load(
+        db: &Connection,
+        experiment: &'a Stored,
+        actor: &'a str,
+    ) -> rusqlite::Result<Self> {
+        let mut found = Self {
+            experiment,
+            name: actor,
+            pinned: pinned(db, experiment, actor)?,
+            placed: None,
+            sibling_slot: None,
+        };
+        let mut query = db.prepare_cached(
+            "SELECT slot, variant, assigned_after FROM assignments
+             WHERE space_id = ?1 AND actor = ?2",
+        )?;
+        let mut rows = query.query(params![experiment.space, actor])?;
+        while let Some(row) = rows.next()? {
+            let slot: i64 = row.get(0)?;
+            if slot == experiment.slot {
+                found.placed = Some(Placed {
+                    choice: Choice::read(row, 1)?,
+                    after: row.get(2)?,
+                });
+            } else {
+                found.sibling_slot = Some(slot);
+            }
+        }
+        // Checked here, so that asking for the name later cannot fail.
+        if let Some(placed) = found.placed {
+            experiment.variant_name(placed.choice.variant)?;
+        }
+        Ok(found)
+    }
+
+    pub(super) fn pinned(&self) -> Option<&'a str> {
+        self.pinned
+    }
+
+    pub(super) fn assignment(&self) -> Option<Assignment> {
+        let placed = self.placed?;
+        let assigned_at = self.experiment.created_at.saturating_add(placed.after);
+        Some(Assignment {
+            experiment: self.experiment.config.name.clone(),
+            actor: self.name.to_owned(),
+            variant: self.placed_variant(placed).to_owned(),
+            is_override: placed.choice.is_override,
+            assigned_at_secs: u64::try_from(assigned_at).unwrap_or(0),
+        })
+    }
+
+    /// Another experiment of the space in which the actor has an assignment.
+    pub(super) fn sibling(&self, db: &Connection) -> rusqlite::Result<Option<String>> {
+        let name = |slot| experiments::name_in_slot(db, self.experiment.space, slot);
+        self.sibling_slot.map(name).transpose()
+    }
+
+    fn placed_variant(&self, placed: Placed) -> &'a str {
+        let name = self.experiment.variant_name(placed.choice.variant);
+        name.unwrap_or_default()
+    }
+
+    /// Stores the variant as the actor's assignment, in place of the one that may be there.
+    pub(super) fn put_assignment(
+        &self,
+        db: &Connection,
+        variant: &str,
+        is_override: bool,
+        now: i64,
+    ) -> rusqlite::Result<()> {
+        let choice = Choice {
+            variant: index_of(self.experiment, variant)?,
+            is_override,
+        };
+        db.prepare_cached(
+            "INSERT INTO assignments (space_id, actor, slot, variant, assigned_after)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE
+             SET variant = excluded.variant, assigned_after = excluded.assigned_after",
+        )?
+        .execute(params![
+            self.experiment.space,
+            self.name,
+            self.experiment.slot,
+            choice.encode(),
+            now.saturating_sub(self.experiment.created_at)
+        ])?;
+        if let Some(replaced) = self.placed {
+            count(db, self.experiment, replaced.choice, -1)?;
+        }
+        count(db, self.experiment, choice, 1)
+    }
+
+    /// Drops the actor's assignment if an override made it.
+    pub(super) fn drop_overridden(&self, db: &Connection) -> rusqlite::Result<()> {
+        let Some(placed) = self.placed.filter(|placed| placed.choice.is_override) else {
+            return Ok(());
+        };
+        db.prepare_cached(
+            "DELETE FROM assignments WHERE space_id = ?1 AND actor = ?2 AND slot = ?3",
+        )?
+        .execute(params![
+            self.experiment.space,
+            self.name,
+            self.experiment.slot
+        ])?;
+        count(db, self.experiment, placed.choice, -1)
+    }
+}
+
+impl AssignmentFacts for Actor<'_> {
+    fn override_variant(&self) -> Result<Option<Cow<'_, str>>, ExperimentStoreError> {
+        Ok(self.pinned.map(Cow::Borrowed))
+    }
+
+    fn assignment(&self) -> Result<Option<(Cow<'_, str>, bool)>, ExperimentStoreError> {
+        Ok(self.placed.map(|placed| {
+            let variant = Cow::Borrowed(self.placed_variant(placed));
+            (variant, placed.choice.is_override)
+        }))
+    }
+
+    fn assigned_in_sibling(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(self.sibling_slot.is_some())
+    }
+}
+
+fn index_of(experiment: &Stored, variant: &str) -> rusqlite::Result<usize> {
+    experiment.index_of(variant).ok_or_else(|| {
+        contradiction(format!(
+            "experiment {:?} does not know variant {variant:?}",
+            experiment.config.name
+        ))
+    })
+}
+
+fn count(db: &Connection, experiment: &Stored, choice: Choice, by: i64) -> rusqlite::Result<()> {
+    let update = if choice.is_override {
+        "UPDATE variants SET overridden = overridden + ?3 WHERE experiment_id = ?1 AND idx = ?2"
+    } else {
+        "UPDATE variants SET assigned = assigned + ?3 WHERE experiment_id = ?1 AND idx = ?2"
+    };
+    db.prepare_cached(update)?
+        .execute(params![experiment.id, choice.variant, by])?;
+    Ok(())
+}
+
+/// Whether the actor has an assignment in that group, in another experiment than `except`.
+pub(super) fn is_in_group(
+    db: &Connection,
+    group: &str,
+    actor: &str,
+    except: &str,
+) -> rusqlite::Result<bool> {
+    db.prepare_cached(
+        "SELECT EXISTS (
+             SELECT 1 FROM assignments a JOIN spaces s ON s.id = a.space_id
+             WHERE s.exclusion_group = ?1 AND a.actor = ?2 AND a.slot IS NOT (
+                 SELECT slot FROM experiments WHERE name = ?3 AND space_id = s.id))",
+    )?
+    .query_row(params![group, actor, except], |row| row.get(0))
+}
+
+/// The variant pinned to an actor. It may have been removed from the experiment since.
+pub(super) fn pinned<'a>(
+    db: &Connection,
+    experiment: &'a Stored,
+    actor: &str,
+) -> rusqlite::Result<Option<&'a str>> {
+    let mut query =
+        db.prepare_cached("SELECT variant FROM overrides WHERE experiment_id = ?1 AND actor = ?2")?;
+    let index: Option<usize> = query
+        .query_row(params![experiment.id, actor], |row| row.get(0))
+        .optional()?;
+    index
+        .map(|index| experiment.variant_name(index))
+        .transpose()
+}
+
+pub(super) fn put_override(
+    db: &Connection,
+    experiment: &Stored,
+    actor: &str,
+    variant: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let index = index_of(experiment, variant)?;
+    db.prepare_cached(
+        "INSERT INTO overrides (experiment_id, actor, variant, created_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO UPDATE SET variant = excluded.variant, created_at = excluded.created_at",
+    )?
+    .execute(params![experiment.id, actor, index, now])?;
+    Ok(())
+}
+
+pub(super) fn delete_override(
+    db: &Connection,
+    experiment: &Stored,
+    actor: &str,
+) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM overrides WHERE experiment_id = ?1 AND actor = ?2")?
+        .execute(params![experiment.id, actor])?;
+    Ok(())
+}
+
+/// All overrides of an experiment, sorted by actor.
+pub(super) fn overrides(db: &Connection, experiment: &Stored) -> rusqlite::Result<Vec<Override>> {
+    let mut query = db.prepare_cached(
+        "SELECT actor, variant, created_at FROM overrides WHERE experiment_id = ?1 ORDER BY actor",
+    )?;
+    let rows = query.query_map([experiment.id], |row| {
+        Ok(Override {
+            experiment: experiment.config.name.clone(),
+            actor: row.get(0)?,
+            variant: experiment.variant_name(row.get(1)?)?.to_owned(),
+            created_at_secs: row.get(2)?,
+        })
+    })?;
+    rows.collect()
+}
+
+pub(super) fn append_exposure(
+    db: &Connection,
+    experiment: &Stored,
+    exposure: &ExposureRecord,
+) -> rusqlite::Result<()> {
+    let choice = Choice {
+        variant: index_of(experiment, &exposure.variant)?,
+        is_override: exposure.is_override,
+    };
+    db.prepare_cached(
+        "INSERT INTO exposures (experiment_id, variant, actor, request_id, exposed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![
+        experiment.id,
+        choice.encode(),
+        exposure.actor,
+        exposure.request_id,
+        exposure.timestamp_secs
+    ])?;
+    Ok(())
+}
+
+/// All exposures of an experiment, oldest first.
+pub(super) fn exposures(
+    db: &Connection,
+    experiment: &Stored,
+) -> rusqlite::Result<Vec<ExposureRecord>> {
+    let mut query = db.prepare_cached(
+        "SELECT variant, actor, request_id, exposed_at FROM exposures
+         WHERE experiment_id = ?1 ORDER BY id",
+    )?;
+    let rows = query.query_map([experiment.id], |row| {
+        let choice = Choice::read(row, 0)?;
+        Ok(ExposureRecord {
+            experiment: experiment.config.name.clone(),
+            variant: experiment.variant_name(choice.variant)?.to_owned(),
+            actor: row.get(1)?,
+            request_id: row.get(2)?,
+            is_override: choice.is_override,
+            timestamp_secs: row.get(3)?,
+        })
+    })?;
+    rows.collect()
+}

@@ -1,0 +1,345 @@
+//! Experiments, their variants, their spaces and their log: domain types to rows and back.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use crate::bucketing::Bucketing;
+use crate::experiment::{
+    ChangeRecord, ExperimentConfig, ExperimentState, VariantConfig, VariantCount,
+};
+
+/// An experiment as it is stored: its configuration and its row ids.
+pub(super) struct Stored {
+    pub(super) id: i64,
+    pub(super) space: i64,
+    pub(super) slot: i64,
+    pub(super) created_at: i64,
+    pub(super) config: ExperimentConfig,
+    /// Every variant it ever had; a variant's place in here is its `idx`.
+    variants: Vec<KnownVariant>,
+}
+
+struct KnownVariant {
+    name: String,
+    weight: u32,
+    position: Option<u32>,
+    assigned: u64,
+    overridden: u64,
+}
+
+impl Stored {
+    /// The `idx` of the variant of that name, whether it was removed or not.
+    pub(super) fn index_of(&self, variant: &str) -> Option<usize> {
+        self.variants.iter().position(|known| known.name == variant)
+    }
+
+    /// The name of the variant with that `idx`.
+    pub(super) fn variant_name(&self, index: usize) -> rusqlite::Result<&str> {
+        let known = self.variants.get(index);
+        known.map(|known| &*known.name).ok_or_else(|| {
+            contradiction(format!(
+                "experiment {:?} has no variant {index}",
+                self.config.name
+            ))
+        })
+    }
+
+    pub(super) fn has_assignments(&self, variant: &str) -> bool {
+        let known = self.variants.iter().find(|known| known.name == variant);
+        known.is_some_and(|known| known.assigned + known.overridden > 0)
+    }
+
+    pub(super) fn counts(&self) -> Vec<VariantCount> {
+        let known = |variant: &VariantConfig| self.variants.iter().find(|k| k.name == variant.name);
+        let variants = self.config.variants.iter().filter_map(known);
+        variants
+            .map(|known| VariantCount {
+                variant: known.name.clone(),
+                assigned: known.assigned,
+                overridden: known.overridden,
+            })
+            .collect()
+    }
+}
+
+/// The store says two things that can't both be true.
+pub(super) fn contradiction(what: String) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Null, what.into())
+}
+
+const COLUMNS: &str = "e.id, e.name, e.description, e.state, e.winner, e.space_id, e.slot,
+    e.bucketing, e.created_at, e.updated_at, s.exclusion_group
+    FROM experiments e JOIN spaces s ON s.id = e.space_id";
+
+pub(super) fn load(db: &Connection, name: &str) -> rusqlite::Result<Option<Stored>> {
+    let mut query = db.prepare_cached(&format!("SELECT {COLUMNS} WHERE e.name = ?1"))?;
+    let found = query.query_row([name], from_row).optional()?;
+    found.map(|row| with_variants(db, row)).transpose()
+}
+
+/// All experiments, sorted by name.
+pub(super) fn load_all(db: &Connection) -> rusqlite::Result<Vec<Stored>> {
+    let mut query = db.prepare_cached(&format!("SELECT {COLUMNS} ORDER BY e.name"))?;
+    let rows = query.query_map([], from_row)?;
+    rows.map(|row| with_variants(db, row?)).collect()
+}
+
+type WinnerIndex = Option<usize>;
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<(Stored, WinnerIndex)> {
+    let stored = Stored {
+        id: row.get(0)?,
+        space: row.get(5)?,
+        slot: row.get(6)?,
+        created_at: row.get(8)?,
+        config: ExperimentConfig {
+            name: row.get(1)?,
+            description: row.get(2)?,
+            state: row.get(3)?,
+            variants: Vec::new(),
+            winner: None,
+            exclusion_group: row.get(10)?,
+            bucketing: row.get(7)?,
+            updated_at_secs: row.get(9)?,
+        },
+        variants: Vec::new(),
+    };
+    Ok((stored, row.get(4)?))
+}
+
+fn with_variants(
+    db: &Connection,
+    (mut stored, winner): (Stored, WinnerIndex),
+) -> rusqlite::Result<Stored> {
+    let mut query = db.prepare_cached(
+        "SELECT name, weight, position, assigned, overridden, idx FROM variants
+         WHERE experiment_id = ?1 ORDER BY idx",
+    )?;
+    let mut rows = query.query([stored.id])?;
+    while let Some(row) = rows.next()? {
+        if row.get::<_, usize>(5)? != stored.variants.len() {
+            return Err(contradiction(format!(
+                "experiment {:?} has lost a variant",
+                stored.config.name
+            )));
+        }
+        stored.variants.push(KnownVariant {
+            name: row.get(0)?,
+            weight: row.get(1)?,
+            position: row.get(2)?,
+            assigned: row.get(3)?,
+            overridden: row.get(4)?,
+        });
+    }
+    let mut listed: Vec<_> = stored
+        .variants
+        .iter()
+        .filter_map(|known| Some((known.position?, known)))
+        .collect();
+    listed.sort_unstable_by_key(|(position, _)| *position);
+    stored.config.variants = listed
+        .into_iter()
+        .map(|(_, known)| VariantConfig::new(&*known.name, known.weight))
+        .collect();
+    if let Some(winner) = winner {
+        stored.config.winner = Some(stored.variant_name(winner)?.to_owned());
+    }
+    Ok(stored)
+}
+
+/// Writes a configuration: a new experiment, or a new version of `current`. Returns its id.
+pub(super) fn save(
+    db: &Connection,
+    current: Option<&Stored>,
+    config: &ExperimentConfig,
+    now: i64,
+) -> rusqlite::Result<i64> {
+    let id = match current {
+        None => insert(db, config, now)?,
+        Some(current) => {
+            if current.config.exclusion_group != config.exclusion_group {
+                move_to_space(db, current, config.exclusion_group.as_deref())?;
+            }
+            current.id
+        }
+    };
+    let mut names: Vec<&str> = current.map_or_else(Vec::new, |current| {
+        current.variants.iter().map(|v| &*v.name).collect()
+    });
+    save_variants(db, id, &mut names, &config.variants)?;
+    let winner = config.winner.as_deref();
+    let winner = winner.and_then(|winner| names.iter().position(|name| *name == winner));
+    db.prepare_cached(
+        "UPDATE experiments SET description = ?2, state = ?3, winner = ?4, bucketing = ?5,
+         updated_at = ?6 WHERE id = ?1",
+    )?
+    .execute(params![
+        id,
+        config.description,
+        config.state.as_str(),
+        winner,
+        config.bucketing.as_str(),
+        now
+    ])?;
+    Ok(id)
+}
+
+fn insert(db: &Connection, config: &ExperimentConfig, now: i64) -> rusqlite::Result<i64> {
+    let space = space_of(db, config.exclusion_group.as_deref())?;
+    db.prepare_cached(
+        "INSERT INTO experiments (name, state, space_id, slot, bucketing, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+    )?
+    .execute(params![
+        config.name,
+        config.state.as_str(),
+        space,
+        free_slot(db, space)?,
+        config.bucketing.as_str(),
+        now
+    ])?;
+    Ok(db.last_insert_rowid())
+}
+
+/// Only a draft changes its group, and a draft has no assignments to move.
+fn move_to_space(db: &Connection, current: &Stored, group: Option<&str>) -> rusqlite::Result<()> {
+    let space = space_of(db, group)?;
+    db.execute(
+        "UPDATE experiments SET space_id = ?2, slot = ?3 WHERE id = ?1",
+        params![current.id, space, free_slot(db, space)?],
+    )?;
+    db.execute(
+        "DELETE FROM spaces WHERE id = ?1 AND exclusion_group IS NULL",
+        [current.space],
+    )?;
+    Ok(())
+}
+
+/// The space of a group, or a new one of its own.
+fn space_of(db: &Connection, group: Option<&str>) -> rusqlite::Result<i64> {
+    let mut find = db.prepare_cached("SELECT id FROM spaces WHERE exclusion_group = ?1")?;
+    if let Some(space) = find.query_row([group], |row| row.get(0)).optional()? {
+        return Ok(space);
+    }
+    db.prepare_cached("INSERT INTO spaces (exclusion_group) VALUES (?1)")?
+        .execute([group])?;
+    Ok(db.last_insert_rowid())
+}
+
+fn free_slot(db: &Connection, space: i64) -> rusqlite::Result<i64> {
+    db.prepare_cached("SELECT coalesce(max(slot) + 1, 0) FROM experiments WHERE space_id = ?1")?
+        .query_row([space], |row| row.get(0))
+}
+
+/// Gives every variant of `list` its weight and position, and takes the others out of the list.
+/// `names` holds the known names by `idx`; new ones are added to it.
+fn save_variants<'a>(
+    db: &Connection,
+    experiment: i64,
+    names: &mut Vec<&'a str>,
+    list: &'a [VariantConfig],
+) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE variants SET weight = 0, position = NULL WHERE experiment_id = ?1")?
+        .execute([experiment])?;
+    let mut put = db.prepare_cached(
+        "INSERT INTO variants (experiment_id, idx, name, weight, position)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET weight = excluded.weight, position = excluded.position",
+    )?;
+    for (position, variant) in list.iter().enumerate() {
+        let known = names.iter().position(|name| *name == variant.name);
+        let index = known.unwrap_or_else(|| {
+            names.push(&variant.name);
+            names.len() - 1
+        });
+        put.execute(params![
+            experiment,
+            index,
+            variant.name,
+            variant.weight,
+            position
+        ])?;
+    }
+    Ok(())
+}
+
+/// The name of the experiment in that slot of a space.
+pub(super) fn name_in_slot(db: &Connection, space: i64, slot: i64) -> rusqlite::Result<String> {
+    db.prepare_cached("SELECT name FROM experiments WHERE space_id = ?1 AND slot = ?2")?
+        .query_row([space, slot], |row| row.get(0))
+}
+
+/// Appends an entry to the log.
+pub(super) fn append_change(
+    db: &Connection,
+    experiment: i64,
+    change: &ChangeRecord,
+    at: i64,
+) -> rusqlite::Result<()> {
+    let detail = change.detail.as_ref().map(serde_json::to_string);
+    let detail = detail
+        .transpose()
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    db.prepare_cached(
+        "INSERT INTO changes (experiment_id, mutation, operator, changed_at, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![
+        experiment,
+        change.mutation,
+        change.actor,
+        at,
+        detail
+    ])?;
+    Ok(())
+}
+
+/// The log of an experiment, newest first.
+pub(super) fn changes(
+    db: &Connection,
+    name: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<ChangeRecord>> {
+    let mut query = db.prepare_cached(
+        "SELECT c.mutation, c.operator, c.changed_at, c.detail
+         FROM experiments e JOIN changes c ON c.experiment_id = e.id
+         WHERE e.name = ?1 ORDER BY c.id DESC LIMIT ?2",
+    )?;
+    // SQLite takes a negative limit for none.
+    let limit = match limit {
+        0 => -1,
+        limit => i64::try_from(limit).unwrap_or(i64::MAX),
+    };
+    let rows = query.query_map(params![name, limit], |row| {
+        let detail: Option<String> = row.get(3)?;
+        let detail = detail.map(|json| serde_json::from_str(&json)).transpose();
+        Ok(ChangeRecord {
+            experiment: name.to_owned(),
+            mutation: row.get(0)?,
+            actor: row.get(1)?,
+            timestamp_secs: row.get(2)?,
+            detail: detail.map_err(|error| {
+                rusqlite::Error::FromSqlConversionFailure(3, Type::Text, error.into())
+            })?,
+        })
+    })?;
+    rows.collect()
+}
+
+impl FromSql for ExperimentState {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = value.as_str()?;
+        let mut all = Self::ALL.into_iter();
+        all.find(|state| state.as_str() == text)
+            .ok_or_else(|| FromSqlError::Other(format!("unknown state {text:?}").into()))
+    }
+}
+
+impl FromSql for Bucketing {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = value.as_str()?;
+        let mut all = Self::ALL.into_iter();
+        all.find(|bucketing| bucketing.as_str() == text)
+            .ok_or_else(|| FromSqlError::Other(format!("unknown bucketing {text:?}").into()))
+    }
+}

@@ -1,0 +1,214 @@
+//! The file itself: where it is, whether it is ours, how a new one is born. No experiment here.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::migrations;
+use crate::error::ExperimentStoreError;
+
+/// Marks a file as an exp store: "EXP1" in SQLite's `application_id`.
+pub(super) const APPLICATION_ID: i64 = 0x4558_5031;
+
+/// Larger than SQLite's default of 4096: fewer, wider pages suit keys that arrive in order.
+const PAGE_SIZE: i64 = 8192;
+
+/// Pages of write-ahead log after which a commit moves it into the file. Every process that opens
+/// the store reads the index of the log, so a short one keeps start-up short.
+const AUTOCHECKPOINT_PAGES: i64 = 100;
+
+/// The log is cut to this size once it has been moved into the file. Contention lets it grow to tens
+/// of megabytes.
+const JOURNAL_SIZE_LIMIT: i64 = 4 * 1024 * 1024;
+
+/// Where a store is, and how to tell of its failures.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+}
+
+impl Place {
+    pub(super) fn new(path: &Path) -> Self {
+        // A name that SQLite would take for something else, such as `:memory:`, is a file's name.
+        let path = if path.is_relative() {
+            Path::new(".").join(path)
+        } else {
+            path.to_owned()
+        };
+        Self { path }
+    }
+
+    pub(super) fn name(&self) -> String {
+        let path = self.path.strip_prefix(".").unwrap_or(&self.path);
+        path.to_string_lossy().into_owned()
+    }
+
+    pub(super) fn backend(
+        &self,
+        doing: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> ExperimentStoreError {
+        ExperimentStoreError::Backend {
+            store: self.name(),
+            doing,
+            source: source.into(),
+        }
+    }
+
+    pub(super) fn not_a_store(&self, found: impl Into<String>) -> ExperimentStoreError {
+        ExperimentStoreError::NotAStore {
+            store: self.name(),
+            found: found.into(),
+        }
+    }
+
+    /// Sorts a SQLite error into the failures that a caller can tell apart.
+    pub(super) fn failed(
+        &self,
+        doing: &'static str,
+        busy_timeout: Duration,
+        error: rusqlite::Error,
+    ) -> ExperimentStoreError {
+        let store = self.name();
+        match &error {
+            rusqlite::Error::SqliteFailure(cause, _) => match cause.code {
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => ExperimentStoreError::Busy {
+                    store,
+                    waited_secs: busy_timeout.as_secs(),
+                },
+                ErrorCode::ReadOnly => ExperimentStoreError::ReadOnly { store },
+                ErrorCode::DatabaseCorrupt => ExperimentStoreError::Corrupt {
+                    store,
+                    found: error.to_string(),
+                },
+                ErrorCode::NotADatabase => self.not_a_store("not an SQLite database"),
+                _ => self.backend(doing, error),
+            },
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => ExperimentStoreError::Corrupt {
+                store,
+                found: error.to_string(),
+            },
+            _ => self.backend(doing, error),
+        }
+    }
+}
+
+/// Opens the store that is there, bringing an older schema up to date.
+pub(super) fn open(
+    place: &Place,
+    busy_timeout: Duration,
+) -> Result<Connection, ExperimentStoreError> {
+    // Never read the file except through SQLite: closing a second descriptor of it would drop the
+    // locks that other handles of this process hold.
+    match fs::metadata(&place.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(ExperimentStoreError::Missing {
+                store: place.name(),
+            });
+        }
+        Err(error) => return Err(place.backend("open", error)),
+        Ok(found) if found.is_dir() => return Err(place.not_a_store("a directory")),
+        Ok(found) if !found.is_file() => return Err(place.not_a_store("not a regular file")),
+        Ok(found) if found.len() == 0 => return Err(place.not_a_store("an empty file")),
+        Ok(_) => {}
+    }
+    let failed = |error| place.failed("open", busy_timeout, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(&place.path, flags).map_err(failed)?;
+    connection.busy_timeout(busy_timeout).map_err(failed)?;
+    let application_id: i64 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(failed)?;
+    if application_id != APPLICATION_ID {
+        return Err(place.not_a_store(match application_id {
+            0 => "an SQLite database of another program".to_owned(),
+            id => format!("an SQLite database of another program (application id {id:#010x})"),
+        }));
+    }
+    configure(&connection).map_err(failed)?;
+    match migrations::migrate(&mut connection).map_err(failed)? {
+        migrations::Outcome::Current => Ok(connection),
+        migrations::Outcome::Newer(found) => Err(ExperimentStoreError::NewerSchema {
+            store: place.name(),
+            found,
+            supported: migrations::latest(),
+        }),
+    }
+}
+
+/// Brings a store into being, in one step: it is built under another name and moved into place, so
+/// that nobody ever finds half of one. If another process was faster, its store stands.
+pub(super) fn create(place: &Place, busy_timeout: Duration) -> Result<(), ExperimentStoreError> {
+    let failed = |error| place.failed("create", busy_timeout, error);
+    let io_failed = |error: io::Error| place.backend("create", error);
+    let directory = place.path.parent().unwrap_or(Path::new("."));
+    create_directory(directory).map_err(io_failed)?;
+    let unfinished = tempfile::Builder::new()
+        .prefix(".exp-new-store-")
+        .tempfile_in(directory)
+        .map_err(io_failed)?
+        .into_temp_path();
+
+    let mut connection = Connection::open(&unfinished).map_err(failed)?;
+    connection
+        .pragma_update(None, "page_size", PAGE_SIZE)
+        .map_err(failed)?;
+    connection
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .map_err(failed)?;
+    migrations::migrate(&mut connection).map_err(failed)?;
+    // The mode is a property of the file; it stays WAL for everybody who opens it.
+    connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+        .map_err(failed)?;
+    connection.close().map_err(|(_, error)| failed(error))?;
+
+    match unfinished.persist_noclobber(&place.path) {
+        Ok(()) => sync_directory(directory).map_err(io_failed),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(io_failed(error.error)),
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT_PAGES};
+         PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT};"
+    ))
+}
+
+#[cfg(unix)]
+fn create_directory(directory: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+}
+
+#[cfg(not(unix))]
+fn create_directory(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)
+}
+
+/// A new name is safe from a power cut once its directory is.
+#[cfg(unix)]
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    fs::File::open(directory)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_directory: &Path) -> io::Result<()> {
+    Ok(())
+}

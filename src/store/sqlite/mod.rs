@@ -1,0 +1,470 @@
+//! The store in one SQLite file, for any number of threads and processes of one machine.
+//!
+//! # What survives what
+//! The journal mode is WAL and the synchronous level FULL: a commit is appended to the write-ahead
+//! log beside the file (`-wal`) and synced to the disk before the call returns.
+//! - **A killed process**: all that was committed stays, the step in hand is undone as a whole; the
+//!   next process to open the store sees to that.
+//! - **A power cut**: the same, as far as the disk keeps what it reported as synced. With NORMAL in
+//!   place of FULL the last commits could be lost: a variant that somebody has been shown would be
+//!   forgotten, and after a change of weights the actor might get another one.
+//!
+//! WAL, because readers then don't wait for a writer nor a writer for readers, and because a commit
+//! syncs two times where a rollback journal syncs four. A closing process doesn't move the log into
+//! the file (that would cost more syncs on every call); a commit does once the log has grown to 100
+//! pages. So **the file alone is not the store**: with `-wal` beside it, copy it by SQLite's backup.
+//!
+//! # How steps are atomic
+//! Every write runs in one `BEGIN IMMEDIATE` transaction, which takes the only write lock before it
+//! reads; it waits for that lock as long as the busy timeout says. Assignment and exposure are one
+//! commit. A new store is built under another name and moved into place.
+
+mod actors;
+mod experiments;
+mod file;
+mod migrations;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use self::actors::Actor;
+use self::experiments::Stored;
+use self::file::Place;
+use crate::clock::Clock;
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::experiment::{
+    Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount, validate_actor,
+    validate_request_id,
+};
+use crate::exposure::{ExposureRecord, ExposureSink};
+use crate::rules::assignment::{self, Decision};
+use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
+use crate::store::{AssignRequest, Assigned, ExperimentStore, Situation};
+
+/// How long a call waits for the lock of another process, unless
+/// [`with_busy_timeout`](SqliteExperimentStore::with_busy_timeout) says otherwise.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A store in one SQLite file. Cloning gives another handle to the same connection; handles of other
+/// connections, threads and processes may use the file at the same time.
+///
+/// As an [`ExposureSink`] it keeps the exposures that it is given, each in a transaction of its own;
+/// a failure is reported as a `tracing` event, as a sink has no other way. To have exposure and
+/// assignment in one commit use
+/// [`with_stored_exposures`](crate::ExperimentService::with_stored_exposures) instead.
+#[derive(Clone)]
+pub struct SqliteExperimentStore {
+    connection: Arc<Mutex<Connection>>,
+    place: Arc<Place>,
+    busy_timeout: Duration,
+    operator: Option<Arc<str>>,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for SqliteExperimentStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteExperimentStore")
+            .field("path", &self.place.path)
+            .field("operator", &self.operator)
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqliteExperimentStore {
+    /// Opens the store in this file.
+    ///
+    /// # Errors
+    /// Nothing is [there](ExperimentStoreError::Missing), or [something
+    /// else](ExperimentStoreError::NotAStore), or a store of a [newer
+    /// version](ExperimentStoreError::NewerSchema); it is damaged, locked or not accessible.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ExperimentStoreError> {
+        let place = Place::new(path.as_ref());
+        let connection = file::open(&place, BUSY_TIMEOUT)?;
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+            place: Arc::new(place),
+            busy_timeout: BUSY_TIMEOUT,
+            operator: None,
+            clock: Clock::System,
+        })
+    }
+
+    /// Opens the store in this file; if nothing is there, makes a new one, which only its owner can
+    /// read (mode 0600), and the directories that are missing (mode 0700).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for nothing being there; or it cannot be made.
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, ExperimentStoreError> {
+        match Self::open(path.as_ref()) {
+            Err(ExperimentStoreError::Missing { .. }) => {
+                file::create(&Place::new(path.as_ref()), BUSY_TIMEOUT)?;
+                Self::open(path)
+            }
+            opened => opened,
+        }
+    }
+
+    /// A handle to the same connection whose changes are logged as this operator's.
+    #[must_use]
+    pub fn with_operator(mut self, operator: impl Into<String>) -> Self {
+        self.operator = Some(Arc::from(operator.into()));
+        self
+    }
+
+    /// A handle to the same connection that takes the time from `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// A handle whose calls wait this long, at most 24 days, for the lock of another process.
+    #[must_use]
+    pub fn with_busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout.min(Duration::from_hours(24 * 24));
+        self
+    }
+
+    fn now(&self) -> i64 {
+        i64::try_from(self.clock.now_secs()).unwrap_or(i64::MAX)
+    }
+
+    // A panic inside a transaction has rolled it back, so the connection can go on.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the actor gets, if nothing has to be stored for that.
+    fn assign_by_reading(
+        &self,
+        request: &AssignRequest<'_>,
+    ) -> Result<Option<Assigned>, ExperimentError> {
+        self.read("read an assignment", |db| {
+            let stored = load_known(db, request.experiment)?;
+            let found = Actor::load(db, &stored, request.actor)?;
+            let decision = decide(request, &stored, &found)?;
+            Ok((!decision.store).then(|| decision.into()))
+        })
+    }
+
+    /// Runs `step` in one view of the store.
+    fn read<T>(
+        &self,
+        doing: &'static str,
+        step: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentError> {
+        self.transaction(doing, TransactionBehavior::Deferred, step)
+    }
+
+    /// Runs `step` in one transaction, alone; it is committed if `step` succeeds.
+    fn write<T>(
+        &self,
+        doing: &'static str,
+        step: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentError> {
+        self.transaction(doing, TransactionBehavior::Immediate, step)
+    }
+
+    fn transaction<T>(
+        &self,
+        doing: &'static str,
+        behavior: TransactionBehavior,
+        step: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentError> {
+        let mut connection = self.lock();
+        let run = || {
+            connection.busy_timeout(self.busy_timeout)?;
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let done = step(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        run().map_err(|failure| match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Sqlite(error) => self.place.failed(doing, self.busy_timeout, error).into(),
+        })
+    }
+}
+
+/// Why a step was not taken.
+enum Failure {
+    Refused(ExperimentError),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<ExperimentError> for Failure {
+    fn from(refusal: ExperimentError) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// The experiment that a mutation is about, and what is pinned to the actor whom it names.
+struct Subject<'a> {
+    experiment: Option<&'a Stored>,
+    pinned: Option<&'a str>,
+}
+
+impl MutationFacts for Subject<'_> {
+    fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
+        Ok(self.experiment.is_some_and(|e| e.has_assignments(variant)))
+    }
+
+    fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
+        Ok(self.pinned.map(str::to_owned))
+    }
+}
+
+impl ExperimentStore for SqliteExperimentStore {
+    fn get(&self, experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError> {
+        self.read("read an experiment", |db| {
+            Ok(experiments::load(db, experiment)?.map(|stored| stored.config))
+        })
+    }
+
+    fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
+        self.read("list the experiments", |db| {
+            let all = experiments::load_all(db)?;
+            Ok(all.into_iter().map(|stored| stored.config).collect())
+        })
+    }
+
+    fn mutate(&self, mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.write("write a change", |db| {
+            let stored = experiments::load(db, mutation.experiment())?;
+            let stored = stored.as_ref();
+            let pinned = match (stored, mutation.actor()) {
+                (Some(stored), Some(actor)) => actors::pinned(db, stored, actor)?,
+                _ => None,
+            };
+            let subject = Subject {
+                experiment: stored,
+                pinned,
+            };
+            let step = lifecycle::decide(mutation, stored.map(|stored| &stored.config), &subject)?;
+            let Some(step) = step else { return Ok(None) };
+            let now = self.now();
+            let id = match (step.write, stored) {
+                (Write::Config(config), current) => experiments::save(db, current, &config, now)?,
+                (Write::SetOverride { actor, variant }, Some(stored)) => {
+                    actors::put_override(db, stored, &actor, &variant, now)?;
+                    stored.id
+                }
+                (Write::ClearOverride { actor }, Some(stored)) => {
+                    Actor::load(db, stored, &actor)?.drop_overridden(db)?;
+                    actors::delete_override(db, stored, &actor)?;
+                    stored.id
+                }
+                // The rules refuse an override of an experiment that is not there.
+                (_, None) => {
+                    let name = mutation.experiment().to_owned();
+                    return Err(ExperimentError::NotFound(name).into());
+                }
+            };
+            let change = ChangeRecord {
+                experiment: mutation.experiment().to_owned(),
+                mutation: step.mutation,
+                actor: self.operator.as_deref().map(str::to_owned),
+                timestamp_secs: u64::try_from(now).unwrap_or(0),
+                detail: Some(step.detail),
+            };
+            experiments::append_change(db, id, &change, now)?;
+            Ok(Some(change))
+        })
+    }
+
+    fn get_assignment(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<Option<Assignment>, ExperimentError> {
+        self.read("read an assignment", |db| {
+            let Some(stored) = experiments::load(db, experiment)? else {
+                return Ok(None);
+            };
+            Ok(Actor::load(db, &stored, actor)?.assignment())
+        })
+    }
+
+    fn record_assignment(
+        &self,
+        experiment: &str,
+        actor: &str,
+        variant: &str,
+        is_override: bool,
+    ) -> Result<String, ExperimentError> {
+        validate_actor(experiment, actor)?;
+        self.write("store an assignment", |db| {
+            let stored = load_known(db, experiment)?;
+            let found = Actor::load(db, &stored, actor)?;
+            let config = Some(&stored.config);
+            let kept = assignment::admit(experiment, variant, is_override, config, &found)?;
+            if let Some(kept) = kept {
+                return Ok(kept.into_owned());
+            }
+            found.put_assignment(db, variant, is_override, self.now())?;
+            Ok(variant.to_owned())
+        })
+    }
+
+    fn get_override(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<Option<String>, ExperimentError> {
+        self.read("read an override", |db| {
+            let Some(stored) = experiments::load(db, experiment)? else {
+                return Ok(None);
+            };
+            Ok(actors::pinned(db, &stored, actor)?.map(str::to_owned))
+        })
+    }
+
+    fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
+        self.read("list the overrides", |db| {
+            let Some(stored) = experiments::load(db, experiment)? else {
+                return Ok(Vec::new());
+            };
+            Ok(actors::overrides(db, &stored)?)
+        })
+    }
+
+    fn has_assignment_in_group(
+        &self,
+        group: &str,
+        actor: &str,
+        except: &str,
+    ) -> Result<bool, ExperimentError> {
+        self.read("read the assignments of a group", |db| {
+            Ok(actors::is_in_group(db, group, actor, except)?)
+        })
+    }
+
+    fn situation(&self, experiment: &str, actor: &str) -> Result<Situation, ExperimentError> {
+        self.read("read an assignment", |db| {
+            let mut situation = Situation {
+                experiment: experiment.to_owned(),
+                actor: actor.to_owned(),
+                config: None,
+                override_variant: None,
+                assignment: None,
+                sibling: None,
+            };
+            if let Some(stored) = experiments::load(db, experiment)? {
+                let found = Actor::load(db, &stored, actor)?;
+                situation.override_variant = found.pinned().map(str::to_owned);
+                situation.assignment = found.assignment();
+                situation.sibling = found.sibling(db)?;
+                situation.config = Some(stored.config);
+            }
+            Ok(situation)
+        })
+    }
+
+    fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
+        self.read("count the assignments", |db| {
+            let stored = experiments::load(db, experiment)?;
+            Ok(stored.map_or_else(Vec::new, |stored| stored.counts()))
+        })
+    }
+
+    fn history(
+        &self,
+        experiment: &str,
+        limit: usize,
+    ) -> Result<Vec<ChangeRecord>, ExperimentError> {
+        self.read("read the audit log", |db| {
+            Ok(experiments::changes(db, experiment, limit)?)
+        })
+    }
+
+    fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
+        validate_actor(&exposure.experiment, &exposure.actor)?;
+        validate_request_id(&exposure.experiment, exposure.request_id.as_deref())?;
+        self.write("store an exposure", |db| {
+            let stored = load_known(db, &exposure.experiment)?;
+            stored.config.require_variant(&exposure.variant)?;
+            Ok(actors::append_exposure(db, &stored, exposure)?)
+        })
+    }
+
+    fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
+        self.read("read the exposures", |db| {
+            let Some(stored) = experiments::load(db, experiment)? else {
+                return Ok(Vec::new());
+            };
+            Ok(actors::exposures(db, &stored)?)
+        })
+    }
+
+    fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Assignment and exposure are one commit. A repeat that keeps no exposure only reads.
+    fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {
+        validate_actor(request.experiment, request.actor)?;
+        validate_request_id(request.experiment, request.request_id)?;
+        if !request.keep_exposure
+            && let Some(assigned) = self.assign_by_reading(request)?
+        {
+            return Ok(assigned);
+        }
+        self.write("store an assignment", |db| {
+            let stored = load_known(db, request.experiment)?;
+            let found = Actor::load(db, &stored, request.actor)?;
+            let decision = decide(request, &stored, &found)?;
+            let store = decision.store;
+            let assigned = Assigned::from(decision);
+            if store {
+                let is_override = assigned.is_override();
+                found.put_assignment(db, &assigned.variant, is_override, self.now())?;
+            }
+            if let Some(exposure) = request.exposure_of(&assigned, self.clock) {
+                actors::append_exposure(db, &stored, &exposure)?;
+            }
+            Ok(assigned)
+        })
+    }
+}
+
+fn load_known(db: &Connection, experiment: &str) -> Result<Stored, Failure> {
+    let stored = experiments::load(db, experiment)?;
+    stored.ok_or_else(|| ExperimentError::NotFound(experiment.to_owned()).into())
+}
+
+fn decide<'a>(
+    request: &AssignRequest<'_>,
+    stored: &'a Stored,
+    found: &'a Actor<'_>,
+) -> Result<Decision<'a>, ExperimentError> {
+    let AssignRequest {
+        experiment, actor, ..
+    } = *request;
+    assignment::decide(experiment, actor, Some(&stored.config), found)
+}
+
+impl ExposureSink for SqliteExperimentStore {
+    fn record(&self, exposure: ExposureRecord) {
+        if let Err(error) = self.record_exposure(&exposure) {
+            tracing::error!(
+                experiment = exposure.experiment,
+                variant = exposure.variant,
+                actor = exposure.actor,
+                %error,
+                "experiment_exposure_lost"
+            );
+        }
+    }
+}

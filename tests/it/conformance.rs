@@ -1,0 +1,87 @@
+//! Every store keeps every promise: `experiments::store::conformance`, once a store.
+
+use experiments::store::conformance::{self, OPERATOR};
+use experiments::{ExperimentStore, InMemoryExperimentStore, SqliteExperimentStore};
+
+/// How many callers race.
+const CALLERS: usize = 16;
+
+fn in_memory() -> InMemoryExperimentStore {
+    InMemoryExperimentStore::new().with_operator(OPERATOR)
+}
+
+fn in_file(directory: &tempfile::TempDir) -> SqliteExperimentStore {
+    SqliteExperimentStore::open_or_create(directory.path().join("experiments.db"))
+        .unwrap()
+        .with_operator(OPERATOR)
+}
+
+mod memory {
+    use super::*;
+
+    macro_rules! promises {
+        ($($name:ident)*) => {
+            $(#[test] fn $name() { conformance::$name(&in_memory()); })*
+        };
+    }
+    experiments::for_each_promise!(promises);
+
+    mod one_handle {
+        use super::*;
+
+        macro_rules! races {
+            ($($name:ident)*) => {
+                $(#[test] fn $name() {
+                    let store = in_memory();
+                    conformance::races::$name(&[&store as &dyn ExperimentStore; CALLERS]);
+                })*
+            };
+        }
+        experiments::for_each_race!(races);
+    }
+}
+
+mod sqlite {
+    use super::*;
+
+    macro_rules! promises {
+        ($($name:ident)*) => {
+            $(#[test] fn $name() {
+                let directory = tempfile::tempdir().unwrap();
+                conformance::$name(&in_file(&directory));
+            })*
+        };
+    }
+    experiments::for_each_promise!(promises);
+
+    mod one_handle {
+        use super::*;
+
+        macro_rules! races {
+            ($($name:ident)*) => {
+                $(#[test] fn $name() {
+                    let directory = tempfile::tempdir().unwrap();
+                    let store = in_file(&directory);
+                    conformance::races::$name(&[&store as &dyn ExperimentStore; CALLERS]);
+                })*
+            };
+        }
+        experiments::for_each_race!(races);
+    }
+
+    mod many_handles {
+        use super::*;
+
+        macro_rules! races {
+            ($($name:ident)*) => {
+                $(#[test] fn $name() {
+                    let directory = tempfile::tempdir().unwrap();
+                    let stores: Vec<_> = (0..CALLERS).map(|_| in_file(&directory)).collect();
+                    let handles: Vec<_> = stores.iter().map(|s| s as &dyn ExperimentStore).collect();
+                    conformance::races::$name(&handles);
+                })*
+            };
+        }
+        experiments::for_each_race!(races);
+    }
+}
