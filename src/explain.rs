@@ -57,6 +57,21 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The serialised name, in snake case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Archived => "archived",
+            Self::Concluded => "concluded",
+            Self::NotRunning => "not_running",
+            Self::Override => "override",
+            Self::Sticky => "sticky",
+            Self::Excluded => "excluded",
+            Self::Assigned => "assigned",
+            Self::NoVariant => "no_variant",
+        }
+    }
+
     /// The number of the rule, from 1 to 7, in the order in which the rules are tried.
     #[must_use]
     pub fn rule(self) -> u8 {

@@ -1,1 +1,30 @@
-fn main() {}
+//! `exp`: A/B experiments from the shell. Here it parses, runs and reports; nothing else.
+
+mod cli;
+mod commands;
+mod complete;
+mod context;
+mod exit;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::Cli;
+use crate::context::Context;
+
+fn main() -> ExitCode {
+    if let Some(code) = complete::answer_shell() {
+        return code;
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::report_parse_error(&error),
+    };
+    let context = Context::new(cli.global);
+    match cli.command.run(&context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::report(&error, &context),
+    }
+}

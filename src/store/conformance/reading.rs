@@ -62,7 +62,7 @@ pub fn texts_are_kept_as_they_are(store: &dyn ExperimentStore) {
     for name in names {
         let mut config = even(name, ExperimentState::Running);
         config = config.description("d\n".repeat(MAX_DESCRIPTION_BYTES / 2));
-        config.variants[0].name = name.to_owned();
+        name.clone_into(&mut config.variants[0].name);
         create(
             store,
             &config.clone().exclusion_group(format!("{}g", &name[1..])),

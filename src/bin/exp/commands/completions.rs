@@ -1,0 +1,34 @@
+use clap::Args;
+use clap_complete::Shell;
+use clap_complete::env::Shells;
+
+use crate::complete;
+use crate::context::{self, Context};
+
+/// Print the script that completes commands and experiment names
+///
+/// The script asks `exp` itself for candidates, so it stays right when exp is updated.
+#[derive(Args)]
+#[command(after_help = "Install it:\n  \
+    bash        exp completions bash > ~/.local/share/bash-completion/completions/exp\n  \
+    zsh         exp completions zsh > ~/.zfunc/_exp    # with ~/.zfunc in fpath\n  \
+    fish        exp completions fish > ~/.config/fish/completions/exp.fish\n  \
+    powershell  exp completions powershell >> $PROFILE\n  \
+    elvish      exp completions elvish >> ~/.config/elvish/rc.elv")]
+pub(crate) struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+impl Completions {
+    pub(crate) fn run(self, _context: &Context) -> anyhow::Result<()> {
+        let name = self.shell.to_string();
+        let shells = Shells::builtins();
+        let Some(shell) = shells.completer(&name) else {
+            anyhow::bail!("there is no completion for {name}");
+        };
+        let mut script = Vec::new();
+        shell.write_registration(complete::VARIABLE, "exp", "exp", "exp", &mut script)?;
+        context::print(&String::from_utf8(script)?)
+    }
+}

@@ -1,0 +1,33 @@
+use clap::Args;
+use experiments::text::escape;
+
+use crate::complete;
+use crate::context::{Context, Purpose};
+use crate::output::change::Done;
+
+/// Give everybody the winner
+///
+/// From then on every actor gets it, and nothing is recorded any more.
+#[derive(Args)]
+pub(crate) struct Conclude {
+    /// Its name
+    #[arg(add = complete::experiments())]
+    name: String,
+
+    /// The variant that everybody gets
+    winner: String,
+}
+
+impl Conclude {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let service = context.service(Purpose::Change)?;
+        let change = service.conclude(&self.name, &self.winner)?;
+        context.show(&Done(change))?;
+        context.say(format_args!(
+            "concluded {}: everybody gets {}",
+            escape(&self.name),
+            escape(&self.winner)
+        ));
+        Ok(())
+    }
+}

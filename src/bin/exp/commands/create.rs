@@ -1,0 +1,126 @@
+use clap::Args;
+use experiments::text::escape;
+use experiments::{
+    Bucketing, ExperimentConfig, ExperimentError, ExperimentService, ExperimentState, VariantConfig,
+};
+
+use crate::cli::parse_weight;
+use crate::context::{Context, Purpose};
+use crate::exit::Hint;
+use crate::output::change::Done;
+
+/// Declare an experiment
+///
+/// It begins as a draft, which assigns nobody; --start makes it run at once. The order of the
+/// variants decides who gets which. The store is made if there is none.
+#[derive(Args)]
+#[command(after_help = "Example:\n  \
+    exp create checkout_v2 --variant control=50 --variant treatment=50 --start")]
+pub(crate) struct Create {
+    /// Its name, unique in the store
+    name: String,
+
+    /// A variant and its weight, relative to the other weights; repeat for each
+    #[arg(long = "variant", required = true, value_name = "VARIANT=WEIGHT",
+          value_parser = parse_weight)]
+    variants: Vec<VariantConfig>,
+
+    /// What it is about
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+
+    /// Experiments of one group never share an actor
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+
+    /// How actors become buckets; cannot be changed once it has started
+    ///
+    /// Over ids of one length, plain fnv1a gives some pairs of experiments buckets that are shifted
+    /// copies of each other; fnv1a-mixed does not.
+    #[arg(long, value_enum, default_value_t, value_name = "HASH")]
+    bucketing: BucketingName,
+
+    /// Start it at once
+    #[arg(long)]
+    start: bool,
+
+    /// Succeed if it exists already with the same definition
+    #[arg(long)]
+    if_not_exists: bool,
+}
+
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum BucketingName {
+    #[default]
+    #[value(name = "fnv1a")]
+    Fnv1a,
+    #[value(name = "fnv1a-mixed")]
+    Fnv1aMixed,
+}
+
+impl From<BucketingName> for Bucketing {
+    fn from(name: BucketingName) -> Self {
+        match name {
+            BucketingName::Fnv1a => Self::Fnv1a,
+            BucketingName::Fnv1aMixed => Self::Fnv1aMixed,
+        }
+    }
+}
+
+impl Create {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let mut wanted = ExperimentConfig::new(self.name, self.variants);
+        wanted.description = self.description;
+        wanted.exclusion_group = self.group;
+        wanted.bucketing = self.bucketing.into();
+        if self.start {
+            wanted.state = ExperimentState::Running;
+        }
+        let service = context.service(Purpose::Create)?;
+        let change =
+            match service.create_new(&wanted) {
+                Err(
+                    error @ (ExperimentError::AlreadyExists(..) | ExperimentError::Archived(_)),
+                ) if self.if_not_exists => accept_existing(&service, &wanted, error)?,
+                created => created?,
+            };
+        context.show(&Done(change.clone()))?;
+        let name = escape(&wanted.name);
+        context.say(match change {
+            None => format!("{name} exists already as declared: nothing changed"),
+            Some(_) if self.start => format!("created and started {name}"),
+            Some(_) => format!("created {name} as a draft"),
+        });
+        Ok(())
+    }
+}
+
+/// Accepts the experiment that is there if it is the one that is wanted.
+fn accept_existing(
+    service: &ExperimentService,
+    wanted: &ExperimentConfig,
+    refusal: ExperimentError,
+) -> anyhow::Result<Option<experiments::ChangeRecord>> {
+    let found = service.status(&wanted.name)?.config;
+    let mut differing = Vec::new();
+    if found.variants != wanted.variants {
+        differing.push("variants");
+    }
+    if found.description != wanted.description {
+        differing.push("description");
+    }
+    if found.exclusion_group != wanted.exclusion_group {
+        differing.push("group");
+    }
+    if found.bucketing != wanted.bucketing {
+        differing.push("bucketing");
+    }
+    if wanted.state == ExperimentState::Running && found.state != wanted.state {
+        differing.push("state");
+    }
+    if differing.is_empty() {
+        return Ok(None);
+    }
+    let hint = format!("what is there has other {}", differing.join(", "));
+    Err(anyhow::Error::new(refusal).context(Hint(hint)))
+}

@@ -1,0 +1,16 @@
+//! One file a command: its arguments, whose doc comments are the help, how it runs, and how its
+//! result reads.
+
+pub(crate) mod archive;
+pub(crate) mod assign;
+pub(crate) mod completions;
+pub(crate) mod conclude;
+pub(crate) mod create;
+pub(crate) mod explain;
+pub(crate) mod history;
+pub(crate) mod list;
+pub(crate) mod man;
+pub(crate) mod overrides;
+pub(crate) mod set_weights;
+pub(crate) mod start;
+pub(crate) mod status;

@@ -1,0 +1,110 @@
+use clap::Args;
+use experiments::text::escape;
+use serde::Serialize;
+
+use crate::complete;
+use crate::context::{Context, Purpose};
+use crate::output::View;
+use crate::output::change::Done;
+use crate::output::text::{Text, cell};
+use crate::output::tsv::Tsv;
+
+/// Pin a variant to an actor, for QA
+///
+/// An override bypasses weights and the exclusion group. Clearing it also drops the assignment that
+/// it made, so that the actor is bucketed again.
+#[derive(Args)]
+#[command(
+    override_usage = "exp override [OPTIONS] <NAME> <ACTOR> <VARIANT>\n       \
+    exp override [OPTIONS] <NAME> <ACTOR> --clear\n       \
+    exp override [OPTIONS] <NAME> --list",
+    after_help = "TSV columns of --list: actor, variant, seconds since 1970"
+)]
+pub(crate) struct Override {
+    /// The experiment's name
+    #[arg(add = complete::experiments())]
+    name: String,
+
+    /// Whom to pin
+    #[arg(required_unless_present = "list")]
+    actor: Option<String>,
+
+    /// The variant to pin
+    #[arg(required_unless_present_any = ["list", "clear"])]
+    variant: Option<String>,
+
+    /// Take the actor's override back
+    #[arg(long, conflicts_with_all = ["variant", "list"])]
+    clear: bool,
+
+    /// Show all overrides
+    #[arg(long, conflicts_with_all = ["actor", "variant"])]
+    list: bool,
+}
+
+impl Override {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        match (&self.actor, &self.variant) {
+            (Some(actor), Some(variant)) => set(context, &self.name, actor, variant),
+            (Some(actor), None) => clear(context, &self.name, actor),
+            _ => {
+                let service = context.service(Purpose::Use)?;
+                context.show(&Overrides(service.overrides(&self.name)?))
+            }
+        }
+    }
+}
+
+fn set(context: &Context, name: &str, actor: &str, variant: &str) -> anyhow::Result<()> {
+    let service = context.service(Purpose::Change)?;
+    let change = service.set_override(name, actor, variant)?;
+    context.show(&Done(change))?;
+    context.say(format_args!(
+        "pinned {} to {} in {}",
+        escape(actor),
+        escape(variant),
+        escape(name)
+    ));
+    Ok(())
+}
+
+fn clear(context: &Context, name: &str, actor: &str) -> anyhow::Result<()> {
+    let change = context
+        .service(Purpose::Change)?
+        .clear_override(name, actor)?;
+    context.show(&Done(change.clone()))?;
+    let (actor, name) = (escape(actor), escape(name));
+    context.say(match change {
+        Some(_) => format!("cleared the override of {actor} in {name}"),
+        None => format!("{actor} has no override in {name}: nothing changed"),
+    });
+    Ok(())
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Overrides(Vec<experiments::Override>);
+
+impl View for Overrides {
+    fn tsv(&self, tsv: &mut Tsv) {
+        for pinned in &self.0 {
+            tsv.line(&[
+                &pinned.actor,
+                &pinned.variant,
+                &pinned.created_at_secs.to_string(),
+            ]);
+        }
+    }
+
+    fn text(&self, text: &mut Text) {
+        if self.0.is_empty() {
+            return;
+        }
+        let row = |pinned: &experiments::Override| {
+            let since = text.time(pinned.created_at_secs);
+            vec![cell(&pinned.actor), cell(&pinned.variant), cell(&since)]
+        };
+        let rows = self.0.iter().map(row).collect();
+        text.table(&["ACTOR", "VARIANT", "SINCE"], rows);
+    }
+}

@@ -1,0 +1,117 @@
+use clap::Args;
+use experiments::{Bucketing, ExperimentStatus, VariantStatus};
+
+use crate::complete;
+use crate::context::{Context, Purpose};
+use crate::output::View;
+use crate::output::text::{BOLD, DIM, Text, bar, cell, number, percent, safe, state_style, styled};
+use crate::output::tsv::Tsv;
+
+/// Show one experiment and what its variants have got so far
+#[derive(Args)]
+#[command(
+    after_help = "TSV columns: variant, weight, expected share of 1, assignments, \
+    assignments by override"
+)]
+pub(crate) struct Status {
+    /// Its name
+    #[arg(add = complete::experiments())]
+    name: String,
+}
+
+impl Status {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let status = context.service(Purpose::Use)?.status(&self.name)?;
+        context.show(&status)
+    }
+}
+
+impl View for ExperimentStatus {
+    fn tsv(&self, tsv: &mut Tsv) {
+        for variant in &self.variants {
+            tsv.line(&[
+                &variant.name,
+                &variant.weight.to_string(),
+                &variant.expected_share.to_string(),
+                &variant.assigned.to_string(),
+                &variant.overridden.to_string(),
+            ]);
+        }
+    }
+
+    fn text(&self, text: &mut Text) {
+        let config = &self.config;
+        let mut head = format!(
+            "{}  {}",
+            styled(BOLD, safe(&config.name)),
+            styled(state_style(config.state), config.state)
+        );
+        if let Some(winner) = &config.winner {
+            head = format!("{head}  winner: {}", safe(winner));
+        }
+        text.line(head);
+        if let Some(description) = &config.description {
+            text.line(safe(description));
+        }
+        let mut facts = Vec::new();
+        if let Some(group) = &config.exclusion_group {
+            facts.push(format!("group: {}", safe(group)));
+        }
+        if config.bucketing != Bucketing::default() {
+            facts.push(format!("bucketing: {}", config.bucketing));
+        }
+        facts.push(format!("changed: {}", text.time(config.updated_at_secs)));
+        for fact in facts {
+            text.line(styled(DIM, fact));
+        }
+        text.line("");
+        table(&self.variants, text);
+    }
+}
+
+fn table(variants: &[VariantStatus], text: &mut Text) {
+    let total: u64 = variants.iter().map(|variant| variant.assigned).sum();
+    let any_overridden = variants.iter().any(|variant| variant.overridden > 0);
+    let mut header = vec!["VARIANT", "WEIGHT", "EXPECTED", "ASSIGNED", "SHARE"];
+    if any_overridden {
+        header.push("PINNED");
+    }
+    let names = variants
+        .iter()
+        .map(|v| unicode_width::UnicodeWidthStr::width(&*safe(&v.name)));
+    let taken = names.max().unwrap_or(0).max("VARIANT".len())
+        + 2
+        + header[1..].iter().map(|name| name.len() + 2).sum::<usize>();
+    let bar_width = text
+        .width()
+        .map_or(30, |width| width.saturating_sub(taken + 1).min(30));
+    if bar_width > 0 {
+        header.push("");
+    }
+    let row = |variant: &VariantStatus| {
+        let share = share(variant.assigned, total);
+        let mut row = vec![
+            cell(&variant.name),
+            number(variant.weight),
+            number(percent(variant.expected_share)),
+            number(variant.assigned),
+            number(share.map_or_else(|| "–".to_owned(), percent)),
+        ];
+        if any_overridden {
+            row.push(number(variant.overridden));
+        }
+        if bar_width > 0 {
+            row.push(cell(&bar(share.unwrap_or(0.0), bar_width)));
+        }
+        row
+    };
+    text.table(&header, variants.iter().map(row).collect());
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share is shown to a tenth of a percent"
+)]
+fn share(part: u64, total: u64) -> Option<f64> {
+    (total > 0).then(|| part as f64 / total as f64)
+}

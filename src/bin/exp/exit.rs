@@ -1,0 +1,255 @@
+//! From an error to what a person reads and a script sees: the message, the hint that says what to do
+//! next, and the exit code. The codes are part of the contract; see `exp --help`.
+
+use std::fmt::Write as _;
+use std::io;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
+use experiments::text::escape;
+use experiments::{ExperimentError, ExperimentState, ExperimentStoreError};
+
+use crate::cli::Cli;
+use crate::context::{self, Context, Purpose};
+
+const FAILURE: u8 = 1;
+const USAGE: u8 = 2;
+const NOT_FOUND: u8 = 3;
+const WRONG_STATE: u8 = 4;
+const ARCHIVED: u8 = 5;
+const EXCLUDED: u8 = 6;
+const NO_VARIANT: u8 = 7;
+const REFUSED: u8 = 8;
+
+/// The command line is wrong in a way that clap can't see.
+#[derive(Debug)]
+pub(crate) struct UsageError(pub(crate) String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// A hint that only the command knows, attached as context to the error.
+#[derive(Debug)]
+pub(crate) struct Hint(pub(crate) String);
+
+impl std::fmt::Display for Hint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reports the error on standard error and gives the exit code. A reader who closed the pipe wants
+/// no more, and is no error.
+pub(crate) fn report(error: &anyhow::Error, context: &Context) -> ExitCode {
+    if is_closed_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    let hint = hint(error, context);
+    tell("error", ERROR, &message(error));
+    if let Some(hint) = hint {
+        tell(" hint", HINT, &hint);
+    }
+    ExitCode::from(code(error))
+}
+
+/// Tells why `assign --default` gave its default.
+pub(crate) fn report_defaulted(error: &anyhow::Error, context: &Context) {
+    context.say(format_args!(
+        "warning: {}; the default was used",
+        message(error)
+    ));
+}
+
+pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
+    code(error) == USAGE
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+fn tell(label: &str, style: Style, text: &str) {
+    use std::io::Write as _;
+    let mut stderr = anstream::stderr().lock();
+    let _ = writeln!(stderr, "{style}{label}{style:#}: {}", escape(text));
+}
+
+/// Prints help, the version or a usage error, as clap words it.
+pub(crate) fn report_parse_error(error: &clap::Error) -> ExitCode {
+    let is_help = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    if is_help {
+        let rendered = error.render().ansi().to_string();
+        return match context::print(&rendered) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+            Err(error) => {
+                tell("error", ERROR, &message(&error));
+                ExitCode::from(FAILURE)
+            }
+        };
+    }
+    if error.kind() == ErrorKind::MissingSubcommand {
+        // clap shows the help by itself only if no variable of the environment sets an option.
+        use std::io::Write as _;
+        let help = Cli::command().render_help();
+        let _ = write!(anstream::stderr().lock(), "{}", help.ansi());
+        return ExitCode::from(USAGE);
+    }
+    // The message repeats what was typed. Coloured it can't be escaped, so what needs that goes plain.
+    let plain = error.render().to_string();
+    let is_safe = plain.split('\n').all(|line| escape(line) == line);
+    if is_safe {
+        use std::io::Write as _;
+        let _ = write!(anstream::stderr().lock(), "{}", error.render().ansi());
+    } else {
+        plain.lines().for_each(context::tell);
+    }
+    ExitCode::from(USAGE)
+}
+
+/// The one place that maps an error to its exit code.
+fn code(error: &anyhow::Error) -> u8 {
+    if error.downcast_ref::<UsageError>().is_some() {
+        return USAGE;
+    }
+    match error.downcast_ref::<ExperimentError>() {
+        Some(ExperimentError::NotFound(_)) => NOT_FOUND,
+        Some(ExperimentError::NotRunning(..) | ExperimentError::Concluded(_)) => WRONG_STATE,
+        Some(ExperimentError::Archived(_)) => ARCHIVED,
+        Some(ExperimentError::ExcludedByGroup(..)) => EXCLUDED,
+        Some(ExperimentError::NoVariant(_)) => NO_VARIANT,
+        Some(
+            ExperimentError::UnknownVariant { .. }
+            | ExperimentError::AlreadyExists(..)
+            | ExperimentError::VariantInUse { .. }
+            | ExperimentError::InvalidConfig { .. },
+        ) => REFUSED,
+        _ => FAILURE,
+    }
+}
+
+fn message(error: &anyhow::Error) -> String {
+    let mut chain = error.chain();
+    if error.downcast_ref::<Hint>().is_some() {
+        chain.next();
+    }
+    let mut message = String::new();
+    for cause in chain {
+        let cause = cause.to_string();
+        // A wrapper that is transparent repeats the message of what it wraps.
+        if message.ends_with(&cause) {
+            continue;
+        }
+        let separator = if message.is_empty() { "" } else { ": " };
+        let _ = write!(message, "{separator}{cause}");
+    }
+    message
+}
+
+/// What to do next.
+fn hint(error: &anyhow::Error, context: &Context) -> Option<String> {
+    if let Some(Hint(hint)) = error.downcast_ref::<Hint>() {
+        return Some(hint.clone());
+    }
+    Some(match error.downcast_ref::<ExperimentError>()? {
+        ExperimentError::NotFound(name) => match nearest_experiment(name, context) {
+            Some(nearest) => format!("did you mean '{nearest}'?"),
+            None => "exp list shows what there is".to_owned(),
+        },
+        ExperimentError::NotRunning(name, ExperimentState::Draft) => {
+            format!("start it: exp start {}", quote(name))
+        }
+        ExperimentError::Concluded(name) => {
+            format!("to reopen it, start it again: exp start {}", quote(name))
+        }
+        ExperimentError::Archived(_) => {
+            "archiving is for good; create an experiment of another name".to_owned()
+        }
+        ExperimentError::ExcludedByGroup(name, _) => {
+            format!(
+                "exp explain {} ACTOR names the other experiment",
+                quote(name)
+            )
+        }
+        ExperimentError::NoVariant(name) => {
+            format!(
+                "give one a weight: exp set-weights {} VARIANT=WEIGHT ...",
+                quote(name)
+            )
+        }
+        ExperimentError::UnknownVariant { variant, known, .. } => {
+            match nearest(variant, known.iter().map(|name| &**name)) {
+                Some(nearest) => format!("did you mean '{nearest}'?"),
+                None => format!("it has {}", known.join(", ")),
+            }
+        }
+        ExperimentError::AlreadyExists(name, _) => {
+            format!("exp status {} shows it", quote(name))
+        }
+        ExperimentError::VariantInUse { variant, .. } => {
+            format!(
+                "keep it with weight 0, so that nobody new gets it: {}=0",
+                quote(variant)
+            )
+        }
+        ExperimentError::Store(error) => return store_hint(error),
+        _ => return None,
+    })
+}
+
+fn store_hint(error: &ExperimentStoreError) -> Option<String> {
+    let hint = match error {
+        ExperimentStoreError::Missing { .. } => {
+            "exp create makes one; --store or EXP_STORE names another place"
+        }
+        ExperimentStoreError::NotAStore { .. } => {
+            "--store and EXP_STORE must name an exp store, or a path where nothing is yet"
+        }
+        ExperimentStoreError::NewerSchema { .. } => "use the version of exp that wrote it",
+        ExperimentStoreError::Busy { .. } => {
+            "try again, or wait longer with --lock-timeout SECONDS"
+        }
+        ExperimentStoreError::ReadOnly { .. } => {
+            "you need write permission for the file and for its directory"
+        }
+        ExperimentStoreError::Corrupt { .. } => "restore it from a backup",
+        ExperimentStoreError::Backend { doing: "open", .. } => {
+            "you need permission for the file and for its directory"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn nearest_experiment(name: &str, context: &Context) -> Option<String> {
+    let all = context.service(Purpose::Use).ok()?.list().ok()?;
+    nearest(name, all.iter().map(|config| &*config.name))
+}
+
+/// The name that `name` was probably meant to be.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let scored = known.map(|known| (strsim::jaro_winkler(name, known), known));
+    scored
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, known)| known.to_owned())
+}
+
+/// Quotes a word so that it can be pasted into a shell.
+fn quote(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+}

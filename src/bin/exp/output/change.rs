@@ -1,0 +1,138 @@
+//! How an entry of the audit log reads, in every format.
+
+use experiments::{ChangeDetail, ChangeRecord, ChangeSide, VariantConfig};
+use serde::Serialize;
+
+use super::View;
+use super::text::{BOLD, DIM, Text, safe, styled};
+use super::tsv::Tsv;
+
+/// What a mutation did: its entry, or nothing.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct Done(pub(crate) Option<ChangeRecord>);
+
+impl View for Done {
+    fn tsv(&self, tsv: &mut Tsv) {
+        if let Some(change) = &self.0 {
+            write_tsv(change, tsv);
+        }
+    }
+
+    /// The command says on standard error what was done; there is no data.
+    fn text(&self, _text: &mut Text) {}
+}
+
+/// Seconds since 1970, operator, mutation, the values before and after as JSON.
+pub(crate) fn write_tsv(change: &ChangeRecord, tsv: &mut Tsv) {
+    let side = |side: fn(&ChangeDetail) -> &ChangeSide| {
+        let detail = change.detail.as_ref();
+        detail.map_or_else(String::new, |detail| {
+            serde_json::to_string(side(detail)).unwrap_or_default()
+        })
+    };
+    tsv.line(&[
+        &change.timestamp_secs.to_string(),
+        change.actor.as_deref().unwrap_or_default(),
+        &change.mutation,
+        &side(|detail| &detail.before),
+        &side(|detail| &detail.after),
+    ]);
+}
+
+/// When, who and what, then a line `before → after` for each value that changed.
+pub(crate) fn write_text(change: &ChangeRecord, text: &mut Text) {
+    let operator = change.actor.as_deref().unwrap_or("(unknown)");
+    let head = format!(
+        "{}  {}  {}",
+        styled(DIM, text.time(change.timestamp_secs)),
+        safe(operator),
+        styled(BOLD, safe(&change.mutation))
+    );
+    text.line(head);
+    let Some(detail) = &change.detail else { return };
+    let differences = differences(&detail.before, &detail.after);
+    let width = differences
+        .iter()
+        .map(|d| unicode_width::UnicodeWidthStr::width(&*d.what));
+    let width = width.max().unwrap_or(0);
+    for Difference {
+        what,
+        before,
+        after,
+    } in differences
+    {
+        let pad = " ".repeat(width - unicode_width::UnicodeWidthStr::width(&*what));
+        text.line(format_args!("  {what}{pad}  {before} → {after}"));
+    }
+}
+
+struct Difference {
+    what: String,
+    before: String,
+    after: String,
+}
+
+const NOTHING: &str = "–";
+
+fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let mut compare = |what: &str, before: Option<String>, after: Option<String>| {
+        if before != after {
+            let shown = |value: Option<String>| value.unwrap_or_else(|| NOTHING.to_owned());
+            differences.push(Difference {
+                what: safe(what),
+                before: shown(before),
+                after: shown(after),
+            });
+        }
+    };
+    let text = |value: &Option<String>| value.as_deref().map(safe);
+    let shown = |value: Option<&dyn ToString>| value.map(ToString::to_string);
+    compare(
+        "state",
+        shown(before.state.as_ref().map(|s| s as &dyn ToString)),
+        shown(after.state.as_ref().map(|s| s as &dyn ToString)),
+    );
+    compare("winner", text(&before.winner), text(&after.winner));
+    compare("override", text(&before.pinned), text(&after.pinned));
+    compare(
+        "description",
+        text(&before.description),
+        text(&after.description),
+    );
+    compare(
+        "group",
+        text(&before.exclusion_group),
+        text(&after.exclusion_group),
+    );
+    compare(
+        "bucketing",
+        shown(before.bucketing.as_ref().map(|b| b as &dyn ToString)),
+        shown(after.bucketing.as_ref().map(|b| b as &dyn ToString)),
+    );
+    let (old, new) = (variants(before), variants(after));
+    let weight = |list: &[VariantConfig], name: &str| {
+        let variant = list.iter().find(|variant| variant.name == name);
+        variant.map(|variant| variant.weight.to_string())
+    };
+    let removed = old.iter().filter(|v| weight(new, &v.name).is_none());
+    for variant in new.iter().chain(removed) {
+        compare(
+            &variant.name,
+            weight(old, &variant.name),
+            weight(new, &variant.name),
+        );
+    }
+    let order = |list: &[VariantConfig], other: &[VariantConfig]| {
+        let kept = list.iter().filter(|v| weight(other, &v.name).is_some());
+        let names: Vec<String> = kept.map(|v| safe(&v.name)).collect();
+        names.join(", ")
+    };
+    compare("order", Some(order(old, new)), Some(order(new, old)));
+    differences
+}
+
+fn variants(side: &ChangeSide) -> &[VariantConfig] {
+    side.variants.as_deref().unwrap_or_default()
+}

@@ -1,0 +1,21 @@
+//! The formats, one file each. A command says what it has to show as a [`View`]; nothing else here
+//! knows a command.
+
+pub(crate) mod change;
+pub(crate) mod json;
+pub(crate) mod text;
+pub(crate) mod tsv;
+
+use serde::Serialize;
+
+use self::text::Text;
+use self::tsv::Tsv;
+
+/// Something to show. Its JSON is its serde form.
+pub(crate) trait View: Serialize {
+    /// Writes its lines.
+    fn tsv(&self, tsv: &mut Tsv);
+
+    /// Writes it for people.
+    fn text(&self, text: &mut Text);
+}

@@ -1,0 +1,154 @@
+//! For people: lines, tables, bars and times. Text from the store is escaped here.
+
+use std::fmt::{Display, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+use experiments::ExperimentState;
+use experiments::text::escape;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// What is written on.
+pub(crate) struct Page {
+    /// In columns; `None` if it has no edge.
+    pub(crate) width: Option<usize>,
+    /// The zone in which times are told.
+    pub(crate) zone: TimeZone,
+}
+
+pub(crate) struct Text {
+    page: Page,
+    buffer: String,
+}
+
+impl Text {
+    pub(crate) fn new(page: Page) -> Self {
+        Self {
+            page,
+            buffer: String::new(),
+        }
+    }
+
+    pub(crate) fn into_string(self) -> String {
+        self.buffer
+    }
+
+    /// Adds a line. What came from outside must have been [escaped](safe).
+    pub(crate) fn line(&mut self, line: impl Display) {
+        let _ = writeln!(self.buffer, "{line}");
+    }
+
+    /// Adds a table that fits the page. Cells are made by [`cell`] and its like.
+    pub(crate) fn table(&mut self, header: &[&str], rows: Vec<Vec<Cell>>) {
+        let mut table = Table::new();
+        table
+            .load_style(NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .force_no_tty()
+            .enforce_styling()
+            .set_header(header.iter().map(|name| {
+                Cell::new(name)
+                    .add_attribute(Attribute::Bold)
+                    .set_alignment(CellAlignment::Left)
+            }))
+            .add_rows(rows);
+        if let Some(width) = self.page.width {
+            table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        for line in table.lines() {
+            self.line(trim_end(&line));
+        }
+    }
+
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.page.width
+    }
+
+    /// A moment, in the zone of the page: `2026-11-23 09:30:00 +01:00`.
+    pub(crate) fn time(&self, secs: u64) -> String {
+        let moment = i64::try_from(secs)
+            .ok()
+            .and_then(|s| Timestamp::from_second(s).ok());
+        moment.map_or_else(
+            || format!("{secs} s after 1970"),
+            |moment| {
+                let zoned = moment.to_zoned_datetime(self.page.zone.clone());
+                zoned.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+            },
+        )
+    }
+}
+
+/// `line` without the spaces at its end, also where a style is reset after them.
+fn trim_end(line: &str) -> String {
+    let trimmed = line.trim_end();
+    match trimmed.rfind('\u{1b}') {
+        Some(at) if trimmed.ends_with('m') && !trimmed[at..].contains(' ') => {
+            format!("{}{}", trimmed[..at].trim_end(), &trimmed[at..])
+        }
+        _ => trimmed.to_owned(),
+    }
+}
+
+/// Text from outside, made safe to show.
+pub(crate) fn safe(text: &str) -> String {
+    escape(text).into_owned()
+}
+
+pub(crate) fn cell(text: &str) -> Cell {
+    Cell::new(escape(text))
+}
+
+pub(crate) fn number(text: impl Display) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+pub(crate) fn state_cell(state: ExperimentState) -> Cell {
+    let cell = Cell::new(state);
+    match state {
+        ExperimentState::Draft => cell.fg(Color::Yellow),
+        ExperimentState::Running => cell.fg(Color::Green),
+        ExperimentState::Concluded => cell.fg(Color::Cyan),
+        ExperimentState::Archived => cell.add_attribute(Attribute::Dim),
+    }
+}
+
+pub(crate) fn state_style(state: ExperimentState) -> Style {
+    match state {
+        ExperimentState::Draft => AnsiColor::Yellow.on_default(),
+        ExperimentState::Running => AnsiColor::Green.on_default(),
+        ExperimentState::Concluded => AnsiColor::Cyan.on_default(),
+        ExperimentState::Archived => DIM,
+    }
+}
+
+/// `text` in a style.
+pub(crate) fn styled(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// A share of 1 as a percentage with one decimal.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+/// A bar of `width` columns, filled to `share` of 1 in steps of an eighth of a column.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a bar is a few hundred eighths long"
+)]
+pub(crate) fn bar(share: f64, width: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * (width * 8) as f64).round() as usize;
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
