@@ -14,7 +14,7 @@ pub enum ExperimentError {
     #[error("experiment {} not found", Quoted(.0))]
     NotFound(String),
     /// Only a running experiment assigns; this one is a draft, or was concluded meanwhile.
-    #[error("experiment {} is not running: it is {}", Quoted(.0), .1)]
+    #[error("experiment {} is not running: it is {}", Quoted(.0), adjective(*.1))]
     NotRunning(String, ExperimentState),
     /// The experiment is concluded, and what was asked would change who gets what.
     #[error("experiment {} is concluded: its weights are fixed", Quoted(.0))]
@@ -39,7 +39,7 @@ pub enum ExperimentError {
         known: Vec<String>,
     },
     /// An experiment of that name is there already, in that state.
-    #[error("experiment {} exists already: it is {}", Quoted(.0), .1)]
+    #[error("experiment {} exists already: it is {}", Quoted(.0), adjective(*.1))]
     AlreadyExists(String, ExperimentState),
     /// The variant would be removed while actors hold it.
     #[error("cannot delete variant {} because it has active assignments", Quoted(.variant))]
@@ -60,6 +60,14 @@ pub enum ExperimentError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] ExperimentStoreError),
+}
+
+/// The state as a sentence has it after "it is".
+fn adjective(state: ExperimentState) -> &'static str {
+    match state {
+        ExperimentState::Draft => "a draft",
+        other => other.as_str(),
+    }
 }
 
 /// A part of what the caller gave.

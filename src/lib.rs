@@ -44,3 +44,7 @@ pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
 #[cfg(feature = "sqlite")]
 pub use store::SqliteExperimentStore;
 pub use store::{AssignRequest, Assigned, ExperimentStore, InMemoryExperimentStore, Situation};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -29,12 +29,19 @@ pub fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Displays text in single quotes, [escaped](escape).
+/// Displays text in single quotes, [escaped](escape), and cut where it is far too long for a name.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl Quoted<'_> {
+    const MAX_CHARS: usize = 80;
+}
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'{}'", escape(self.0))
+        match self.0.char_indices().nth(Self::MAX_CHARS) {
+            None => write!(f, "'{}'", escape(self.0)),
+            Some((end, _)) => write!(f, "'{}…'", escape(&self.0[..end])),
+        }
     }
 }
 

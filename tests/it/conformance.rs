@@ -1,7 +1,5 @@
 //! Every store keeps every promise: `experiments::store::conformance`, once a store.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use experiments::store::conformance::{self, OPERATOR};
 use experiments::{ExperimentStore, InMemoryExperimentStore, SqliteExperimentStore};
 

@@ -1,3 +1,20 @@
 //! One test binary, so that the crate is linked once: the stores, and the real `exp`.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
+mod allocations;
+mod completions;
 mod conformance;
+mod model;
+mod permissions;
+mod processes;
+mod random;
+mod readme;
+mod sandbox;
+mod schema;
+mod transcripts;

@@ -41,33 +41,34 @@ Start here:
 
 Exit codes:
   0  done
-  1  failure: the store cannot be reached, is busy or damaged; input or output failed
+  1  failure: the store is missing, busy or damaged; reading or writing failed
   2  usage
   3  experiment not found
-  4  wrong state: a draft cannot assign, a concluded experiment's weights are fixed
+  4  wrong state: a draft cannot assign, concluded weights are fixed
   5  archived
   6  excluded by the group
   7  no variant to assign
-  8  refused: exists already, variant in use, invalid configuration, unknown variant
+  8  refused: exists already, variant in use, invalid, unknown variant
 
-Environment:
+Environment (a variable that is empty counts as not set):
   EXP_STORE         the store, as --store
   EXP_BY            the operator, as --by
   EXP_LOCK_TIMEOUT  the waiting time, as --lock-timeout
-  EXP_NOW           seconds since 1970, in place of the clock: for demonstrations and tests
+  EXP_NOW           seconds since 1970 in place of the clock, for tests
   NO_COLOR          no colour, also on a terminal
-  XDG_STATE_HOME    where the default store is: exp/experiments.db in it, else in ~/.local/state";
+  XDG_STATE_HOME    holds the default store; ~/.local/state without it";
 
 #[derive(Args)]
+#[expect(clippy::doc_markdown, reason = "the docs are the help")]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
-    /// The store: the path of its file [default: exp/experiments.db in the state directory]
-    #[arg(long, global = true, value_name = "PATH", env = "EXP_STORE", hide_env_values = true,
-          value_hint = clap::ValueHint::FilePath)]
+    /// The store: the path of its file [env: EXP_STORE] [default: exp/experiments.db in the state
+    /// directory]
+    #[arg(long, global = true, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub(crate) store: Option<PathBuf>,
 
-    /// Who makes the change, for the history [default: the login name]
-    #[arg(long, global = true, value_name = "OPERATOR", env = "EXP_BY", hide_env_values = true,
+    /// Who makes the change, for the history [env: EXP_BY] [default: the login name]
+    #[arg(long, global = true, value_name = "OPERATOR",
           value_parser = NonEmptyStringValueParser::new())]
     pub(crate) by: Option<String>,
 
@@ -81,11 +82,10 @@ pub(crate) struct GlobalOptions {
     )]
     pub(crate) format: Format,
 
-    /// How long to wait for the lock of another process, in seconds
-    #[arg(long, global = true, value_name = "SECONDS", env = "EXP_LOCK_TIMEOUT",
-          hide_env_values = true, default_value_t = 10, hide_short_help = true,
-          value_parser = clap::value_parser!(u32).range(..=86_400))]
-    pub(crate) lock_timeout: u32,
+    /// How many seconds to wait for the lock of another process [env: EXP_LOCK_TIMEOUT]
+    /// [default: 10]
+    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true)]
+    pub(crate) lock_timeout: Option<u32>,
 
     /// Print nothing but data and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]

@@ -49,9 +49,7 @@ pub(crate) fn experiments() -> ArgValueCompleter {
 }
 
 fn stored() -> Option<Vec<experiments::ExperimentConfig>> {
-    let named = named_store(std::env::args_os())
-        .or_else(|| context::variable("EXP_STORE").map(PathBuf::from));
-    let path = context::store_path(named.as_deref()).ok()?;
+    let path = context::store_path(named_store(std::env::args_os())).ok()?;
     SqliteExperimentStore::open(path).ok()?.list().ok()
 }
 

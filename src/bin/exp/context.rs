@@ -1,8 +1,9 @@
 //! Flags and environment become a store, a service and an operator. Nothing else reads the
 //! environment, the home directory or the size of the terminal.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -45,17 +46,18 @@ impl Context {
     }
 
     fn store(&self, purpose: Purpose) -> anyhow::Result<SqliteExperimentStore> {
-        let path = store_path(self.options.store.as_deref())?;
+        let path = store_path(self.options.store.clone())?;
+        let clock = clock()?;
+        let lock_timeout = self.lock_timeout()?;
         self.verbose(format_args!("store: {}", path.display()));
         let opened = match purpose {
             Purpose::Create => SqliteExperimentStore::open_or_create(&path),
             Purpose::Use | Purpose::Change => SqliteExperimentStore::open(&path),
         };
-        let timeout = Duration::from_secs(self.options.lock_timeout.into());
-        let mut store = opened
-            .map_err(ExperimentError::from)?
-            .with_busy_timeout(timeout)
-            .with_clock(clock()?);
+        let mut store = opened.map_err(ExperimentError::from)?.with_clock(clock);
+        if let Some(timeout) = lock_timeout {
+            store = store.with_busy_timeout(timeout);
+        }
         if purpose != Purpose::Use {
             let operator = self.operator();
             self.verbose(format_args!("operator: {operator}"));
@@ -64,11 +66,27 @@ impl Context {
         Ok(store)
     }
 
+    fn lock_timeout(&self) -> Result<Option<Duration>, UsageError> {
+        let secs = match (self.options.lock_timeout, text_variable("EXP_LOCK_TIMEOUT")) {
+            (Some(secs), _) => Some(secs),
+            (None, Some(text)) => Some(text.parse().map_err(|_| {
+                UsageError(format!(
+                    "EXP_LOCK_TIMEOUT is '{text}', not a number of seconds"
+                ))
+            })?),
+            (None, None) => None,
+        };
+        Ok(secs.map(|secs| Duration::from_secs(secs.into())))
+    }
+
     fn operator(&self) -> String {
         let named = self.options.by.clone();
-        let login = || ["LOGNAME", "USER"].into_iter().find_map(variable);
         named
-            .or_else(login)
+            .or_else(|| {
+                ["EXP_BY", "LOGNAME", "USER"]
+                    .into_iter()
+                    .find_map(text_variable)
+            })
             .or_else(|| whoami::username().ok())
             .unwrap_or_else(|| "unknown".to_owned())
     }
@@ -117,24 +135,20 @@ pub(crate) fn tell(message: impl std::fmt::Display) {
     let _ = writeln!(anstream::stderr().lock(), "{line}");
 }
 
-/// The store's file: as named, or the default one.
-pub(crate) fn store_path(named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    match named {
-        Some(path) => {
-            let address = path.to_string_lossy();
-            let scheme = ["postgres://", "postgresql://"];
-            if scheme.iter().any(|scheme| address.starts_with(scheme)) {
-                let message = "this version of exp keeps its store in an SQLite file; \
-                               Postgres is not supported yet";
-                return Err(UsageError(message.to_owned()).into());
-            }
-            Ok(path.to_owned())
-        }
-        None => default_store().ok_or_else(|| {
-            let message = "no home directory to keep the default store in; name one with --store";
-            UsageError(message.to_owned()).into()
-        }),
+/// The store's file: as named by the flag, or else by the environment, or else the default one.
+pub(crate) fn store_path(named: Option<PathBuf>) -> Result<PathBuf, UsageError> {
+    let Some(path) = named.or_else(|| variable("EXP_STORE").map(PathBuf::from)) else {
+        let message = "no home directory to keep the default store in; name one with --store";
+        return default_store().ok_or_else(|| UsageError(message.to_owned()));
+    };
+    let address = path.to_string_lossy();
+    let scheme = ["postgres://", "postgresql://"];
+    if scheme.iter().any(|scheme| address.starts_with(scheme)) {
+        let message = "this version of exp keeps its store in an SQLite file; \
+                       Postgres is not supported yet";
+        return Err(UsageError(message.to_owned()));
     }
+    Ok(path)
 }
 
 fn default_store() -> Option<PathBuf> {
@@ -144,7 +158,7 @@ fn default_store() -> Option<PathBuf> {
 }
 
 fn clock() -> Result<Clock, UsageError> {
-    match variable("EXP_NOW") {
+    match text_variable("EXP_NOW") {
         None => Ok(Clock::System),
         Some(now) => now.parse().map(Clock::Fixed).map_err(|_| {
             UsageError(format!(
@@ -158,13 +172,22 @@ fn page() -> Page {
     let terminal = terminal_size::terminal_size_of(io::stdout());
     let width = terminal.map(|(width, _)| usize::from(width.0));
     Page {
-        width: width.or_else(|| variable("COLUMNS")?.parse().ok().filter(|width| *width > 0)),
+        width: width.or_else(|| {
+            text_variable("COLUMNS")?
+                .parse()
+                .ok()
+                .filter(|width| *width > 0)
+        }),
         zone: TimeZone::system(),
     }
 }
 
 /// A variable of the environment; set to nothing, it counts as not set.
 #[expect(clippy::disallowed_methods, reason = "this is where it is read")]
-pub(crate) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn text_variable(name: &str) -> Option<String> {
+    variable(name).map(|value| value.to_string_lossy().into_owned())
 }

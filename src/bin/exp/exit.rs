@@ -1,17 +1,16 @@
 //! From an error to what a person reads and a script sees: the message, the hint that says what to do
 //! next, and the exit code. The codes are part of the contract; see `exp --help`.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use experiments::text::escape;
+use experiments::text::{escape, is_unsafe};
 use experiments::{ExperimentError, ExperimentState, ExperimentStoreError};
 
-use crate::cli::Cli;
 use crate::context::{self, Context, Purpose};
 
 const FAILURE: u8 = 1;
@@ -97,21 +96,14 @@ pub(crate) fn report_parse_error(error: &clap::Error) -> ExitCode {
             }
         };
     }
-    if error.kind() == ErrorKind::MissingSubcommand {
-        // clap shows the help by itself only if no variable of the environment sets an option.
-        use std::io::Write as _;
-        let help = Cli::command().render_help();
-        let _ = write!(anstream::stderr().lock(), "{}", help.ansi());
-        return ExitCode::from(USAGE);
-    }
-    // The message repeats what was typed. Coloured it can't be escaped, so what needs that goes plain.
-    let plain = error.render().to_string();
-    let is_safe = plain.split('\n').all(|line| escape(line) == line);
-    if is_safe {
+    // The message repeats what was typed, and coloured it can't be escaped.
+    let typed = std::env::args_os();
+    let is_safe = |word: OsString| !word.to_string_lossy().chars().any(is_unsafe);
+    if typed.into_iter().all(is_safe) {
         use std::io::Write as _;
         let _ = write!(anstream::stderr().lock(), "{}", error.render().ansi());
     } else {
-        plain.lines().for_each(context::tell);
+        error.render().to_string().lines().for_each(context::tell);
     }
     ExitCode::from(USAGE)
 }
@@ -166,10 +158,10 @@ fn hint(error: &anyhow::Error, context: &Context) -> Option<String> {
             None => "exp list shows what there is".to_owned(),
         },
         ExperimentError::NotRunning(name, ExperimentState::Draft) => {
-            format!("start it: exp start {}", quote(name))
+            format!("start it: {}", start(name))
         }
         ExperimentError::Concluded(name) => {
-            format!("to reopen it, start it again: exp start {}", quote(name))
+            format!("to reopen it, start it again: {}", start(name))
         }
         ExperimentError::Archived(_) => {
             "archiving is for good; create an experiment of another name".to_owned()
@@ -222,7 +214,14 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
             "you need write permission for the file and for its directory"
         }
         ExperimentStoreError::Corrupt { .. } => "restore it from a backup",
-        ExperimentStoreError::Backend { doing: "open", .. } => {
+        ExperimentStoreError::Backend {
+            doing: "open",
+            source,
+            ..
+        } if source
+            .downcast_ref::<io::Error>()
+            .is_none_or(|error| error.kind() == io::ErrorKind::PermissionDenied) =>
+        {
             "you need permission for the file and for its directory"
         }
         _ => return None,
@@ -242,6 +241,11 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<Strin
         .filter(|(score, _)| *score > 0.8)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known.to_owned())
+}
+
+/// The command that starts an experiment.
+pub(crate) fn start(name: &str) -> String {
+    format!("exp start {}", quote(name))
 }
 
 /// Quotes a word so that it can be pasted into a shell.

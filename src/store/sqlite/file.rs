@@ -25,6 +25,9 @@ const AUTOCHECKPOINT_PAGES: i64 = 100;
 /// of megabytes.
 const JOURNAL_SIZE_LIMIT: i64 = 4 * 1024 * 1024;
 
+/// The smallest page of SQLite, in bytes. It takes a shorter file for an empty database.
+const SMALLEST_DATABASE: u64 = 512;
+
 /// Where a store is, and how to tell of its failures.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -85,6 +88,9 @@ impl Place {
                     store,
                     found: error.to_string(),
                 },
+                ErrorCode::CannotOpen => {
+                    self.backend(doing, "SQLite cannot open it, or a file beside it")
+                }
                 ErrorCode::NotADatabase => self.not_a_store("not an SQLite database"),
                 _ => self.backend(doing, error),
             },
@@ -117,6 +123,9 @@ pub(super) fn open(
         Ok(found) if found.is_dir() => return Err(place.not_a_store("a directory")),
         Ok(found) if !found.is_file() => return Err(place.not_a_store("not a regular file")),
         Ok(found) if found.len() == 0 => return Err(place.not_a_store("an empty file")),
+        Ok(found) if found.len() < SMALLEST_DATABASE => {
+            return Err(place.not_a_store("too short for an SQLite database"));
+        }
         Ok(_) => {}
     }
     let failed = |error| place.failed("open", busy_timeout, error);

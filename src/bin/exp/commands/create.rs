@@ -6,7 +6,7 @@ use experiments::{
 
 use crate::cli::parse_weight;
 use crate::context::{Context, Purpose};
-use crate::exit::Hint;
+use crate::exit::{self, Hint};
 use crate::output::change::Done;
 
 /// Declare an experiment
@@ -76,6 +76,8 @@ impl Create {
         if self.start {
             wanted.state = ExperimentState::Running;
         }
+        // Before a store is made for it.
+        wanted.validate()?;
         let service = context.service(Purpose::Create)?;
         let change =
             match service.create_new(&wanted) {
@@ -121,6 +123,13 @@ fn accept_existing(
     if differing.is_empty() {
         return Ok(None);
     }
-    let hint = format!("what is there has other {}", differing.join(", "));
+    let hint = if differing == ["state"] {
+        format!(
+            "it is as declared and does not run: {}",
+            exit::start(&wanted.name)
+        )
+    } else {
+        format!("what is there differs in: {}", differing.join(", "))
+    };
     Err(anyhow::Error::new(refusal).context(Hint(hint)))
 }

@@ -1,8 +1,9 @@
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command, CommandFactory as _};
 
 use crate::cli::Cli;
 use crate::context::{self, Context};
@@ -24,23 +25,35 @@ pub(crate) struct Man {
 
 impl Man {
     pub(crate) fn run(self, _context: &Context) -> anyhow::Result<()> {
-        let mut exp = Cli::command();
+        let mut exp = Cli::command().disable_help_subcommand(true);
         exp.build();
         if let Some(directory) = self.out {
-            let written = fs::create_dir_all(&directory)
-                .and_then(|()| clap_mangen::generate_to(exp, &directory));
-            return written
-                .with_context(|| format!("cannot write manual pages to {}", directory.display()));
+            let failed = || format!("cannot write manual pages to {}", directory.display());
+            fs::create_dir_all(&directory).with_context(failed)?;
+            for subject in std::iter::once(&exp).chain(exp.get_subcommands()) {
+                let page = page(subject);
+                let path = directory.join(page.get_filename());
+                fs::write(path, rendered(&page)?).with_context(failed)?;
+            }
+            return Ok(());
         }
         let subject = match &self.command {
-            None => exp,
+            None => &exp,
             Some(name) => exp
                 .find_subcommand(name)
-                .cloned()
                 .ok_or_else(|| UsageError(format!("exp has no command '{name}'")))?,
         };
-        let mut page = Vec::new();
-        clap_mangen::Man::new(subject).render(&mut page)?;
-        context::print(&String::from_utf8(page)?)
+        context::print(&String::from_utf8(rendered(&page(subject))?)?)
     }
+}
+
+fn page(subject: &Command) -> clap_mangen::Man {
+    let source = concat!("exp ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(subject.clone()).source(source)
+}
+
+fn rendered(page: &clap_mangen::Man) -> io::Result<Vec<u8>> {
+    let mut roff = Vec::new();
+    page.render(&mut roff)?;
+    Ok(roff)
 }

@@ -80,8 +80,11 @@ fn table(variants: &[VariantStatus], text: &mut Text) {
         .iter()
         .map(|v| unicode_width::UnicodeWidthStr::width(&*safe(&v.name)));
     let taken = names.max().unwrap_or(0).max("VARIANT".len())
-        + 2
-        + header[1..].iter().map(|name| name.len() + 2).sum::<usize>();
+        + text.gap()
+        + header[1..]
+            .iter()
+            .map(|name| name.len() + text.gap())
+            .sum::<usize>();
     let bar_width = text
         .width()
         .map_or(30, |width| width.saturating_sub(taken + 1).min(30));

@@ -60,11 +60,20 @@ impl Text {
         if let Some(width) = self.page.width {
             table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
         }
+        let gap = u16::try_from(self.gap()).unwrap_or(1);
         for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
+            column.set_padding((0, gap));
         }
         for line in table.lines() {
             self.line(trim_end(&line));
+        }
+    }
+
+    /// How many spaces part two columns of a table.
+    pub(crate) fn gap(&self) -> usize {
+        match self.page.width {
+            Some(width) if width < 60 => 1,
+            _ => 2,
         }
     }
 
@@ -89,13 +98,17 @@ impl Text {
 
 /// `line` without the spaces at its end, also where a style is reset after them.
 fn trim_end(line: &str) -> String {
-    let trimmed = line.trim_end();
-    match trimmed.rfind('\u{1b}') {
-        Some(at) if trimmed.ends_with('m') && !trimmed[at..].contains(' ') => {
-            format!("{}{}", trimmed[..at].trim_end(), &trimmed[at..])
+    let mut text = line.trim_end();
+    let mut styles = String::new();
+    while let Some(at) = text.rfind('\u{1b}') {
+        let (before, style) = text.split_at(at);
+        if style.find('m') != Some(style.len() - 1) {
+            break;
         }
-        _ => trimmed.to_owned(),
+        styles.insert_str(0, style);
+        text = before.trim_end();
     }
+    text.to_owned() + &styles
 }
 
 /// Text from outside, made safe to show.

@@ -1,0 +1,227 @@
+//! A small model of the contract, written from its tables and from nothing else: what a command must
+//! answer, and what must be stored then. It shares no code with the library.
+
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Command {
+    Create {
+        name: String,
+        variants: Vec<(String, u32)>,
+        group: Option<String>,
+        start: bool,
+    },
+    Start(String),
+    Conclude(String, String),
+    Archive(String),
+    SetWeights(String, Vec<(String, u32)>),
+    SetOverride(String, String, String),
+    ClearOverride(String, String),
+    Assign(String, String),
+}
+
+/// The variant of an assignment, the log's text of a change, `None` if there was nothing to change;
+/// or the exit code of a refusal.
+pub(crate) type Answer = Result<Option<String>, u8>;
+
+const NOT_FOUND: u8 = 3;
+const WRONG_STATE: u8 = 4;
+const ARCHIVED: u8 = 5;
+const EXCLUDED: u8 = 6;
+const NO_VARIANT: u8 = 7;
+const REFUSED: u8 = 8;
+
+/// What is known of an experiment from outside.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Experiment {
+    pub(crate) state: String,
+    pub(crate) winner: Option<String>,
+    pub(crate) group: Option<String>,
+    pub(crate) variants: Vec<(String, u32)>,
+    /// Actor → variant, and whether an override chose it.
+    pub(crate) assignments: BTreeMap<String, (String, bool)>,
+    pub(crate) overrides: BTreeMap<String, String>,
+    /// Oldest first.
+    pub(crate) log: Vec<String>,
+    pub(crate) exposures: usize,
+}
+
+impl Experiment {
+    fn has(&self, variant: &str) -> bool {
+        self.variants.iter().any(|(name, _)| name == variant)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) experiments: BTreeMap<String, Experiment>,
+}
+
+impl Model {
+    pub(crate) fn run(&mut self, command: &Command) -> Answer {
+        match command {
+            Command::Create {
+                name,
+                variants,
+                group,
+                start,
+            } => self.create(name, variants, group.as_ref(), *start),
+            Command::Assign(name, actor) => self.assign(name, actor),
+            Command::Start(name) => self.change(name, |e| {
+                if e.state == "running" {
+                    return Ok(None);
+                }
+                "running".clone_into(&mut e.state);
+                e.winner = None;
+                Ok(Some("state=running".to_owned()))
+            }),
+            Command::Conclude(name, winner) => self.change(name, |e| {
+                if !e.has(winner) {
+                    return Err(REFUSED);
+                }
+                "concluded".clone_into(&mut e.state);
+                e.winner = Some(winner.clone());
+                Ok(Some(format!("concluded={winner}")))
+            }),
+            Command::Archive(name) => {
+                if self
+                    .experiments
+                    .get(name)
+                    .is_some_and(|e| e.state == "archived")
+                {
+                    return Ok(None);
+                }
+                self.change(name, |e| {
+                    "archived".clone_into(&mut e.state);
+                    Ok(Some("state=archived".to_owned()))
+                })
+            }
+            Command::SetWeights(name, variants) => self.change(name, |e| {
+                if e.state == "concluded" {
+                    return Err(WRONG_STATE);
+                }
+                let in_use = |(name, _): &(String, u32)| {
+                    e.assignments.values().any(|(variant, _)| variant == name)
+                };
+                let kept = |(name, _): &(String, u32)| variants.iter().any(|(n, _)| n == name);
+                if has_duplicate(variants) || e.variants.iter().any(|v| !kept(v) && in_use(v)) {
+                    return Err(REFUSED);
+                }
+                e.variants.clone_from(variants);
+                Ok(Some("set_weights".to_owned()))
+            }),
+            Command::SetOverride(name, actor, variant) => self.change(name, |e| {
+                if !e.has(variant) {
+                    return Err(REFUSED);
+                }
+                e.overrides.insert(actor.clone(), variant.clone());
+                Ok(Some(format!("override={actor}:{variant}")))
+            }),
+            Command::ClearOverride(name, actor) => self.change(name, |e| {
+                if e.overrides.remove(actor).is_none() {
+                    return Ok(None);
+                }
+                if e.assignments
+                    .get(actor)
+                    .is_some_and(|(_, is_override)| *is_override)
+                {
+                    e.assignments.remove(actor);
+                }
+                Ok(Some(format!("override_cleared={actor}")))
+            }),
+        }
+    }
+
+    fn change(&mut self, name: &str, apply: impl FnOnce(&mut Experiment) -> Answer) -> Answer {
+        let experiment = self.experiments.get_mut(name).ok_or(NOT_FOUND)?;
+        if experiment.state == "archived" {
+            return Err(ARCHIVED);
+        }
+        let answer = apply(experiment)?;
+        experiment.log.extend(answer.clone());
+        Ok(answer)
+    }
+
+    fn create(
+        &mut self,
+        name: &str,
+        variants: &[(String, u32)],
+        group: Option<&String>,
+        start: bool,
+    ) -> Answer {
+        if has_duplicate(variants) {
+            return Err(REFUSED);
+        }
+        if let Some(existing) = self.experiments.get(name) {
+            let archived = existing.state == "archived";
+            return Err(if archived { ARCHIVED } else { REFUSED });
+        }
+        let experiment = Experiment {
+            state: if start { "running" } else { "draft" }.to_owned(),
+            group: group.cloned(),
+            variants: variants.to_vec(),
+            log: vec!["created".to_owned()],
+            ..Experiment::default()
+        };
+        self.experiments.insert(name.to_owned(), experiment);
+        Ok(Some("created".to_owned()))
+    }
+
+    fn assign(&mut self, name: &str, actor: &str) -> Answer {
+        let experiment = self.experiments.get(name).ok_or(NOT_FOUND)?;
+        match &*experiment.state {
+            "archived" => return Err(ARCHIVED),
+            "concluded" => return Ok(experiment.winner.clone()),
+            "draft" => return Err(WRONG_STATE),
+            _ => {}
+        }
+        let pinned = experiment
+            .overrides
+            .get(actor)
+            .filter(|v| experiment.has(v));
+        let (variant, is_override) = match (pinned, experiment.assignments.get(actor)) {
+            (Some(pinned), _) => (pinned.clone(), true),
+            (None, Some(stored)) => stored.clone(),
+            (None, None) => {
+                let excluded = |(other, e): (&String, &Experiment)| {
+                    other != name
+                        && e.group == experiment.group
+                        && e.assignments.contains_key(actor)
+                };
+                if experiment.group.is_some() && self.experiments.iter().any(excluded) {
+                    return Err(EXCLUDED);
+                }
+                let chosen = choose(name, actor, &experiment.variants);
+                (chosen.ok_or(NO_VARIANT)?, false)
+            }
+        };
+        let experiment = self.experiments.get_mut(name).ok_or(NOT_FOUND)?;
+        experiment.exposures += 1;
+        let stored = (variant.clone(), is_override);
+        experiment.assignments.insert(actor.to_owned(), stored);
+        Ok(Some(variant))
+    }
+}
+
+fn has_duplicate(variants: &[(String, u32)]) -> bool {
+    (1..variants.len()).any(|n| variants[..n].iter().any(|(name, _)| *name == variants[n].0))
+}
+
+/// FNV-1a, 64 bits, modulo 10000, and the running sum of weights.
+fn choose(experiment: &str, actor: &str, variants: &[(String, u32)]) -> Option<String> {
+    let mut hash: u64 = 14_695_981_039_346_656_037;
+    for byte in format!("{experiment}:{actor}").into_bytes() {
+        hash ^= u64::from(byte);
+        hash = hash.wrapping_mul(1_099_511_628_211);
+    }
+    let total: u64 = variants.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    let threshold = (hash % 10_000) * total / 10_000;
+    let mut sum = 0;
+    for (name, weight) in variants {
+        sum += u64::from(*weight);
+        if sum > threshold {
+            return Some(name.clone());
+        }
+    }
+    None
+}

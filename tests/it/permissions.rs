@@ -1,0 +1,125 @@
+//! Files that may not be read or written, seen by somebody who is not root.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::sandbox::Sandbox;
+
+/// Debian's `nobody`.
+const NOBODY: u32 = 65534;
+
+/// A sandbox with a store that belongs to somebody without privileges.
+struct Unprivileged {
+    sandbox: Sandbox,
+    is_root: bool,
+}
+
+impl Unprivileged {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let is_root = sandbox.home().metadata().unwrap().uid() == 0;
+        let made = Self { sandbox, is_root };
+        made.own(made.sandbox.home());
+        // The binary may be below a directory that only root can enter.
+        let copy = made.sandbox.home().join("exp");
+        fs::copy(env!("CARGO_BIN_EXE_exp"), &copy).unwrap();
+        fs::set_permissions(copy, Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(made.path("d")).unwrap();
+        made.own(&made.path("d"));
+        let created = made.exp(&["create", "e", "--variant", "a=1", "--start"]);
+        assert!(created.status.success(), "{created:?}");
+        made
+    }
+
+    fn own(&self, path: &Path) {
+        if self.is_root {
+            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.sandbox.home().join(name)
+    }
+
+    fn exp(&self, arguments: &[&str]) -> Output {
+        let mut command: Command = if self.is_root {
+            let mut command = self.sandbox.command("setpriv");
+            let user = format!("--reuid={NOBODY}");
+            command.args([&user, "--clear-groups", "./exp"]);
+            command
+        } else {
+            self.sandbox.command("./exp")
+        };
+        command
+            .args(["--store", "d/x.db"])
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    fn chmod(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn fails(&self, arguments: &[&str], expected: &str) {
+        let output = self.exp(arguments);
+        let seen = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{seen}");
+        assert_eq!(seen, expected);
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn an_unreadable_store_says_so() {
+    let place = Unprivileged::new();
+    place.chmod("d/x.db", 0o000);
+    let expected = "error: store d/x.db failed to open: SQLite cannot open it, or a file beside it\n \
+        hint: you need permission for the file and for its directory\n";
+    place.fails(&["list"], expected);
+    place.fails(&["create", "f", "--variant", "a=1"], expected);
+    place.chmod("d/x.db", 0o600);
+    assert!(place.exp(&["list"]).status.success());
+}
+
+#[test]
+fn a_store_in_a_closed_directory_says_so() {
+    let place = Unprivileged::new();
+    place.chmod("d", 0o000);
+    let expected = "error: store d/x.db failed to open: Permission denied (os error 13)\n \
+        hint: you need permission for the file and for its directory\n";
+    place.fails(&["list"], expected);
+    place.chmod("d", 0o700);
+}
+
+#[test]
+fn a_read_only_store_is_read_and_not_written() {
+    let place = Unprivileged::new();
+    place.chmod("d/x.db", 0o400);
+    let listed = place.exp(&["list", "--format", "tsv"]);
+    assert!(listed.status.success(), "{listed:?}");
+    let expected = "error: store d/x.db cannot be written: it is read-only\n \
+        hint: you need write permission for the file and for its directory\n";
+    place.fails(&["archive", "e"], expected);
+    place.fails(&["assign", "e", "user:1"], expected);
+    place.chmod("d/x.db", 0o600);
+    let history = place.exp(&["history", "e", "--format", "tsv"]);
+    assert_eq!(String::from_utf8_lossy(&history.stdout).lines().count(), 1);
+}
+
+#[test]
+fn a_store_that_cannot_be_made_says_so() {
+    let place = Unprivileged::new();
+    fs::remove_file(place.path("d/x.db")).unwrap();
+    place.chmod("d", 0o500);
+    let output = place.exp(&["create", "f", "--variant", "a=1"]);
+    let seen = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        seen.starts_with("error: store d/x.db failed to create: Permission denied"),
+        "{seen}"
+    );
+    place.chmod("d", 0o700);
+}

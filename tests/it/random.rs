@@ -1,0 +1,274 @@
+//! Random sequences of commands, against the model: the memory store, the SQLite store and the real
+//! binary must answer as it does and hold what it holds.
+//!
+//! `EXP_TEST_CASES=10000 cargo test random` tries that many sequences in place of a few.
+
+use std::collections::BTreeMap;
+
+use experiments::{
+    AssignRequest, ExperimentConfig, ExperimentError, ExperimentState, ExperimentStore,
+    InMemoryExperimentStore, SqliteExperimentStore, VariantConfig,
+};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, TestCaseError, any, prop_assert_eq, prop_oneof};
+use proptest::sample::select;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::model::{Answer, Command, Experiment, Model};
+use crate::sandbox::Sandbox;
+
+const NAMES: [&str; 3] = ["checkout_v2", "banner", "a b"];
+const ACTORS: [&str; 4] = ["user:1", "user:2", "user:3", "ü"];
+const VARIANTS: [&str; 3] = ["control", "treatment", "x=y"];
+const GROUPS: [&str; 2] = ["g", "h"];
+
+fn one_of(names: &'static [&'static str]) -> impl Strategy<Value = String> + Clone {
+    select(names).prop_map(str::to_owned)
+}
+
+fn weights() -> impl Strategy<Value = Vec<(String, u32)>> + Clone {
+    vec((one_of(&VARIANTS), prop_oneof![Just(0), 1..4_u32]), 1..4)
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let name = || one_of(&NAMES);
+    let actor = || one_of(&ACTORS);
+    let variant = || one_of(&VARIANTS);
+    let group = proptest::option::weighted(0.8, one_of(&GROUPS));
+    prop_oneof![
+        4 => (name(), weights(), group, any::<bool>()).prop_map(|(name, variants, group, start)| {
+            Command::Create { name, variants, group, start }
+        }),
+        3 => name().prop_map(Command::Start),
+        1 => (name(), variant()).prop_map(|(name, winner)| Command::Conclude(name, winner)),
+        1 => name().prop_map(Command::Archive),
+        3 => (name(), weights()).prop_map(|(name, list)| Command::SetWeights(name, list)),
+        3 => (name(), actor(), variant()).prop_map(|(n, a, v)| Command::SetOverride(n, a, v)),
+        2 => (name(), actor()).prop_map(|(name, actor)| Command::ClearOverride(name, actor)),
+        12 => (name(), actor()).prop_map(|(name, actor)| Command::Assign(name, actor)),
+    ]
+}
+
+/// Runs sequences; the same ones every time.
+fn try_sequences(cases: u32, test: impl Fn(Vec<Command>) -> Result<(), TestCaseError>) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the long run is asked for this way"
+    )]
+    let asked = std::env::var("EXP_TEST_CASES").ok();
+    let config = Config {
+        cases: asked.map_or(cases, |asked| asked.parse().unwrap()),
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let sequence = vec(command(), 1..60);
+    if let Err(error) = TestRunner::new_with_rng(config, rng).run(&sequence, test) {
+        panic!("{error}");
+    }
+}
+
+fn variants(list: &[(String, u32)]) -> Vec<VariantConfig> {
+    let variants = list
+        .iter()
+        .map(|(name, weight)| VariantConfig::new(name, *weight));
+    variants.collect()
+}
+
+fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
+    let done = match command {
+        Command::Create {
+            name,
+            variants: list,
+            group,
+            start,
+        } => {
+            let mut config = ExperimentConfig::new(name, variants(list));
+            config.exclusion_group.clone_from(group);
+            if *start {
+                config.state = ExperimentState::Running;
+            }
+            store.insert(&config)
+        }
+        Command::Start(name) => store.set_state(name, ExperimentState::Running, None),
+        Command::Conclude(name, winner) => {
+            store.set_state(name, ExperimentState::Concluded, Some(winner))
+        }
+        Command::Archive(name) => store.set_state(name, ExperimentState::Archived, None),
+        Command::SetWeights(name, list) => store.set_variants(name, &variants(list)),
+        Command::SetOverride(name, actor, variant) => store.set_override(name, actor, variant),
+        Command::ClearOverride(name, actor) => store.clear_override(name, actor),
+        Command::Assign(experiment, actor) => {
+            let assigned = store.assign(&AssignRequest {
+                experiment,
+                actor,
+                request_id: None,
+                keep_exposure: true,
+            });
+            return assigned.map(|a| Some(a.variant)).map_err(|e| code(&e));
+        }
+    };
+    done.map(|change| change.map(|change| change.mutation))
+        .map_err(|error| code(&error))
+}
+
+fn code(error: &ExperimentError) -> u8 {
+    match error {
+        ExperimentError::NotFound(_) => 3,
+        ExperimentError::NotRunning(..) | ExperimentError::Concluded(_) => 4,
+        ExperimentError::Archived(_) => 5,
+        ExperimentError::ExcludedByGroup(..) => 6,
+        ExperimentError::NoVariant(_) => 7,
+        ExperimentError::Store(error) => panic!("{error}"),
+        _ => 8,
+    }
+}
+
+/// What the store holds, in the model's terms.
+fn held(store: &dyn ExperimentStore) -> BTreeMap<String, Experiment> {
+    let experiment = |config: ExperimentConfig| {
+        let name = &*config.name;
+        let assignment = |actor: &&str| store.get_assignment(name, actor).unwrap();
+        let assignments: BTreeMap<_, _> = ACTORS
+            .iter()
+            .filter_map(assignment)
+            .map(|a| (a.actor, (a.variant, a.is_override)))
+            .collect();
+        for count in store.variant_counts(name).unwrap() {
+            let of = |kind| {
+                let stored = (count.variant.clone(), kind);
+                assignments.values().filter(|a| **a == stored).count() as u64
+            };
+            assert_eq!((count.assigned, count.overridden), (of(false), of(true)));
+        }
+        let overrides = store.overrides(name).unwrap();
+        let log = store.history(name, 0).unwrap();
+        let held = Experiment {
+            state: config.state.to_string(),
+            winner: config.winner.clone(),
+            group: config.exclusion_group.clone(),
+            variants: config
+                .variants
+                .iter()
+                .map(|v| (v.name.clone(), v.weight))
+                .collect(),
+            overrides: overrides
+                .into_iter()
+                .map(|o| (o.actor, o.variant))
+                .collect(),
+            log: log
+                .into_iter()
+                .rev()
+                .map(|change| change.mutation)
+                .collect(),
+            exposures: store.exposures(name).unwrap().len(),
+            assignments,
+        };
+        (config.name, held)
+    };
+    store.list().unwrap().into_iter().map(experiment).collect()
+}
+
+fn agrees(store: &dyn ExperimentStore, commands: &[Command]) -> Result<(), TestCaseError> {
+    let mut model = Model::default();
+    for command in commands {
+        prop_assert_eq!(
+            answer_of(store, command),
+            model.run(command),
+            "{:?}",
+            command
+        );
+    }
+    prop_assert_eq!(held(store), model.experiments);
+    Ok(())
+}
+
+#[test]
+fn memory_agrees_with_the_model() {
+    try_sequences(200, |commands| {
+        agrees(&InMemoryExperimentStore::new(), &commands)
+    });
+}
+
+#[test]
+fn sqlite_agrees_with_the_model() {
+    try_sequences(30, |commands| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("experiments.db");
+        agrees(
+            &SqliteExperimentStore::open_or_create(path).unwrap(),
+            &commands,
+        )
+    });
+}
+
+#[test]
+fn the_binary_agrees_with_the_model() {
+    try_sequences(5, |commands| {
+        let sandbox = Sandbox::new();
+        let mut model = Model::default();
+        SqliteExperimentStore::open_or_create(sandbox.default_store()).unwrap();
+        for command in &commands {
+            let seen = seen(&sandbox, command);
+            prop_assert_eq!(seen, model.run(command), "{:?}", command);
+        }
+        let store = SqliteExperimentStore::open(sandbox.default_store()).unwrap();
+        prop_assert_eq!(held(&store), model.experiments);
+        Ok(())
+    });
+}
+
+fn seen(sandbox: &Sandbox, command: &Command) -> Answer {
+    let weight = |(name, weight): &(String, u32)| format!("--variant={name}={weight}");
+    let mut words: Vec<String> = Vec::new();
+    let mut say = |parts: &[&str]| words.extend(parts.iter().map(|&part| part.to_owned()));
+    match command {
+        Command::Create {
+            name,
+            variants,
+            group,
+            start,
+        } => {
+            say(&["create", name]);
+            for variant in variants {
+                say(&[&weight(variant)]);
+            }
+            if let Some(group) = group {
+                say(&["--group", group]);
+            }
+            if *start {
+                say(&["--start"]);
+            }
+        }
+        Command::Start(name) => say(&["start", name]),
+        Command::Conclude(name, winner) => say(&["conclude", name, winner]),
+        Command::Archive(name) => say(&["archive", name]),
+        Command::SetWeights(name, variants) => {
+            say(&["set-weights", name]);
+            for variant in variants {
+                say(&[&weight(variant)]);
+            }
+        }
+        Command::SetOverride(name, actor, variant) => say(&["override", name, actor, variant]),
+        Command::ClearOverride(name, actor) => say(&["override", name, actor, "--clear"]),
+        Command::Assign(name, actor) => say(&["assign", name, actor]),
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let output = sandbox
+        .exp(&words)
+        .args(["--format", "json"])
+        .output()
+        .unwrap();
+    if !output.status.success() {
+        return Err(u8::try_from(output.status.code().unwrap()).unwrap());
+    }
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let field = if matches!(command, Command::Assign(..)) {
+        "variant"
+    } else {
+        "mutation"
+    };
+    Ok(json
+        .get(field)
+        .map(|text| text.as_str().unwrap().to_owned()))
+}

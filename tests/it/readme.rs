@@ -1,0 +1,56 @@
+//! What the README shows is what is seen: each ```console block is a session, in one sandbox after
+//! another block; each ```bash block is a script that succeeds there.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use snapbox::Data;
+use snapbox::assert::Assert;
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn every_block_is_what_is_seen() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path).unwrap();
+    let sandbox = Sandbox::new();
+    let (mut seen, mut blocks) = (String::new(), 0);
+    let mut lines = readme.lines();
+    while let Some(line) = lines.next() {
+        let _ = writeln!(seen, "{line}");
+        match line {
+            "```console" => {
+                session(&sandbox, &mut lines, &mut seen);
+                blocks += 1;
+            }
+            "```bash" => {
+                let script: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+                let script = script.join("\n");
+                let output = sandbox.bash(&format!("set -eu\n{script}"));
+                assert!(output.status.success(), "{script}\n{output:?}");
+                let _ = write!(seen, "{script}\n```\n");
+                blocks += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(blocks >= 3);
+    let committed = Data::read_from(&path, None).raw();
+    Assert::new().action_env("SNAPSHOTS").eq(seen, committed);
+}
+
+/// Runs the commands of a block and writes what is seen, up to the end of the block.
+fn session<'a>(sandbox: &Sandbox, lines: &mut impl Iterator<Item = &'a str>, seen: &mut String) {
+    for line in lines {
+        if line == "```" {
+            let _ = writeln!(seen, "{line}");
+            return;
+        }
+        if let Some(command) = line.strip_prefix("$ ") {
+            let _ = writeln!(seen, "{line}");
+            let output = sandbox.bash(&format!("exec 2>&1; {command}"));
+            let text = sandbox.neutral(&String::from_utf8_lossy(&output.stdout));
+            seen.push_str(&text);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A place of its own to run the real `exp` in: an empty home, an empty environment, a fixed clock
+//! and a fixed width.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// The second at which the sandbox's clock stands: 2025-11-24 12:00:00 UTC.
+pub(crate) const NOW: u64 = 1_763_985_600;
+
+pub(crate) struct Sandbox {
+    home: TempDir,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        Self {
+            home: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Where `exp` keeps its store unless it is told otherwise.
+    pub(crate) fn default_store(&self) -> PathBuf {
+        self.home().join(".local/state/exp/experiments.db")
+    }
+
+    /// `exp` with these arguments.
+    pub(crate) fn exp(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_exp"));
+        command.args(arguments);
+        command
+    }
+
+    /// Runs a line of bash.
+    pub(crate) fn bash(&self, line: &str) -> Output {
+        self.command("bash").args(["-c", line]).output().unwrap()
+    }
+
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let binary = Path::new(env!("CARGO_BIN_EXE_exp"));
+        let directory = binary.parent().unwrap().display();
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.home())
+            .env_clear()
+            .env("PATH", format!("{directory}:/usr/local/bin:/usr/bin:/bin"))
+            .env("HOME", self.home())
+            .env("LC_ALL", "C.UTF-8")
+            .env("TZ", "UTC")
+            .env("COLUMNS", "80")
+            .env("EXP_NOW", NOW.to_string())
+            .env("EXP_BY", "ann");
+        command
+    }
+
+    /// `text` without what is different in every sandbox.
+    pub(crate) fn neutral(&self, text: &str) -> String {
+        text.replace(&*self.home().to_string_lossy(), "[HOME]")
+    }
+}
