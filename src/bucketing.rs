@@ -8,8 +8,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::VariantConfig;
-
 /// How many buckets there are; a bucket is a whole number in `[0, BUCKETS)`.
 pub const BUCKETS: u64 = 10_000;
 
@@ -74,18 +72,20 @@ pub fn weight_threshold(bucket: u64, total_weight: u64) -> u64 {
 
 /// The sum of all weights.
 #[must_use]
-pub fn total_weight(variants: &[VariantConfig]) -> u64 {
-    variants.iter().map(|v| u64::from(v.weight)).sum()
+pub fn total_weight(weights: impl Iterator<Item = u32>) -> u64 {
+    weights.map(u64::from).sum()
 }
 
-/// The variant that a bucket selects: the first whose running sum of weights is greater than the
-/// bucket's [threshold](weight_threshold). `None` when every weight is zero.
+/// The place, counted from 0, of the variant that a bucket selects: the first whose running sum of
+/// weights is greater than the bucket's [threshold](weight_threshold). `None` when every weight is
+/// zero.
 #[must_use]
-pub fn select_variant(bucket: u64, variants: &[VariantConfig]) -> Option<&VariantConfig> {
-    let threshold = weight_threshold(bucket, total_weight(variants));
+pub fn select(bucket: u64, weights: impl Iterator<Item = u32> + Clone) -> Option<usize> {
+    let threshold = weight_threshold(bucket, total_weight(weights.clone()));
     let mut sum = 0;
-    variants.iter().find(|variant| {
-        sum += u64::from(variant.weight);
+    let mut weights = weights;
+    weights.position(|weight| {
+        sum += u64::from(weight);
         sum > threshold
     })
 }
@@ -95,17 +95,16 @@ pub fn select_variant(bucket: u64, variants: &[VariantConfig]) -> Option<&Varian
 /// This is the share a variant really gets, which is its weight over the total weight only where
 /// ten-thousandths can express that. All zero when every weight is zero.
 #[must_use]
-pub fn bucket_counts(variants: &[VariantConfig]) -> Vec<u64> {
-    let total = u128::from(total_weight(variants));
+pub fn bucket_counts(weights: impl Iterator<Item = u32> + Clone) -> Vec<u64> {
+    let total = u128::from(total_weight(weights.clone()));
     let buckets = u128::from(BUCKETS);
     // `bucket * total / BUCKETS >= sum` first holds at `ceil(sum * BUCKETS / total)`.
     let first_bucket_at = |sum: u128| (sum * buckets).div_ceil(total.max(1));
     let mut sum = 0_u128;
-    variants
-        .iter()
-        .map(|variant| {
+    weights
+        .map(|weight| {
             let from = first_bucket_at(sum);
-            sum += u128::from(variant.weight);
+            sum += u128::from(weight);
             u64::try_from(first_bucket_at(sum) - from).unwrap_or(BUCKETS)
         })
         .collect()
@@ -134,13 +133,6 @@ fn murmur3_finaliser(mut hash: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn variants(weights: &[u32]) -> Vec<VariantConfig> {
-        (0..)
-            .zip(weights)
-            .map(|(i, &weight)| VariantConfig::new(format!("v{i}"), weight))
-            .collect()
-    }
-
     /// `fixtures/buckets.tsv` holds experiment, actor, plain bucket and mixed bucket.
     #[test]
     fn known_answers() {
@@ -163,27 +155,34 @@ mod tests {
         }
     }
 
+    fn chosen(bucket: u64, weights: &[u32]) -> Option<usize> {
+        select(bucket, weights.iter().copied())
+    }
+
+    fn counts(weights: &[u32]) -> Vec<u64> {
+        bucket_counts(weights.iter().copied())
+    }
+
     #[test]
     fn an_even_split_parts_at_bucket_5000() {
-        let variants = variants(&[50, 50]);
-        for (bucket, name) in [(0, "v0"), (4_999, "v0"), (5_000, "v1"), (9_999, "v1")] {
-            assert_eq!(select_variant(bucket, &variants).unwrap().name, name);
+        for (bucket, index) in [(0, 0), (4_999, 0), (5_000, 1), (9_999, 1)] {
+            assert_eq!(chosen(bucket, &[50, 50]), Some(index));
         }
     }
 
     #[test]
     fn zero_weights_select_nothing() {
-        assert_eq!(select_variant(0, &variants(&[0, 0])), None);
-        assert_eq!(select_variant(0, &[]), None);
-        assert_eq!(bucket_counts(&variants(&[0, 0])), [0, 0]);
-        assert_eq!(select_variant(0, &variants(&[0, 1])).unwrap().name, "v1");
+        assert_eq!(chosen(0, &[0, 0]), None);
+        assert_eq!(chosen(0, &[]), None);
+        assert_eq!(counts(&[0, 0]), [0, 0]);
+        assert_eq!(chosen(0, &[0, 1]), Some(1));
     }
 
     #[test]
     fn largest_weights_do_not_overflow() {
-        let variants = variants(&[u32::MAX; 3]);
-        assert_eq!(select_variant(9_999, &variants).unwrap().name, "v2");
-        assert_eq!(bucket_counts(&variants).iter().sum::<u64>(), BUCKETS);
+        let weights = [u32::MAX; 3];
+        assert_eq!(chosen(9_999, &weights), Some(2));
+        assert_eq!(counts(&weights).iter().sum::<u64>(), BUCKETS);
     }
 
     #[test]
@@ -196,14 +195,11 @@ mod tests {
             &[u32::MAX, 1],
             &[33, 33, 34],
         ] {
-            let variants = variants(weights);
-            let mut counted = vec![0; variants.len()];
+            let mut counted = vec![0; weights.len()];
             for bucket in 0..BUCKETS {
-                let chosen = select_variant(bucket, &variants).unwrap();
-                let index = variants.iter().position(|v| v == chosen).unwrap();
-                counted[index] += 1;
+                counted[chosen(bucket, weights).unwrap()] += 1;
             }
-            assert_eq!(bucket_counts(&variants), counted, "{weights:?}");
+            assert_eq!(counts(weights), counted, "{weights:?}");
         }
     }
 }

@@ -1,19 +1,11 @@
-//! What an experiment is: its configuration, its records, and what makes a configuration valid.
-//! No rule of assignment or lifecycle belongs here; those are in `rules`.
+//! What an experiment is: its configuration and its records. Data only: what makes it valid is in
+//! `validation`, what happens to it in `rules`.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bucketing::Bucketing;
-use crate::error::{ConfigProblem, ExperimentError, Field};
-
-/// The longest name of an experiment, a variant or an exclusion group, in bytes.
-pub const MAX_NAME_BYTES: usize = 255;
-/// The longest actor or request id, in bytes. Postgres could not index much more.
-pub const MAX_ACTOR_BYTES: usize = 1024;
-/// The longest description, in bytes.
-pub const MAX_DESCRIPTION_BYTES: usize = 4096;
+use crate::bucketing::{self, Bucketing};
 
 /// Where an experiment is in its life. [`Archived`](Self::Archived) is terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -133,146 +125,24 @@ impl ExperimentConfig {
         self
     }
 
+    /// The weights of its variants, in order.
+    pub fn weights(&self) -> impl Iterator<Item = u32> + Clone {
+        self.variants.iter().map(|variant| variant.weight)
+    }
+
+    /// The variant that this actor's bucket selects; `None` when every weight is zero.
+    #[must_use]
+    pub fn select(&self, actor: &str) -> Option<&VariantConfig> {
+        let bucket = self.bucketing.bucket(&self.name, actor);
+        self.variants
+            .get(bucketing::select(bucket, self.weights())?)
+    }
+
     /// The variant of that name.
     #[must_use]
     pub fn variant(&self, name: &str) -> Option<&VariantConfig> {
         self.variants.iter().find(|variant| variant.name == name)
     }
-
-    /// The variant of that name, or [`UnknownVariant`](ExperimentError::UnknownVariant).
-    pub(crate) fn require_variant(&self, name: &str) -> Result<&VariantConfig, ExperimentError> {
-        self.variant(name)
-            .ok_or_else(|| ExperimentError::UnknownVariant {
-                experiment: self.name.clone(),
-                variant: name.to_owned(),
-                known: self.variants.iter().map(|v| v.name.clone()).collect(),
-            })
-    }
-
-    /// Everything that is wrong with it, in the order of its fields; empty when it is valid.
-    #[must_use]
-    pub fn problems(&self) -> Vec<ConfigProblem> {
-        let mut problems = Vec::new();
-        problems.extend(name_problem(Field::Name, &self.name));
-        if let Some(description) = &self.description {
-            problems.extend(text_problem(
-                Field::Description,
-                description,
-                MAX_DESCRIPTION_BYTES,
-            ));
-        }
-        problems.extend(variants_problems(&self.variants));
-        if let Some(group) = &self.exclusion_group {
-            problems.extend(name_problem(Field::ExclusionGroup, group));
-        }
-        problems.extend(self.winner_problem());
-        problems
-    }
-
-    fn winner_problem(&self) -> Option<ConfigProblem> {
-        match (self.state, &self.winner) {
-            (ExperimentState::Concluded, None) => Some(ConfigProblem::WinnerMissing),
-            (ExperimentState::Draft | ExperimentState::Running, Some(_)) => {
-                Some(ConfigProblem::WinnerNotConcluded)
-            }
-            (_, Some(winner)) if self.variant(winner).is_none() => {
-                Some(ConfigProblem::WinnerUnknown(winner.clone()))
-            }
-            _ => None,
-        }
-    }
-
-    /// Checks that a store may hold it.
-    ///
-    /// # Errors
-    /// [`InvalidConfig`](ExperimentError::InvalidConfig) with the first of its
-    /// [`problems`](Self::problems).
-    pub fn validate(&self) -> Result<(), ExperimentError> {
-        first_problem(&self.name, self.problems())
-    }
-}
-
-/// Checks a list of variants as [`ExperimentConfig::validate`] would.
-pub(crate) fn validate_variants(
-    experiment: &str,
-    variants: &[VariantConfig],
-) -> Result<(), ExperimentError> {
-    first_problem(experiment, variants_problems(variants))
-}
-
-/// Checks that a store can hold this actor: not empty, no NUL, not too long.
-pub(crate) fn validate_actor(experiment: &str, actor: &str) -> Result<(), ExperimentError> {
-    let problem = if actor.is_empty() {
-        Some(ConfigProblem::Empty(Field::Actor))
-    } else {
-        text_problem(Field::Actor, actor, MAX_ACTOR_BYTES)
-    };
-    first_problem(experiment, problem)
-}
-
-/// Checks that a store can hold this request id.
-pub(crate) fn validate_request_id(
-    experiment: &str,
-    request_id: Option<&str>,
-) -> Result<(), ExperimentError> {
-    let problem = request_id.and_then(|id| text_problem(Field::RequestId, id, MAX_ACTOR_BYTES));
-    first_problem(experiment, problem)
-}
-
-fn first_problem(
-    experiment: &str,
-    problems: impl IntoIterator<Item = ConfigProblem>,
-) -> Result<(), ExperimentError> {
-    match problems.into_iter().next() {
-        None => Ok(()),
-        Some(problem) => Err(ExperimentError::InvalidConfig {
-            experiment: experiment.to_owned(),
-            problem,
-        }),
-    }
-}
-
-fn variants_problems(variants: &[VariantConfig]) -> Vec<ConfigProblem> {
-    let mut problems = Vec::new();
-    if variants.is_empty() {
-        problems.push(ConfigProblem::NoVariants);
-    }
-    let mut seen = std::collections::HashSet::new();
-    for (index, variant) in variants.iter().enumerate() {
-        problems.extend(name_problem(Field::Variant(index), &variant.name));
-        if !seen.insert(&variant.name) {
-            problems.push(ConfigProblem::DuplicateVariant(variant.name.clone()));
-        }
-    }
-    problems
-}
-
-fn name_problem(field: Field, name: &str) -> Option<ConfigProblem> {
-    if name.trim().is_empty() {
-        Some(ConfigProblem::Empty(field))
-    } else if name.chars().any(char::is_control) {
-        Some(ConfigProblem::ControlCharacter(field))
-    } else {
-        too_long(field, name, MAX_NAME_BYTES)
-    }
-}
-
-/// Free text may hold anything but NUL, which Postgres cannot store.
-fn text_problem(field: Field, text: &str, limit: usize) -> Option<ConfigProblem> {
-    if text.contains('\0') {
-        Some(ConfigProblem::ControlCharacter(field))
-    } else {
-        too_long(field, text, limit)
-    }
-}
-
-fn too_long(field: Field, text: &str, limit: usize) -> Option<ConfigProblem> {
-    let bytes = text.len();
-    (bytes > limit).then_some(ConfigProblem::TooLong {
-        field,
-        bytes,
-        limit,
-    })
 }
 
 /// The stored, sticky variant of one actor in one experiment.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bucketing::{Bucketing, select_variant, total_weight, weight_threshold};
+use crate::bucketing::{Bucketing, total_weight, weight_threshold};
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::rules::assignment::AssignmentReason;
@@ -114,13 +114,13 @@ pub struct BucketTrace {
 impl BucketTrace {
     fn of(config: &ExperimentConfig, actor: &str) -> Self {
         let bucket = config.bucketing.bucket(&config.name, actor);
-        let total_weight = total_weight(&config.variants);
+        let total_weight = total_weight(config.weights());
         Self {
             hash: config.bucketing,
             bucket,
             total_weight,
             threshold: weight_threshold(bucket, total_weight),
-            variant: select_variant(bucket, &config.variants).map(|v| v.name.clone()),
+            variant: config.select(actor).map(|v| v.name.clone()),
         }
     }
 }

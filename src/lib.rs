@@ -4,7 +4,8 @@
 //! # Map
 //! | where | what |
 //! |---|---|
-//! | [`experiment`](ExperimentConfig) | configurations and records, and what makes one valid |
+//! | [`experiment`](ExperimentConfig) | configurations and records: data |
+//! | [`validation`](ExperimentConfig::validate) | what makes a configuration valid |
 //! | [`bucketing`] | pure: (experiment, actor) → bucket → variant |
 //! | [`rules`] | pure: who gets what, and what a mutation does |
 //! | [`store`] | the contract of a store, and the stores: memory, SQLite (feature `sqlite`) |
@@ -27,13 +28,14 @@ pub mod rules;
 mod service;
 pub mod store;
 pub mod text;
+mod validation;
 
 pub use bucketing::{Bucketing, experiment_bucket};
 pub use clock::Clock;
 pub use error::{ConfigProblem, ExperimentError, ExperimentStoreError, Field};
 pub use experiment::{
     Assignment, ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig, ExperimentState,
-    MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, Override, VariantConfig, VariantCount,
+    Override, VariantConfig, VariantCount,
 };
 pub use explain::{BucketTrace, Explanation, Outcome, Pinned};
 pub use exposure::{
@@ -44,6 +46,7 @@ pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
 #[cfg(feature = "sqlite")]
 pub use store::SqliteExperimentStore;
 pub use store::{AssignRequest, Assigned, ExperimentStore, InMemoryExperimentStore, Situation};
+pub use validation::{MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -9,13 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::bucketing::{BUCKETS, bucket_counts};
 use crate::error::ExperimentError;
-use crate::experiment::{
-    ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig, validate_actor,
-    validate_request_id,
-};
+use crate::experiment::{ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig};
 use crate::explain::Explanation;
 use crate::exposure::{ExposureSink, TracingExposureSink};
 use crate::store::{AssignRequest, Assigned, ExperimentStore};
+use crate::validation::{validate_actor, validate_request_id};
 
 /// Assigns actors and administers experiments. Cheap to clone; clones share store and sink.
 ///
@@ -283,7 +281,7 @@ impl ExperimentService {
         let variants = config
             .variants
             .iter()
-            .zip(bucket_counts(&config.variants))
+            .zip(bucket_counts(config.weights()))
             .map(|(variant, buckets)| {
                 let count = counts.iter().find(|count| count.variant == variant.name);
                 VariantStatus {

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bucketing::select_variant;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ExperimentConfig, ExperimentState};
 
@@ -112,8 +111,7 @@ pub fn decide<'a>(
         });
     }
     require_no_sibling(config, facts)?;
-    let bucket = config.bucketing.bucket(&config.name, actor);
-    match select_variant(bucket, &config.variants) {
+    match config.select(actor) {
         None => Err(ExperimentError::NoVariant(experiment.to_owned())),
         Some(variant) => Ok(Decision {
             variant: Cow::Borrowed(&variant.name),

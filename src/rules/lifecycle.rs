@@ -2,10 +2,10 @@
 
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{
-    ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState, VariantConfig, validate_actor,
-    validate_variants,
+    ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState, VariantConfig,
 };
 use crate::rules::assignment::known_and_not_archived;
+use crate::validation::{validate_actor, validate_variants};
 
 /// A change that somebody asks for.
 #[derive(Debug, Clone, Copy)]

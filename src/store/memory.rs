@@ -12,12 +12,12 @@ use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{
     Assignment, ChangeRecord, ExperimentConfig, Override, VariantConfig, VariantCount,
-    validate_actor, validate_request_id,
 };
 use crate::exposure::ExposureRecord;
 use crate::rules::assignment::{self, AssignmentFacts};
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
 use crate::store::{AssignRequest, Assigned, ExperimentStore, Situation};
+use crate::validation::{validate_actor, validate_request_id};
 
 /// A store in memory. Cloning gives another handle to the same data.
 #[derive(Clone, Default)]

@@ -1,16 +1,13 @@
-//! The global options and the list of commands. What belongs to one command is in its file.
+//! The list of commands. What belongs to one command is in its file.
 
-use std::path::PathBuf;
-
-use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use experiments::VariantConfig;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
     archive, assign, completions, conclude, create, explain, history, list, man, overrides,
     set_weights, start, status,
 };
 use crate::context::Context;
+use crate::options::GlobalOptions;
 
 /// A/B experiments from the shell
 ///
@@ -58,56 +55,6 @@ Environment (a variable that is empty counts as not set):
   NO_COLOR          no colour, also on a terminal
   XDG_STATE_HOME    holds the default store; ~/.local/state without it";
 
-#[derive(Args)]
-#[expect(clippy::doc_markdown, reason = "the docs are the help")]
-#[command(next_help_heading = "Global options")]
-pub(crate) struct GlobalOptions {
-    /// The store: the path of its file [env: EXP_STORE] [default: exp/experiments.db in the state
-    /// directory]
-    #[arg(long, global = true, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
-    pub(crate) store: Option<PathBuf>,
-
-    /// Who makes the change, for the history [env: EXP_BY] [default: the login name]
-    #[arg(long, global = true, value_name = "OPERATOR",
-          value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) by: Option<String>,
-
-    /// How to print data
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT"
-    )]
-    pub(crate) format: Format,
-
-    /// How many seconds to wait for the lock of another process [env: EXP_LOCK_TIMEOUT]
-    /// [default: 10]
-    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true)]
-    pub(crate) lock_timeout: Option<u32>,
-
-    /// Print nothing but data and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
-
-    /// Tell which store is used, and by whom
-    #[arg(short, long, global = true)]
-    pub(crate) verbose: bool,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document on one line
-    Json,
-    /// Lines of fields separated by tabs, without a header; tab, line feed and backslash are
-    /// written as `\t`, `\n` and `\\`
-    Tsv,
-}
-
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Create(create::Create),
@@ -139,28 +86,8 @@ impl Command {
             Self::List(command) => command.run(context),
             Self::Status(command) => command.run(context),
             Self::History(command) => command.run(context),
-            Self::Completions(command) => command.run(context),
-            Self::Man(command) => command.run(context),
+            Self::Completions(command) => command.run(),
+            Self::Man(command) => command.run(Cli::command()),
         }
     }
-}
-
-/// Parses `VARIANT=WEIGHT`. The last `=` separates, so a variant's name may hold others.
-pub(crate) fn parse_weight(text: &str) -> Result<VariantConfig, String> {
-    let Some((name, weight)) = text.rsplit_once('=') else {
-        return Err("expected VARIANT=WEIGHT, for example control=50".to_owned());
-    };
-    let digits_only = !weight.is_empty() && weight.bytes().all(|byte| byte.is_ascii_digit());
-    match weight.parse() {
-        Ok(weight) if digits_only => Ok(VariantConfig::new(name, weight)),
-        _ => Err(format!(
-            "the weight '{weight}' is not a whole number from 0 to {}",
-            u32::MAX
-        )),
-    }
-}
-
-/// Parses `VARIANT=WEIGHT,VARIANT=WEIGHT`.
-pub(crate) fn parse_weights(text: &str) -> Result<Vec<VariantConfig>, String> {
-    text.split(',').map(parse_weight).collect()
 }

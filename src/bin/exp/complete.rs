@@ -4,23 +4,22 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use experiments::text::escape;
 use experiments::{ExperimentStore as _, SqliteExperimentStore};
 
-use crate::cli::Cli;
-use crate::context;
+use crate::environment;
+use crate::exit;
 
 /// The variable by which the scripts of `exp completions` ask for candidates.
 pub(crate) const VARIABLE: &str = "EXP_COMPLETE";
 
 /// Answers the shell if it is the shell that asks.
-pub(crate) fn answer_shell() -> Option<ExitCode> {
+pub(crate) fn answer_shell(exp: fn() -> clap::Command) -> Option<ExitCode> {
     // The engine looks at the variable, too; asking first keeps every other start short.
-    context::variable(VARIABLE)?;
-    let answered = CompleteEnv::with_factory(Cli::command)
+    environment::variable(VARIABLE)?;
+    let answered = CompleteEnv::with_factory(exp)
         .var(VARIABLE)
         .bin("exp")
         .completer("exp")
@@ -28,7 +27,7 @@ pub(crate) fn answer_shell() -> Option<ExitCode> {
     match answered {
         Ok(true) => Some(ExitCode::SUCCESS),
         Ok(false) => None,
-        Err(error) => Some(crate::exit::report_parse_error(&error)),
+        Err(error) => Some(exit::report_parse_error(&error)),
     }
 }
 
@@ -49,7 +48,7 @@ pub(crate) fn experiments() -> ArgValueCompleter {
 }
 
 fn stored() -> Option<Vec<experiments::ExperimentConfig>> {
-    let path = context::store_path(named_store(std::env::args_os())).ok()?;
+    let path = environment::store_path(named_store(std::env::args_os())).ok()?;
     SqliteExperimentStore::open(path).ok()?.list().ok()
 }
 

@@ -1,21 +1,14 @@
-//! Flags and environment become a store, a service and an operator. Nothing else reads the
-//! environment, the home directory or the size of the terminal.
+//! What a command is run with: flags and environment become a store, a service and an operator, and
+//! views become output.
 
-use std::ffi::OsString;
-use std::io::{self, Write as _};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::fmt::Display;
 
-use anyhow::Context as _;
-use etcetera::BaseStrategy as _;
-use experiments::{
-    Clock, ExperimentError, ExperimentService, NoOpExposureSink, SqliteExperimentStore,
-};
-use jiff::tz::TimeZone;
+use experiments::{ExperimentError, ExperimentService, NoOpExposureSink, SqliteExperimentStore};
 
-use crate::cli::{Format, GlobalOptions};
-use crate::exit::UsageError;
-use crate::output::text::{Page, Text};
+use crate::environment;
+use crate::options::{Format, GlobalOptions};
+use crate::output::stream::{self, Label};
+use crate::output::text::Text;
 use crate::output::{self, View};
 
 /// What a command is run with.
@@ -45,10 +38,17 @@ impl Context {
         Ok(ExperimentService::new(store).with_exposure_sink(NoOpExposureSink))
     }
 
+    /// The names of all experiments, to find the one that was meant; none if there is no telling.
+    pub(crate) fn known_names(&self) -> Vec<String> {
+        let listed = self.service(Purpose::Use).ok().and_then(|s| s.list().ok());
+        let listed = listed.unwrap_or_default();
+        listed.into_iter().map(|config| config.name).collect()
+    }
+
     fn store(&self, purpose: Purpose) -> anyhow::Result<SqliteExperimentStore> {
-        let path = store_path(self.options.store.clone())?;
-        let clock = clock()?;
-        let lock_timeout = self.lock_timeout()?;
+        let path = environment::store_path(self.options.store.clone())?;
+        let clock = environment::clock()?;
+        let lock_timeout = environment::lock_timeout(self.options.lock_timeout)?;
         self.verbose(format_args!("store: {}", path.display()));
         let opened = match purpose {
             Purpose::Create => SqliteExperimentStore::open_or_create(&path),
@@ -59,36 +59,11 @@ impl Context {
             store = store.with_busy_timeout(timeout);
         }
         if purpose != Purpose::Use {
-            let operator = self.operator();
+            let operator = environment::operator(self.options.by.clone());
             self.verbose(format_args!("operator: {operator}"));
             store = store.with_operator(operator);
         }
         Ok(store)
-    }
-
-    fn lock_timeout(&self) -> Result<Option<Duration>, UsageError> {
-        let secs = match (self.options.lock_timeout, text_variable("EXP_LOCK_TIMEOUT")) {
-            (Some(secs), _) => Some(secs),
-            (None, Some(text)) => Some(text.parse().map_err(|_| {
-                UsageError(format!(
-                    "EXP_LOCK_TIMEOUT is '{text}', not a number of seconds"
-                ))
-            })?),
-            (None, None) => None,
-        };
-        Ok(secs.map(|secs| Duration::from_secs(secs.into())))
-    }
-
-    fn operator(&self) -> String {
-        let named = self.options.by.clone();
-        named
-            .or_else(|| {
-                ["EXP_BY", "LOGNAME", "USER"]
-                    .into_iter()
-                    .find_map(text_variable)
-            })
-            .or_else(|| whoami::username().ok())
-            .unwrap_or_else(|| "unknown".to_owned())
     }
 
     /// Prints data to standard output.
@@ -97,97 +72,31 @@ impl Context {
             Format::Json => output::json::render(view)?,
             Format::Tsv => output::tsv::render(view),
             Format::Text => {
-                let mut text = Text::new(page());
+                let mut text = Text::new(environment::page());
                 view.text(&mut text);
                 text.into_string()
             }
         };
-        print(&rendered)
+        stream::print(&rendered)
     }
 
     /// Tells a person what was done, on standard error.
-    pub(crate) fn say(&self, message: impl std::fmt::Display) {
+    pub(crate) fn say(&self, message: impl Display) {
         if !self.options.quiet {
-            tell(message);
+            stream::tell(message);
         }
     }
 
-    fn verbose(&self, message: impl std::fmt::Display) {
+    /// Tells a person what went wrong without being an error, on standard error.
+    pub(crate) fn warn(&self, message: impl Display) {
+        if !self.options.quiet {
+            stream::tell_as(Label::Warning, message);
+        }
+    }
+
+    fn verbose(&self, message: impl Display) {
         if self.options.verbose {
-            tell(message);
+            stream::tell(message);
         }
     }
-}
-
-/// Writes to standard output in one piece.
-pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = anstream::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .context("cannot write to standard output")
-}
-
-/// Writes a line to standard error. If that is closed too, nobody can be told.
-pub(crate) fn tell(message: impl std::fmt::Display) {
-    let message = message.to_string();
-    let line = experiments::text::escape(&message);
-    let _ = writeln!(anstream::stderr().lock(), "{line}");
-}
-
-/// The store's file: as named by the flag, or else by the environment, or else the default one.
-pub(crate) fn store_path(named: Option<PathBuf>) -> Result<PathBuf, UsageError> {
-    let Some(path) = named.or_else(|| variable("EXP_STORE").map(PathBuf::from)) else {
-        let message = "no home directory to keep the default store in; name one with --store";
-        return default_store().ok_or_else(|| UsageError(message.to_owned()));
-    };
-    let address = path.to_string_lossy();
-    let scheme = ["postgres://", "postgresql://"];
-    if scheme.iter().any(|scheme| address.starts_with(scheme)) {
-        let message = "this version of exp keeps its store in an SQLite file; \
-                       Postgres is not supported yet";
-        return Err(UsageError(message.to_owned()));
-    }
-    Ok(path)
-}
-
-fn default_store() -> Option<PathBuf> {
-    let base = etcetera::choose_base_strategy().ok()?;
-    let state = base.state_dir().unwrap_or_else(|| base.data_dir());
-    Some(state.join("exp").join("experiments.db"))
-}
-
-fn clock() -> Result<Clock, UsageError> {
-    match text_variable("EXP_NOW") {
-        None => Ok(Clock::System),
-        Some(now) => now.parse().map(Clock::Fixed).map_err(|_| {
-            UsageError(format!(
-                "EXP_NOW is '{now}', not a number of seconds since 1970"
-            ))
-        }),
-    }
-}
-
-fn page() -> Page {
-    let terminal = terminal_size::terminal_size_of(io::stdout());
-    let width = terminal.map(|(width, _)| usize::from(width.0));
-    Page {
-        width: width.or_else(|| {
-            text_variable("COLUMNS")?
-                .parse()
-                .ok()
-                .filter(|width| *width > 0)
-        }),
-        zone: TimeZone::system(),
-    }
-}
-
-/// A variable of the environment; set to nothing, it counts as not set.
-#[expect(clippy::disallowed_methods, reason = "this is where it is read")]
-pub(crate) fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
-}
-
-fn text_variable(name: &str) -> Option<String> {
-    variable(name).map(|value| value.to_string_lossy().into_owned())
 }

@@ -6,12 +6,11 @@ use std::fmt::Write as _;
 use std::io;
 use std::process::ExitCode;
 
-use anstyle::{AnsiColor, Style};
 use clap::error::ErrorKind;
-use experiments::text::{escape, is_unsafe};
+use experiments::text::is_unsafe;
 use experiments::{ExperimentError, ExperimentState, ExperimentStoreError};
 
-use crate::context::{self, Context, Purpose};
+use crate::output::stream::{self, Label};
 
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
@@ -45,67 +44,42 @@ impl std::fmt::Display for Hint {
 }
 
 /// Reports the error on standard error and gives the exit code. A reader who closed the pipe wants
-/// no more, and is no error.
-pub(crate) fn report(error: &anyhow::Error, context: &Context) -> ExitCode {
+/// no more, and is no error. `known_names` are looked at if an experiment was not found.
+pub(crate) fn report(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<String>) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    let hint = hint(error, context);
-    tell("error", ERROR, &message(error));
+    let hint = hint(error, known_names);
+    stream::tell_as(Label::Error, message(error));
     if let Some(hint) = hint {
-        tell(" hint", HINT, &hint);
+        stream::tell_as(Label::Hint, hint);
     }
     ExitCode::from(code(error))
 }
 
-/// Tells why `assign --default` gave its default.
-pub(crate) fn report_defaulted(error: &anyhow::Error, context: &Context) {
-    context.say(format_args!(
-        "warning: {}; the default was used",
-        message(error)
-    ));
+/// Prints help or the version, or reports what clap found wrong, in clap's words.
+pub(crate) fn report_parse_error(error: &clap::Error) -> ExitCode {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        return match stream::print(&error.render().ansi().to_string()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => report(&error, Vec::new),
+        };
+    }
+    // The message repeats what was typed, and coloured it can't be escaped.
+    let is_safe = |word: OsString| !word.to_string_lossy().chars().any(is_unsafe);
+    if std::env::args_os().all(is_safe) {
+        stream::tell_styled(error.render().ansi());
+    } else {
+        error.render().to_string().lines().for_each(stream::tell);
+    }
+    ExitCode::from(USAGE)
 }
 
 pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
     code(error) == USAGE
-}
-
-const ERROR: Style = AnsiColor::Red.on_default().bold();
-const HINT: Style = AnsiColor::Cyan.on_default().bold();
-
-fn tell(label: &str, style: Style, text: &str) {
-    use std::io::Write as _;
-    let mut stderr = anstream::stderr().lock();
-    let _ = writeln!(stderr, "{style}{label}{style:#}: {}", escape(text));
-}
-
-/// Prints help, the version or a usage error, as clap words it.
-pub(crate) fn report_parse_error(error: &clap::Error) -> ExitCode {
-    let is_help = matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    );
-    if is_help {
-        let rendered = error.render().ansi().to_string();
-        return match context::print(&rendered) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
-            Err(error) => {
-                tell("error", ERROR, &message(&error));
-                ExitCode::from(FAILURE)
-            }
-        };
-    }
-    // The message repeats what was typed, and coloured it can't be escaped.
-    let typed = std::env::args_os();
-    let is_safe = |word: OsString| !word.to_string_lossy().chars().any(is_unsafe);
-    if typed.into_iter().all(is_safe) {
-        use std::io::Write as _;
-        let _ = write!(anstream::stderr().lock(), "{}", error.render().ansi());
-    } else {
-        error.render().to_string().lines().for_each(context::tell);
-    }
-    ExitCode::from(USAGE)
 }
 
 /// The one place that maps an error to its exit code.
@@ -129,7 +103,8 @@ fn code(error: &anyhow::Error) -> u8 {
     }
 }
 
-fn message(error: &anyhow::Error) -> String {
+/// The error and its causes, in one line.
+pub(crate) fn message(error: &anyhow::Error) -> String {
     let mut chain = error.chain();
     if error.downcast_ref::<Hint>().is_some() {
         chain.next();
@@ -148,15 +123,17 @@ fn message(error: &anyhow::Error) -> String {
 }
 
 /// What to do next.
-fn hint(error: &anyhow::Error, context: &Context) -> Option<String> {
+fn hint(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<String>) -> Option<String> {
     if let Some(Hint(hint)) = error.downcast_ref::<Hint>() {
         return Some(hint.clone());
     }
     Some(match error.downcast_ref::<ExperimentError>()? {
-        ExperimentError::NotFound(name) => match nearest_experiment(name, context) {
-            Some(nearest) => format!("did you mean '{nearest}'?"),
-            None => "exp list shows what there is".to_owned(),
-        },
+        ExperimentError::NotFound(name) => {
+            match nearest(name, known_names().iter().map(|name| &**name)) {
+                Some(nearest) => format!("did you mean '{nearest}'?"),
+                None => "exp list shows what there is".to_owned(),
+            }
+        }
         ExperimentError::NotRunning(name, ExperimentState::Draft) => {
             format!("start it: {}", start(name))
         }
@@ -227,11 +204,6 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
-}
-
-fn nearest_experiment(name: &str, context: &Context) -> Option<String> {
-    let all = context.service(Purpose::Use).ok()?.list().ok()?;
-    nearest(name, all.iter().map(|config| &*config.name))
 }
 
 /// The name that `name` was probably meant to be.

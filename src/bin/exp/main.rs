@@ -4,18 +4,20 @@ mod cli;
 mod commands;
 mod complete;
 mod context;
+mod environment;
 mod exit;
+mod options;
 mod output;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::Cli;
 use crate::context::Context;
 
 fn main() -> ExitCode {
-    if let Some(code) = complete::answer_shell() {
+    if let Some(code) = complete::answer_shell(Cli::command) {
         return code;
     }
     let cli = match Cli::try_parse() {
@@ -25,6 +27,6 @@ fn main() -> ExitCode {
     let context = Context::new(cli.global);
     match cli.command.run(&context) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::report(&error, &context),
+        Err(error) => exit::report(&error, || context.known_names()),
     }
 }

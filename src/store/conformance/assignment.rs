@@ -6,10 +6,11 @@ use super::{
 };
 use crate::bucketing::Bucketing;
 use crate::error::ExperimentError;
-use crate::experiment::{ExperimentConfig, ExperimentState, MAX_ACTOR_BYTES, VariantCount};
+use crate::experiment::{ExperimentConfig, ExperimentState, VariantCount};
 use crate::exposure::ExposureRecord;
 use crate::rules::assignment::AssignmentReason;
 use crate::store::{AssignRequest, ExperimentStore};
+use crate::validation::MAX_ACTOR_BYTES;
 
 /// The bucket decides, by the hash that the experiment was created with.
 pub fn buckets_choose_the_variant(store: &dyn ExperimentStore) {

@@ -5,8 +5,9 @@ use super::{
     stored_variant, variant_of, weights,
 };
 use crate::error::{ConfigProblem, ExperimentError, Field};
-use crate::experiment::{ExperimentConfig, ExperimentState, MAX_NAME_BYTES};
+use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::store::ExperimentStore;
+use crate::validation::MAX_NAME_BYTES;
 
 /// `upsert` replaces a draft and logs that as `updated`.
 pub fn creating_replaces_a_draft(store: &dyn ExperimentStore) {

@@ -35,14 +35,12 @@ use self::experiments::Stored;
 use self::file::Place;
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::{
-    Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount, validate_actor,
-    validate_request_id,
-};
+use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
 use crate::exposure::{ExposureRecord, ExposureSink};
 use crate::rules::assignment::{self, Decision};
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
 use crate::store::{AssignRequest, Assigned, ExperimentStore, Situation};
+use crate::validation::{validate_actor, validate_request_id};
 
 /// How long a call waits for the lock of another process, unless
 /// [`with_busy_timeout`](SqliteExperimentStore::with_busy_timeout) says otherwise.

@@ -44,7 +44,8 @@ impl Assign {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let assignment = match (self.assign(context), self.default) {
             (Err(error), Some(default)) if !exit::is_usage(&error) => {
-                exit::report_defaulted(&error, context);
+                let reason = exit::message(&error);
+                context.warn(format_args!("{reason}; the default was used"));
                 Assignment {
                     variant: default,
                     reason: "default",

@@ -3,7 +3,7 @@ use clap_complete::Shell;
 use clap_complete::env::Shells;
 
 use crate::complete;
-use crate::context::{self, Context};
+use crate::output::stream;
 
 /// Print the script that completes commands and experiment names
 ///
@@ -21,7 +21,7 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(self, _context: &Context) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         let name = self.shell.to_string();
         let shells = Shells::builtins();
         let Some(shell) = shells.completer(&name) else {
@@ -29,6 +29,6 @@ impl Completions {
         };
         let mut script = Vec::new();
         shell.write_registration(complete::VARIABLE, "exp", "exp", "exp", &mut script)?;
-        context::print(&String::from_utf8(script)?)
+        stream::print(&String::from_utf8(script)?)
     }
 }

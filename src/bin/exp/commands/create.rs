@@ -4,7 +4,7 @@ use experiments::{
     Bucketing, ExperimentConfig, ExperimentError, ExperimentService, ExperimentState, VariantConfig,
 };
 
-use crate::cli::parse_weight;
+use super::weight::parse_weight;
 use crate::context::{Context, Purpose};
 use crate::exit::{self, Hint};
 use crate::output::change::Done;

@@ -3,11 +3,10 @@ use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 
-use crate::cli::Cli;
-use crate::context::{self, Context};
 use crate::exit::UsageError;
+use crate::output::stream;
 
 /// Print a manual page, or write them all
 #[derive(Args)]
@@ -24,8 +23,8 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(self, _context: &Context) -> anyhow::Result<()> {
-        let mut exp = Cli::command().disable_help_subcommand(true);
+    pub(crate) fn run(self, exp: Command) -> anyhow::Result<()> {
+        let mut exp = exp.disable_help_subcommand(true);
         exp.build();
         if let Some(directory) = self.out {
             let failed = || format!("cannot write manual pages to {}", directory.display());
@@ -43,7 +42,7 @@ impl Man {
                 .find_subcommand(name)
                 .ok_or_else(|| UsageError(format!("exp has no command '{name}'")))?,
         };
-        context::print(&String::from_utf8(rendered(&page(subject))?)?)
+        stream::print(&String::from_utf8(rendered(&page(subject))?)?)
     }
 }
 

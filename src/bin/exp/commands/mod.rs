@@ -14,3 +14,4 @@ pub(crate) mod overrides;
 pub(crate) mod set_weights;
 pub(crate) mod start;
 pub(crate) mod status;
+mod weight;

@@ -2,7 +2,7 @@ use clap::Args;
 use experiments::VariantConfig;
 use experiments::text::escape;
 
-use crate::cli::{parse_weight, parse_weights};
+use super::weight::{parse_weight, parse_weights};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::change::Done;

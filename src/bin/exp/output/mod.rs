@@ -3,6 +3,7 @@
 
 pub(crate) mod change;
 pub(crate) mod json;
+pub(crate) mod stream;
 pub(crate) mod text;
 pub(crate) mod tsv;
 

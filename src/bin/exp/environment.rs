@@ -1,0 +1,95 @@
+//! The environment, the home directory and the terminal. Nothing else reads them.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use etcetera::BaseStrategy as _;
+use experiments::Clock;
+use jiff::tz::TimeZone;
+
+use crate::exit::UsageError;
+use crate::output::text::Page;
+
+/// The store's file: as named by the flag, or else by the environment, or else the default one.
+pub(crate) fn store_path(named: Option<PathBuf>) -> Result<PathBuf, UsageError> {
+    let Some(path) = named.or_else(|| variable("EXP_STORE").map(PathBuf::from)) else {
+        let message = "no home directory to keep the default store in; name one with --store";
+        return default_store().ok_or_else(|| UsageError(message.to_owned()));
+    };
+    let address = path.to_string_lossy();
+    let scheme = ["postgres://", "postgresql://"];
+    if scheme.iter().any(|scheme| address.starts_with(scheme)) {
+        let message = "this version of exp keeps its store in an SQLite file; \
+                       Postgres is not supported yet";
+        return Err(UsageError(message.to_owned()));
+    }
+    Ok(path)
+}
+
+fn default_store() -> Option<PathBuf> {
+    let base = etcetera::choose_base_strategy().ok()?;
+    let state = base.state_dir().unwrap_or_else(|| base.data_dir());
+    Some(state.join("exp").join("experiments.db"))
+}
+
+/// Who makes a change: as named by the flag, or else by the environment, or else the login name.
+pub(crate) fn operator(named: Option<String>) -> String {
+    let variables = ["EXP_BY", "LOGNAME", "USER"];
+    named
+        .or_else(|| variables.into_iter().find_map(text_variable))
+        .or_else(|| whoami::username().ok())
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// How long to wait for a lock, if the flag or the environment says so.
+pub(crate) fn lock_timeout(named: Option<u32>) -> Result<Option<Duration>, UsageError> {
+    let secs = match (named, text_variable("EXP_LOCK_TIMEOUT")) {
+        (Some(secs), _) => Some(secs),
+        (None, Some(text)) => Some(text.parse().map_err(|_| {
+            UsageError(format!(
+                "EXP_LOCK_TIMEOUT is '{text}', not a number of seconds"
+            ))
+        })?),
+        (None, None) => None,
+    };
+    Ok(secs.map(|secs| Duration::from_secs(secs.into())))
+}
+
+/// The machine's clock, or the one that is fixed for a test.
+pub(crate) fn clock() -> Result<Clock, UsageError> {
+    match text_variable("EXP_NOW") {
+        None => Ok(Clock::System),
+        Some(now) => now.parse().map(Clock::Fixed).map_err(|_| {
+            UsageError(format!(
+                "EXP_NOW is '{now}', not a number of seconds since 1970"
+            ))
+        }),
+    }
+}
+
+/// The page that standard output is.
+pub(crate) fn page() -> Page {
+    let terminal = terminal_size::terminal_size_of(io::stdout());
+    let width = terminal.map(|(width, _)| usize::from(width.0));
+    Page {
+        width: width.or_else(|| {
+            text_variable("COLUMNS")?
+                .parse()
+                .ok()
+                .filter(|width| *width > 0)
+        }),
+        zone: TimeZone::system(),
+    }
+}
+
+/// A variable of the environment; set to nothing, it counts as not set.
+#[expect(clippy::disallowed_methods, reason = "this is where it is read")]
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn text_variable(name: &str) -> Option<String> {
+    variable(name).map(|value| value.to_string_lossy().into_owned())
+}

@@ -1,0 +1,56 @@
+//! The options that every command takes.
+
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+
+#[derive(Args)]
+#[expect(clippy::doc_markdown, reason = "the docs are the help")]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalOptions {
+    /// The store: the path of its file [env: EXP_STORE] [default: exp/experiments.db in the state
+    /// directory]
+    #[arg(long, global = true, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Who makes the change, for the history [env: EXP_BY] [default: the login name]
+    #[arg(long, global = true, value_name = "OPERATOR",
+          value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) by: Option<String>,
+
+    /// How to print data
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    pub(crate) format: Format,
+
+    /// How many seconds to wait for the lock of another process [env: EXP_LOCK_TIMEOUT]
+    /// [default: 10]
+    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true)]
+    pub(crate) lock_timeout: Option<u32>,
+
+    /// Print nothing but data and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Tell which store is used, and by whom
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document on one line
+    Json,
+    /// Lines of fields separated by tabs, without a header; tab, line feed and backslash are
+    /// written as `\t`, `\n` and `\\`
+    Tsv,
+}

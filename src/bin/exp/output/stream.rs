@@ -1,0 +1,62 @@
+//! The two streams. Everything that is written goes through here.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::Context as _;
+use experiments::text::escape;
+
+/// Writes to standard output in one piece.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .context("cannot write to standard output")
+}
+
+/// Writes a line to standard error. If that is closed too, nobody can be told.
+pub(crate) fn tell(message: impl Display) {
+    let message = message.to_string();
+    let _ = writeln!(anstream::stderr().lock(), "{}", escape(&message));
+}
+
+/// Writes text that was made for a terminal, colours and all, to standard error.
+pub(crate) fn tell_styled(text: impl Display) {
+    let _ = write!(anstream::stderr().lock(), "{text}");
+}
+
+/// What a line on standard error is.
+#[derive(Clone, Copy)]
+pub(crate) enum Label {
+    Error,
+    Hint,
+    Warning,
+}
+
+impl Label {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Hint => " hint",
+            Self::Warning => "warning",
+        }
+    }
+
+    fn style(self) -> Style {
+        let colour = match self {
+            Self::Error => AnsiColor::Red,
+            Self::Hint => AnsiColor::Cyan,
+            Self::Warning => AnsiColor::Yellow,
+        };
+        colour.on_default().bold()
+    }
+}
+
+/// Writes a line to standard error that says what it is.
+pub(crate) fn tell_as(label: Label, message: impl Display) {
+    let (word, style, message) = (label.word(), label.style(), message.to_string());
+    let mut stderr = anstream::stderr().lock();
+    let _ = writeln!(stderr, "{style}{word}{style:#}: {}", escape(&message));
+}

@@ -1,0 +1,150 @@
+//! What a store may hold: the limits, and what makes a configuration valid.
+
+use std::collections::HashSet;
+
+use crate::error::{ConfigProblem, ExperimentError, Field};
+use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
+
+/// The longest name of an experiment, a variant or an exclusion group, in bytes.
+pub const MAX_NAME_BYTES: usize = 255;
+/// The longest actor or request id, in bytes. Postgres could not index much more.
+pub const MAX_ACTOR_BYTES: usize = 1024;
+/// The longest description, in bytes.
+pub const MAX_DESCRIPTION_BYTES: usize = 4096;
+
+impl ExperimentConfig {
+    /// The variant of that name, or [`UnknownVariant`](ExperimentError::UnknownVariant).
+    pub(crate) fn require_variant(&self, name: &str) -> Result<&VariantConfig, ExperimentError> {
+        self.variant(name)
+            .ok_or_else(|| ExperimentError::UnknownVariant {
+                experiment: self.name.clone(),
+                variant: name.to_owned(),
+                known: self.variants.iter().map(|v| v.name.clone()).collect(),
+            })
+    }
+
+    /// Everything that is wrong with it, in the order of its fields; empty when it is valid.
+    #[must_use]
+    pub fn problems(&self) -> Vec<ConfigProblem> {
+        let mut problems = Vec::new();
+        problems.extend(name_problem(Field::Name, &self.name));
+        if let Some(description) = &self.description {
+            problems.extend(text_problem(
+                Field::Description,
+                description,
+                MAX_DESCRIPTION_BYTES,
+            ));
+        }
+        problems.extend(variants_problems(&self.variants));
+        if let Some(group) = &self.exclusion_group {
+            problems.extend(name_problem(Field::ExclusionGroup, group));
+        }
+        problems.extend(self.winner_problem());
+        problems
+    }
+
+    fn winner_problem(&self) -> Option<ConfigProblem> {
+        match (self.state, &self.winner) {
+            (ExperimentState::Concluded, None) => Some(ConfigProblem::WinnerMissing),
+            (ExperimentState::Draft | ExperimentState::Running, Some(_)) => {
+                Some(ConfigProblem::WinnerNotConcluded)
+            }
+            (_, Some(winner)) if self.variant(winner).is_none() => {
+                Some(ConfigProblem::WinnerUnknown(winner.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Checks that a store may hold it.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`](ExperimentError::InvalidConfig) with the first of its
+    /// [`problems`](Self::problems).
+    pub fn validate(&self) -> Result<(), ExperimentError> {
+        first_problem(&self.name, self.problems())
+    }
+}
+
+/// Checks a list of variants as [`ExperimentConfig::validate`] would.
+pub(crate) fn validate_variants(
+    experiment: &str,
+    variants: &[VariantConfig],
+) -> Result<(), ExperimentError> {
+    first_problem(experiment, variants_problems(variants))
+}
+
+/// Checks that a store can hold this actor: not empty, no NUL, not too long.
+pub(crate) fn validate_actor(experiment: &str, actor: &str) -> Result<(), ExperimentError> {
+    let problem = if actor.is_empty() {
+        Some(ConfigProblem::Empty(Field::Actor))
+    } else {
+        text_problem(Field::Actor, actor, MAX_ACTOR_BYTES)
+    };
+    first_problem(experiment, problem)
+}
+
+/// Checks that a store can hold this request id.
+pub(crate) fn validate_request_id(
+    experiment: &str,
+    request_id: Option<&str>,
+) -> Result<(), ExperimentError> {
+    let problem = request_id.and_then(|id| text_problem(Field::RequestId, id, MAX_ACTOR_BYTES));
+    first_problem(experiment, problem)
+}
+
+fn first_problem(
+    experiment: &str,
+    problems: impl IntoIterator<Item = ConfigProblem>,
+) -> Result<(), ExperimentError> {
+    match problems.into_iter().next() {
+        None => Ok(()),
+        Some(problem) => Err(ExperimentError::InvalidConfig {
+            experiment: experiment.to_owned(),
+            problem,
+        }),
+    }
+}
+
+fn variants_problems(variants: &[VariantConfig]) -> Vec<ConfigProblem> {
+    let mut problems = Vec::new();
+    if variants.is_empty() {
+        problems.push(ConfigProblem::NoVariants);
+    }
+    let mut seen = HashSet::new();
+    for (index, variant) in variants.iter().enumerate() {
+        problems.extend(name_problem(Field::Variant(index), &variant.name));
+        if !seen.insert(&variant.name) {
+            problems.push(ConfigProblem::DuplicateVariant(variant.name.clone()));
+        }
+    }
+    problems
+}
+
+fn name_problem(field: Field, name: &str) -> Option<ConfigProblem> {
+    if name.trim().is_empty() {
+        Some(ConfigProblem::Empty(field))
+    } else if name.chars().any(char::is_control) {
+        Some(ConfigProblem::ControlCharacter(field))
+    } else {
+        too_long(field, name, MAX_NAME_BYTES)
+    }
+}
+
+/// Free text may hold anything but NUL, which Postgres cannot store.
+fn text_problem(field: Field, text: &str, limit: usize) -> Option<ConfigProblem> {
+    if text.contains('\0') {
+        Some(ConfigProblem::ControlCharacter(field))
+    } else {
+        too_long(field, text, limit)
+    }
+}
+
+fn too_long(field: Field, text: &str, limit: usize) -> Option<ConfigProblem> {
+    let bytes = text.len();
+    (bytes > limit).then_some(ConfigProblem::TooLong {
+        field,
+        bytes,
+        limit,
+    })
+}
