@@ -33,7 +33,10 @@ impl Bucketing {
     /// The bucket of `actor` in `experiment`, in `[0, BUCKETS)`.
     #[must_use]
     pub fn bucket(self, experiment: &str, actor: &str) -> u64 {
-        let hash = fnv1a(fnv1a(fnv1a(FNV_OFFSET, experiment), ":"), actor);
+        self.finish(fnv1a(prefix(experiment), actor))
+    }
+
+    fn finish(self, hash: u64) -> u64 {
         match self {
             Self::Fnv1a => hash % BUCKETS,
             Self::Fnv1aMixed => murmur3_finaliser(hash) % BUCKETS,
@@ -90,29 +93,78 @@ pub fn select(bucket: u64, weights: impl Iterator<Item = u32> + Clone) -> Option
     })
 }
 
+/// Where each variant's buckets end: variant `i` has those from the end of `i - 1` up to, and without,
+/// its own. All 0 when every weight is zero.
+fn bucket_ends(weights: impl Iterator<Item = u32> + Clone) -> impl Iterator<Item = u64> {
+    let total = u128::from(total_weight(weights.clone()));
+    let mut sum = 0_u128;
+    weights.map(move |weight| {
+        sum += u128::from(weight);
+        // `bucket * total / BUCKETS >= sum` first holds at `ceil(sum * BUCKETS / total)`.
+        let end = (sum * u128::from(BUCKETS)).div_ceil(total.max(1));
+        u64::try_from(end).unwrap_or(BUCKETS)
+    })
+}
+
 /// How many of the [`BUCKETS`] buckets select each variant, in declared order.
 ///
 /// This is the share a variant really gets, which is its weight over the total weight only where
 /// ten-thousandths can express that. All zero when every weight is zero.
 #[must_use]
 pub fn bucket_counts(weights: impl Iterator<Item = u32> + Clone) -> Vec<u64> {
-    let total = u128::from(total_weight(weights.clone()));
-    let buckets = u128::from(BUCKETS);
-    // `bucket * total / BUCKETS >= sum` first holds at `ceil(sum * BUCKETS / total)`.
-    let first_bucket_at = |sum: u128| (sum * buckets).div_ceil(total.max(1));
-    let mut sum = 0_u128;
-    weights
-        .map(|weight| {
-            let from = first_bucket_at(sum);
-            sum += u128::from(weight);
-            u64::try_from(first_bucket_at(sum) - from).unwrap_or(BUCKETS)
-        })
+    let mut start = 0;
+    let ends = bucket_ends(weights);
+    ends.map(|end| end - std::mem::replace(&mut start, end))
         .collect()
+}
+
+/// How one experiment allocates its actors: all that does not depend on the actor is worked out once.
+/// Looking an actor up allocates nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allocation {
+    bucketing: Bucketing,
+    /// The hash after the experiment's name and `:`.
+    prefix: u64,
+    ends: Vec<u64>,
+}
+
+impl Allocation {
+    /// The allocation of an experiment of this name and these weights, in order.
+    #[must_use]
+    pub fn new(
+        bucketing: Bucketing,
+        experiment: &str,
+        weights: impl Iterator<Item = u32> + Clone,
+    ) -> Self {
+        Self {
+            bucketing,
+            prefix: prefix(experiment),
+            ends: bucket_ends(weights).collect(),
+        }
+    }
+
+    /// The actor's bucket, in `[0, BUCKETS)`.
+    #[must_use]
+    pub fn bucket(&self, actor: &str) -> u64 {
+        self.bucketing.finish(fnv1a(self.prefix, actor))
+    }
+
+    /// The place, counted from 0, of the variant that the actor's bucket selects: what [`select`]
+    /// gives. `None` when every weight is zero.
+    #[must_use]
+    pub fn variant(&self, actor: &str) -> Option<usize> {
+        let bucket = self.bucket(actor);
+        self.ends.iter().position(|&end| bucket < end)
+    }
 }
 
 // FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
+fn prefix(experiment: &str) -> u64 {
+    fnv1a(fnv1a(FNV_OFFSET, experiment), ":")
+}
 
 fn fnv1a(state: u64, text: &str) -> u64 {
     text.bytes().fold(state, |hash, byte| {
@@ -148,10 +200,14 @@ mod tests {
                 panic!("four columns: {row:?}");
             };
             assert_eq!(experiment_bucket(experiment, actor).to_string(), plain);
-            assert_eq!(
-                Bucketing::Fnv1aMixed.bucket(experiment, actor).to_string(),
-                mixed
-            );
+            let of = |bucketing: Bucketing| {
+                let allocation = Allocation::new(bucketing, experiment, std::iter::empty());
+                let bucket = bucketing.bucket(experiment, actor);
+                assert_eq!(allocation.bucket(actor), bucket);
+                bucket.to_string()
+            };
+            assert_eq!(of(Bucketing::Fnv1a), plain);
+            assert_eq!(of(Bucketing::Fnv1aMixed), mixed);
         }
     }
 
@@ -195,9 +251,12 @@ mod tests {
             &[u32::MAX, 1],
             &[33, 33, 34],
         ] {
+            let ends: Vec<u64> = bucket_ends(weights.iter().copied()).collect();
             let mut counted = vec![0; weights.len()];
             for bucket in 0..BUCKETS {
-                counted[chosen(bucket, weights).unwrap()] += 1;
+                let index = chosen(bucket, weights);
+                assert_eq!(index, ends.iter().position(|&end| bucket < end));
+                counted[index.unwrap()] += 1;
             }
             assert_eq!(counts(weights), counted, "{weights:?}");
         }

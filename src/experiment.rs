@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bucketing::{self, Bucketing};
+use crate::bucketing::{Allocation, Bucketing};
 
 /// Where an experiment is in its life. [`Archived`](Self::Archived) is terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -130,12 +130,10 @@ impl ExperimentConfig {
         self.variants.iter().map(|variant| variant.weight)
     }
 
-    /// The variant that this actor's bucket selects; `None` when every weight is zero.
+    /// How it allocates its actors.
     #[must_use]
-    pub fn select(&self, actor: &str) -> Option<&VariantConfig> {
-        let bucket = self.bucketing.bucket(&self.name, actor);
-        self.variants
-            .get(bucketing::select(bucket, self.weights())?)
+    pub fn allocation(&self) -> Allocation {
+        Allocation::new(self.bucketing, &self.name, self.weights())
     }
 
     /// The variant of that name.

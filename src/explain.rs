@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bucketing::{Bucketing, total_weight, weight_threshold};
+use crate::bucketing::{Bucketing, select, total_weight, weight_threshold};
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::rules::assignment::AssignmentReason;
@@ -120,7 +120,7 @@ impl BucketTrace {
             bucket,
             total_weight,
             threshold: weight_threshold(bucket, total_weight),
-            variant: config.select(actor).map(|v| v.name.clone()),
+            variant: select(bucket, config.weights()).map(|i| config.variants[i].name.clone()),
         }
     }
 }

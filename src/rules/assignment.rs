@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bucketing::Allocation;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ExperimentConfig, ExperimentState};
 
@@ -71,17 +72,19 @@ pub struct Decision<'a> {
     pub store: bool,
 }
 
-/// Applies rules 1 to 7 of an assignment.
+/// Applies rules 1 to 7 of an assignment. `found` is the experiment, if there is one of that name, and
+/// how it allocates its actors.
 ///
 /// # Errors
 /// The refusal of the rule that decides, or whatever `facts` failed with.
 pub fn decide<'a>(
     experiment: &str,
     actor: &str,
-    config: Option<&'a ExperimentConfig>,
+    found: Option<(&'a ExperimentConfig, &Allocation)>,
     facts: &'a impl AssignmentFacts,
 ) -> Result<Decision<'a>, ExperimentError> {
-    let config = known_and_not_archived(experiment, config)?;
+    let (config, allocation) = found.ok_or_else(|| not_found(experiment))?;
+    known_and_not_archived(experiment, Some(config))?;
     if config.state == ExperimentState::Concluded {
         // A concluded experiment has a winner; one that lost it can assign nobody.
         let winner = config.winner.as_deref();
@@ -111,10 +114,10 @@ pub fn decide<'a>(
         });
     }
     require_no_sibling(config, facts)?;
-    match config.select(actor) {
+    match allocation.variant(actor) {
         None => Err(ExperimentError::NoVariant(experiment.to_owned())),
-        Some(variant) => Ok(Decision {
-            variant: Cow::Borrowed(&variant.name),
+        Some(index) => Ok(Decision {
+            variant: Cow::Borrowed(&config.variants[index].name),
             reason: AssignmentReason::Assigned,
             store: true,
         }),
@@ -153,12 +156,16 @@ pub(super) fn known_and_not_archived<'a>(
     config: Option<&'a ExperimentConfig>,
 ) -> Result<&'a ExperimentConfig, ExperimentError> {
     match config {
-        None => Err(ExperimentError::NotFound(experiment.to_owned())),
+        None => Err(not_found(experiment)),
         Some(config) if config.state == ExperimentState::Archived => {
             Err(ExperimentError::Archived(experiment.to_owned()))
         }
         Some(config) => Ok(config),
     }
+}
+
+fn not_found(experiment: &str) -> ExperimentError {
+    ExperimentError::NotFound(experiment.to_owned())
 }
 
 fn require_running(config: &ExperimentConfig) -> Result<(), ExperimentError> {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::bucketing::Allocation;
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{
@@ -80,6 +81,8 @@ struct State {
 
 struct Experiment {
     config: ExperimentConfig,
+    /// Of `config`.
+    allocation: Allocation,
     /// Every variant it ever had; an assignment points here, so this only grows.
     variants: Vec<KnownVariant>,
     assignments: HashMap<Box<str>, StoredAssignment>,
@@ -186,12 +189,15 @@ impl State {
     fn put_config(&mut self, config: ExperimentConfig) -> ExperimentId {
         if let Some(&id) = self.ids.get(&config.name) {
             // The group changes only while it is a draft, which has no assignments to re-index.
-            self.experiments[id].config = config;
+            let experiment = &mut self.experiments[id];
+            experiment.allocation = config.allocation();
+            experiment.config = config;
             return id;
         }
         let id = self.experiments.len();
         self.ids.insert(config.name.clone(), id);
         self.experiments.push(Experiment {
+            allocation: config.allocation(),
             config,
             variants: Vec::new(),
             assignments: HashMap::new(),
@@ -266,6 +272,10 @@ struct Facts<'a> {
 impl<'a> Facts<'a> {
     fn config(&self) -> Option<&'a ExperimentConfig> {
         self.found.map(|(_, experiment)| &experiment.config)
+    }
+
+    fn subject(&self) -> Option<(&'a ExperimentConfig, &'a Allocation)> {
+        self.found.map(|(_, e)| (&e.config, &e.allocation))
     }
 
     fn sibling(&self) -> Option<&'a str> {
@@ -478,14 +488,14 @@ impl ExperimentStore for InMemoryExperimentStore {
             // Most calls are repeats, which write nothing and need not keep others out.
             let state = self.read();
             let facts = state.facts(experiment, actor);
-            let decision = assignment::decide(experiment, actor, facts.config(), &facts)?;
+            let decision = assignment::decide(experiment, actor, facts.subject(), &facts)?;
             if !decision.store {
                 return Ok(decision.into());
             }
         }
         let mut state = self.write();
         let facts = state.facts(experiment, actor);
-        let decision = assignment::decide(experiment, actor, facts.config(), &facts)?;
+        let decision = assignment::decide(experiment, actor, facts.subject(), &facts)?;
         let store = decision.store;
         let assigned = Assigned::from(decision);
         let id = state.ids[experiment];

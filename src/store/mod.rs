@@ -361,7 +361,9 @@ impl Situation {
     /// # Errors
     /// The refusal of the rule that decides.
     pub fn decide(&self) -> Result<assignment::Decision<'_>, ExperimentError> {
-        assignment::decide(&self.experiment, &self.actor, self.config.as_ref(), self)
+        let allocation = self.config.as_ref().map(ExperimentConfig::allocation);
+        let found = self.config.as_ref().zip(allocation.as_ref());
+        assignment::decide(&self.experiment, &self.actor, found, self)
     }
 }
 

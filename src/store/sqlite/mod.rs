@@ -450,7 +450,13 @@ fn decide<'a>(
     let AssignRequest {
         experiment, actor, ..
     } = *request;
-    assignment::decide(experiment, actor, Some(&stored.config), found)
+    let allocation = stored.config.allocation();
+    assignment::decide(
+        experiment,
+        actor,
+        Some((&stored.config, &allocation)),
+        found,
+    )
 }
 
 impl ExposureSink for SqliteExperimentStore {
