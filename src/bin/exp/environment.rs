@@ -1,5 +1,6 @@
 //! The environment, the home directory and the terminal. Nothing else reads them.
 
+use std::cell::LazyCell;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -80,7 +81,7 @@ pub(crate) fn page() -> Page {
                 .ok()
                 .filter(|width| *width > 0)
         }),
-        zone: TimeZone::system(),
+        zone: LazyCell::new(TimeZone::system),
     }
 }
 

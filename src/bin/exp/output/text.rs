@@ -1,5 +1,6 @@
 //! For people: lines, tables, bars and times. Text from the store is escaped here.
 
+use std::cell::LazyCell;
 use std::fmt::{Display, Write as _};
 
 use anstyle::{AnsiColor, Style};
@@ -17,8 +18,9 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) struct Page {
     /// In columns; `None` if it has no edge.
     pub(crate) width: Option<usize>,
-    /// The zone in which times are told.
-    pub(crate) zone: TimeZone,
+    /// The zone in which times are told. Finding it out reads dozens of directories, which a page
+    /// without a time need not wait for.
+    pub(crate) zone: LazyCell<TimeZone>,
 }
 
 pub(crate) struct Text {
@@ -89,7 +91,7 @@ impl Text {
         moment.map_or_else(
             || format!("{secs} s after 1970"),
             |moment| {
-                let zoned = moment.to_zoned_datetime(self.page.zone.clone());
+                let zoned = moment.to_zoned_datetime((*self.page.zone).clone());
                 zoned.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
             },
         )
