@@ -124,6 +124,14 @@ pub enum ConfigProblem {
     /// No variant at all.
     #[error("it has no variants")]
     NoVariants,
+    /// More variants than an experiment may have.
+    #[error("it has {count} variants, and {limit} is the most")]
+    TooManyVariants {
+        /// How many it has.
+        count: usize,
+        /// The most allowed.
+        limit: usize,
+    },
     /// Two variants of one name.
     #[error("variant {} is there twice", Quoted(.0))]
     DuplicateVariant(String),

@@ -19,6 +19,7 @@
 //! - What is told to a caller is stored.
 
 pub mod bucketing;
+mod bulk;
 mod clock;
 mod error;
 mod experiment;
@@ -31,6 +32,7 @@ pub mod text;
 mod validation;
 
 pub use bucketing::{Bucketing, experiment_bucket};
+pub use bulk::{Answers, AssignManyRequest, Keep, ManyReason};
 pub use clock::Clock;
 pub use error::{ConfigProblem, ExperimentError, ExperimentStoreError, Field};
 pub use experiment::{
@@ -46,7 +48,9 @@ pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
 #[cfg(feature = "sqlite")]
 pub use store::SqliteExperimentStore;
 pub use store::{AssignRequest, Assigned, ExperimentStore, InMemoryExperimentStore, Situation};
-pub use validation::{MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES};
+pub use validation::{
+    MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS, actor_problem,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::bucketing::{BUCKETS, bucket_counts};
+use crate::bulk::{Answers, AssignManyRequest, Keep, ManyReason};
 use crate::error::ExperimentError;
 use crate::experiment::{ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig};
 use crate::explain::Explanation;
@@ -221,6 +222,36 @@ impl ExperimentService {
             self.sink.record(exposure);
         }
         Ok(assigned)
+    }
+
+    /// The variants of many actors, in their order, with the rules that chose them; an actor for whom
+    /// there is none has the reason in its place.
+    ///
+    /// It need not be one step: see [`ExperimentStore::assign_many`].
+    ///
+    /// # Errors
+    /// The experiment is unknown, archived or a draft; an actor [can't be
+    /// stored](ExperimentError::InvalidConfig); or the store fails.
+    pub fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
+        let answers = self.store.assign_many(request)?;
+        if request.keep == Keep::AssignmentsAndExposures {
+            let clock = self.store.clock();
+            for (&actor, (variant, reason)) in request.actors.iter().zip(answers.iter()) {
+                let Some(variant) = variant.filter(|_| reason != ManyReason::Concluded) else {
+                    continue;
+                };
+                let single = AssignRequest {
+                    experiment: request.experiment,
+                    actor,
+                    request_id: None,
+                    keep_exposure: true,
+                };
+                let is_override = reason == ManyReason::Override;
+                self.sink
+                    .record(single.exposure(variant, is_override, clock));
+            }
+        }
+        Ok(answers)
     }
 
     /// [`assign`](Self::assign) for an async handler: it runs on tokio's blocking pool.

@@ -9,6 +9,8 @@ use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
 pub const MAX_NAME_BYTES: usize = 255;
 /// The longest actor or request id, in bytes. Postgres could not index much more.
 pub const MAX_ACTOR_BYTES: usize = 1024;
+/// The most variants of one experiment.
+pub const MAX_VARIANTS: usize = 1000;
 /// The longest description, in bytes.
 pub const MAX_DESCRIPTION_BYTES: usize = 4096;
 
@@ -74,14 +76,19 @@ pub(crate) fn validate_variants(
     first_problem(experiment, variants_problems(variants))
 }
 
-/// Checks that a store can hold this actor: not empty, no NUL, not too long.
-pub(crate) fn validate_actor(experiment: &str, actor: &str) -> Result<(), ExperimentError> {
-    let problem = if actor.is_empty() {
+/// What keeps a store from holding this actor: it is empty, holds NUL, or is too long.
+#[must_use]
+pub fn actor_problem(actor: &str) -> Option<ConfigProblem> {
+    if actor.is_empty() {
         Some(ConfigProblem::Empty(Field::Actor))
     } else {
         text_problem(Field::Actor, actor, MAX_ACTOR_BYTES)
-    };
-    first_problem(experiment, problem)
+    }
+}
+
+/// Checks that a store can hold this actor.
+pub(crate) fn validate_actor(experiment: &str, actor: &str) -> Result<(), ExperimentError> {
+    first_problem(experiment, actor_problem(actor))
 }
 
 /// Checks that a store can hold this request id.
@@ -110,6 +117,12 @@ fn variants_problems(variants: &[VariantConfig]) -> Vec<ConfigProblem> {
     let mut problems = Vec::new();
     if variants.is_empty() {
         problems.push(ConfigProblem::NoVariants);
+    }
+    if variants.len() > MAX_VARIANTS {
+        problems.push(ConfigProblem::TooManyVariants {
+            count: variants.len(),
+            limit: MAX_VARIANTS,
+        });
     }
     let mut seen = HashSet::new();
     for (index, variant) in variants.iter().enumerate() {

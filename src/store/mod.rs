@@ -14,6 +14,7 @@ pub use self::memory::InMemoryExperimentStore;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteExperimentStore;
 
+use crate::bulk::{Answers, AssignManyRequest, Keep};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{
@@ -23,6 +24,7 @@ use crate::experiment::{
 use crate::exposure::ExposureRecord;
 use crate::rules::assignment::{self, AssignmentFacts, AssignmentReason};
 use crate::rules::lifecycle::Mutation;
+use crate::validation::validate_actor;
 
 /// Keeps experiments, assignments, overrides, the audit log and exposures.
 ///
@@ -186,6 +188,35 @@ pub trait ExperimentStore: Send + Sync + 'static {
             self.record_exposure(&exposure)?;
         }
         Ok(assigned)
+    }
+
+    /// Applies the rules to many actors, as [`assign`](Self::assign) would one after another, and
+    /// stores what the request says. What is answered is stored.
+    ///
+    /// It need not be one step: others may be served in between, and when it fails or the process is
+    /// killed, a part is stored. The same request then goes on where it was.
+    ///
+    /// # Errors
+    /// The experiment is unknown, archived or a draft; an actor can't be stored; or the store fails.
+    fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
+        let experiment = request.experiment;
+        let mut answers = Answers::default();
+        for &actor in request.actors {
+            validate_actor(experiment, actor)?;
+            answers.push(match request.keep {
+                Keep::Nothing => {
+                    let situation = self.situation(experiment, actor)?;
+                    situation.decide().map(Assigned::from)
+                }
+                keep => self.assign(&AssignRequest {
+                    experiment,
+                    actor,
+                    request_id: None,
+                    keep_exposure: keep == Keep::AssignmentsAndExposures,
+                }),
+            })?;
+        }
+        Ok(answers)
     }
 
     /// Creates an experiment, or replaces the draft of that name.
@@ -410,5 +441,6 @@ impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
         exposures(experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError>;
         clock() -> Clock;
         assign(request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError>;
+        assign_many(request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError>;
     }
 }

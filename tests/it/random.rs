@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use experiments::{
-    AssignRequest, ExperimentConfig, ExperimentError, ExperimentState, ExperimentStore,
-    InMemoryExperimentStore, SqliteExperimentStore, VariantConfig,
+    AssignManyRequest, AssignRequest, Assigned, ExperimentConfig, ExperimentError, ExperimentState,
+    ExperimentStore, InMemoryExperimentStore, Keep, ManyReason, SqliteExperimentStore,
+    VariantConfig,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, TestCaseError, any, prop_assert_eq, prop_oneof};
@@ -51,6 +52,14 @@ fn command() -> impl Strategy<Value = Command> {
 
 /// Runs sequences; the same ones every time.
 fn try_sequences(cases: u32, test: impl Fn(Vec<Command>) -> Result<(), TestCaseError>) {
+    try_cases(cases, &vec(command(), 1..60), test);
+}
+
+fn try_cases<S: Strategy>(
+    cases: u32,
+    input: &S,
+    test: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
     #[expect(
         clippy::disallowed_methods,
         reason = "the long run is asked for this way"
@@ -62,8 +71,7 @@ fn try_sequences(cases: u32, test: impl Fn(Vec<Command>) -> Result<(), TestCaseE
         ..Config::default()
     };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let sequence = vec(command(), 1..60);
-    if let Err(error) = TestRunner::new_with_rng(config, rng).run(&sequence, test) {
+    if let Err(error) = TestRunner::new_with_rng(config, rng).run(input, test) {
         panic!("{error}");
     }
 }
@@ -125,11 +133,11 @@ fn code(error: &ExperimentError) -> u8 {
 }
 
 /// What the store holds, in the model's terms.
-fn held(store: &dyn ExperimentStore) -> BTreeMap<String, Experiment> {
+fn held(store: &dyn ExperimentStore, actors: &[&str]) -> BTreeMap<String, Experiment> {
     let experiment = |config: ExperimentConfig| {
         let name = &*config.name;
         let assignment = |actor: &&str| store.get_assignment(name, actor).unwrap();
-        let assignments: BTreeMap<_, _> = ACTORS
+        let assignments: BTreeMap<_, _> = actors
             .iter()
             .filter_map(assignment)
             .map(|a| (a.actor, (a.variant, a.is_override)))
@@ -179,7 +187,7 @@ fn agrees(store: &dyn ExperimentStore, commands: &[Command]) -> Result<(), TestC
             command
         );
     }
-    prop_assert_eq!(held(store), model.experiments);
+    prop_assert_eq!(held(store, &ACTORS), model.experiments);
     Ok(())
 }
 
@@ -202,6 +210,95 @@ fn sqlite_agrees_with_the_model() {
     });
 }
 
+/// Many at once are answered and stored as one after another would be, whatever is there already.
+fn bulk_agrees(
+    bulk: &dyn ExperimentStore,
+    single: &dyn ExperimentStore,
+    commands: &[Command],
+    actors: &[String],
+) -> Result<(), TestCaseError> {
+    for command in commands {
+        answer_of(bulk, command).ok();
+        answer_of(single, command).ok();
+    }
+    let actors: Vec<&str> = actors.iter().map(|actor| &**actor).collect();
+    for name in NAMES {
+        for keep in [
+            Keep::Nothing,
+            Keep::Assignments,
+            Keep::AssignmentsAndExposures,
+        ] {
+            let request = AssignManyRequest {
+                experiment: name,
+                actors: &actors,
+                keep,
+            };
+            let answers = bulk.assign_many(&request);
+            let expected = one_after_another(single, &request);
+            match (answers, expected) {
+                (Ok(answers), Ok(expected)) => {
+                    let answers: Vec<_> = answers
+                        .iter()
+                        .map(|(variant, reason)| (variant.map(str::to_owned), reason))
+                        .collect();
+                    prop_assert_eq!(answers, expected);
+                }
+                (Err(error), Err(expected)) => prop_assert_eq!(code(&error), expected),
+                (answers, expected) => panic!("{answers:?}, and {expected:?}"),
+            }
+        }
+    }
+    let all = [&actors[..], &ACTORS].concat();
+    prop_assert_eq!(held(bulk, &all), held(single, &all));
+    Ok(())
+}
+
+type Expected = Result<Vec<(Option<String>, ManyReason)>, u8>;
+
+fn one_after_another(store: &dyn ExperimentStore, request: &AssignManyRequest<'_>) -> Expected {
+    let one = |actor: &&str| {
+        let assigned = match request.keep {
+            Keep::Nothing => {
+                let situation = store.situation(request.experiment, actor).unwrap();
+                situation.decide().map(Into::into)
+            }
+            keep => store.assign(&AssignRequest {
+                experiment: request.experiment,
+                actor,
+                request_id: None,
+                keep_exposure: keep == Keep::AssignmentsAndExposures,
+            }),
+        };
+        match assigned {
+            Ok(Assigned { variant, reason }) => Ok((Some(variant), reason.into())),
+            Err(ExperimentError::ExcludedByGroup(..)) => Ok((None, ManyReason::Excluded)),
+            Err(ExperimentError::NoVariant(_)) => Ok((None, ManyReason::NoVariant)),
+            Err(error) => Err(code(&error)),
+        }
+    };
+    request.actors.iter().map(one).collect()
+}
+
+#[test]
+fn many_at_once_agree_with_one_after_another() {
+    // More than one statement's rows, with repetitions, and among them those who may be there.
+    let crowd = || vec(prop_oneof![3 => "[a-z]{1,2}", 1 => one_of(&ACTORS)], 0..300);
+    let input = (vec(command(), 1..40), crowd());
+    try_cases(40, &input, |(commands, actors)| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let bulk = SqliteExperimentStore::open_or_create(path("bulk.db")).unwrap();
+        let single = InMemoryExperimentStore::new();
+        bulk_agrees(&bulk, &single, &commands, &actors)?;
+        bulk_agrees(
+            &InMemoryExperimentStore::new(),
+            &InMemoryExperimentStore::new(),
+            &commands,
+            &actors,
+        )
+    });
+}
+
 #[test]
 fn the_binary_agrees_with_the_model() {
     try_sequences(5, |commands| {
@@ -213,7 +310,7 @@ fn the_binary_agrees_with_the_model() {
             prop_assert_eq!(seen, model.run(command), "{:?}", command);
         }
         let store = SqliteExperimentStore::open(sandbox.default_store()).unwrap();
-        prop_assert_eq!(held(&store), model.experiments);
+        prop_assert_eq!(held(&store, &ACTORS), model.experiments);
         Ok(())
     });
 }

@@ -10,6 +10,14 @@ use crate::experiment::{Assignment, Override};
 use crate::exposure::ExposureRecord;
 use crate::rules::assignment::AssignmentFacts;
 
+/// All assignments of an actor in a space.
+pub(super) const FIND: &str = "SELECT slot, variant, assigned_after FROM assignments
+    WHERE space_id = ?1 AND actor = ?2";
+
+pub(super) const APPEND_EXPOSURE: &str =
+    "INSERT INTO exposures (experiment_id, variant, actor, request_id, exposed_at)
+    VALUES (?1, ?2, ?3, ?4, ?5)";
+
 /// A variant's `idx` and who chose it, as one integer: `idx`, or `-1 - idx` for an override.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Choice {
@@ -29,13 +37,13 @@ impl Choice {
         })
     }
 
-    fn encode(self) -> i64 {
+    pub(super) fn encode(self) -> i64 {
         // An index counts the variants of one experiment.
         let index = i64::try_from(self.variant).unwrap_or(i64::MAX);
         if self.is_override { !index } else { index }
     }
 
-    fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
+    pub(super) fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
         Self::decode(row.get(column)?)
     }
 }
@@ -70,10 +78,7 @@ impl<'a> Actor<'a> {
             placed: None,
             sibling_slot: None,
         };
-        let mut query = db.prepare_cached(
-            "SELECT slot, variant, assigned_after FROM assignments
-             WHERE space_id = ?1 AND actor = ?2",
-        )?;
+        let mut query = db.prepare_cached(FIND)?;
         let mut rows = query.query(params![experiment.space, actor])?;
         while let Some(row) = rows.next()? {
             let slot: i64 = row.get(0)?;
@@ -193,7 +198,13 @@ fn index_of(experiment: &Stored, variant: &str) -> rusqlite::Result<usize> {
     })
 }
 
-fn count(db: &Connection, experiment: &Stored, choice: Choice, by: i64) -> rusqlite::Result<()> {
+/// Changes the count of the assignments of one kind.
+pub(super) fn count(
+    db: &Connection,
+    experiment: &Stored,
+    choice: Choice,
+    by: i64,
+) -> rusqlite::Result<()> {
     let update = if choice.is_override {
         "UPDATE variants SET overridden = overridden + ?3 WHERE experiment_id = ?1 AND idx = ?2"
     } else {
@@ -218,6 +229,12 @@ pub(super) fn is_in_group(
                  SELECT slot FROM experiments WHERE name = ?3 AND space_id = s.id))",
     )?
     .query_row(params![group, actor, except], |row| row.get(0))
+}
+
+/// Whether the experiment has an override at all.
+pub(super) fn has_overrides(db: &Connection, experiment: &Stored) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM overrides WHERE experiment_id = ?1)")?
+        .query_row([experiment.id], |row| row.get(0))
 }
 
 /// The variant pinned to an actor. It may have been removed from the experiment since.
@@ -287,11 +304,7 @@ pub(super) fn append_exposure(
         variant: index_of(experiment, &exposure.variant)?,
         is_override: exposure.is_override,
     };
-    db.prepare_cached(
-        "INSERT INTO exposures (experiment_id, variant, actor, request_id, exposed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute(params![
+    db.prepare_cached(APPEND_EXPOSURE)?.execute(params![
         experiment.id,
         choice.encode(),
         exposure.actor,

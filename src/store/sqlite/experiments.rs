@@ -263,6 +263,13 @@ fn save_variants<'a>(
     Ok(())
 }
 
+/// Whether other experiments share its space.
+pub(super) fn has_siblings(db: &Connection, experiment: &Stored) -> rusqlite::Result<bool> {
+    let find = "SELECT EXISTS (SELECT 1 FROM experiments WHERE space_id = ?1 AND slot <> ?2)";
+    db.prepare_cached(find)?
+        .query_row([experiment.space, experiment.slot], |row| row.get(0))
+}
+
 /// The name of the experiment in that slot of a space.
 pub(super) fn name_in_slot(db: &Connection, space: i64, slot: i64) -> rusqlite::Result<String> {
     db.prepare_cached("SELECT name FROM experiments WHERE space_id = ?1 AND slot = ?2")?

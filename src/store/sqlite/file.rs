@@ -186,6 +186,15 @@ pub(super) fn create(place: &Place, busy_timeout: Duration) -> Result<(), Experi
     }
 }
 
+/// Back to the settings of few, with the log moved into the file as far as nobody reads it.
+pub(super) fn bulk_is_over() -> String {
+    format!(
+        "PRAGMA cache_size = -2000;
+         PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT_PAGES};
+         PRAGMA wal_checkpoint(PASSIVE);"
+    )
+}
+
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;

@@ -20,6 +20,7 @@
 //! commit. A new store is built under another name and moved into place.
 
 mod actors;
+mod bulk;
 mod experiments;
 mod file;
 mod migrations;
@@ -33,6 +34,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use self::actors::Actor;
 use self::experiments::Stored;
 use self::file::Place;
+use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
@@ -149,6 +151,11 @@ impl SqliteExperimentStore {
             let decision = decide(request, &stored, &found)?;
             Ok((!decision.store).then(|| decision.into()))
         })
+    }
+
+    fn pragmas(&self, doing: &'static str, pragmas: &str) -> Result<(), ExperimentError> {
+        let done = self.lock().execute_batch(pragmas);
+        done.map_err(|error| self.place.failed(doing, self.busy_timeout, error).into())
     }
 
     /// Runs `step` in one view of the store.
@@ -408,6 +415,10 @@ impl ExperimentStore for SqliteExperimentStore {
 
     fn clock(&self) -> Clock {
         self.clock
+    }
+
+    fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
+        self.assign_in_bulk(request)
     }
 
     /// Assignment and exposure are one commit. A repeat that keeps no exposure only reads.

@@ -1,0 +1,448 @@
+//! Assigning many actors: the rules of one, in few large steps.
+//!
+//! What makes it fast: actors are taken in the order of the key, whatever order they come in; new
+//! ones are inserted many rows a statement, without asking first whether they are there, and only
+//! where some were is each asked for; counts are written once a transaction.
+//! What keeps others alive: no transaction lasts much longer than [`HOLD`].
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Statement};
+
+use super::actors::{self, Choice};
+use super::experiments::{self, Stored};
+use super::{Failure, SqliteExperimentStore, load_known};
+use crate::bucketing::Allocation;
+use crate::bulk::{Answers, AssignManyRequest, Keep, ManyReason, refusal_of_one};
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::rules::assignment::{self, AssignmentFacts, Decision};
+use crate::validation::validate_actor;
+
+/// How long a transaction goes on taking actors.
+const HOLD: Duration = Duration::from_millis(200);
+/// How many rows one statement inserts.
+const ROWS: usize = 64;
+/// From how many actors on a call gets a large page cache, and moves the write-ahead log into the
+/// file when it is done, so that nobody else has to.
+const LARGE: usize = 10_000;
+/// After how many groups that had no new actor it is tried again without asking first.
+const CAUTIOUS_GROUPS: u32 = 16;
+
+impl SqliteExperimentStore {
+    pub(super) fn assign_in_bulk(
+        &self,
+        request: &AssignManyRequest<'_>,
+    ) -> Result<Answers, ExperimentError> {
+        for actor in request.actors {
+            validate_actor(request.experiment, actor)?;
+        }
+        let order = sorted(request.actors);
+        let mut answers = Answers::unanswered(order.len());
+        let is_large = order.len() >= LARGE && request.keep != Keep::Nothing;
+        if is_large {
+            self.pragmas(
+                "prepare for many",
+                "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000",
+            )?;
+        }
+        let mut done = 0;
+        while done < order.len() {
+            let rest = &order[done..];
+            let step = |db: &Connection| {
+                let experiment = load_known(db, request.experiment)?;
+                Batch::new(db, self, request, &experiment)?.run(rest, &mut answers)
+            };
+            done += match request.keep {
+                Keep::Nothing => self.read("read the assignments", step)?,
+                _ => self.write("store the assignments", step)?,
+            };
+        }
+        if is_large {
+            self.pragmas("finish many", &super::file::bulk_is_over())?;
+        }
+        Ok(answers)
+    }
+}
+
+/// The places of the actors, in the order of the store's key; of equal ones, the first comes first.
+fn sorted(actors: &[&str]) -> Vec<u32> {
+    let places = 0..u32::try_from(actors.len()).unwrap_or(u32::MAX);
+    if actors.is_sorted() {
+        return places.collect();
+    }
+    // Most comparisons are decided by the first bytes, without a look at the text itself.
+    let head = |actor: &str| {
+        let mut head = [0; 8];
+        let length = actor.len().min(8);
+        head[..length].copy_from_slice(&actor.as_bytes()[..length]);
+        u64::from_be_bytes(head)
+    };
+    let mut keyed: Vec<(u64, u32)> = places
+        .map(|place| (head(actors[place as usize]), place))
+        .collect();
+    keyed.sort_unstable_by(|a, b| {
+        let texts = || actors[a.1 as usize].cmp(actors[b.1 as usize]);
+        a.0.cmp(&b.0).then_with(texts).then(a.1.cmp(&b.1))
+    });
+    keyed.into_iter().map(|(_, place)| place).collect()
+}
+
+/// One transaction's worth of actors.
+struct Batch<'a> {
+    db: &'a Connection,
+    store: &'a SqliteExperimentStore,
+    request: &'a AssignManyRequest<'a>,
+    experiment: &'a Stored,
+    allocation: Allocation,
+    now: i64,
+    /// Whether there is anything of an actor to ask for that a conflict doesn't tell.
+    must_look: bool,
+    has_overrides: bool,
+    /// Groups for which to ask first.
+    cautious: u32,
+    find: Statement<'a>,
+    insert: Statement<'a>,
+    /// Places of the variants in the answers, by `idx`.
+    places: Vec<Option<u16>>,
+    /// New assignments by `idx`.
+    assigned: Vec<u64>,
+    exposed: Vec<(u32, Choice)>,
+}
+
+/// What was found of an actor.
+#[derive(Clone, Copy, Default)]
+struct Found<'a> {
+    pinned: Option<&'a str>,
+    stored: Option<(&'a str, bool)>,
+    in_sibling: bool,
+}
+
+impl AssignmentFacts for Found<'_> {
+    fn override_variant(&self) -> Result<Option<Cow<'_, str>>, ExperimentStoreError> {
+        Ok(self.pinned.map(Cow::Borrowed))
+    }
+
+    fn assignment(&self) -> Result<Option<(Cow<'_, str>, bool)>, ExperimentStoreError> {
+        Ok(self
+            .stored
+            .map(|(variant, is_override)| (Cow::Borrowed(variant), is_override)))
+    }
+
+    fn assigned_in_sibling(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(self.in_sibling)
+    }
+}
+
+/// An actor's answer, before it is stored.
+struct Settled {
+    place: u32,
+    /// The `idx` of the variant.
+    variant: Option<usize>,
+    reason: ManyReason,
+    store: bool,
+}
+
+impl<'a> Batch<'a> {
+    fn new(
+        db: &'a Connection,
+        store: &'a SqliteExperimentStore,
+        request: &'a AssignManyRequest<'a>,
+        experiment: &'a Stored,
+    ) -> Result<Self, Failure> {
+        let has_overrides = actors::has_overrides(db, experiment)?;
+        // Taking it that nothing is stored is only right for who would be assigned now: the insertion
+        // proves it.
+        let must_look = has_overrides
+            || request.keep == Keep::Nothing
+            || experiment.config.weights().all(|weight| weight == 0)
+            || experiments::has_siblings(db, experiment)?;
+        Ok(Self {
+            db,
+            store,
+            request,
+            experiment,
+            allocation: experiment.config.allocation(),
+            now: store.now(),
+            must_look,
+            has_overrides,
+            cautious: 0,
+            find: db.prepare(actors::FIND)?,
+            insert: db.prepare(&insert_statement(ROWS))?,
+            places: Vec::new(),
+            assigned: Vec::new(),
+            exposed: Vec::new(),
+        })
+    }
+
+    /// Settles as many of these actors as one transaction should; says how many.
+    fn run(mut self, places: &[u32], answers: &mut Answers) -> Result<usize, Failure> {
+        let begun = Instant::now();
+        let mut done = 0;
+        for group in places.chunks(ROWS) {
+            self.group(group, answers)?;
+            done += group.len();
+            if self.request.keep != Keep::Nothing && begun.elapsed() > HOLD {
+                break;
+            }
+        }
+        if self.request.keep == Keep::AssignmentsAndExposures {
+            self.append_exposures()?;
+        }
+        for (variant, &count) in self.assigned.iter().enumerate() {
+            if count > 0 {
+                let choice = Choice {
+                    variant,
+                    is_override: false,
+                };
+                actors::count(self.db, self.experiment, choice, count.cast_signed())?;
+            }
+        }
+        Ok(done)
+    }
+
+    fn group(&mut self, places: &[u32], answers: &mut Answers) -> Result<(), Failure> {
+        if !self.must_look && self.cautious == 0 {
+            let settled = self.settle(places, false)?;
+            if self.insert_all(&settled)? {
+                return self.answer(settled, answers);
+            }
+            self.cautious = CAUTIOUS_GROUPS;
+        }
+        self.cautious = self.cautious.saturating_sub(1);
+        let settled = self.settle(places, true)?;
+        if settled.iter().any(|s| s.reason == ManyReason::Assigned) {
+            self.cautious = 0;
+        }
+        if self.request.keep != Keep::Nothing {
+            self.insert_all(&settled)?;
+        }
+        self.answer(settled, answers)
+    }
+
+    /// Decides for each actor, having looked at what is stored or else taking it that nothing is.
+    fn settle(&mut self, places: &[u32], look: bool) -> Result<Vec<Settled>, Failure> {
+        let mut settled: Vec<Settled> = Vec::with_capacity(places.len());
+        for &place in places {
+            let actor = self.request.actors[place as usize];
+            let before = settled.last().filter(|before| {
+                self.request.keep != Keep::Nothing
+                    && self.request.actors[before.place as usize] == actor
+            });
+            let next = if let Some(before) = before {
+                before.again(place)
+            } else if look {
+                let found = self.find(actor)?;
+                self.decide(place, actor, &found)?
+            } else {
+                self.decide(place, actor, &Found::default())?
+            };
+            settled.push(next);
+        }
+        Ok(settled)
+    }
+
+    fn decide(&self, place: u32, actor: &str, found: &Found<'_>) -> Result<Settled, Failure> {
+        let subject = Some((&self.experiment.config, &self.allocation));
+        let settled = match assignment::decide(self.request.experiment, actor, subject, found) {
+            Ok(Decision {
+                variant,
+                reason,
+                store,
+            }) => Settled {
+                place,
+                variant: self.experiment.index_of(&variant),
+                reason: reason.into(),
+                store,
+            },
+            Err(refusal) => Settled {
+                place,
+                variant: None,
+                reason: refusal_of_one(refusal)?,
+                store: false,
+            },
+        };
+        Ok(settled)
+    }
+
+    fn find(&mut self, actor: &str) -> Result<Found<'a>, Failure> {
+        let experiment = self.experiment;
+        let mut found = Found::default();
+        if self.has_overrides {
+            found.pinned = actors::pinned(self.db, experiment, actor)?;
+        }
+        self.find.raw_bind_parameter(1, experiment.space)?;
+        self.find.raw_bind_parameter(2, actor)?;
+        let mut rows = self.find.raw_query();
+        while let Some(row) = rows.next()? {
+            if row.get::<_, i64>(0)? == experiment.slot {
+                let choice = Choice::read(row, 1)?;
+                let variant = experiment.variant_name(choice.variant)?;
+                found.stored = Some((variant, choice.is_override));
+            } else {
+                found.in_sibling = true;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Stores what is to be stored. `false`, and nothing stored, if an actor was there already.
+    fn insert_all(&mut self, settled: &[Settled]) -> Result<bool, Failure> {
+        let (overrides, ordinary): (Vec<_>, Vec<_>) = settled
+            .iter()
+            .filter(|settled| settled.store)
+            .partition(|settled| settled.reason == ManyReason::Override);
+        for settled in overrides {
+            let actor = self.request.actors[settled.place as usize];
+            let found = actors::Actor::load(self.db, self.experiment, actor)?;
+            let variant = self
+                .experiment
+                .variant_name(settled.variant.unwrap_or_default())?;
+            found.put_assignment(self.db, variant, true, self.now)?;
+        }
+        if ordinary.is_empty() {
+            return Ok(true);
+        }
+        self.db.prepare_cached("SAVEPOINT bulk")?.execute([])?;
+        let inserted = if ordinary.len() == ROWS {
+            insert_rows(
+                &mut self.insert,
+                self.request,
+                self.experiment,
+                self.now,
+                &ordinary,
+            )?
+        } else {
+            let mut insert = self.db.prepare_cached(&insert_statement(ordinary.len()))?;
+            insert_rows(
+                &mut insert,
+                self.request,
+                self.experiment,
+                self.now,
+                &ordinary,
+            )?
+        };
+        let all_new = inserted == ordinary.len();
+        if all_new {
+            for settled in ordinary {
+                let variant = settled.variant.unwrap_or_default();
+                if self.assigned.len() <= variant {
+                    self.assigned.resize(variant + 1, 0);
+                }
+                self.assigned[variant] += 1;
+            }
+        } else {
+            self.db.prepare_cached("ROLLBACK TO bulk")?.execute([])?;
+        }
+        self.db.prepare_cached("RELEASE bulk")?.execute([])?;
+        Ok(all_new)
+    }
+
+    fn answer(&mut self, settled: Vec<Settled>, answers: &mut Answers) -> Result<(), Failure> {
+        for Settled {
+            place,
+            variant,
+            reason,
+            ..
+        } in settled
+        {
+            let named = match variant {
+                None => None,
+                Some(variant) => Some(self.place(variant, answers)?),
+            };
+            answers.set(place as usize, named, reason);
+            if let Some(variant) = variant
+                && self.request.keep == Keep::AssignmentsAndExposures
+                && reason != ManyReason::Concluded
+            {
+                let is_override = reason == ManyReason::Override;
+                self.exposed.push((
+                    place,
+                    Choice {
+                        variant,
+                        is_override,
+                    },
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, variant: usize, answers: &mut Answers) -> Result<u16, Failure> {
+        if self.places.len() <= variant {
+            self.places.resize(variant + 1, None);
+        }
+        if let Some(place) = self.places[variant] {
+            return Ok(place);
+        }
+        let place = answers.place(self.experiment.variant_name(variant)?);
+        self.places[variant] = Some(place);
+        Ok(place)
+    }
+
+    /// In the order in which the actors were given.
+    fn append_exposures(&mut self) -> Result<(), Failure> {
+        self.exposed.sort_unstable_by_key(|(place, _)| *place);
+        let now = self.store.now();
+        let mut append = self.db.prepare_cached(actors::APPEND_EXPOSURE)?;
+        for &(place, choice) in &self.exposed {
+            let actor = self.request.actors[place as usize];
+            append.execute((
+                self.experiment.id,
+                choice.encode(),
+                actor,
+                None::<&str>,
+                now,
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+impl Settled {
+    /// The answer to the same actor coming again.
+    fn again(&self, place: u32) -> Self {
+        let reason = match self.reason {
+            ManyReason::Assigned => ManyReason::Sticky,
+            reason => reason,
+        };
+        Self {
+            place,
+            reason,
+            store: false,
+            ..*self
+        }
+    }
+}
+
+/// Parameters 1 to 3 are the space, the slot and the time; then each row's actor and variant.
+fn insert_statement(rows: usize) -> String {
+    let mut sql = "INSERT INTO assignments (space_id, actor, slot, variant, assigned_after) VALUES"
+        .to_owned();
+    for row in 0..rows {
+        let comma = if row == 0 { "" } else { "," };
+        let actor = 4 + row * 2;
+        let _ = write!(sql, "{comma} (?1, ?{actor}, ?2, ?{}, ?3)", actor + 1);
+    }
+    sql.push_str(" ON CONFLICT DO NOTHING");
+    sql
+}
+
+fn insert_rows(
+    insert: &mut Statement<'_>,
+    request: &AssignManyRequest<'_>,
+    experiment: &Stored,
+    now: i64,
+    rows: &[&Settled],
+) -> rusqlite::Result<usize> {
+    insert.raw_bind_parameter(1, experiment.space)?;
+    insert.raw_bind_parameter(2, experiment.slot)?;
+    insert.raw_bind_parameter(3, now.saturating_sub(experiment.created_at))?;
+    for (index, row) in rows.iter().enumerate() {
+        let actor = 4 + index * 2;
+        insert.raw_bind_parameter(actor, request.actors[row.place as usize])?;
+        insert.raw_bind_parameter(actor + 1, row.variant.unwrap_or_default())?;
+    }
+    insert.raw_execute()
+}
