@@ -31,7 +31,7 @@ pub mod store;
 pub mod text;
 mod validation;
 
-pub use bucketing::{Bucketing, experiment_bucket};
+pub use bucketing::{Allocation, Bucketing, experiment_bucket};
 pub use bulk::{Answers, AssignManyRequest, Keep, ManyReason};
 pub use clock::Clock;
 pub use error::{ConfigProblem, ExperimentError, ExperimentStoreError, Field};

@@ -19,6 +19,8 @@ pub(crate) struct Context {
 /// What a command wants of the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
+    /// To read, from a store that must not be written.
+    Look,
     /// To read, or to assign.
     Use,
     /// To make a change, which is logged with its operator.
@@ -52,18 +54,27 @@ impl Context {
         self.verbose(format_args!("store: {}", path.display()));
         let opened = match purpose {
             Purpose::Create => SqliteExperimentStore::open_or_create(&path),
+            Purpose::Look => SqliteExperimentStore::open_read_only(&path),
             Purpose::Use | Purpose::Change => SqliteExperimentStore::open(&path),
         };
         let mut store = opened.map_err(ExperimentError::from)?.with_clock(clock);
         if let Some(timeout) = lock_timeout {
             store = store.with_busy_timeout(timeout);
         }
-        if purpose != Purpose::Use {
+        if matches!(purpose, Purpose::Change | Purpose::Create) {
             let operator = environment::operator(self.options.by.clone());
             self.verbose(format_args!("operator: {operator}"));
             store = store.with_operator(operator);
         }
         Ok(store)
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.options.format
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.options.quiet
     }
 
     /// Prints data to standard output.

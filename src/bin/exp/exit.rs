@@ -33,6 +33,18 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// Not everything that was asked for could be done.
+#[derive(Debug)]
+pub(crate) struct Failed(pub(crate) String);
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failed {}
+
 /// A hint that only the command knows, attached as context to the error.
 #[derive(Debug)]
 pub(crate) struct Hint(pub(crate) String);

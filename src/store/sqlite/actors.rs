@@ -231,6 +231,12 @@ pub(super) fn is_in_group(
     .query_row(params![group, actor, except], |row| row.get(0))
 }
 
+/// Whether nobody has an assignment in the experiment's space.
+pub(super) fn is_blank(db: &Connection, experiment: &Stored) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM assignments WHERE space_id = ?1)")?
+        .query_row([experiment.space], |row| row.get(0))
+}
+
 /// Whether the experiment has an override at all.
 pub(super) fn has_overrides(db: &Connection, experiment: &Stored) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT EXISTS (SELECT 1 FROM overrides WHERE experiment_id = ?1)")?

@@ -3,7 +3,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -106,9 +107,42 @@ impl Place {
     }
 }
 
+/// How often somebody who waits for a lock looks whether it is free. SQLite's own waiting looks ever
+/// more rarely, up to ten times a second, and misses the short pauses of a busy writer.
+const LOCK_POLL: Duration = Duration::from_millis(1);
+
+/// For how long a writer of many leaves the lock to those who wait for it.
+pub(super) const PAUSE: Duration = Duration::from_millis(3);
+
+/// Has the connection wait this long for a lock.
+pub(super) fn wait_for_lock(
+    connection: &mut Connection,
+    timeout: Duration,
+) -> rusqlite::Result<()> {
+    let mut since = Instant::now();
+    connection.busy_handler(Some(move |earlier: i32| {
+        if earlier == 0 {
+            since = Instant::now();
+        }
+        let goes_on = since.elapsed() < timeout;
+        if goes_on {
+            thread::sleep(LOCK_POLL);
+        }
+        goes_on
+    }))
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
 /// Opens the store that is there, bringing an older schema up to date.
 pub(super) fn open(
     place: &Place,
+    access: Access,
     busy_timeout: Duration,
 ) -> Result<Connection, ExperimentStoreError> {
     // Never read the file except through SQLite: closing a second descriptor of it would drop the
@@ -129,9 +163,13 @@ pub(super) fn open(
         Ok(_) => {}
     }
     let failed = |error| place.failed("open", busy_timeout, error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let access = match access {
+        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&place.path, flags).map_err(failed)?;
-    connection.busy_timeout(busy_timeout).map_err(failed)?;
+    wait_for_lock(&mut connection, busy_timeout).map_err(failed)?;
     let application_id: i64 = connection
         .pragma_query_value(None, "application_id", |row| row.get(0))
         .map_err(failed)?;

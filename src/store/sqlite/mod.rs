@@ -33,7 +33,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use self::actors::Actor;
 use self::experiments::Stored;
-use self::file::Place;
+use self::file::{Access, Place};
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -83,14 +83,19 @@ impl SqliteExperimentStore {
     /// version](ExperimentStoreError::NewerSchema); it is damaged, locked or not accessible.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ExperimentStoreError> {
         let place = Place::new(path.as_ref());
-        let connection = file::open(&place, BUSY_TIMEOUT)?;
-        Ok(Self {
-            connection: Arc::new(Mutex::new(connection)),
-            place: Arc::new(place),
-            busy_timeout: BUSY_TIMEOUT,
-            operator: None,
-            clock: Clock::System,
-        })
+        let connection = file::open(&place, Access::Write, BUSY_TIMEOUT)?;
+        Ok(Self::over(place, connection))
+    }
+
+    /// Opens the store in this file to read it only: every write is
+    /// [refused](ExperimentStoreError::ReadOnly).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, ExperimentStoreError> {
+        let place = Place::new(path.as_ref());
+        let connection = file::open(&place, Access::Read, BUSY_TIMEOUT)?;
+        Ok(Self::over(place, connection))
     }
 
     /// Opens the store in this file; if nothing is there, makes a new one, which only its owner can
@@ -122,11 +127,21 @@ impl SqliteExperimentStore {
         self
     }
 
-    /// A handle whose calls wait this long, at most 24 days, for the lock of another process.
+    /// A handle whose calls wait this long for the lock of another process.
     #[must_use]
     pub fn with_busy_timeout(mut self, timeout: Duration) -> Self {
-        self.busy_timeout = timeout.min(Duration::from_hours(24 * 24));
+        self.busy_timeout = timeout;
         self
+    }
+
+    fn over(place: Place, connection: Connection) -> Self {
+        Self {
+            connection: Arc::new(Mutex::new(connection)),
+            place: Arc::new(place),
+            busy_timeout: BUSY_TIMEOUT,
+            operator: None,
+            clock: Clock::System,
+        }
     }
 
     fn now(&self) -> i64 {
@@ -184,7 +199,7 @@ impl SqliteExperimentStore {
     ) -> Result<T, ExperimentError> {
         let mut connection = self.lock();
         let run = || {
-            connection.busy_timeout(self.busy_timeout)?;
+            file::wait_for_lock(&mut connection, self.busy_timeout)?;
             let transaction = connection.transaction_with_behavior(behavior)?;
             let done = step(&transaction)?;
             transaction.commit()?;

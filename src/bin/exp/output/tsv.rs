@@ -10,6 +10,25 @@ pub(crate) fn render(view: &impl View) -> String {
     tsv.buffer
 }
 
+/// Adds a field, with what would break a line or drive a terminal escaped.
+pub(crate) fn field(line: &mut String, field: &str) {
+    // Nothing below space and nothing beyond ASCII: nothing to look at one by one.
+    if field
+        .bytes()
+        .all(|byte| (b' '..0x7f).contains(&byte) && byte != b'\\')
+    {
+        line.push_str(field);
+        return;
+    }
+    for c in field.chars() {
+        if c == '\\' || is_unsafe(c) {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Tsv {
     buffer: String,
@@ -22,13 +41,7 @@ impl Tsv {
             if index > 0 {
                 self.buffer.push('\t');
             }
-            for c in field.chars() {
-                if c == '\\' || is_unsafe(c) {
-                    self.buffer.extend(c.escape_default());
-                } else {
-                    self.buffer.push(c);
-                }
-            }
+            self::field(&mut self.buffer, field);
         }
         self.buffer.push('\n');
     }
