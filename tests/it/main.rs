@@ -8,6 +8,7 @@
 )]
 
 mod allocations;
+mod bulk;
 mod completions;
 mod conformance;
 mod model;

@@ -63,3 +63,13 @@ impl Sandbox {
         text.replace(&*self.home().to_string_lossy(), "[HOME]")
     }
 }
+
+/// How often to try what may go wrong at any moment: a few times, or as often as `EXP_TEST_ROUNDS` says.
+pub(crate) fn rounds(few: usize) -> usize {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the long run is asked for this way"
+    )]
+    let asked = std::env::var("EXP_TEST_ROUNDS").ok();
+    asked.map_or(few, |asked| asked.parse().unwrap())
+}
