@@ -29,11 +29,20 @@ pub struct ExposureRecord {
 pub trait ExposureSink: Send + Sync + 'static {
     /// Takes one event.
     fn record(&self, exposure: ExposureRecord);
+
+    /// Whether events are worth making; where not, none is made.
+    fn is_recording(&self) -> bool {
+        true
+    }
 }
 
 impl<T: ExposureSink + ?Sized> ExposureSink for Arc<T> {
     fn record(&self, exposure: ExposureRecord) {
         (**self).record(exposure);
+    }
+
+    fn is_recording(&self) -> bool {
+        (**self).is_recording()
     }
 }
 
@@ -54,6 +63,10 @@ impl ExposureSink for TracingExposureSink {
             "experiment_exposure"
         );
     }
+
+    fn is_recording(&self) -> bool {
+        tracing::enabled!(tracing::Level::INFO)
+    }
 }
 
 /// Drops every exposure.
@@ -62,6 +75,10 @@ pub struct NoOpExposureSink;
 
 impl ExposureSink for NoOpExposureSink {
     fn record(&self, _exposure: ExposureRecord) {}
+
+    fn is_recording(&self) -> bool {
+        false
+    }
 }
 
 /// Keeps every exposure in memory, in the order of arrival.

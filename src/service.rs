@@ -216,7 +216,7 @@ impl ExperimentService {
         validate_actor(experiment, actor)?;
         validate_request_id(experiment, request_id)?;
         let assigned = self.store.assign(&request)?;
-        if assigned.is_exposure() {
+        if assigned.is_exposure() && self.sink.is_recording() {
             let is_override = assigned.is_override();
             let exposure = request.exposure(&assigned.variant, is_override, self.store.clock());
             self.sink.record(exposure);
@@ -234,7 +234,7 @@ impl ExperimentService {
     /// stored](ExperimentError::InvalidConfig); or the store fails.
     pub fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
         let answers = self.store.assign_many(request)?;
-        if request.keep == Keep::AssignmentsAndExposures {
+        if request.keep == Keep::AssignmentsAndExposures && self.sink.is_recording() {
             let clock = self.store.clock();
             for (&actor, (variant, reason)) in request.actors.iter().zip(answers.iter()) {
                 let Some(variant) = variant.filter(|_| reason != ManyReason::Concluded) else {

@@ -5,7 +5,7 @@
 //! rather than taken. Looking something up allocates nothing.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap as StdHashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::bucketing::Allocation;
@@ -67,6 +67,10 @@ impl InMemoryExperimentStore {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// A map whose hash is quick for short keys and is seeded anew in every map, so that nobody can choose
+/// actors that collide.
+type HashMap<K, V> = StdHashMap<K, V, foldhash::fast::RandomState>;
 
 /// An experiment's place in [`State::experiments`]. Experiments are never deleted.
 type ExperimentId = usize;
@@ -200,7 +204,7 @@ impl State {
             allocation: config.allocation(),
             config,
             variants: Vec::new(),
-            assignments: HashMap::new(),
+            assignments: HashMap::default(),
             overrides: BTreeMap::new(),
             changes: Vec::new(),
             exposures: Vec::new(),

@@ -1,0 +1,284 @@
+//! The library without a process around it.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::sync::RwLock;
+use std::time::Duration;
+
+use experiments::{
+    Allocation, AssignRequest, Assignment, Bucketing, Clock, ExperimentConfig, ExperimentService,
+    ExperimentState, ExperimentStore, ExposureRecord, ExposureSink, InMemoryExperimentStore,
+    NoOpExposureSink, SqliteExperimentStore, VariantConfig,
+};
+
+use crate::measure::{Report, Target, time};
+
+const MILLION: usize = 1_000_000;
+
+pub(crate) fn run(report: &mut Report) {
+    let actors: Vec<String> = (0..MILLION).map(|n| format!("user:{n}")).collect();
+    bucketing(report, &actors);
+    memory(report, &actors);
+    growth(report);
+}
+
+fn variants() -> Vec<VariantConfig> {
+    vec![
+        VariantConfig::new("control", 50),
+        VariantConfig::new("treatment", 50),
+    ]
+}
+
+fn running(name: &str) -> ExperimentConfig {
+    ExperimentConfig {
+        state: ExperimentState::Running,
+        ..ExperimentConfig::new(name, variants())
+    }
+}
+
+/// The reference's algorithm: the key is formatted, hashed, and its variant searched for.
+fn formatted_variant<'a>(
+    experiment: &str,
+    actor: &str,
+    variants: &'a [VariantConfig],
+) -> Option<&'a str> {
+    let key = format!("{experiment}:{actor}");
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in key.bytes() {
+        hash ^= u64::from(byte);
+        hash = hash.wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    let total: u64 = variants
+        .iter()
+        .map(|variant| u64::from(variant.weight))
+        .sum();
+    let threshold = (hash % 10_000) * total / 10_000;
+    let mut sum = 0;
+    for variant in variants {
+        sum += u64::from(variant.weight);
+        if sum > threshold {
+            return Some(&variant.name);
+        }
+    }
+    None
+}
+
+fn bucketing(report: &Report, actors: &[String]) {
+    let variants = variants();
+    let weights = variants.iter().map(|variant| variant.weight);
+    let allocation = Allocation::new(Bucketing::Fnv1a, "checkout_v2", weights);
+    let per_actor = |total: Duration| total / u32::try_from(actors.len()).unwrap();
+    report.speeds(
+        "bucketing",
+        9,
+        Target::AtLeast(10.0),
+        || {
+            per_actor(time(|| {
+                for actor in actors {
+                    black_box(allocation.variant(black_box(actor)));
+                }
+            }))
+        },
+        || {
+            per_actor(time(|| {
+                for actor in actors {
+                    black_box(formatted_variant(
+                        "checkout_v2",
+                        black_box(actor),
+                        &variants,
+                    ));
+                }
+            }))
+        },
+    );
+}
+
+/// The reference's service on its memory store, as far as assigning goes: one lock around maps with
+/// owned keys, and copies of what is found.
+#[derive(Default)]
+struct Reference {
+    state: RwLock<ReferenceState>,
+}
+
+#[derive(Default)]
+struct ReferenceState {
+    experiments: HashMap<String, ExperimentConfig>,
+    overrides: HashMap<(String, String), String>,
+    assignments: HashMap<(String, String), Assignment>,
+}
+
+impl Reference {
+    fn experiment(&self, name: &str) -> Option<ExperimentConfig> {
+        self.state.read().unwrap().experiments.get(name).cloned()
+    }
+
+    fn pinned(&self, experiment: &str, actor: &str) -> Option<String> {
+        let key = (experiment.to_owned(), actor.to_owned());
+        self.state.read().unwrap().overrides.get(&key).cloned()
+    }
+
+    fn stored(&self, experiment: &str, actor: &str) -> Option<Assignment> {
+        let key = (experiment.to_owned(), actor.to_owned());
+        self.state.read().unwrap().assignments.get(&key).cloned()
+    }
+
+    fn record(&self, assignment: Assignment) -> String {
+        let mut state = self.state.write().unwrap();
+        let variant = assignment.variant.clone();
+        let key = (assignment.experiment.clone(), assignment.actor.clone());
+        state.assignments.insert(key, assignment);
+        variant
+    }
+
+    fn assign(&self, experiment: &str, actor: &str, sink: &dyn ExposureSink) -> Option<String> {
+        let config = self.experiment(experiment)?;
+        assert_eq!(config.state, ExperimentState::Running);
+        let variant = if let Some(pinned) = self.pinned(experiment, actor) {
+            pinned
+        } else if let Some(stored) = self.stored(experiment, actor) {
+            stored.variant
+        } else {
+            let variant = formatted_variant(experiment, actor, &config.variants)?;
+            self.record(Assignment {
+                experiment: experiment.to_owned(),
+                actor: actor.to_owned(),
+                variant: variant.to_owned(),
+                is_override: false,
+                assigned_at_secs: Clock::System.now_secs(),
+            })
+        };
+        sink.record(ExposureRecord {
+            experiment: experiment.to_owned(),
+            variant: variant.clone(),
+            actor: actor.to_owned(),
+            request_id: None,
+            is_override: false,
+            timestamp_secs: Clock::System.now_secs(),
+        });
+        Some(variant)
+    }
+}
+
+fn memory(report: &Report, actors: &[String]) {
+    let ours = || {
+        let store = InMemoryExperimentStore::new();
+        store.insert(&running("checkout_v2")).unwrap();
+        ExperimentService::new(store).with_exposure_sink(NoOpExposureSink)
+    };
+    let reference = || {
+        let store = Reference::default();
+        let mut state = store.state.write().unwrap();
+        let config = running("checkout_v2");
+        state.experiments.insert(config.name.clone(), config);
+        drop(state);
+        store
+    };
+    let assign_all = |service: &ExperimentService| {
+        time(|| {
+            for actor in actors {
+                black_box(service.assign("checkout_v2", actor).unwrap());
+            }
+        })
+    };
+    let assign_all_reference = |store: &Reference| {
+        time(|| {
+            for actor in actors {
+                black_box(store.assign("checkout_v2", actor, &NoOpExposureSink));
+            }
+        })
+    };
+    report.speeds(
+        "memory: 1 million first assignments",
+        7,
+        Target::AtLeast(5.0),
+        || assign_all(&ours()),
+        || assign_all_reference(&reference()),
+    );
+    if report.wants("memory: 1 million repeats") {
+        let (ours, reference) = (ours(), reference());
+        report.speeds(
+            "memory: 1 million repeats",
+            7,
+            Target::AtLeast(2.0),
+            || assign_all(&ours),
+            || assign_all_reference(&reference),
+        );
+    }
+}
+
+/// What a first assignment costs when there is more of something.
+fn growth(report: &Report) {
+    const CALLS: usize = 2_000;
+    let first_assignments = |store: &dyn ExperimentStore, round: usize| {
+        let actors: Vec<String> = (0..CALLS).map(|n| format!("new:{round}:{n}")).collect();
+        time(|| {
+            for actor in &actors {
+                let request = AssignRequest {
+                    experiment: "e0",
+                    actor,
+                    request_id: None,
+                    keep_exposure: false,
+                };
+                black_box(store.assign(&request).unwrap());
+            }
+        })
+    };
+    let fill = |store: &dyn ExperimentStore, siblings: usize| {
+        for n in 0..siblings {
+            let config = running(&format!("e{n}")).exclusion_group("g");
+            store.insert(&config).unwrap();
+        }
+    };
+    let compare =
+        |figure: &str, target, large: &dyn ExperimentStore, small: &dyn ExperimentStore| {
+            let (mut large_round, mut small_round) = (0, 0);
+            report.times(
+                figure,
+                9,
+                target,
+                || {
+                    large_round += 1;
+                    first_assignments(large, large_round)
+                },
+                || {
+                    small_round += 1;
+                    first_assignments(small, small_round)
+                },
+            );
+        };
+    let directory = tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap();
+    let in_file =
+        |name: &str| SqliteExperimentStore::open_or_create(directory.path().join(name)).unwrap();
+
+    if report.wants("growth: group of 256 to group of 1, memory") {
+        let (large, small) = (
+            InMemoryExperimentStore::new(),
+            InMemoryExperimentStore::new(),
+        );
+        fill(&large, 256);
+        fill(&small, 1);
+        let figure = "growth: group of 256 to group of 1, memory";
+        compare(figure, Target::AtMost(1.5), &large, &small);
+    }
+    if report.wants("growth: group of 256 to group of 1, SQLite") {
+        let (large, small) = (in_file("large"), in_file("small"));
+        fill(&large, 256);
+        fill(&small, 1);
+        let figure = "growth: group of 256 to group of 1, SQLite";
+        compare(figure, Target::AtMost(1.5), &large, &small);
+    }
+    if report.wants("growth: 1,000 experiments to 1, memory") {
+        let (large, small) = (
+            InMemoryExperimentStore::new(),
+            InMemoryExperimentStore::new(),
+        );
+        for n in 0..1_000 {
+            large.insert(&running(&format!("e{n}"))).unwrap();
+        }
+        small.insert(&running("e0")).unwrap();
+        let figure = "growth: 1,000 experiments to 1, memory";
+        compare(figure, Target::AtMost(1.5), &large, &small);
+    }
+}
