@@ -2,11 +2,14 @@
 //!
 //! The work of a call does not grow with the number of experiments, of group siblings or of stored
 //! assignments: each question is one probe of a map, and the counts that the rules ask for are kept
-//! rather than taken. Looking something up allocates nothing.
+//! rather than taken. Looking something up allocates nothing but what is given back.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap as StdHashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use indexmap::IndexMap;
+use smol_str::SmolStr;
 
 use crate::bucketing::Allocation;
 use crate::clock::Clock;
@@ -80,7 +83,7 @@ struct State {
     ids: HashMap<String, ExperimentId>,
     experiments: Vec<Experiment>,
     /// Exclusion group → actor → the experiments of the group that hold an assignment of the actor.
-    groups: HashMap<String, HashMap<Box<str>, Vec<ExperimentId>>>,
+    groups: HashMap<String, HashMap<SmolStr, Vec<ExperimentId>>>,
 }
 
 struct Experiment {
@@ -89,7 +92,9 @@ struct Experiment {
     allocation: Allocation,
     /// Every variant it ever had; an assignment points here, so this only grows.
     variants: Vec<KnownVariant>,
-    assignments: HashMap<Box<str>, StoredAssignment>,
+    /// By actor. What a lookup costs is its trips to memory that is not in a cache, so the table is
+    /// small, the entries lie in the order of their arrival, and most actors' names fit into them.
+    assignments: IndexMap<SmolStr, StoredAssignment, foldhash::fast::RandomState>,
     overrides: BTreeMap<Box<str>, PinnedVariant>,
     /// Oldest first.
     changes: Vec<ChangeRecord>,
@@ -103,19 +108,10 @@ struct KnownVariant {
     overridden: u64,
 }
 
-impl KnownVariant {
-    fn count(&mut self, is_override: bool) -> &mut u64 {
-        if is_override {
-            &mut self.overridden
-        } else {
-            &mut self.assigned
-        }
-    }
-}
-
 #[derive(Clone, Copy)]
 struct StoredAssignment {
-    variant: usize,
+    /// A place in [`Experiment::variants`].
+    variant: u32,
     is_override: bool,
     at_secs: u64,
 }
@@ -157,9 +153,9 @@ impl State {
             is_override: new.is_override,
             at_secs: new.at_secs,
         };
-        *experiment.variants[stored.variant].count(stored.is_override) += 1;
+        *experiment.count(stored) += 1;
         if let Some(replaced) = experiment.assignments.insert(actor.into(), stored) {
-            *experiment.variants[replaced.variant].count(replaced.is_override) -= 1;
+            *experiment.count(replaced) -= 1;
         } else if let Some(group) = &experiment.config.exclusion_group {
             let holders = self.groups.entry(group.clone()).or_default();
             holders.entry(actor.into()).or_default().push(id);
@@ -177,8 +173,8 @@ impl State {
         let Some(stored) = made_by_override else {
             return;
         };
-        experiment.assignments.remove(actor);
-        *experiment.variants[stored.variant].count(true) -= 1;
+        experiment.assignments.swap_remove(actor);
+        *experiment.count(stored) -= 1;
         if let Some(group) = &experiment.config.exclusion_group
             && let Some(holders) = self.groups.get_mut(group)
             && let Some(ids) = holders.get_mut(actor)
@@ -204,7 +200,7 @@ impl State {
             allocation: config.allocation(),
             config,
             variants: Vec::new(),
-            assignments: HashMap::default(),
+            assignments: IndexMap::default(),
             overrides: BTreeMap::new(),
             changes: Vec::new(),
             exposures: Vec::new(),
@@ -215,16 +211,31 @@ impl State {
 
 impl Experiment {
     /// Where that variant is in `variants`; it is entered if it is new there.
-    fn known_variant(&mut self, name: &str) -> usize {
-        if let Some(index) = self.variants.iter().position(|known| known.name == name) {
-            return index;
-        }
-        self.variants.push(KnownVariant {
-            name: name.to_owned(),
-            assigned: 0,
-            overridden: 0,
+    fn known_variant(&mut self, name: &str) -> u32 {
+        let known = self.variants.iter().position(|known| known.name == name);
+        let place = known.unwrap_or_else(|| {
+            self.variants.push(KnownVariant {
+                name: name.to_owned(),
+                assigned: 0,
+                overridden: 0,
+            });
+            self.variants.len() - 1
         });
-        self.variants.len() - 1
+        // Four billion names would not fit into memory.
+        u32::try_from(place).unwrap_or(u32::MAX)
+    }
+
+    fn variant_of(&self, stored: StoredAssignment) -> &str {
+        &self.variants[stored.variant as usize].name
+    }
+
+    fn count(&mut self, stored: StoredAssignment) -> &mut u64 {
+        let variant = &mut self.variants[stored.variant as usize];
+        if stored.is_override {
+            &mut variant.overridden
+        } else {
+            &mut variant.assigned
+        }
     }
 
     fn assignment(&self, actor: &str) -> Option<Assignment> {
@@ -232,13 +243,13 @@ impl Experiment {
         Some(Assignment {
             experiment: self.config.name.clone(),
             actor: actor.to_string(),
-            variant: self.variants[stored.variant].name.clone(),
+            variant: self.variant_of(*stored).to_owned(),
             is_override: stored.is_override,
             assigned_at_secs: stored.at_secs,
         })
     }
 
-    fn count(&self, variant: &VariantConfig) -> VariantCount {
+    fn variant_count(&self, variant: &VariantConfig) -> VariantCount {
         let known = self.variants.iter().find(|v| v.name == variant.name);
         VariantCount {
             variant: variant.name.clone(),
@@ -298,7 +309,7 @@ impl AssignmentFacts for Facts<'_> {
     fn assignment(&self) -> Result<Option<(Cow<'_, str>, bool)>, ExperimentStoreError> {
         Ok(self.found.and_then(|(_, experiment)| {
             let stored = experiment.assignments.get(self.actor)?;
-            let name = &*experiment.variants[stored.variant].name;
+            let name = experiment.variant_of(*stored);
             Some((Cow::Borrowed(name), stored.is_override))
         }))
     }
@@ -442,7 +453,11 @@ impl ExperimentStore for InMemoryExperimentStore {
     fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
         let state = self.read();
         Ok(state.experiment(experiment).map_or_else(Vec::new, |e| {
-            e.config.variants.iter().map(|v| e.count(v)).collect()
+            e.config
+                .variants
+                .iter()
+                .map(|v| e.variant_count(v))
+                .collect()
         }))
     }
 
