@@ -62,11 +62,14 @@ pub(crate) fn lock_timeout(named: Option<u32>) -> Result<Option<Duration>, Usage
 pub(crate) fn clock() -> Result<Clock, UsageError> {
     match text_variable("EXP_NOW") {
         None => Ok(Clock::System),
-        Some(now) => now.parse().map(Clock::Fixed).map_err(|_| {
-            UsageError(format!(
-                "EXP_NOW is '{now}', not a number of seconds since 1970"
-            ))
-        }),
+        Some(now) => {
+            let secs = now.parse::<i64>().ok().and_then(|now| now.try_into().ok());
+            secs.map(Clock::Fixed).ok_or_else(|| {
+                UsageError(format!(
+                    "EXP_NOW is '{now}', not a number of seconds since 1970"
+                ))
+            })
+        }
     }
 }
 

@@ -50,7 +50,6 @@ impl SqliteExperimentStore {
             Keep::Nothing if self.is_blank(request.experiment)? => places(request.actors),
             _ => sorted(request.actors),
         };
-        let mut answers = Answers::unanswered(order.len());
         let is_large = order.len() >= LARGE && request.keep != Keep::Nothing;
         if is_large {
             self.pragmas(
@@ -58,6 +57,19 @@ impl SqliteExperimentStore {
                 "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000",
             )?;
         }
+        let answers = self.assign_in_order(request, &order);
+        if is_large {
+            self.pragmas("finish many", &file::bulk_is_over())?;
+        }
+        answers
+    }
+
+    fn assign_in_order(
+        &self,
+        request: &AssignManyRequest<'_>,
+        order: &[u32],
+    ) -> Result<Answers, ExperimentError> {
+        let mut answers = Answers::unanswered(order.len());
         let mut done = 0;
         while done < order.len() {
             let rest = &order[done..];
@@ -72,9 +84,6 @@ impl SqliteExperimentStore {
                 Keep::Nothing => self.read("read the assignments", step)?,
                 _ => self.write("store the assignments", step)?,
             };
-        }
-        if is_large {
-            self.pragmas("finish many", &file::bulk_is_over())?;
         }
         Ok(answers)
     }

@@ -60,7 +60,8 @@ impl Text {
             }))
             .add_rows(rows);
         if let Some(width) = self.page.width {
-            table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+            // Narrower than this, a table says nothing any more.
+            table.set_width(u16::try_from(width.max(20)).unwrap_or(u16::MAX));
         }
         let gap = u16::try_from(self.gap()).unwrap_or(1);
         for column in table.column_iter_mut() {
