@@ -172,13 +172,16 @@ fn fsyncs(store: &Path, arguments: &[&str]) -> f64 {
     trace.lines().filter(|line| line.contains("sync(")).count() as f64
 }
 
-/// A Rust program that prints a word, linked as `exp` is.
+/// A Rust program that prints a word, linked as `exp` is: also with the flags in `RUSTFLAGS`.
 fn trivial_program(directory: &Path) -> PathBuf {
     let source = directory.join("trivial.rs");
     fs::write(&source, "fn main() { println!(\"control\"); }").unwrap();
     let program = directory.join("trivial");
     let mut rustc = Command::new("rustc");
+    #[expect(clippy::disallowed_methods, reason = "cargo itself reads this one")]
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     rustc
+        .args(flags.split_whitespace())
         .args(["-O", "-C", "strip=symbols", "-o"])
         .arg(&program)
         .arg(source);

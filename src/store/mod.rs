@@ -200,9 +200,11 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// The experiment is unknown, archived or a draft; an actor can't be stored; or the store fails.
     fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
         let experiment = request.experiment;
+        for actor in request.actors {
+            validate_actor(experiment, actor)?;
+        }
         let mut answers = Answers::default();
         for &actor in request.actors {
-            validate_actor(experiment, actor)?;
             answers.push(match request.keep {
                 Keep::Nothing => {
                     let situation = self.situation(experiment, actor)?;

@@ -87,6 +87,10 @@ macro_rules! for_each_promise {
             assignments_are_counted
             exposures_are_kept_when_asked_for
             an_exposure_needs_a_known_variant
+            many_are_answered_in_order
+            many_keep_what_they_have_when_weights_are_zero
+            of_many_only_what_is_asked_for_is_kept
+            many_are_refused_as_one_would_be
         }
     };
 }
