@@ -141,3 +141,16 @@ fn writing_waits_for_the_lock() {
     other.execute_batch("COMMIT").unwrap();
     assert!(patient.wait().unwrap().success());
 }
+
+/// One short process after another keeps the write-ahead log short: each of them reads it whole.
+#[test]
+fn the_log_stays_short() {
+    const LONGEST: u64 = 70 * (4096 + 24);
+    let sandbox = Sandbox::new();
+    let run = "exp create e --variant a=1 --start --quiet;
+        for n in $(seq 60); do exp assign e user:$n > /dev/null; done";
+    assert!(sandbox.bash(run).status.success());
+    let log = sandbox.default_store().with_extension("db-wal");
+    let length = fs::metadata(log).unwrap().len();
+    assert!(length < LONGEST, "{length} bytes");
+}

@@ -52,14 +52,13 @@ impl SqliteExperimentStore {
         };
         let is_large = order.len() >= LARGE && request.keep != Keep::Nothing;
         if is_large {
-            self.pragmas(
-                "prepare for many",
-                "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000",
-            )?;
+            let begun = self.log.begin_bulk(&self.lock());
+            begun.map_err(|error| self.failed("prepare for many", error))?;
         }
         let answers = self.assign_in_order(request, &order);
         if is_large {
-            self.pragmas("finish many", &file::bulk_is_over())?;
+            let ended = self.log.end_bulk(&mut self.lock());
+            ended.map_err(|error| self.failed("finish many", error))?;
         }
         answers
     }

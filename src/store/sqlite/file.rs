@@ -3,11 +3,15 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::hooks::Wal;
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, OpenFlags};
 
 use super::migrations;
 use crate::error::ExperimentStoreError;
@@ -15,16 +19,16 @@ use crate::error::ExperimentStoreError;
 /// Marks a file as an exp store: "EXP1" in SQLite's `application_id`.
 pub(super) const APPLICATION_ID: i64 = 0x4558_5031;
 
-/// Larger than SQLite's default of 4096: fewer, wider pages suit keys that arrive in order.
-const PAGE_SIZE: i64 = 8192;
+/// SQLite's default, in bytes. Twice as much would make sorted bulk a little faster, and every single
+/// assignment slower: it writes three pages to the log, and the next process reads them.
+const PAGE_SIZE: i64 = 4096;
 
-/// Pages of write-ahead log after which a commit moves it into the file. Every process that opens
-/// the store reads the index of the log, so a short one keeps start-up short.
-const AUTOCHECKPOINT_PAGES: i64 = 100;
+/// Pages of write-ahead log after which a commit moves it into the file and empties it. Every process
+/// that opens the store alone reads the whole log, so a short one keeps start-up short.
+const LOG_PAGES: i32 = 64;
 
-/// The log is cut to this size once it has been moved into the file. Contention lets it grow to tens
-/// of megabytes.
-const JOURNAL_SIZE_LIMIT: i64 = 4 * 1024 * 1024;
+/// The same while many actors are assigned, as emptying it costs several syncs.
+const BULK_LOG_PAGES: i32 = 16_000;
 
 /// The smallest page of SQLite, in bytes. It takes a shorter file for an empty database.
 const SMALLEST_DATABASE: u64 = 512;
@@ -144,7 +148,7 @@ pub(super) fn open(
     place: &Place,
     access: Access,
     busy_timeout: Duration,
-) -> Result<Connection, ExperimentStoreError> {
+) -> Result<(Connection, Arc<Log>), ExperimentStoreError> {
     // Never read the file except through SQLite: closing a second descriptor of it would drop the
     // locks that other handles of this process hold.
     match fs::metadata(&place.path) {
@@ -180,8 +184,9 @@ pub(super) fn open(
         }));
     }
     configure(&connection).map_err(failed)?;
+    let log = Log::watch(&mut connection).map_err(failed)?;
     match migrations::migrate(&mut connection).map_err(failed)? {
-        migrations::Outcome::Current => Ok(connection),
+        migrations::Outcome::Current => Ok((connection, log)),
         migrations::Outcome::Newer(found) => Err(ExperimentStoreError::NewerSchema {
             store: place.name(),
             found,
@@ -224,24 +229,70 @@ pub(super) fn create(place: &Place, busy_timeout: Duration) -> Result<(), Experi
     }
 }
 
-/// Back to the settings of few, with the log moved into the file as far as nobody reads it.
-pub(super) fn bulk_is_over() -> String {
-    format!(
-        "PRAGMA cache_size = -2000;
-         PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT_PAGES};
-         PRAGMA wal_checkpoint(PASSIVE);"
-    )
+/// Page cache in KiB, as SQLite wants it: negative. Its own default, and what sorted input needs.
+const CACHE: i64 = -2_000;
+const BULK_CACHE: i64 = -65_536;
+
+/// How long the write-ahead log is, and how long it may become.
+///
+/// SQLite's own automatic checkpoint moves the log into the file, but leaves it to the next writer to
+/// begin it anew; and the next process, which finds the log and nothing that says it was moved, goes
+/// on appending. So the log of a store that is used by one short process after another would grow
+/// without end, and be read by each.
+#[derive(Debug)]
+pub(super) struct Log {
+    pages: AtomicI32,
+    limit: AtomicI32,
+}
+
+impl Log {
+    /// Has the connection tell the length after each commit, in place of SQLite's checkpoint.
+    fn watch(connection: &mut Connection) -> rusqlite::Result<Arc<Self>> {
+        let log = Arc::new(Self {
+            pages: AtomicI32::new(0),
+            limit: AtomicI32::new(LOG_PAGES),
+        });
+        let told = Arc::clone(&log);
+        connection.wal_hook(Some(move |_: &mut Wal, pages| {
+            told.pages.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(log)
+    }
+
+    /// Empties the log if it is long, unless somebody else is at it: then it is left to them. What
+    /// was committed is safe in any case, so a failure is none of the caller's.
+    pub(super) fn tend(&self, connection: &mut Connection) {
+        if self.pages.load(Ordering::Relaxed) < self.limit.load(Ordering::Relaxed) {
+            return;
+        }
+        let moved = wait_for_lock(connection, Duration::ZERO)
+            .and_then(|()| connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::TRUNCATE));
+        match moved {
+            Ok(_) => self.pages.store(0, Ordering::Relaxed),
+            Err(error) => tracing::debug!(%error, "the write-ahead log was not emptied"),
+        }
+    }
+
+    /// Settings for a call with many actors.
+    pub(super) fn begin_bulk(&self, connection: &Connection) -> rusqlite::Result<()> {
+        self.limit.store(BULK_LOG_PAGES, Ordering::Relaxed);
+        connection.pragma_update(None, "cache_size", BULK_CACHE)
+    }
+
+    /// Back to the settings of one actor, with the log emptied, so that nobody else has to.
+    pub(super) fn end_bulk(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        self.limit.store(LOG_PAGES, Ordering::Relaxed);
+        self.tend(connection);
+        connection.pragma_update(None, "cache_size", CACHE)
+    }
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(64);
-    connection.execute_batch(&format!(
-        "PRAGMA synchronous = FULL;
-         PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT_PAGES};
-         PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT};"
-    ))
+    connection.execute_batch("PRAGMA synchronous = FULL")
 }
 
 #[cfg(unix)]

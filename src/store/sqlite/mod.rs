@@ -11,8 +11,8 @@
 //!
 //! WAL, because readers then don't wait for a writer nor a writer for readers, and because a commit
 //! syncs two times where a rollback journal syncs four. A closing process doesn't move the log into
-//! the file (that would cost more syncs on every call); a commit does once the log has grown to 100
-//! pages. So **the file alone is not the store**: with `-wal` beside it, copy it by SQLite's backup.
+//! the file (that would cost more syncs on every call); a commit does once the log has grown to 64
+//! pages, and empties it. So **the file alone is not the store**: with `-wal` beside it, copy it by SQLite's backup.
 //!
 //! # How steps are atomic
 //! Every write runs in one `BEGIN IMMEDIATE` transaction, which takes the only write lock before it
@@ -33,7 +33,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use self::actors::Actor;
 use self::experiments::Stored;
-use self::file::{Access, Place};
+use self::file::{Access, Log, Place};
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -58,6 +58,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct SqliteExperimentStore {
     connection: Arc<Mutex<Connection>>,
+    log: Arc<Log>,
     place: Arc<Place>,
     busy_timeout: Duration,
     operator: Option<Arc<str>>,
@@ -83,8 +84,8 @@ impl SqliteExperimentStore {
     /// version](ExperimentStoreError::NewerSchema); it is damaged, locked or not accessible.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ExperimentStoreError> {
         let place = Place::new(path.as_ref());
-        let connection = file::open(&place, Access::Write, BUSY_TIMEOUT)?;
-        Ok(Self::over(place, connection))
+        let opened = file::open(&place, Access::Write, BUSY_TIMEOUT)?;
+        Ok(Self::over(place, opened))
     }
 
     /// Opens the store in this file to read it only: every write is
@@ -94,8 +95,8 @@ impl SqliteExperimentStore {
     /// As [`open`](Self::open).
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, ExperimentStoreError> {
         let place = Place::new(path.as_ref());
-        let connection = file::open(&place, Access::Read, BUSY_TIMEOUT)?;
-        Ok(Self::over(place, connection))
+        let opened = file::open(&place, Access::Read, BUSY_TIMEOUT)?;
+        Ok(Self::over(place, opened))
     }
 
     /// Opens the store in this file; if nothing is there, makes a new one, which only its owner can
@@ -134,9 +135,10 @@ impl SqliteExperimentStore {
         self
     }
 
-    fn over(place: Place, connection: Connection) -> Self {
+    fn over(place: Place, (connection, log): (Connection, Arc<Log>)) -> Self {
         Self {
             connection: Arc::new(Mutex::new(connection)),
+            log,
             place: Arc::new(place),
             busy_timeout: BUSY_TIMEOUT,
             operator: None,
@@ -166,11 +168,6 @@ impl SqliteExperimentStore {
             let decision = decide(request, &stored, &found)?;
             Ok((!decision.store).then(|| decision.into()))
         })
-    }
-
-    fn pragmas(&self, doing: &'static str, pragmas: &str) -> Result<(), ExperimentError> {
-        let done = self.lock().execute_batch(pragmas);
-        done.map_err(|error| self.place.failed(doing, self.busy_timeout, error).into())
     }
 
     /// Runs `step` in one view of the store.
@@ -203,12 +200,17 @@ impl SqliteExperimentStore {
             let transaction = connection.transaction_with_behavior(behavior)?;
             let done = step(&transaction)?;
             transaction.commit()?;
+            self.log.tend(&mut connection);
             Ok(done)
         };
         run().map_err(|failure| match failure {
             Failure::Refused(refusal) => refusal,
-            Failure::Sqlite(error) => self.place.failed(doing, self.busy_timeout, error).into(),
+            Failure::Sqlite(error) => self.failed(doing, error),
         })
+    }
+
+    fn failed(&self, doing: &'static str, error: rusqlite::Error) -> ExperimentError {
+        self.place.failed(doing, self.busy_timeout, error).into()
     }
 }
 
