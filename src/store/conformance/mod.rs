@@ -17,6 +17,7 @@
 mod assignment;
 mod audit;
 mod lifecycle;
+mod many;
 mod overrides;
 pub mod races;
 mod reading;
@@ -24,6 +25,7 @@ mod reading;
 pub use assignment::*;
 pub use audit::*;
 pub use lifecycle::*;
+pub use many::*;
 pub use overrides::*;
 pub use reading::*;
 
@@ -87,6 +89,7 @@ macro_rules! for_each_promise {
             assignments_are_counted
             exposures_are_kept_when_asked_for
             an_exposure_needs_a_known_variant
+
             many_are_answered_in_order
             many_keep_what_they_have_when_weights_are_zero
             of_many_only_what_is_asked_for_is_kept
@@ -230,6 +233,7 @@ mod tests {
             include_str!("audit.rs"),
             include_str!("overrides.rs"),
             include_str!("assignment.rs"),
+            include_str!("many.rs"),
             include_str!("races.rs"),
         ];
         let functions: Vec<&str> = sources

@@ -5,8 +5,10 @@
 //! where some were is each asked for; counts are written once a transaction.
 //! What keeps others alive: no transaction lasts much longer than [`HOLD`].
 
+mod order;
+mod rows;
+
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,8 +49,8 @@ impl SqliteExperimentStore {
         }
         let order = match request.keep {
             // Nothing will be looked up, so any order is as good.
-            Keep::Nothing if self.is_blank(request.experiment)? => places(request.actors),
-            _ => sorted(request.actors),
+            Keep::Nothing if self.is_blank(request.experiment)? => order::places(request.actors),
+            _ => order::sorted(request.actors),
         };
         let is_large = order.len() >= LARGE && request.keep != Keep::Nothing;
         if is_large {
@@ -94,49 +96,6 @@ impl SqliteExperimentStore {
             Ok(actors::is_blank(db, &experiment)? && !actors::has_overrides(db, &experiment)?)
         })
     }
-}
-
-/// The places of the actors, as they come.
-fn places(actors: &[&str]) -> Vec<u32> {
-    (0..u32::try_from(actors.len()).unwrap_or(u32::MAX)).collect()
-}
-
-/// The places of the actors, in the order of the store's key; of equal ones, the first comes first.
-fn sorted(actors: &[&str]) -> Vec<u32> {
-    if actors.is_sorted() {
-        return places(actors);
-    }
-    // Most comparisons are decided by the eight bytes after what all begin with, without a look at
-    // the text itself.
-    let shared = shared_prefix(actors);
-    let head = |actor: &str| {
-        let rest = &actor.as_bytes()[shared..];
-        let mut head = [0; 8];
-        let length = rest.len().min(8);
-        head[..length].copy_from_slice(&rest[..length]);
-        u64::from_be_bytes(head)
-    };
-    let mut keyed: Vec<(u64, u32)> = places(actors)
-        .into_iter()
-        .map(|place| (head(actors[place as usize]), place))
-        .collect();
-    keyed.sort_unstable_by(|a, b| {
-        let texts = || actors[a.1 as usize].cmp(actors[b.1 as usize]);
-        a.0.cmp(&b.0).then_with(texts).then(a.1.cmp(&b.1))
-    });
-    keyed.into_iter().map(|(_, place)| place).collect()
-}
-
-/// How many bytes all of them begin with alike.
-fn shared_prefix(actors: &[&str]) -> usize {
-    let Some((first, others)) = actors.split_first() else {
-        return 0;
-    };
-    let shared = |length: usize, other: &&str| {
-        let pairs = first.as_bytes()[..length].iter().zip(other.as_bytes());
-        pairs.take_while(|(a, b)| a == b).count()
-    };
-    others.iter().fold(first.len(), shared)
 }
 
 /// One transaction's worth of actors.
@@ -237,7 +196,7 @@ impl<'a> Batch<'a> {
             cautious: 0,
             find: db.prepare(actors::FIND)?,
             scan: db.prepare(SCAN)?,
-            insert: db.prepare(&insert_statement(ROWS))?,
+            insert: db.prepare(&rows::insert_statement(ROWS))?,
             places: Vec::new(),
             assigned: Vec::new(),
             exposed: Vec::new(),
@@ -415,7 +374,7 @@ impl<'a> Batch<'a> {
         }
         self.db.prepare_cached("SAVEPOINT bulk")?.execute([])?;
         let inserted = if ordinary.len() == ROWS {
-            insert_rows(
+            rows::insert(
                 &mut self.insert,
                 self.request,
                 self.experiment,
@@ -423,8 +382,10 @@ impl<'a> Batch<'a> {
                 &ordinary,
             )?
         } else {
-            let mut insert = self.db.prepare_cached(&insert_statement(ordinary.len()))?;
-            insert_rows(
+            let mut insert = self
+                .db
+                .prepare_cached(&rows::insert_statement(ordinary.len()))?;
+            rows::insert(
                 &mut insert,
                 self.request,
                 self.experiment,
@@ -523,35 +484,4 @@ impl Settled {
             ..*self
         }
     }
-}
-
-/// Parameters 1 to 3 are the space, the slot and the time; then each row's actor and variant.
-fn insert_statement(rows: usize) -> String {
-    let mut sql = "INSERT INTO assignments (space_id, actor, slot, variant, assigned_after) VALUES"
-        .to_owned();
-    for row in 0..rows {
-        let comma = if row == 0 { "" } else { "," };
-        let actor = 4 + row * 2;
-        let _ = write!(sql, "{comma} (?1, ?{actor}, ?2, ?{}, ?3)", actor + 1);
-    }
-    sql.push_str(" ON CONFLICT DO NOTHING");
-    sql
-}
-
-fn insert_rows(
-    insert: &mut Statement<'_>,
-    request: &AssignManyRequest<'_>,
-    experiment: &Stored,
-    now: i64,
-    rows: &[&Settled],
-) -> rusqlite::Result<usize> {
-    insert.raw_bind_parameter(1, experiment.space)?;
-    insert.raw_bind_parameter(2, experiment.slot)?;
-    insert.raw_bind_parameter(3, now.saturating_sub(experiment.created_at))?;
-    for (index, row) in rows.iter().enumerate() {
-        let actor = 4 + index * 2;
-        insert.raw_bind_parameter(actor, request.actors[row.place as usize])?;
-        insert.raw_bind_parameter(actor + 1, row.variant.unwrap_or_default())?;
-    }
-    insert.raw_execute()
 }

@@ -1,0 +1,123 @@
+//! Many actors at once.
+
+use super::{
+    archive, assert_refused, create, even, running, running_in_group, start, stored_variant,
+    variant_of, weights,
+};
+use crate::bulk::{AssignManyRequest, Keep, ManyReason};
+use crate::error::ExperimentError;
+use crate::experiment::ExperimentState;
+use crate::store::ExperimentStore;
+
+fn many(
+    store: &dyn ExperimentStore,
+    experiment: &str,
+    actors: &[&str],
+    keep: Keep,
+) -> Vec<(Option<String>, ManyReason)> {
+    let request = AssignManyRequest {
+        experiment,
+        actors,
+        keep,
+    };
+    let answers = store.assign_many(&request).unwrap();
+    let owned = |(variant, reason): (Option<&str>, _)| (variant.map(str::to_owned), reason);
+    answers.iter().map(owned).collect()
+}
+
+/// Many actors are answered in their order, each as if asked for alone; one who comes twice is
+/// assigned the first time.
+pub fn many_are_answered_in_order(store: &dyn ExperimentStore) {
+    running_in_group(store, "checkout_v2", "g");
+    running_in_group(store, "sibling", "g");
+    variant_of(store, "checkout_v2", "user:3");
+    variant_of(store, "sibling", "elsewhere");
+    store
+        .set_override("checkout_v2", "qa", "treatment")
+        .unwrap();
+    let actors = ["user:2", "qa", "user:1", "elsewhere", "user:3", "user:2"];
+    let answers = many(store, "checkout_v2", &actors, Keep::Assignments);
+    let reasons: Vec<_> = answers.iter().map(|(_, reason)| *reason).collect();
+    assert_eq!(
+        reasons,
+        [
+            ManyReason::Assigned,
+            ManyReason::Override,
+            ManyReason::Assigned,
+            ManyReason::Excluded,
+            ManyReason::Sticky,
+            ManyReason::Sticky,
+        ]
+    );
+    for (actor, (variant, _)) in actors.iter().zip(answers) {
+        assert_eq!(
+            stored_variant(store, "checkout_v2", actor),
+            variant,
+            "{actor}"
+        );
+    }
+    let counts = store.variant_counts("checkout_v2").unwrap();
+    assert_eq!(counts.iter().map(|count| count.assigned).sum::<u64>(), 3);
+    assert_eq!(counts.iter().map(|count| count.overridden).sum::<u64>(), 1);
+}
+
+/// When all weights are 0, those of many who are assigned keep what they have, the others get nothing.
+pub fn many_keep_what_they_have_when_weights_are_zero(store: &dyn ExperimentStore) {
+    running(store, "e");
+    let before = variant_of(store, "e", "old");
+    let zero = weights(&[("control", 0), ("treatment", 0)]);
+    store.set_variants("e", &zero).unwrap();
+    let answers = many(store, "e", &["new", "old"], Keep::Assignments);
+    let expected = [
+        (None, ManyReason::NoVariant),
+        (Some(before), ManyReason::Sticky),
+    ];
+    assert_eq!(answers, expected);
+}
+
+/// Of many, no more is kept than asked for: nothing, assignments, or exposures as well.
+pub fn of_many_only_what_is_asked_for_is_kept(store: &dyn ExperimentStore) {
+    running(store, "e");
+    let actors = ["a", "b", "a"];
+    let preview = many(store, "e", &actors, Keep::Nothing);
+    assert!(
+        preview
+            .iter()
+            .all(|(_, reason)| *reason == ManyReason::Assigned)
+    );
+    assert_eq!(stored_variant(store, "e", "a"), None);
+    let kept = many(store, "e", &actors, Keep::Assignments);
+    let variants = |answers: Vec<(Option<String>, ManyReason)>| {
+        let variants = answers.into_iter().map(|(variant, _)| variant);
+        variants.collect::<Vec<_>>()
+    };
+    assert_eq!(variants(kept), variants(preview));
+    assert_eq!(store.exposures("e").unwrap(), []);
+    many(store, "e", &actors, Keep::AssignmentsAndExposures);
+    let exposures = store.exposures("e").unwrap();
+    let exposed: Vec<_> = exposures.iter().map(|exposure| &*exposure.actor).collect();
+    assert_eq!(exposed, actors);
+}
+
+/// Many are refused as one would be, and an actor who can't be stored spoils the call before anything
+/// is kept.
+pub fn many_are_refused_as_one_would_be(store: &dyn ExperimentStore) {
+    create(store, &even("e", ExperimentState::Draft));
+    let ask = |experiment, actors| {
+        store.assign_many(&AssignManyRequest {
+            experiment,
+            actors,
+            keep: Keep::Assignments,
+        })
+    };
+    assert_refused!(ask("unknown", &["a"]), ExperimentError::NotFound(_));
+    assert_refused!(
+        ask("e", &["a"]),
+        ExperimentError::NotRunning(_, ExperimentState::Draft)
+    );
+    start(store, "e").unwrap();
+    assert_refused!(ask("e", &["a", ""]), ExperimentError::InvalidConfig { .. });
+    assert_eq!(stored_variant(store, "e", "a"), None);
+    archive(store, "e").unwrap();
+    assert_refused!(ask("e", &["a"]), ExperimentError::Archived(_));
+}

@@ -1,0 +1,273 @@
+//! What the memory store holds, and what the rules may ask of it.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap as StdHashMap};
+
+use indexmap::IndexMap;
+use smol_str::SmolStr;
+
+use crate::bucketing::Allocation;
+use crate::error::ExperimentStoreError;
+use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, VariantConfig, VariantCount};
+use crate::exposure::ExposureRecord;
+use crate::rules::assignment::AssignmentFacts;
+use crate::rules::lifecycle::MutationFacts;
+
+/// A map whose hash is quick for short keys and is seeded anew in every map, so that nobody can choose
+/// actors that collide.
+type HashMap<K, V> = StdHashMap<K, V, foldhash::fast::RandomState>;
+
+/// An experiment's place in [`State::experiments`]. Experiments are never deleted.
+pub(super) type ExperimentId = usize;
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) ids: HashMap<String, ExperimentId>,
+    pub(super) experiments: Vec<Experiment>,
+    /// Exclusion group → actor → the experiments of the group that hold an assignment of the actor.
+    pub(super) groups: HashMap<String, HashMap<SmolStr, Vec<ExperimentId>>>,
+}
+
+pub(super) struct Experiment {
+    pub(super) config: ExperimentConfig,
+    /// Of `config`.
+    pub(super) allocation: Allocation,
+    /// Every variant it ever had; an assignment points here, so this only grows.
+    pub(super) variants: Vec<KnownVariant>,
+    /// By actor. What a lookup costs is its trips to memory that is not in a cache, so the table is
+    /// small, the entries lie in the order of their arrival, and most actors' names fit into them.
+    pub(super) assignments: IndexMap<SmolStr, StoredAssignment, foldhash::fast::RandomState>,
+    pub(super) overrides: BTreeMap<Box<str>, PinnedVariant>,
+    /// Oldest first.
+    pub(super) changes: Vec<ChangeRecord>,
+    /// Oldest first.
+    pub(super) exposures: Vec<ExposureRecord>,
+}
+
+pub(super) struct KnownVariant {
+    pub(super) name: String,
+    pub(super) assigned: u64,
+    pub(super) overridden: u64,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct StoredAssignment {
+    /// A place in [`Experiment::variants`].
+    pub(super) variant: u32,
+    pub(super) is_override: bool,
+    pub(super) at_secs: u64,
+}
+
+pub(super) struct PinnedVariant {
+    pub(super) variant: String,
+    pub(super) at_secs: u64,
+}
+
+impl State {
+    pub(super) fn find(&self, name: &str) -> Option<(ExperimentId, &Experiment)> {
+        let id = *self.ids.get(name)?;
+        Some((id, &self.experiments[id]))
+    }
+
+    pub(super) fn experiment(&self, name: &str) -> Option<&Experiment> {
+        self.find(name).map(|(_, experiment)| experiment)
+    }
+
+    /// Another experiment than `except` that holds an assignment of the actor, in this group.
+    pub(super) fn sibling(
+        &self,
+        group: &str,
+        actor: &str,
+        except: Option<ExperimentId>,
+    ) -> Option<&str> {
+        let holders = self.groups.get(group)?.get(actor)?;
+        let id = holders.iter().find(|&&id| Some(id) != except)?;
+        Some(&self.experiments[*id].config.name)
+    }
+
+    pub(super) fn facts<'a>(&'a self, name: &str, actor: &'a str) -> Facts<'a> {
+        Facts {
+            state: self,
+            found: self.find(name),
+            actor,
+        }
+    }
+
+    pub(super) fn put_assignment(
+        &mut self,
+        id: ExperimentId,
+        actor: &str,
+        variant: &str,
+        new: Placement,
+    ) {
+        let experiment = &mut self.experiments[id];
+        let stored = StoredAssignment {
+            variant: experiment.known_variant(variant),
+            is_override: new.is_override,
+            at_secs: new.at_secs,
+        };
+        *experiment.count(stored) += 1;
+        if let Some(replaced) = experiment.assignments.insert(actor.into(), stored) {
+            *experiment.count(replaced) -= 1;
+        } else if let Some(group) = &experiment.config.exclusion_group {
+            let holders = self.groups.entry(group.clone()).or_default();
+            holders.entry(actor.into()).or_default().push(id);
+        }
+    }
+
+    pub(super) fn drop_override(&mut self, id: ExperimentId, actor: &str) {
+        let experiment = &mut self.experiments[id];
+        experiment.overrides.remove(actor);
+        let made_by_override = experiment
+            .assignments
+            .get(actor)
+            .copied()
+            .filter(|stored| stored.is_override);
+        let Some(stored) = made_by_override else {
+            return;
+        };
+        experiment.assignments.swap_remove(actor);
+        *experiment.count(stored) -= 1;
+        if let Some(group) = &experiment.config.exclusion_group
+            && let Some(holders) = self.groups.get_mut(group)
+            && let Some(ids) = holders.get_mut(actor)
+        {
+            ids.retain(|&holder| holder != id);
+            if ids.is_empty() {
+                holders.remove(actor);
+            }
+        }
+    }
+
+    pub(super) fn put_config(&mut self, config: ExperimentConfig) -> ExperimentId {
+        if let Some(&id) = self.ids.get(&config.name) {
+            // The group changes only while it is a draft, which has no assignments to re-index.
+            let experiment = &mut self.experiments[id];
+            experiment.allocation = config.allocation();
+            experiment.config = config;
+            return id;
+        }
+        let id = self.experiments.len();
+        self.ids.insert(config.name.clone(), id);
+        self.experiments.push(Experiment {
+            allocation: config.allocation(),
+            config,
+            variants: Vec::new(),
+            assignments: IndexMap::default(),
+            overrides: BTreeMap::new(),
+            changes: Vec::new(),
+            exposures: Vec::new(),
+        });
+        id
+    }
+}
+
+impl Experiment {
+    /// Where that variant is in `variants`; it is entered if it is new there.
+    pub(super) fn known_variant(&mut self, name: &str) -> u32 {
+        let known = self.variants.iter().position(|known| known.name == name);
+        let place = known.unwrap_or_else(|| {
+            self.variants.push(KnownVariant {
+                name: name.to_owned(),
+                assigned: 0,
+                overridden: 0,
+            });
+            self.variants.len() - 1
+        });
+        // Four billion names would not fit into memory.
+        u32::try_from(place).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn variant_of(&self, stored: StoredAssignment) -> &str {
+        &self.variants[stored.variant as usize].name
+    }
+
+    pub(super) fn count(&mut self, stored: StoredAssignment) -> &mut u64 {
+        let variant = &mut self.variants[stored.variant as usize];
+        if stored.is_override {
+            &mut variant.overridden
+        } else {
+            &mut variant.assigned
+        }
+    }
+
+    pub(super) fn assignment(&self, actor: &str) -> Option<Assignment> {
+        let (actor, stored) = self.assignments.get_key_value(actor)?;
+        Some(Assignment {
+            experiment: self.config.name.clone(),
+            actor: actor.to_string(),
+            variant: self.variant_of(*stored).to_owned(),
+            is_override: stored.is_override,
+            assigned_at_secs: stored.at_secs,
+        })
+    }
+
+    pub(super) fn variant_count(&self, variant: &VariantConfig) -> VariantCount {
+        let known = self.variants.iter().find(|v| v.name == variant.name);
+        VariantCount {
+            variant: variant.name.clone(),
+            assigned: known.map_or(0, |v| v.assigned),
+            overridden: known.map_or(0, |v| v.overridden),
+        }
+    }
+}
+
+impl MutationFacts for Option<&Experiment> {
+    fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
+        let known = self.and_then(|e| e.variants.iter().find(|known| known.name == variant));
+        Ok(known.is_some_and(|known| known.assigned + known.overridden > 0))
+    }
+
+    fn override_variant(&self, actor: &str) -> Result<Option<String>, ExperimentStoreError> {
+        let pinned = self.and_then(|e| e.overrides.get(actor));
+        Ok(pinned.map(|pinned| pinned.variant.clone()))
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Placement {
+    pub(super) is_override: bool,
+    pub(super) at_secs: u64,
+}
+
+/// One actor in one experiment, read under the lock.
+pub(super) struct Facts<'a> {
+    pub(super) state: &'a State,
+    pub(super) found: Option<(ExperimentId, &'a Experiment)>,
+    pub(super) actor: &'a str,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn config(&self) -> Option<&'a ExperimentConfig> {
+        self.found.map(|(_, experiment)| &experiment.config)
+    }
+
+    pub(super) fn subject(&self) -> Option<(&'a ExperimentConfig, &'a Allocation)> {
+        self.found.map(|(_, e)| (&e.config, &e.allocation))
+    }
+
+    pub(super) fn sibling(&self) -> Option<&'a str> {
+        let (id, experiment) = self.found?;
+        let group = experiment.config.exclusion_group.as_ref()?;
+        self.state.sibling(group, self.actor, Some(id))
+    }
+}
+
+impl AssignmentFacts for Facts<'_> {
+    fn override_variant(&self) -> Result<Option<Cow<'_, str>>, ExperimentStoreError> {
+        let pinned = self.found.and_then(|(_, e)| e.overrides.get(self.actor));
+        Ok(pinned.map(|pinned| Cow::Borrowed(&*pinned.variant)))
+    }
+
+    fn assignment(&self) -> Result<Option<(Cow<'_, str>, bool)>, ExperimentStoreError> {
+        Ok(self.found.and_then(|(_, experiment)| {
+            let stored = experiment.assignments.get(self.actor)?;
+            let name = experiment.variant_of(*stored);
+            Some((Cow::Borrowed(name), stored.is_override))
+        }))
+    }
+
+    fn assigned_in_sibling(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(self.sibling().is_some())
+    }
+}

@@ -1,0 +1,41 @@
+//! Many rows a statement.
+
+use std::fmt::Write as _;
+
+use rusqlite::Statement;
+
+use super::Settled;
+use crate::bulk::AssignManyRequest;
+use crate::store::sqlite::experiments::Stored;
+
+/// Parameters 1 to 3 are the space, the slot and the time; then each row's actor and variant.
+pub(super) fn insert_statement(rows: usize) -> String {
+    let mut sql = "INSERT INTO assignments (space_id, actor, slot, variant, assigned_after) VALUES"
+        .to_owned();
+    for row in 0..rows {
+        let comma = if row == 0 { "" } else { "," };
+        let actor = 4 + row * 2;
+        let _ = write!(sql, "{comma} (?1, ?{actor}, ?2, ?{}, ?3)", actor + 1);
+    }
+    sql.push_str(" ON CONFLICT DO NOTHING");
+    sql
+}
+
+/// Binds and runs it; says how many rows were new.
+pub(super) fn insert(
+    insert: &mut Statement<'_>,
+    request: &AssignManyRequest<'_>,
+    experiment: &Stored,
+    now: i64,
+    rows: &[&Settled],
+) -> rusqlite::Result<usize> {
+    insert.raw_bind_parameter(1, experiment.space)?;
+    insert.raw_bind_parameter(2, experiment.slot)?;
+    insert.raw_bind_parameter(3, now.saturating_sub(experiment.created_at))?;
+    for (index, row) in rows.iter().enumerate() {
+        let actor = 4 + index * 2;
+        insert.raw_bind_parameter(actor, request.actors[row.place as usize])?;
+        insert.raw_bind_parameter(actor + 1, row.variant.unwrap_or_default())?;
+    }
+    insert.raw_execute()
+}
