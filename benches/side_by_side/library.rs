@@ -6,20 +6,20 @@ use std::sync::RwLock;
 use std::time::Duration;
 
 use experiments::{
-    Allocation, AssignRequest, Assignment, Bucketing, Clock, ExperimentConfig, ExperimentService,
-    ExperimentState, ExperimentStore, ExposureRecord, ExposureSink, InMemoryExperimentStore,
-    NoOpExposureSink, SqliteExperimentStore, VariantConfig,
+    Allocation, AssignManyRequest, AssignRequest, Assignment, Bucketing, Clock, ExperimentConfig,
+    ExperimentService, ExperimentState, ExperimentStore, ExposureRecord, ExposureSink,
+    InMemoryExperimentStore, Keep, NoOpExposureSink, SqliteExperimentStore, VariantConfig,
 };
 
 use crate::measure::{Report, Target, time};
 
 const MILLION: usize = 1_000_000;
 
-pub(crate) fn run(report: &mut Report) {
+pub(crate) fn run(report: &mut Report, long: bool) {
     let actors: Vec<String> = (0..MILLION).map(|n| format!("user:{n}")).collect();
     bucketing(report, &actors);
     memory(report, &actors);
-    growth(report);
+    growth(report, long);
 }
 
 fn variants() -> Vec<VariantConfig> {
@@ -207,7 +207,7 @@ fn memory(report: &Report, actors: &[String]) {
 }
 
 /// What a first assignment costs when there is more of something.
-fn growth(report: &Report) {
+fn growth(report: &Report, long: bool) {
     const CALLS: usize = 2_000;
     let first_assignments = |store: &dyn ExperimentStore, round: usize| {
         let actors: Vec<String> = (0..CALLS).map(|n| format!("new:{round}:{n}")).collect();
@@ -268,6 +268,24 @@ fn growth(report: &Report) {
         fill(&small, 1);
         let figure = "growth: group of 256 to group of 1, SQLite";
         compare(figure, Target::AtMost(1.5), &large, &small);
+    }
+    let figure = "growth: 10 million stored to 10 thousand";
+    if long && report.wants(figure) {
+        let (large, small) = (in_file("ten million"), in_file("ten thousand"));
+        for (store, millions, each) in [(&large, 10, MILLION), (&small, 1, MILLION / 100)] {
+            store.insert(&running("e0")).unwrap();
+            for million in 0..millions {
+                let actors: Vec<String> = (0..each).map(|n| format!("{million}:{n}")).collect();
+                let actors: Vec<&str> = actors.iter().map(|actor| &**actor).collect();
+                let request = AssignManyRequest {
+                    experiment: "e0",
+                    actors: &actors,
+                    keep: Keep::Assignments,
+                };
+                store.assign_many(&request).unwrap();
+            }
+        }
+        compare(figure, Target::AtMost(2.0), &large, &small);
     }
     if report.wants("growth: 1,000 experiments to 1, memory") {
         let (large, small) = (

@@ -27,6 +27,6 @@ fn main() {
     let long = words.iter().any(|word| word == "--long");
     let wanted = words.iter().find(|word| !word.starts_with("--"));
     let mut report = measure::Report::new(wanted.cloned());
-    library::run(&mut report);
+    library::run(&mut report, long);
     process::run(&mut report, long);
 }
