@@ -28,7 +28,7 @@ const PAGE_SIZE: i64 = 4096;
 const LOG_PAGES: i32 = 64;
 
 /// The same while many actors are assigned, as emptying it costs several syncs.
-const BULK_LOG_PAGES: i32 = 16_000;
+const BULK_LOG_PAGES: i32 = 64_000;
 
 /// The smallest page of SQLite, in bytes. It takes a shorter file for an empty database.
 const SMALLEST_DATABASE: u64 = 512;

@@ -51,11 +51,20 @@ pub(super) struct BadLine {
 impl Batch {
     /// The actors, in order.
     pub(super) fn actors(&self) -> Vec<&str> {
-        let actor = |range: &Range<u32>| {
-            let bytes = &self.text[range.start as usize..range.end as usize];
-            std::str::from_utf8(bytes).unwrap_or_default()
-        };
-        self.actors.iter().map(actor).collect()
+        let place = |range: &Range<u32>| range.start as usize..range.end as usize;
+        // Checked at once when all is well, and line by line otherwise.
+        if let Ok(text) = std::str::from_utf8(&self.text) {
+            return self
+                .actors
+                .iter()
+                .map(|range| &text[place(range)])
+                .collect();
+        }
+        let actor = |range| std::str::from_utf8(&self.text[place(range)]);
+        let actors = self.actors.iter();
+        actors
+            .map(|range| actor(range).unwrap_or_default())
+            .collect()
     }
 }
 
@@ -130,8 +139,8 @@ impl Input {
             blank: 0,
             bad: Vec::new(),
         };
-        // Checked at once when all is well, and line by line otherwise.
         let all_utf8 = std::str::from_utf8(&text).is_ok();
+        let any_nul = memchr::memchr(0, &text).is_some();
         let mut start = 0;
         if self.in_long_line {
             self.in_long_line = false;
@@ -156,7 +165,7 @@ impl Input {
                 batch.refuse(self.lines, "it is not UTF-8");
             } else if line.len() > MAX_ACTOR_BYTES {
                 batch.refuse(self.lines, &too_long());
-            } else if let Some(problem) = problem(line) {
+            } else if any_nul && let Some(problem) = problem(line) {
                 batch.refuse(self.lines, &problem.to_string());
             } else {
                 batch.actors.push(range(start, start + line.len()));
