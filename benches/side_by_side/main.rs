@@ -1,6 +1,6 @@
 //! Everything that is claimed to be fast, beside what a user would use instead, in one run:
 //! `cargo bench`. A word after `--` picks figures by name (`cargo bench -- bulk`); `--long` adds the
-//! ten million actors.
+//! ten million actors. `--against PATH` has another build of `exp` as the rival in place of all these.
 //!
 //! Each figure is the median of interleaved rounds (ours, rival, ours, rival …), with the smallest and
 //! the largest ratio of a round. The machine's own speed cancels out; so quote ratios only.
@@ -14,6 +14,7 @@
     reason = "a benchmark is a script"
 )]
 
+mod builds;
 mod library;
 mod measure;
 mod process;
@@ -24,9 +25,19 @@ fn main() {
         .skip(1)
         .filter(|word| word != "--bench")
         .collect();
+    if let [flag, side, what] = &*words
+        && flag == library::MEMORY_ROUND
+    {
+        return library::memory_round(side, what);
+    }
+    if let [flag, path] = &*words
+        && flag == "--against"
+    {
+        return builds::run(path.as_ref());
+    }
     let long = words.iter().any(|word| word == "--long");
     let wanted = words.iter().find(|word| !word.starts_with("--"));
-    let mut report = measure::Report::new(wanted.cloned());
-    library::run(&mut report, long);
-    process::run(&mut report, long);
+    let report = measure::Report::new(wanted.cloned());
+    library::run(&report, long);
+    process::run(&report, long);
 }

@@ -10,7 +10,7 @@ use experiments::{Allocation, Bucketing};
 
 use crate::measure::{Report, Target, time};
 
-const EXP: &str = env!("CARGO_BIN_EXE_exp");
+pub(crate) const EXP: &str = env!("CARGO_BIN_EXE_exp");
 const MILLION: usize = 1_000_000;
 
 /// The table of assignments as the store has it.
@@ -19,7 +19,7 @@ const TABLE: &str = "CREATE TABLE assignments (
     variant INTEGER NOT NULL, assigned_after INTEGER NOT NULL,
     PRIMARY KEY (space_id, actor, slot)) STRICT, WITHOUT ROWID;";
 
-pub(crate) fn run(report: &mut Report, long: bool) {
+pub(crate) fn run(report: &Report, long: bool) {
     // Below the target directory, which is on a disk; and where there is none.
     let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     one_shot(report, disk.path());
@@ -36,7 +36,7 @@ fn has(program: &str) -> bool {
 }
 
 /// A store with a running experiment, made anew.
-fn fresh_store(path: &Path) {
+pub(crate) fn fresh_store(path: &Path) {
     for suffix in ["", "-wal", "-shm"] {
         let mut file = path.as_os_str().to_owned();
         file.push(suffix);
@@ -56,7 +56,12 @@ fn fresh_store(path: &Path) {
 
 fn run_exp(store: &Path, arguments: &[&str], output: Option<&Path>) -> Duration {
     let output = output.map_or_else(Stdio::null, |path| File::create(path).unwrap().into());
-    let mut command = Command::new(EXP);
+    run_build(Path::new(EXP), store, arguments, output)
+}
+
+/// Runs this build of `exp`.
+pub(crate) fn run_build(exp: &Path, store: &Path, arguments: &[&str], output: Stdio) -> Duration {
+    let mut command = Command::new(exp);
     command
         .arg("--quiet")
         .arg("--store")
@@ -172,16 +177,18 @@ fn fsyncs(store: &Path, arguments: &[&str]) -> f64 {
     trace.lines().filter(|line| line.contains("sync(")).count() as f64
 }
 
-/// A Rust program that prints a word, linked as `exp` is: also with the flags in `RUSTFLAGS`.
+/// A Rust program that prints a word, linked as `exp` is.
 fn trivial_program(directory: &Path) -> PathBuf {
     let source = directory.join("trivial.rs");
     fs::write(&source, "fn main() { println!(\"control\"); }").unwrap();
     let program = directory.join("trivial");
     let mut rustc = Command::new("rustc");
-    #[expect(clippy::disallowed_methods, reason = "cargo itself reads this one")]
-    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    if cfg!(target_feature = "crt-static") {
+        // As .cargo/static.toml has it.
+        let flags = ["target-feature=+crt-static", "relocation-model=static"];
+        rustc.args(flags.iter().flat_map(|flag| ["-C", flag]));
+    }
     rustc
-        .args(flags.split_whitespace())
         .args(["-O", "-C", "strip=symbols", "-o"])
         .arg(&program)
         .arg(source);
@@ -220,7 +227,7 @@ impl Random {
     }
 }
 
-fn write_lines(path: &Path, lines: &[String]) {
+pub(crate) fn write_lines(path: &Path, lines: &[String]) {
     let mut text = lines.join("\n");
     text.push('\n');
     fs::write(path, text).unwrap();
@@ -390,4 +397,24 @@ fn ten_million(report: &Report, disk: &Path) {
         || enrol(&large) / 10,
         || enrol(&small),
     );
+    served_meanwhile(report, &store, &large);
+}
+
+/// How long a single assignment takes at worst while ten million are being assigned.
+fn served_meanwhile(report: &Report, store: &Path, large: &Path) {
+    fresh_store(store);
+    let mut bulk = Command::new(EXP);
+    bulk.arg("--quiet").arg("--store").arg(store);
+    bulk.args(["assign", "e", "--actors"]).arg(large);
+    let mut bulk = bulk.stdout(Stdio::null()).spawn().unwrap();
+    let mut slowest = Duration::ZERO;
+    let mut calls = 0;
+    while bulk.try_wait().unwrap().is_none() {
+        calls += 1;
+        let actor = format!("single:{calls}");
+        slowest = slowest.max(run_exp(store, &["assign", "e", &actor], None));
+    }
+    assert!(bulk.wait().unwrap().success());
+    let figure = format!("slowest ms of {calls} one-shots meanwhile");
+    report.quantity(&figure, slowest.as_secs_f64() * 1e3, 1_000.0);
 }

@@ -1,7 +1,7 @@
 //! Looking something up in memory allocates nothing but what it returns.
 
 use experiments::{
-    AssignRequest, ExperimentConfig, ExperimentState, ExperimentStore as _,
+    Allocation, AssignRequest, Bucketing, ExperimentConfig, ExperimentState, ExperimentStore as _,
     InMemoryExperimentStore, VariantConfig,
 };
 
@@ -40,4 +40,17 @@ fn lookups_allocate_only_their_answer() {
         store.assign(&request).unwrap();
     });
     assert_eq!(sticky, 1, "the variant's name that is returned");
+}
+
+#[test]
+fn bucketing_allocates_nothing() {
+    let allocation = Allocation::new(Bucketing::Fnv1a, "checkout_v2", [50, 50].into_iter());
+    let bucketing = allocations(|| {
+        assert_eq!(allocation.variant("user:1"), Some(0));
+        assert_eq!(
+            experiments::experiment_bucket("checkout_v2", "user:2"),
+            6619
+        );
+    });
+    assert_eq!(bucketing, 0);
 }

@@ -1,6 +1,6 @@
 //! The list of commands. What belongs to one command is in its file.
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     archive, assign, completions, conclude, create, explain, history, list, man, overrides,
@@ -90,4 +90,28 @@ impl Command {
             Self::Man(command) => command.run(Cli::command()),
         }
     }
+}
+
+/// Takes the words of the command line apart.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    parse_assign().map_or_else(Cli::try_parse, Ok)
+}
+
+/// The short way for `exp assign`, which scripts call once for every request. To build all the other
+/// commands and to take them down again would be a sixth of the instructions of such a run. Whatever
+/// it can't read (help, a mistake) goes the long way.
+fn parse_assign() -> Option<Cli> {
+    const NAME: &str = "assign";
+    if std::env::args_os().nth(1)? != NAME {
+        return None;
+    }
+    let assign = assign::Assign::augment_args(clap::Command::new(NAME));
+    let exp = GlobalOptions::augment_args(clap::Command::new("exp")).subcommand(assign);
+    let mut matches = exp.try_get_matches().ok()?;
+    let (_, assign) = matches.remove_subcommand()?;
+    let assign = assign::Assign::from_arg_matches(&assign).ok()?;
+    Some(Cli {
+        global: GlobalOptions::from_arg_matches(&matches).ok()?,
+        command: Command::Assign(assign),
+    })
 }

@@ -11,7 +11,7 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 
 use crate::cli::Cli;
 use crate::context::Context;
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     if let Some(code) = complete::answer_shell(Cli::command) {
         return code;
     }
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => return exit::report_parse_error(&error),
     };

@@ -9,7 +9,7 @@ mod state;
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use self::state::{PinnedVariant, Placement, State};
+use self::state::{ExperimentId, PinnedVariant, Placement, State};
 use crate::clock::Clock;
 use crate::error::ExperimentError;
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
@@ -63,7 +63,31 @@ impl InMemoryExperimentStore {
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.writers += 1;
+        state
+    }
+}
+
+/// What an actor is to get, and whether that is still to be stored.
+struct Decided {
+    experiment: ExperimentId,
+    store: bool,
+    assigned: Assigned,
+}
+
+impl Decided {
+    fn by(state: &State, experiment: &str, actor: &str) -> Result<Self, ExperimentError> {
+        let facts = state.facts(experiment, actor);
+        let decision = assignment::decide(experiment, actor, facts.subject(), &facts)?;
+        let Some((id, _)) = facts.found else {
+            return Err(ExperimentError::NotFound(experiment.to_owned()));
+        };
+        Ok(Self {
+            experiment: id,
+            store: decision.store,
+            assigned: decision.into(),
+        })
     }
 }
 
@@ -251,30 +275,36 @@ impl ExperimentStore for InMemoryExperimentStore {
         } = *request;
         validate_actor(experiment, actor)?;
         validate_request_id(experiment, request.request_id)?;
+        let mut read = None;
         if !request.keep_exposure {
             // Most calls are repeats, which write nothing and need not keep others out.
             let state = self.read();
-            let facts = state.facts(experiment, actor);
-            let decision = assignment::decide(experiment, actor, facts.subject(), &facts)?;
-            if !decision.store {
-                return Ok(decision.into());
+            let decided = Decided::by(&state, experiment, actor)?;
+            if !decided.store {
+                return Ok(decided.assigned);
             }
+            read = Some((decided, state.writers));
         }
         let mut state = self.write();
-        let facts = state.facts(experiment, actor);
-        let decision = assignment::decide(experiment, actor, facts.subject(), &facts)?;
-        let store = decision.store;
-        let assigned = Assigned::from(decision);
-        let id = state.ids[experiment];
+        let decided = match read {
+            // Nobody has written since, so that it stands as it was read.
+            Some((decided, writers)) if writers + 1 == state.writers => decided,
+            _ => Decided::by(&state, experiment, actor)?,
+        };
+        let Decided {
+            experiment,
+            store,
+            assigned,
+        } = decided;
         if store {
             let placement = Placement {
                 is_override: assigned.is_override(),
                 at_secs: self.clock.now_secs(),
             };
-            state.put_assignment(id, actor, &assigned.variant, placement);
+            state.put_assignment(experiment, actor, &assigned.variant, placement);
         }
         if let Some(exposure) = request.exposure_of(&assigned, self.clock) {
-            state.experiments[id].exposures.push(exposure);
+            state.experiments[experiment].exposures.push(exposure);
         }
         Ok(assigned)
     }

@@ -22,6 +22,8 @@ pub(super) type ExperimentId = usize;
 
 #[derive(Default)]
 pub(super) struct State {
+    /// How often the lock was taken for writing.
+    pub(super) writers: u64,
     pub(super) ids: HashMap<String, ExperimentId>,
     pub(super) experiments: Vec<Experiment>,
     /// Exclusion group → actor → the experiments of the group that hold an assignment of the actor.

@@ -40,7 +40,10 @@ fn assign(
     if !command.no_exposure {
         service = service.with_stored_exposures();
     }
-    Ok(service.decide(&command.name, actor, command.request_id.as_deref())?)
+    let decided = service.decide(&command.name, actor, command.request_id.as_deref());
+    // The process ends now, and the kernel takes back at once what closing would give back bit by bit.
+    std::mem::forget(service);
+    Ok(decided?)
 }
 
 #[derive(Serialize)]
