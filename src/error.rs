@@ -159,6 +159,14 @@ pub enum ExperimentStoreError {
         /// Where it should be.
         store: String,
     },
+    /// Nothing is there, but beside it the log of a store that was.
+    #[error("no store at {}, but {} is the log of one that was there", escape(.store), escape(.log))]
+    OrphanedLog {
+        /// Where the store should be.
+        store: String,
+        /// The log's file.
+        log: String,
+    },
     /// Something else is there.
     #[error("{} is not an exp store: it is {found}", escape(.store))]
     NotAStore {

@@ -188,7 +188,7 @@ pub struct ChangeRecord {
     pub detail: Option<ChangeDetail>,
 }
 
-/// The two sides of a change. Both hold the same fields: those the change is about.
+/// The two sides of a change. Each holds those of the fields the change is about that are set there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeDetail {
     /// The values before; empty for a creation.

@@ -45,9 +45,9 @@ pub use exposure::{
 };
 pub use rules::assignment::AssignmentReason;
 pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
-#[cfg(feature = "sqlite")]
-pub use store::SqliteExperimentStore;
 pub use store::{AssignRequest, Assigned, ExperimentStore, InMemoryExperimentStore, Situation};
+#[cfg(feature = "sqlite")]
+pub use store::{SqliteAccess, SqliteExperimentStore};
 pub use validation::{
     MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS, actor_problem,
 };

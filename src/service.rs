@@ -285,7 +285,8 @@ impl ExperimentService {
     /// Which rule decides for the actor, and with what numbers. Writes nothing.
     ///
     /// # Errors
-    /// The experiment is unknown, or the store fails.
+    /// The experiment is unknown, the actor [can't be stored](ExperimentError::InvalidConfig), or the
+    /// store fails.
     pub fn explain(&self, experiment: &str, actor: &str) -> Result<Explanation, ExperimentError> {
         validate_actor(experiment, actor)?;
         Explanation::of(self.store.situation(experiment, actor)?)

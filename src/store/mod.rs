@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use self::memory::InMemoryExperimentStore;
 #[cfg(feature = "sqlite")]
-pub use self::sqlite::SqliteExperimentStore;
+pub use self::sqlite::{SqliteAccess, SqliteExperimentStore};
 
 use crate::bulk::{Answers, AssignManyRequest, Keep};
 use crate::clock::Clock;
@@ -158,37 +158,15 @@ pub trait ExperimentStore: Send + Sync + 'static {
         Clock::System
     }
 
-    /// Applies the rules to one actor, stores the outcome, and keeps the exposure if asked to.
+    /// Applies the rules to one actor, stores the outcome and keeps the exposure if asked to, all in
+    /// one transaction.
     ///
-    /// The default takes three steps, of which the second is atomic: if the process is killed before
-    /// the third, the assignment stands without its exposure. A store that can, does all in one
-    /// transaction, and says so in its docs.
+    /// It has no default in terms of the other methods: between two of them another caller may take
+    /// an override back, change the weights or conclude the experiment.
     ///
     /// # Errors
     /// The refusal of the rule that decides, or the store fails.
-    fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {
-        let AssignRequest {
-            experiment, actor, ..
-        } = *request;
-        let situation = self.situation(experiment, actor)?;
-        let decision = situation.decide()?;
-        let store = decision.store;
-        let mut assigned = Assigned::from(decision);
-        if store {
-            let is_override = assigned.is_override();
-            let stored =
-                self.record_assignment(experiment, actor, &assigned.variant, is_override)?;
-            if stored != assigned.variant {
-                // Another caller was first between the two steps.
-                assigned.variant = stored;
-                assigned.reason = AssignmentReason::Sticky;
-            }
-        }
-        if let Some(exposure) = request.exposure_of(&assigned, self.clock()) {
-            self.record_exposure(&exposure)?;
-        }
-        Ok(assigned)
-    }
+    fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError>;
 
     /// Applies the rules to many actors, as [`assign`](Self::assign) would one after another, and
     /// stores what the request says. What is answered is stored.
@@ -442,6 +420,16 @@ impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
         record_exposure(exposure: &ExposureRecord) -> Result<(), ExperimentError>;
         exposures(experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError>;
         clock() -> Clock;
+        upsert(config: &ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError>;
+        insert(config: &ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError>;
+        set_state(experiment: &str, state: ExperimentState, winner: Option<&str>)
+            -> Result<Option<ChangeRecord>, ExperimentError>;
+        set_variants(experiment: &str, variants: &[VariantConfig])
+            -> Result<Option<ChangeRecord>, ExperimentError>;
+        set_override(experiment: &str, actor: &str, variant: &str)
+            -> Result<Option<ChangeRecord>, ExperimentError>;
+        clear_override(experiment: &str, actor: &str)
+            -> Result<Option<ChangeRecord>, ExperimentError>;
         assign(request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError>;
         assign_many(request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError>;
     }

@@ -142,6 +142,20 @@ fn writing_waits_for_the_lock() {
     assert!(patient.wait().unwrap().success());
 }
 
+/// So does opening a store that another process has to itself.
+#[test]
+fn opening_waits_for_the_lock() {
+    let sandbox = Sandbox::new();
+    assert!(sandbox.bash("exp create e --variant a=1").status.success());
+    let other = Connection::open(sandbox.default_store()).unwrap();
+    other
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE")
+        .unwrap();
+    let impatient = sandbox.bash("exp list --lock-timeout 0");
+    let seen = String::from_utf8_lossy(&impatient.stderr);
+    assert!(seen.contains("kept it locked for 0 s"), "{seen}");
+}
+
 /// One short process after another keeps the write-ahead log short: each of them reads it whole.
 #[test]
 fn the_log_stays_short() {

@@ -3,7 +3,9 @@
 
 use std::fmt::Display;
 
-use experiments::{ExperimentError, ExperimentService, NoOpExposureSink, SqliteExperimentStore};
+use experiments::{
+    ExperimentError, ExperimentService, NoOpExposureSink, SqliteAccess, SqliteExperimentStore,
+};
 
 use crate::environment;
 use crate::options::{Format, GlobalOptions};
@@ -52,15 +54,13 @@ impl Context {
         let clock = environment::clock()?;
         let lock_timeout = environment::lock_timeout(self.options.lock_timeout)?;
         self.verbose(format_args!("store: {}", path.display()));
-        let opened = match purpose {
-            Purpose::Create => SqliteExperimentStore::open_or_create(&path),
-            Purpose::Look => SqliteExperimentStore::open_read_only(&path),
-            Purpose::Use | Purpose::Change => SqliteExperimentStore::open(&path),
+        let access = match purpose {
+            Purpose::Create => SqliteAccess::Create,
+            Purpose::Look => SqliteAccess::Read,
+            Purpose::Use | Purpose::Change => SqliteAccess::ReadWrite,
         };
+        let opened = SqliteExperimentStore::open_as(&path, access, lock_timeout);
         let mut store = opened.map_err(ExperimentError::from)?.with_clock(clock);
-        if let Some(timeout) = lock_timeout {
-            store = store.with_busy_timeout(timeout);
-        }
         if matches!(purpose, Purpose::Change | Purpose::Create) {
             let operator = environment::operator(self.options.by.clone());
             self.verbose(format_args!("operator: {operator}"));

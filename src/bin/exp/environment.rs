@@ -19,14 +19,28 @@ pub(crate) fn store_path(named: Option<PathBuf>) -> Result<PathBuf, UsageError> 
         let message = "no home directory to keep the default store in; name one with --store";
         return default_store().ok_or_else(|| UsageError(message.to_owned()));
     };
-    let address = path.to_string_lossy();
-    let scheme = ["postgres://", "postgresql://"];
-    if scheme.iter().any(|scheme| address.starts_with(scheme)) {
-        let message = "this version of exp keeps its store in an SQLite file; \
-                       Postgres is not supported yet";
-        return Err(UsageError(message.to_owned()));
+    match scheme(&path.to_string_lossy()).as_deref() {
+        None => Ok(path),
+        Some("postgres" | "postgresql") => {
+            let message = "this version of exp keeps its store in an SQLite file; \
+                           Postgres is not supported yet";
+            Err(UsageError(message.to_owned()))
+        }
+        // The rest of the address may hold a password.
+        Some(scheme) => Err(UsageError(format!(
+            "--store and EXP_STORE name a file, not an address like {scheme}://..."
+        ))),
     }
-    Ok(path)
+}
+
+/// What stands before `://`, in lower case.
+fn scheme(address: &str) -> Option<String> {
+    let (scheme, _) = address.split_once("://")?;
+    let is_scheme = !scheme.is_empty()
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    is_scheme.then(|| scheme.to_ascii_lowercase())
 }
 
 fn default_store() -> Option<PathBuf> {
@@ -44,18 +58,21 @@ pub(crate) fn operator(named: Option<String>) -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// How long to wait for a lock, if the flag or the environment says so.
-pub(crate) fn lock_timeout(named: Option<u32>) -> Result<Option<Duration>, UsageError> {
+/// How long to wait for a lock, unless the flag or the environment says otherwise.
+const LOCK_TIMEOUT_SECS: u32 = 10;
+
+/// How long to wait for a lock.
+pub(crate) fn lock_timeout(named: Option<u32>) -> Result<Duration, UsageError> {
     let secs = match (named, text_variable("EXP_LOCK_TIMEOUT")) {
-        (Some(secs), _) => Some(secs),
-        (None, Some(text)) => Some(text.parse().map_err(|_| {
+        (Some(secs), _) => secs,
+        (None, Some(text)) => text.parse().map_err(|_| {
             UsageError(format!(
                 "EXP_LOCK_TIMEOUT is '{text}', not a number of seconds"
             ))
-        })?),
-        (None, None) => None,
+        })?,
+        (None, None) => LOCK_TIMEOUT_SECS,
     };
-    Ok(secs.map(|secs| Duration::from_secs(secs.into())))
+    Ok(Duration::from_secs(secs.into()))
 }
 
 /// The machine's clock, or the one that is fixed for a test.

@@ -158,13 +158,13 @@ fn hint(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<String>) -> Opt
         ExperimentError::ExcludedByGroup(name, _) => {
             format!(
                 "exp explain {} ACTOR names the other experiment",
-                quote(name)
+                positional(name)
             )
         }
         ExperimentError::NoVariant(name) => {
             format!(
                 "give one a weight: exp set-weights {} VARIANT=WEIGHT ...",
-                quote(name)
+                positional(name)
             )
         }
         ExperimentError::UnknownVariant { variant, known, .. } => {
@@ -174,7 +174,7 @@ fn hint(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<String>) -> Opt
             }
         }
         ExperimentError::AlreadyExists(name, _) => {
-            format!("exp status {} shows it", quote(name))
+            format!("exp status {} shows it", positional(name))
         }
         ExperimentError::VariantInUse { variant, .. } => {
             format!(
@@ -192,6 +192,10 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
         ExperimentStoreError::Missing { .. } => {
             "exp create makes one; --store or EXP_STORE names another place"
         }
+        ExperimentStoreError::OrphanedLog { .. } => {
+            "put the store's file back beside it; or, to begin anew without what it held, remove \
+             that file"
+        }
         ExperimentStoreError::NotAStore { .. } => {
             "--store and EXP_STORE must name an exp store, or a path where nothing is yet"
         }
@@ -202,14 +206,16 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
         ExperimentStoreError::ReadOnly { .. } => {
             "you need write permission for the file and for its directory"
         }
-        ExperimentStoreError::Corrupt { .. } => "restore it from a backup",
+        ExperimentStoreError::Corrupt { .. } => {
+            "restore it from a backup, with the -wal and -shm files beside it removed"
+        }
         ExperimentStoreError::Backend {
-            doing: "open",
+            doing: "open" | "create",
             source,
             ..
         } if source
             .downcast_ref::<io::Error>()
-            .is_none_or(|error| error.kind() == io::ErrorKind::PermissionDenied) =>
+            .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) =>
         {
             "you need permission for the file and for its directory"
         }
@@ -229,7 +235,13 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<Strin
 
 /// The command that starts an experiment.
 pub(crate) fn start(name: &str) -> String {
-    format!("exp start {}", quote(name))
+    format!("exp start {}", positional(name))
+}
+
+/// Quotes the first word after a command's name, which must not be taken for an option.
+fn positional(word: &str) -> String {
+    let options_end = if word.starts_with('-') { "-- " } else { "" };
+    format!("{options_end}{}", quote(word))
 }
 
 /// Quotes a word so that it can be pasted into a shell.

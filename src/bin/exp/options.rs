@@ -48,7 +48,7 @@ pub(crate) enum Format {
     /// For people
     #[default]
     Text,
-    /// One JSON document on one line
+    /// One JSON document on one line; one for each actor of a file
     Json,
     /// Lines of fields separated by tabs, without a header; tab, line feed and backslash are
     /// written as `\t`, `\n` and `\\`

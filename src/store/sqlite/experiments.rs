@@ -77,6 +77,13 @@ pub(super) fn load(db: &Connection, name: &str) -> rusqlite::Result<Option<Store
     found.map(|row| with_variants(db, row)).transpose()
 }
 
+/// The state of the experiment of that name.
+pub(super) fn state(db: &Connection, name: &str) -> rusqlite::Result<Option<ExperimentState>> {
+    db.prepare_cached("SELECT state FROM experiments WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
+}
+
 /// All experiments, sorted by name.
 pub(super) fn load_all(db: &Connection) -> rusqlite::Result<Vec<Stored>> {
     let mut query = db.prepare_cached(&format!("SELECT {COLUMNS} ORDER BY e.name"))?;

@@ -74,6 +74,23 @@ impl Place {
         }
     }
 
+    /// The log of a store that is not there: SQLite would replay it over a new store of that name.
+    fn orphaned_log(&self) -> Option<ExperimentStoreError> {
+        let beside = |suffix: &str| {
+            let mut path = self.path.clone().into_os_string();
+            path.push(suffix);
+            Self::new(Path::new(&path))
+        };
+        let holds_something = |log: &Self| fs::metadata(&log.path).is_ok_and(|log| log.len() > 0);
+        let mut logs = ["-wal", "-journal"].map(beside).into_iter();
+        let log = logs.find(holds_something)?;
+        // In between another process may have brought the store into being, and begun its log.
+        (!self.path.exists()).then(|| ExperimentStoreError::OrphanedLog {
+            store: self.name(),
+            log: log.name(),
+        })
+    }
+
     /// Sorts a SQLite error into the failures that a caller can tell apart.
     pub(super) fn failed(
         &self,
@@ -93,12 +110,17 @@ impl Place {
                     store,
                     found: error.to_string(),
                 },
+                // SQLite does not tell why; nearly always it is this.
                 ErrorCode::CannotOpen => {
-                    self.backend(doing, "SQLite cannot open it, or a file beside it")
+                    let denied = io::ErrorKind::PermissionDenied;
+                    let what = "SQLite cannot open it, or a file beside it";
+                    self.backend(doing, io::Error::new(denied, what))
                 }
                 ErrorCode::NotADatabase => self.not_a_store("not an SQLite database"),
                 _ => self.backend(doing, error),
             },
+            // Without the text of the statement.
+            rusqlite::Error::SqlInputError { msg, .. } => self.backend(doing, msg.clone()),
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..)
@@ -136,26 +158,33 @@ pub(super) fn wait_for_lock(
     }))
 }
 
-/// What a connection is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
+/// How [`SqliteExperimentStore::open_as`](super::SqliteExperimentStore::open_as) opens a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SqliteAccess {
+    /// To read it only: every write is [refused](ExperimentStoreError::ReadOnly).
     Read,
-    Write,
+    /// To read and write the store that is there.
+    ReadWrite,
+    /// To read and write; a store is made if nothing is there.
+    Create,
 }
 
 /// Opens the store that is there, bringing an older schema up to date.
 pub(super) fn open(
     place: &Place,
-    access: Access,
+    access: SqliteAccess,
     busy_timeout: Duration,
 ) -> Result<(Connection, Arc<Log>), ExperimentStoreError> {
     // Never read the file except through SQLite: closing a second descriptor of it would drop the
     // locks that other handles of this process hold.
     match fs::metadata(&place.path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(ExperimentStoreError::Missing {
-                store: place.name(),
-            });
+            if place.path.is_symlink() {
+                return Err(place.not_a_store("a symbolic link to nothing"));
+            }
+            let store = place.name();
+            let missing = ExperimentStoreError::Missing { store };
+            return Err(place.orphaned_log().unwrap_or(missing));
         }
         Err(error) => return Err(place.backend("open", error)),
         Ok(found) if found.is_dir() => return Err(place.not_a_store("a directory")),
@@ -168,8 +197,8 @@ pub(super) fn open(
     }
     let failed = |error| place.failed("open", busy_timeout, error);
     let access = match access {
-        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        SqliteAccess::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        SqliteAccess::ReadWrite | SqliteAccess::Create => OpenFlags::SQLITE_OPEN_READ_WRITE,
     };
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&place.path, flags).map_err(failed)?;
@@ -199,7 +228,11 @@ pub(super) fn open(
 /// that nobody ever finds half of one. If another process was faster, its store stands.
 pub(super) fn create(place: &Place, busy_timeout: Duration) -> Result<(), ExperimentStoreError> {
     let failed = |error| place.failed("create", busy_timeout, error);
-    let io_failed = |error: io::Error| place.backend("create", error);
+    // The kind alone: what the system says may name the file under which it is built.
+    let io_failed = |error: io::Error| place.backend("create", io::Error::from(error.kind()));
+    if let Some(orphaned) = place.orphaned_log() {
+        return Err(orphaned);
+    }
     let directory = place.path.parent().unwrap_or(Path::new("."));
     create_directory(directory).map_err(io_failed)?;
     let unfinished = tempfile::Builder::new()

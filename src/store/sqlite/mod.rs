@@ -33,11 +33,15 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use self::actors::Actor;
 use self::experiments::Stored;
-use self::file::{Access, Log, Place};
+use self::file::{Log, Place};
+
+pub use self::file::SqliteAccess;
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
+use crate::experiment::{
+    Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantCount,
+};
 use crate::exposure::{ExposureRecord, ExposureSink};
 use crate::rules::assignment::{self, Decision};
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
@@ -79,39 +83,49 @@ impl SqliteExperimentStore {
     /// Opens the store in this file.
     ///
     /// # Errors
-    /// Nothing is [there](ExperimentStoreError::Missing), or [something
-    /// else](ExperimentStoreError::NotAStore), or a store of a [newer
-    /// version](ExperimentStoreError::NewerSchema); it is damaged, locked or not accessible.
+    /// As [`open_as`](Self::open_as).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ExperimentStoreError> {
-        let place = Place::new(path.as_ref());
-        let opened = file::open(&place, Access::Write, BUSY_TIMEOUT)?;
-        Ok(Self::over(place, opened))
-    }
-
-    /// Opens the store in this file to read it only: every write is
-    /// [refused](ExperimentStoreError::ReadOnly).
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, ExperimentStoreError> {
-        let place = Place::new(path.as_ref());
-        let opened = file::open(&place, Access::Read, BUSY_TIMEOUT)?;
-        Ok(Self::over(place, opened))
+        Self::open_as(path, SqliteAccess::ReadWrite, BUSY_TIMEOUT)
     }
 
     /// Opens the store in this file; if nothing is there, makes a new one, which only its owner can
     /// read (mode 0600), and the directories that are missing (mode 0700).
     ///
     /// # Errors
-    /// As [`open`](Self::open), but for nothing being there; or it cannot be made.
+    /// As [`open_as`](Self::open_as).
     pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, ExperimentStoreError> {
-        match Self::open(path.as_ref()) {
-            Err(ExperimentStoreError::Missing { .. }) => {
-                file::create(&Place::new(path.as_ref()), BUSY_TIMEOUT)?;
-                Self::open(path)
+        Self::open_as(path, SqliteAccess::Create, BUSY_TIMEOUT)
+    }
+
+    /// Opens the store in this file for one way of using it. `busy_timeout` is how long this call,
+    /// and every later one of the handle, waits for the lock of another process.
+    ///
+    /// # Errors
+    /// Nothing is [there](ExperimentStoreError::Missing), or [something
+    /// else](ExperimentStoreError::NotAStore), or only the [log](ExperimentStoreError::OrphanedLog)
+    /// of a store, or a store of a [newer version](ExperimentStoreError::NewerSchema); it is damaged,
+    /// locked or not accessible; or it cannot be made.
+    pub fn open_as(
+        path: impl AsRef<Path>,
+        access: SqliteAccess,
+        busy_timeout: Duration,
+    ) -> Result<Self, ExperimentStoreError> {
+        let place = Place::new(path.as_ref());
+        let (connection, log) = match file::open(&place, access, busy_timeout) {
+            Err(ExperimentStoreError::Missing { .. }) if access == SqliteAccess::Create => {
+                file::create(&place, busy_timeout)?;
+                file::open(&place, access, busy_timeout)?
             }
-            opened => opened,
-        }
+            opened => opened?,
+        };
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+            log,
+            place: Arc::new(place),
+            busy_timeout,
+            operator: None,
+            clock: Clock::System,
+        })
     }
 
     /// A handle to the same connection whose changes are logged as this operator's.
@@ -128,22 +142,12 @@ impl SqliteExperimentStore {
         self
     }
 
-    /// A handle whose calls wait this long for the lock of another process.
+    /// A handle whose calls wait this long for the lock of another process. A handle that shares the
+    /// connection waits for the calls of the others as long as those take.
     #[must_use]
     pub fn with_busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
-    }
-
-    fn over(place: Place, (connection, log): (Connection, Arc<Log>)) -> Self {
-        Self {
-            connection: Arc::new(Mutex::new(connection)),
-            log,
-            place: Arc::new(place),
-            busy_timeout: BUSY_TIMEOUT,
-            operator: None,
-            clock: Clock::System,
-        }
     }
 
     fn now(&self) -> i64 {
@@ -167,6 +171,12 @@ impl SqliteExperimentStore {
             let found = Actor::load(db, &stored, request.actor)?;
             let decision = decide(request, &stored, &found)?;
             Ok((!decision.store).then(|| decision.into()))
+        })
+    }
+
+    fn is_running(&self, experiment: &str) -> Result<bool, ExperimentError> {
+        self.read("read an experiment", |db| {
+            Ok(experiments::state(db, experiment)? == Some(ExperimentState::Running))
         })
     }
 
@@ -442,7 +452,8 @@ impl ExperimentStore for SqliteExperimentStore {
     fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {
         validate_actor(request.experiment, request.actor)?;
         validate_request_id(request.experiment, request.request_id)?;
-        if !request.keep_exposure
+        // What needs no write must not wait for the lock, and works where nothing can be written.
+        if (!request.keep_exposure || !self.is_running(request.experiment)?)
             && let Some(assigned) = self.assign_by_reading(request)?
         {
             return Ok(assigned);

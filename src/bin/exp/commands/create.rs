@@ -79,30 +79,30 @@ impl Create {
         // Before a store is made for it.
         wanted.validate()?;
         let service = context.service(Purpose::Create)?;
-        let change =
-            match service.create_new(&wanted) {
-                Err(
-                    error @ (ExperimentError::AlreadyExists(..) | ExperimentError::Archived(_)),
-                ) if self.if_not_exists => accept_existing(&service, &wanted, error)?,
-                created => created?,
-            };
-        context.show(&Done(change.clone()))?;
         let name = escape(&wanted.name);
-        context.say(match change {
-            None => format!("{name} exists already as declared: nothing changed"),
-            Some(_) if self.start => format!("created and started {name}"),
-            Some(_) => format!("created {name} as a draft"),
-        });
+        let (change, told) = match service.create_new(&wanted) {
+            Err(error @ (ExperimentError::AlreadyExists(..) | ExperimentError::Archived(_)))
+                if self.if_not_exists =>
+            {
+                let state = accept_existing(&service, &wanted, error)?;
+                let told = format!("{name} exists already as declared ({state})");
+                (None, format!("{told}: nothing changed"))
+            }
+            created if self.start => (created?, format!("created and started {name}")),
+            created => (created?, format!("created {name} as a draft")),
+        };
+        context.show(&Done(change))?;
+        context.say(told);
         Ok(())
     }
 }
 
-/// Accepts the experiment that is there if it is the one that is wanted.
+/// Accepts the experiment that is there if it is the one that is wanted, and tells its state.
 fn accept_existing(
     service: &ExperimentService,
     wanted: &ExperimentConfig,
     refusal: ExperimentError,
-) -> anyhow::Result<Option<experiments::ChangeRecord>> {
+) -> anyhow::Result<ExperimentState> {
     let found = service.status(&wanted.name)?.config;
     let mut differing = Vec::new();
     if found.variants != wanted.variants {
@@ -117,15 +117,18 @@ fn accept_existing(
     if found.bucketing != wanted.bucketing {
         differing.push("bucketing");
     }
+    if found.state == ExperimentState::Archived {
+        return Err(refusal.into());
+    }
     if wanted.state == ExperimentState::Running && found.state != wanted.state {
         differing.push("state");
     }
     if differing.is_empty() {
-        return Ok(None);
+        return Ok(found.state);
     }
     let hint = if differing == ["state"] {
         format!(
-            "it is as declared and does not run: {}",
+            "it is as declared, and does not run: {}",
             exit::start(&wanted.name)
         )
     } else {

@@ -242,8 +242,9 @@ impl<'a> Batch<'a> {
         if settled.iter().any(|s| s.reason == ManyReason::Assigned) {
             self.cautious = 0;
         }
-        if self.request.keep != Keep::Nothing {
-            self.insert_all(&settled)?;
+        if self.request.keep != Keep::Nothing && !self.insert_all(&settled)? {
+            let what = "an actor has an assignment that is not found".to_owned();
+            return Err(experiments::contradiction(what).into());
         }
         self.answer(settled, answers)
     }

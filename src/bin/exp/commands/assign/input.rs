@@ -12,6 +12,8 @@ use experiments::{ConfigProblem, MAX_ACTOR_BYTES, actor_problem};
 /// A batch is complete at this size, in bytes, or at [`MAX_LINES`].
 const MAX_BYTES: usize = 48 << 20;
 const MAX_LINES: usize = 1_000_000;
+/// What some editors begin a file of UTF-8 with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// What one read asks for, in bytes.
 const READ: usize = 1 << 18;
 /// Input that brings nothing for this long has paused.
@@ -141,7 +143,13 @@ impl Input {
         };
         let all_utf8 = std::str::from_utf8(&text).is_ok();
         let any_nul = memchr::memchr(0, &text).is_some();
-        let mut start = 0;
+        // A byte order mark is no part of the first actor.
+        let begins_with_mark = self.lines == 0 && text.starts_with(BYTE_ORDER_MARK);
+        let mut start = if begins_with_mark {
+            BYTE_ORDER_MARK.len()
+        } else {
+            0
+        };
         if self.in_long_line {
             self.in_long_line = false;
             start = memchr::memchr(b'\n', &text).map_or(text.len(), |at| at + 1);

@@ -7,6 +7,7 @@ use super::Assign;
 use crate::context::{Context, Purpose};
 use crate::exit;
 use crate::output::View;
+use crate::output::stream::{self, Label};
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
 
@@ -15,7 +16,11 @@ pub(super) fn run(command: Assign, context: &Context) -> anyhow::Result<()> {
     let (variant, reason) = match (assign(&command, &actor, context), command.default) {
         (Err(error), Some(default)) if !exit::is_usage(&error) => {
             let reason = exit::message(&error);
-            context.warn(format_args!("{reason}; the default was used"));
+            // Also with -q, as there is no other sign of it.
+            stream::tell_as(
+                Label::Warning,
+                format_args!("{reason}; the default was used"),
+            );
             (default, "default")
         }
         (assigned, _) => {
