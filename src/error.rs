@@ -49,6 +49,9 @@ pub enum ExperimentError {
         /// The variant that would have gone.
         variant: String,
     },
+    /// Another operator has changed the experiment since it was looked at.
+    #[error("experiment {} was changed meanwhile", Quoted(.0))]
+    ChangedMeanwhile(String),
     /// What was given cannot be stored.
     #[error("experiment {}: {problem}", Quoted(.experiment))]
     InvalidConfig {

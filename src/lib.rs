@@ -45,7 +45,9 @@ pub use exposure::{
 };
 pub use rules::assignment::AssignmentReason;
 pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
-pub use store::{AssignRequest, Assigned, ExperimentStore, InMemoryExperimentStore, Situation};
+pub use store::{
+    AssignRequest, Assigned, Expected, ExperimentStore, InMemoryExperimentStore, Situation,
+};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteAccess, SqliteExperimentStore};
 pub use validation::{

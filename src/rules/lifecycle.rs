@@ -30,6 +30,13 @@ pub enum Mutation<'a> {
         /// The whole new list.
         variants: &'a [VariantConfig],
     },
+    /// Replace the description.
+    SetDescription {
+        /// The experiment's name.
+        experiment: &'a str,
+        /// What it is about; `None` for nothing.
+        description: Option<&'a str>,
+    },
     /// Pin a variant to an actor.
     SetOverride {
         /// The experiment's name.
@@ -56,6 +63,7 @@ impl<'a> Mutation<'a> {
             Self::Insert(config) | Self::Upsert(config) => &config.name,
             Self::SetState { experiment, .. }
             | Self::SetVariants { experiment, .. }
+            | Self::SetDescription { experiment, .. }
             | Self::SetOverride { experiment, .. }
             | Self::ClearOverride { experiment, .. } => experiment,
         }
@@ -142,6 +150,13 @@ pub fn decide(
         } => {
             let current = known_and_not_archived(experiment, current)?;
             set_variants(current, variants, facts).map(Some)
+        }
+        Mutation::SetDescription {
+            experiment,
+            description,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_description(current, description)
         }
         Mutation::SetOverride {
             experiment,
@@ -270,6 +285,32 @@ fn set_variants(
             after: weights(variants),
         },
     })
+}
+
+fn set_description(
+    current: &ExperimentConfig,
+    description: Option<&str>,
+) -> Result<Option<Step>, ExperimentError> {
+    let next = ExperimentConfig {
+        description: description.map(str::to_owned),
+        ..current.clone()
+    };
+    if next.description == current.description {
+        return Ok(None);
+    }
+    next.validate()?;
+    let side = |config: &ExperimentConfig| ChangeSide {
+        description: config.description.clone(),
+        ..ChangeSide::default()
+    };
+    Ok(Some(Step {
+        mutation: "updated".to_owned(),
+        detail: ChangeDetail {
+            before: side(current),
+            after: side(&next),
+        },
+        write: Write::Config(next),
+    }))
 }
 
 fn set_override(

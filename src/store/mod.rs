@@ -29,7 +29,7 @@ use crate::validation::validate_actor;
 /// Keeps experiments, assignments, overrides, the audit log and exposures.
 ///
 /// # What an implementation promises
-/// - **One step.** [`mutate`](Self::mutate) and [`record_assignment`](Self::record_assignment) read,
+/// - **One step.** [`mutate_all`](Self::mutate_all), [`assign`](Self::assign) and [`record_assignment`](Self::record_assignment) read,
 ///   decide and write inside one transaction. What one caller has been told is true for every later
 ///   caller, in this process or another, and survives a killed process (the docs of a store say what
 ///   survives a power cut).
@@ -56,13 +56,21 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// When the store fails.
     fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError>;
 
-    /// Decides and writes one mutation, and appends its change, in one transaction: the experiment is
-    /// read, [`lifecycle::decide`](crate::rules::lifecycle::decide) is asked, its step is written.
-    /// Returns the change, or `None` if nothing had to change.
+    /// Decides and writes some mutations, one after another, and appends their changes, all in one
+    /// transaction: for each the experiment is read,
+    /// [`lifecycle::decide`](crate::rules::lifecycle::decide) is asked, its step is written. Returns
+    /// for each its change, or `None` if nothing had to change.
+    ///
+    /// Before that, in the same transaction, every experiment in `expected` must be as it says.
     ///
     /// # Errors
-    /// The refusal of the rules, or the store fails; then nothing has changed.
-    fn mutate(&self, mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError>;
+    /// An experiment is not [as expected](ExperimentError::ChangedMeanwhile); the rules refuse one of
+    /// the mutations; or the store fails. Then nothing has changed.
+    fn mutate_all(
+        &self,
+        expected: &[Expected<'_>],
+        mutations: &[Mutation<'_>],
+    ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError>;
 
     /// The stored assignment of an actor, or `None`.
     ///
@@ -152,6 +160,15 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError>;
+
+    /// [`mutate_all`](Self::mutate_all) for one, whatever the experiment was before.
+    ///
+    /// # Errors
+    /// The refusal of the rules, or the store fails; then nothing has changed.
+    fn mutate(&self, mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError> {
+        let changes = self.mutate_all(&[], std::slice::from_ref(mutation))?;
+        Ok(changes.into_iter().next().flatten())
+    }
 
     /// The clock that stamps what this handle writes.
     fn clock(&self) -> Clock {
@@ -276,6 +293,30 @@ pub trait ExperimentStore: Send + Sync + 'static {
         actor: &str,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
         self.mutate(&Mutation::ClearOverride { experiment, actor })
+    }
+}
+
+/// What an experiment must be for [`ExperimentStore::mutate_all`] to go on.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The experiment's name.
+    pub experiment: &'a str,
+    /// The whole of it, or `None` if there must be none of that name.
+    pub config: Option<&'a ExperimentConfig>,
+}
+
+impl Expected<'_> {
+    /// Compares it with what is there.
+    ///
+    /// # Errors
+    /// [`ChangedMeanwhile`](ExperimentError::ChangedMeanwhile) if they differ.
+    pub fn verify(&self, found: Option<&ExperimentConfig>) -> Result<(), ExperimentError> {
+        if self.config == found {
+            return Ok(());
+        }
+        Err(ExperimentError::ChangedMeanwhile(
+            self.experiment.to_owned(),
+        ))
     }
 }
 
@@ -405,6 +446,8 @@ impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
     delegate! {
         get(experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError>;
         list() -> Result<Vec<ExperimentConfig>, ExperimentError>;
+        mutate_all(expected: &[Expected<'_>], mutations: &[Mutation<'_>])
+            -> Result<Vec<Option<ChangeRecord>>, ExperimentError>;
         mutate(mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError>;
         get_assignment(experiment: &str, actor: &str)
             -> Result<Option<Assignment>, ExperimentError>;

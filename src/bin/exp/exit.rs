@@ -109,6 +109,7 @@ fn code(error: &anyhow::Error) -> u8 {
             ExperimentError::UnknownVariant { .. }
             | ExperimentError::AlreadyExists(..)
             | ExperimentError::VariantInUse { .. }
+            | ExperimentError::ChangedMeanwhile(_)
             | ExperimentError::InvalidConfig { .. },
         ) => REFUSED,
         _ => FAILURE,
@@ -181,6 +182,9 @@ fn hint(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<String>) -> Opt
                 "keep it with weight 0, so that nobody new gets it: {}=0",
                 quote(variant)
             )
+        }
+        ExperimentError::ChangedMeanwhile(_) => {
+            "nothing was applied; plan again to see what would be done now".to_owned()
         }
         ExperimentError::Store(error) => return store_hint(error),
         _ => return None,

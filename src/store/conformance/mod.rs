@@ -16,6 +16,7 @@
 
 mod assignment;
 mod audit;
+mod batch;
 mod lifecycle;
 mod many;
 mod overrides;
@@ -24,6 +25,7 @@ mod reading;
 
 pub use assignment::*;
 pub use audit::*;
+pub use batch::*;
 pub use lifecycle::*;
 pub use many::*;
 pub use overrides::*;
@@ -67,6 +69,11 @@ macro_rules! for_each_promise {
             the_log_is_newest_first
             what_changes_nothing_is_not_logged
             a_refusal_leaves_no_trace
+
+            a_batch_builds_on_itself
+            a_batch_is_taken_whole_or_not_at_all
+            a_batch_needs_what_it_expects
+            a_description_changes_until_the_archive
 
             an_override_is_kept_and_replaced
             an_override_becomes_the_assignment
@@ -231,6 +238,7 @@ mod tests {
             include_str!("reading.rs"),
             include_str!("lifecycle.rs"),
             include_str!("audit.rs"),
+            include_str!("batch.rs"),
             include_str!("overrides.rs"),
             include_str!("assignment.rs"),
             include_str!("many.rs"),

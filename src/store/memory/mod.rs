@@ -16,7 +16,7 @@ use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, Va
 use crate::exposure::ExposureRecord;
 use crate::rules::assignment::{self, AssignmentFacts};
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
-use crate::store::{AssignRequest, Assigned, ExperimentStore, Situation};
+use crate::store::{AssignRequest, Assigned, Expected, ExperimentStore, Situation};
 use crate::validation::{validate_actor, validate_request_id};
 
 /// A store in memory. Cloning gives another handle to the same data.
@@ -55,6 +55,45 @@ impl InMemoryExperimentStore {
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    fn apply(
+        &self,
+        state: &mut State,
+        mutation: &Mutation<'_>,
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        let name = mutation.experiment();
+        let current = state.experiment(name);
+        let step = lifecycle::decide(mutation, current.map(|e| &e.config), &current)?;
+        let Some(step) = step else { return Ok(None) };
+        let at_secs = self.clock.now_secs();
+        let id = match step.write {
+            Write::Config(mut config) => {
+                config.updated_at_secs = at_secs;
+                state.put_config(config)
+            }
+            Write::SetOverride { actor, variant } => {
+                let id = state.ids[name];
+                let pinned = PinnedVariant { variant, at_secs };
+                let overrides = &mut state.experiments[id].overrides;
+                overrides.insert(actor.into_boxed_str(), pinned);
+                id
+            }
+            Write::ClearOverride { actor } => {
+                let id = state.ids[name];
+                state.drop_override(id, &actor);
+                id
+            }
+        };
+        let change = ChangeRecord {
+            experiment: name.to_owned(),
+            mutation: step.mutation,
+            actor: self.operator.as_deref().map(str::to_owned),
+            timestamp_secs: at_secs,
+            detail: Some(step.detail),
+        };
+        state.experiments[id].changes.push(change.clone());
+        Ok(Some(change))
     }
 
     // A panic can't leave the maps half-changed in a way that matters more than going on does.
@@ -103,40 +142,26 @@ impl ExperimentStore for InMemoryExperimentStore {
         Ok(all)
     }
 
-    fn mutate(&self, mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError> {
+    fn mutate_all(
+        &self,
+        expected: &[Expected<'_>],
+        mutations: &[Mutation<'_>],
+    ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
         let mut state = self.write();
-        let name = mutation.experiment();
-        let current = state.experiment(name);
-        let step = lifecycle::decide(mutation, current.map(|e| &e.config), &current)?;
-        let Some(step) = step else { return Ok(None) };
-        let at_secs = self.clock.now_secs();
-        let id = match step.write {
-            Write::Config(mut config) => {
-                config.updated_at_secs = at_secs;
-                state.put_config(config)
+        for expected in expected {
+            expected.verify(state.experiment(expected.experiment).map(|e| &e.config))?;
+        }
+        if mutations.len() > 1 {
+            // Tried on a copy, as nothing may stay of a batch of which one is refused.
+            let mut copy = state.excerpt(mutations);
+            for mutation in mutations {
+                self.apply(&mut copy, mutation)?;
             }
-            Write::SetOverride { actor, variant } => {
-                let id = state.ids[name];
-                let pinned = PinnedVariant { variant, at_secs };
-                let overrides = &mut state.experiments[id].overrides;
-                overrides.insert(actor.into_boxed_str(), pinned);
-                id
-            }
-            Write::ClearOverride { actor } => {
-                let id = state.ids[name];
-                state.drop_override(id, &actor);
-                id
-            }
-        };
-        let change = ChangeRecord {
-            experiment: name.to_owned(),
-            mutation: step.mutation,
-            actor: self.operator.as_deref().map(str::to_owned),
-            timestamp_secs: at_secs,
-            detail: Some(step.detail),
-        };
-        state.experiments[id].changes.push(change.clone());
-        Ok(Some(change))
+        }
+        mutations
+            .iter()
+            .map(|m| self.apply(&mut state, m))
+            .collect()
     }
 
     fn get_assignment(

@@ -11,7 +11,7 @@ use crate::error::ExperimentStoreError;
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, VariantConfig, VariantCount};
 use crate::exposure::ExposureRecord;
 use crate::rules::assignment::AssignmentFacts;
-use crate::rules::lifecycle::MutationFacts;
+use crate::rules::lifecycle::{Mutation, MutationFacts};
 
 /// A map whose hash is quick for short keys and is seeded anew in every map, so that nobody can choose
 /// actors that collide.
@@ -46,6 +46,7 @@ pub(super) struct Experiment {
     pub(super) exposures: Vec<ExposureRecord>,
 }
 
+#[derive(Clone)]
 pub(super) struct KnownVariant {
     pub(super) name: String,
     pub(super) assigned: u64,
@@ -60,6 +61,7 @@ pub(super) struct StoredAssignment {
     pub(super) at_secs: u64,
 }
 
+#[derive(Clone)]
 pub(super) struct PinnedVariant {
     pub(super) variant: String,
     pub(super) at_secs: u64,
@@ -85,6 +87,31 @@ impl State {
         let holders = self.groups.get(group)?.get(actor)?;
         let id = holders.iter().find(|&&id| Some(id) != except)?;
         Some(&self.experiments[*id].config.name)
+    }
+
+    /// A state with only what these mutations may ask for or change.
+    pub(super) fn excerpt(&self, mutations: &[Mutation<'_>]) -> Self {
+        let mut excerpt = Self::default();
+        for mutation in mutations {
+            let Some(experiment) = self.experiment(mutation.experiment()) else {
+                continue;
+            };
+            let id = match excerpt.ids.get(&experiment.config.name) {
+                Some(&id) => id,
+                None => excerpt.put_config(experiment.config.clone()),
+            };
+            let copy = &mut excerpt.experiments[id];
+            copy.variants.clone_from(&experiment.variants);
+            if let Some(actor) = mutation.actor() {
+                if let Some((actor, stored)) = experiment.assignments.get_key_value(actor) {
+                    copy.assignments.insert(actor.clone(), *stored);
+                }
+                if let Some((actor, pinned)) = experiment.overrides.get_key_value(actor) {
+                    copy.overrides.insert(actor.clone(), pinned.clone());
+                }
+            }
+        }
+        excerpt
     }
 
     pub(super) fn facts<'a>(&'a self, name: &str, actor: &'a str) -> Facts<'a> {

@@ -45,7 +45,7 @@ use crate::experiment::{
 use crate::exposure::{ExposureRecord, ExposureSink};
 use crate::rules::assignment::{self, Decision};
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
-use crate::store::{AssignRequest, Assigned, ExperimentStore, Situation};
+use crate::store::{AssignRequest, Assigned, Expected, ExperimentStore, Situation};
 use crate::validation::{validate_actor, validate_request_id};
 
 /// How long a call waits for the lock of another process, unless
@@ -174,6 +174,53 @@ impl SqliteExperimentStore {
         })
     }
 
+    /// Decides one mutation and writes it, inside a transaction.
+    fn apply(
+        &self,
+        db: &Connection,
+        mutation: &Mutation<'_>,
+    ) -> Result<Option<ChangeRecord>, Failure> {
+        let stored = experiments::load(db, mutation.experiment())?;
+        let stored = stored.as_ref();
+        let pinned = match (stored, mutation.actor()) {
+            (Some(stored), Some(actor)) => actors::pinned(db, stored, actor)?,
+            _ => None,
+        };
+        let subject = Subject {
+            experiment: stored,
+            pinned,
+        };
+        let step = lifecycle::decide(mutation, stored.map(|stored| &stored.config), &subject)?;
+        let Some(step) = step else { return Ok(None) };
+        let now = self.now();
+        let id = match (step.write, stored) {
+            (Write::Config(config), current) => experiments::save(db, current, &config, now)?,
+            (Write::SetOverride { actor, variant }, Some(stored)) => {
+                actors::put_override(db, stored, &actor, &variant, now)?;
+                stored.id
+            }
+            (Write::ClearOverride { actor }, Some(stored)) => {
+                Actor::load(db, stored, &actor)?.drop_overridden(db)?;
+                actors::delete_override(db, stored, &actor)?;
+                stored.id
+            }
+            // The rules refuse an override of an experiment that is not there.
+            (_, None) => {
+                let name = mutation.experiment().to_owned();
+                return Err(ExperimentError::NotFound(name).into());
+            }
+        };
+        let change = ChangeRecord {
+            experiment: mutation.experiment().to_owned(),
+            mutation: step.mutation,
+            actor: self.operator.as_deref().map(str::to_owned),
+            timestamp_secs: u64::try_from(now).unwrap_or(0),
+            detail: Some(step.detail),
+        };
+        experiments::append_change(db, id, &change, now)?;
+        Ok(Some(change))
+    }
+
     fn is_running(&self, experiment: &str) -> Result<bool, ExperimentError> {
         self.read("read an experiment", |db| {
             Ok(experiments::state(db, experiment)? == Some(ExperimentState::Running))
@@ -272,47 +319,17 @@ impl ExperimentStore for SqliteExperimentStore {
         })
     }
 
-    fn mutate(&self, mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError> {
+    fn mutate_all(
+        &self,
+        expected: &[Expected<'_>],
+        mutations: &[Mutation<'_>],
+    ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
         self.write("write a change", |db| {
-            let stored = experiments::load(db, mutation.experiment())?;
-            let stored = stored.as_ref();
-            let pinned = match (stored, mutation.actor()) {
-                (Some(stored), Some(actor)) => actors::pinned(db, stored, actor)?,
-                _ => None,
-            };
-            let subject = Subject {
-                experiment: stored,
-                pinned,
-            };
-            let step = lifecycle::decide(mutation, stored.map(|stored| &stored.config), &subject)?;
-            let Some(step) = step else { return Ok(None) };
-            let now = self.now();
-            let id = match (step.write, stored) {
-                (Write::Config(config), current) => experiments::save(db, current, &config, now)?,
-                (Write::SetOverride { actor, variant }, Some(stored)) => {
-                    actors::put_override(db, stored, &actor, &variant, now)?;
-                    stored.id
-                }
-                (Write::ClearOverride { actor }, Some(stored)) => {
-                    Actor::load(db, stored, &actor)?.drop_overridden(db)?;
-                    actors::delete_override(db, stored, &actor)?;
-                    stored.id
-                }
-                // The rules refuse an override of an experiment that is not there.
-                (_, None) => {
-                    let name = mutation.experiment().to_owned();
-                    return Err(ExperimentError::NotFound(name).into());
-                }
-            };
-            let change = ChangeRecord {
-                experiment: mutation.experiment().to_owned(),
-                mutation: step.mutation,
-                actor: self.operator.as_deref().map(str::to_owned),
-                timestamp_secs: u64::try_from(now).unwrap_or(0),
-                detail: Some(step.detail),
-            };
-            experiments::append_change(db, id, &change, now)?;
-            Ok(Some(change))
+            for expected in expected {
+                let stored = experiments::load(db, expected.experiment)?;
+                expected.verify(stored.as_ref().map(|stored| &stored.config))?;
+            }
+            mutations.iter().map(|m| self.apply(db, m)).collect()
         })
     }
 
