@@ -11,6 +11,10 @@
 //! | [`store`] | the contract of a store, and the stores: memory, SQLite (feature `sqlite`) |
 //! | [`exposure`](ExposureSink) | exposure events and the sinks without storage |
 //! | [`service`](ExperimentService) | the front door |
+//! | [`declare`] | experiments as code: file → findings → plan (feature `declare`) |
+//! | [`independence`] | pure: whether two experiments disturb each other |
+//! | [`simulation`] | pure: the split some ids would get (feature `stats`) |
+//! | [`IdShape`] | made-up ids to measure and simulate with |
 //! | [`Explanation`] | why an actor gets what it gets |
 //!
 //! # What always holds
@@ -21,12 +25,18 @@
 pub mod bucketing;
 mod bulk;
 mod clock;
+#[cfg(feature = "declare")]
+pub mod declare;
 mod error;
 mod experiment;
 mod explain;
 mod exposure;
+mod ids;
+pub mod independence;
 pub mod rules;
 mod service;
+#[cfg(feature = "stats")]
+pub mod simulation;
 pub mod store;
 pub mod text;
 mod validation;
@@ -43,6 +53,7 @@ pub use explain::{BucketTrace, Explanation, Outcome, Pinned};
 pub use exposure::{
     ExposureRecord, ExposureSink, NoOpExposureSink, RecordingExposureSink, TracingExposureSink,
 };
+pub use ids::IdShape;
 pub use rules::assignment::AssignmentReason;
 pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
 pub use store::{

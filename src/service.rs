@@ -292,6 +292,31 @@ impl ExperimentService {
         Explanation::of(self.store.situation(experiment, actor)?)
     }
 
+    /// All experiments, with how many hold each variant: what a plan begins with.
+    ///
+    /// # Errors
+    /// When the store fails.
+    #[cfg(feature = "declare")]
+    pub fn current(&self) -> Result<Vec<crate::declare::Current>, ExperimentError> {
+        let all = self.store.list()?.into_iter();
+        all.map(|config| {
+            let counts = self.store.variant_counts(&config.name)?;
+            Ok(crate::declare::Current { config, counts })
+        })
+        .collect()
+    }
+
+    /// Does what a plan says, in one step: as a whole or not at all. Returns the changes, in order.
+    ///
+    /// # Errors
+    /// An experiment is [not as it was](ExperimentError::ChangedMeanwhile) when the plan was made; a
+    /// step is refused; or the store fails.
+    #[cfg(feature = "declare")]
+    pub fn apply(&self, plan: &crate::declare::Plan) -> Result<Vec<ChangeRecord>, ExperimentError> {
+        let changes = self.store.mutate_all(&plan.expected(), &plan.mutations())?;
+        Ok(changes.into_iter().flatten().collect())
+    }
+
     /// All experiments, sorted by name.
     ///
     /// # Errors

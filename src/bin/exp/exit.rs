@@ -7,6 +7,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+use experiments::declare::nearest;
 use experiments::text::is_unsafe;
 use experiments::{ExperimentError, ExperimentState, ExperimentStoreError};
 
@@ -142,7 +143,7 @@ fn hint(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<String>) -> Opt
     }
     Some(match error.downcast_ref::<ExperimentError>()? {
         ExperimentError::NotFound(name) => {
-            match nearest(name, known_names().iter().map(|name| &**name)) {
+            match nearest(name, known_names().iter().map(String::as_str)) {
                 Some(nearest) => format!("did you mean '{nearest}'?"),
                 None => "exp list shows what there is".to_owned(),
             }
@@ -169,7 +170,7 @@ fn hint(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<String>) -> Opt
             )
         }
         ExperimentError::UnknownVariant { variant, known, .. } => {
-            match nearest(variant, known.iter().map(|name| &**name)) {
+            match nearest(variant, known.iter().map(String::as_str)) {
                 Some(nearest) => format!("did you mean '{nearest}'?"),
                 None => format!("it has {}", known.join(", ")),
             }
@@ -226,15 +227,6 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
-}
-
-/// The name that `name` was probably meant to be.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let scored = known.map(|known| (strsim::jaro_winkler(name, known), known));
-    scored
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, known)| known.to_owned())
 }
 
 /// The command that starts an experiment.

@@ -1,0 +1,280 @@
+//! What can be told of declarations without a store.
+
+use std::collections::{HashMap, HashSet};
+
+use super::file::{self, Declaration, Source};
+use super::finding::{self, Finding, Rule};
+use crate::bucketing::{BUCKETS, bucket_counts, total_weight};
+use crate::error::{ConfigProblem, Field};
+use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::independence::{IdSample, REMEDY, dependences};
+use crate::text::Quoted;
+
+/// What came of looking at files.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    /// The experiments, in the order of the files, with those that have faults.
+    pub declarations: Vec<Declaration>,
+    /// Everything that was found, in the order of the files.
+    pub findings: Vec<Finding>,
+}
+
+/// Checks files as one set: each declaration by itself, and all beside each other and beside the
+/// experiments that are live elsewhere.
+#[must_use]
+pub fn check(sources: &[Source], live: &[ExperimentConfig]) -> Checked {
+    let mut findings = Vec::new();
+    let mut declarations = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        declarations.extend(file::read(index, &source.text, &mut findings));
+    }
+    for declaration in &declarations {
+        check_config(declaration, &mut findings);
+        check_weights(declaration, &mut findings);
+    }
+    check_names(&declarations, &mut findings);
+    check_groups(&declarations, live, &mut findings);
+    finding::sort(&mut findings);
+    Checked {
+        declarations,
+        findings,
+    }
+}
+
+/// Warns of experiments that don't say what they are about.
+#[must_use]
+pub fn check_descriptions(declarations: &[Declaration]) -> Vec<Finding> {
+    let silent = declarations.iter().filter(|d| {
+        let description = d.config.description.as_deref();
+        description.unwrap_or_default().trim().is_empty()
+    });
+    let found = silent.map(|d| {
+        let message = format!("{} has no description", Quoted(&d.config.name));
+        let help = "add a line: description = \"...\"";
+        let place = d.field_place(Field::Description);
+        Finding::new(Rule::MissingDescription, place, message, help)
+    });
+    found.collect()
+}
+
+/// Measures every pair of declared experiments, and every declared one with every one that is live
+/// elsewhere, and tells of those that may run at the same time and whose assignments are not
+/// independent over one of these kinds of ids. What is live and declared counts as it is declared.
+#[must_use]
+pub fn check_independence(
+    declarations: &[Declaration],
+    live: &[ExperimentConfig],
+    samples: &[IdSample<'_>],
+) -> Vec<Finding> {
+    let declared: HashSet<&str> = declarations.iter().map(|d| &*d.config.name).collect();
+    let others = live.iter().filter(|live| !declared.contains(&*live.name));
+    // The live ones first, so that the second of a pair that is wanted is a declared one.
+    let mut configs: Vec<&ExperimentConfig> = others.collect();
+    let live_only = configs.len();
+    configs.extend(declarations.iter().map(|d| &d.config));
+    let found = dependences(&configs, samples, |_, second| second >= live_only);
+    let found = found.into_iter().map(|dependence| {
+        let (first, second) = dependence.pair;
+        let message = dependence.describe(&configs[first].name, &configs[second].name);
+        let place = declarations[second - live_only].name_place();
+        let finding = Finding::new(Rule::DependentAssignments, place, message, REMEDY);
+        match first.checked_sub(live_only) {
+            Some(first) => {
+                let place = declarations[first].name_place();
+                finding.with_related(place, "the other experiment")
+            }
+            None => finding,
+        }
+    });
+    found.collect()
+}
+
+/// What a store would refuse: the one list of problems, each at its place.
+fn check_config(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    let places = &declaration.places;
+    for problem in declaration.config.problems() {
+        let (rule, place, help) = match &problem {
+            // Told already: it is not there, or is no text.
+            ConfigProblem::Empty(Field::Name) if places.name.is_none() => continue,
+            ConfigProblem::NoVariants | ConfigProblem::WinnerUnknown(_)
+                if !places.variants_are_known =>
+            {
+                continue;
+            }
+            ConfigProblem::WinnerNotConcluded if !places.state_is_known => continue,
+            ConfigProblem::Empty(field) => (
+                Rule::BlankName,
+                declaration.field_place(*field),
+                "give it a name",
+            ),
+            ConfigProblem::ControlCharacter(field) => (
+                Rule::BadCharacter,
+                declaration.field_place(*field),
+                "remove the control character",
+            ),
+            ConfigProblem::TooLong { field, .. } => (
+                Rule::TooLong,
+                declaration.field_place(*field),
+                "make it shorter",
+            ),
+            ConfigProblem::NoVariants => (
+                Rule::NoVariant,
+                declaration.place(places.variants.as_ref()),
+                "add variants = [{ name = \"...\", weight = 50 }, ...]",
+            ),
+            ConfigProblem::TooManyVariants { .. } => (
+                Rule::TooManyVariants,
+                declaration.name_place(),
+                "remove some",
+            ),
+            ConfigProblem::DuplicateVariant(_) => continue,
+            ConfigProblem::WinnerMissing => (
+                Rule::MissingWinner,
+                declaration.place(places.state.as_ref()),
+                "add a line: winner = \"...\"",
+            ),
+            ConfigProblem::WinnerUnknown(_) => (
+                Rule::UnknownWinner,
+                declaration.place(places.winner.as_ref()),
+                "name one of its variants",
+            ),
+            ConfigProblem::WinnerNotConcluded | ConfigProblem::BackToDraft => (
+                Rule::UnexpectedWinner,
+                declaration.place(places.winner.as_ref()),
+                "remove it, or set state = \"concluded\"",
+            ),
+        };
+        let message = format!("{}: {problem}", Quoted(&declaration.config.name));
+        findings.push(Finding::new(rule, place, message, help));
+    }
+    // Where, which the problem doesn't tell.
+    let mut seen = HashMap::new();
+    for (index, variant) in declaration.config.variants.iter().enumerate() {
+        let place = declaration.field_place(Field::Variant(index));
+        if let Some(first) = seen.insert(&variant.name, place.clone()) {
+            let message = format!("variant {} is there twice", Quoted(&variant.name));
+            let help = "rename one of them, or remove it";
+            let finding = Finding::new(Rule::DuplicateVariant, place, message, help);
+            findings.push(finding.with_related(first, "the first of that name"));
+        }
+    }
+}
+
+fn check_weights(declaration: &Declaration, findings: &mut Vec<Finding>) {
+    let (config, places) = (&declaration.config, &declaration.places);
+    let is_running = config.state == ExperimentState::Running;
+    if !places.variants_are_known || !places.weights_are_known || config.variants.is_empty() {
+        return;
+    }
+    let total = total_weight(config.weights());
+    if total == 0 {
+        if is_running {
+            let message = format!("{} runs, and all its weights are 0", Quoted(&config.name));
+            let help = "give a variant a weight, or set state = \"draft\"";
+            let place = declaration.place(places.variants.as_ref());
+            findings.push(Finding::new(Rule::AllWeightsZero, place, message, help));
+        }
+        return;
+    }
+    if is_running && config.weights().filter(|weight| *weight > 0).count() == 1 {
+        let message = format!(
+            "{} runs with one variant: everybody gets it",
+            Quoted(&config.name)
+        );
+        let help = "add another variant, or conclude it";
+        let place = declaration.place(places.variants.as_ref());
+        findings.push(Finding::new(Rule::SingleVariant, place, message, help));
+    }
+    for (index, got) in bucket_counts(config.weights()).into_iter().enumerate() {
+        let variant = &config.variants[index];
+        // In parts of `total`, to compare without rounding: wanted is `weight * BUCKETS`.
+        let wanted = u128::from(variant.weight) * u128::from(BUCKETS);
+        let got_scaled = u128::from(got) * u128::from(total);
+        if wanted.abs_diff(got_scaled) * 100 <= wanted {
+            continue;
+        }
+        let message = format!(
+            "{} asks for {}, and gets {}",
+            Quoted(&variant.name),
+            percent(wanted, u128::from(total) * u128::from(BUCKETS)),
+            percent(u128::from(got), u128::from(BUCKETS)),
+        );
+        let help = "shares are whole ten-thousandths; give it a weight that is one";
+        let place = declaration.weight_place(index);
+        findings.push(Finding::new(
+            Rule::InexpressibleWeight,
+            place,
+            message,
+            help,
+        ));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for show")]
+fn percent(part: u128, of: u128) -> String {
+    let percent = part as f64 * 100.0 / of as f64;
+    let digits = if percent < 0.01 { 6 } else { 4 };
+    let text = format!("{percent:.digits$}");
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+fn check_names(declarations: &[Declaration], findings: &mut Vec<Finding>) {
+    let mut same: HashMap<&str, &Declaration> = HashMap::new();
+    let mut similar: HashMap<String, &Declaration> = HashMap::new();
+    for declaration in declarations.iter().filter(|d| !d.config.name.is_empty()) {
+        let name = &*declaration.config.name;
+        if let Some(first) = same.get(name) {
+            let message = format!("{} is declared twice", Quoted(name));
+            let help = "rename one of them, or remove it";
+            let place = declaration.name_place();
+            findings.push(
+                Finding::new(Rule::DuplicateExperiment, place, message, help)
+                    .with_related(first.name_place(), "the first of that name"),
+            );
+            continue;
+        }
+        same.insert(name, declaration);
+        let folded = name.to_lowercase().replace('-', "_");
+        if let Some(first) = similar.insert(folded, declaration) {
+            let message = format!(
+                "{} and {} are easily taken for each other",
+                Quoted(&first.config.name),
+                Quoted(name)
+            );
+            let help = "rename one, unless both are meant";
+            let place = declaration.name_place();
+            findings.push(
+                Finding::new(Rule::SimilarNames, place, message, help)
+                    .with_related(first.name_place(), "the other name"),
+            );
+        }
+    }
+}
+
+fn check_groups(
+    declarations: &[Declaration],
+    live: &[ExperimentConfig],
+    findings: &mut Vec<Finding>,
+) {
+    let mut members: HashMap<&str, Vec<&Declaration>> = HashMap::new();
+    for declaration in declarations {
+        if let Some(group) = &declaration.config.exclusion_group {
+            members.entry(group).or_default().push(declaration);
+        }
+    }
+    for (group, members) in members {
+        let is_member = |config: &ExperimentConfig| {
+            config.exclusion_group.as_deref() == Some(group)
+                && config.name != members[0].config.name
+        };
+        if let [only] = members[..]
+            && !live.iter().any(is_member)
+        {
+            let message = format!("nothing else is in the group {}", Quoted(group));
+            let help =
+                "a group keeps its members apart; name it in another experiment, or remove it";
+            let place = only.field_place(Field::ExclusionGroup);
+            findings.push(Finding::new(Rule::LonelyGroup, place, message, help));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What is found in a file: which rule, how bad, where, and what to do. The list of rules is here.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Probably not what was meant.
+    Warning,
+    /// It can't be applied, or its results would mislead.
+    Error,
+}
+
+impl Severity {
+    /// The serialised name, in snake case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+macro_rules! rules {
+    ($($(#[doc = $doc:literal])* $name:ident $id:literal $severity:ident;)*) => {
+        /// What a finding is about. The id of a rule never changes its meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        impl Rule {
+            /// Every rule.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its id, in kebab case.
+            #[must_use]
+            pub fn id(self) -> &'static str {
+                match self { $(Self::$name => $id,)* }
+            }
+
+            /// How bad it is.
+            #[must_use]
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$name => Severity::$severity,)* }
+            }
+
+            /// What it is about, in a sentence.
+            #[must_use]
+            pub fn summary(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)* }
+            }
+        }
+    };
+}
+
+rules! {
+    /// The file is not TOML.
+    Syntax "syntax" Error;
+    /// A key that means nothing here.
+    UnknownKey "unknown-key" Error;
+    /// A value of another type than the key takes.
+    WrongType "wrong-type" Error;
+    /// A value that the key does not take.
+    BadValue "bad-value" Error;
+    /// An experiment or a variant without a name.
+    MissingName "missing-name" Error;
+    /// Two experiments of one name.
+    DuplicateExperiment "duplicate-experiment" Error;
+    /// An experiment without variants.
+    NoVariant "no-variant" Error;
+    /// More variants than an experiment may have.
+    TooManyVariants "too-many-variants" Error;
+    /// Two variants of one name.
+    DuplicateVariant "duplicate-variant" Error;
+    /// A name that is empty or blank.
+    BlankName "blank-name" Error;
+    /// A weight that is missing, or no whole number from 0 to 4294967295.
+    BadWeight "bad-weight" Error;
+    /// A running experiment that can assign nobody.
+    AllWeightsZero "all-weights-zero" Error;
+    /// A winner that is not one of the variants.
+    UnknownWinner "unknown-winner" Error;
+    /// A concluded experiment without a winner.
+    MissingWinner "missing-winner" Error;
+    /// A winner of an experiment that is not concluded.
+    UnexpectedWinner "unexpected-winner" Error;
+    /// A control character.
+    BadCharacter "bad-character" Error;
+    /// More bytes than a store takes.
+    TooLong "too-long" Error;
+    /// Two experiments whose assignments are not independent.
+    DependentAssignments "dependent-assignments" Error;
+    /// A weight that ten thousand buckets cannot express.
+    InexpressibleWeight "inexpressible-weight" Warning;
+    /// An exclusion group with one member.
+    LonelyGroup "lonely-group" Warning;
+    /// Two names that are easily taken for each other.
+    SimilarNames "similar-names" Warning;
+    /// A running experiment in which everybody gets the same variant.
+    SingleVariant "single-variant" Warning;
+    /// An experiment that does not say what it is about.
+    MissingDescription "missing-description" Warning;
+    /// A variant would be removed while actors hold it.
+    VariantInUse "variant-in-use" Error;
+    /// A state that the stored experiment cannot move to.
+    Lifecycle "lifecycle" Error;
+    /// The weights of a concluded experiment would change.
+    WeightsFixed "weights-fixed" Error;
+    /// The bucketing would change after the start.
+    BucketingFixed "bucketing-fixed" Error;
+    /// The exclusion group would change after the start.
+    GroupFixed "group-fixed" Error;
+    /// The order of variants would change while the experiment runs.
+    VariantOrder "variant-order" Warning;
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// A place in one of the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Which file, counted from 0.
+    pub file: usize,
+    /// Its bytes.
+    pub span: Range<usize>,
+}
+
+/// Something that is wrong, or probably not as meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about.
+    pub rule: Rule,
+    /// Where.
+    pub place: Place,
+    /// What was found.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+    /// Another place that it has to do with, and what that is.
+    pub related: Option<(Place, &'static str)>,
+}
+
+impl Finding {
+    pub(super) fn new(
+        rule: Rule,
+        place: Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self {
+            rule,
+            place,
+            message: message.into(),
+            help: help.into(),
+            related: None,
+        }
+    }
+
+    pub(super) fn with_related(mut self, place: Place, what: &'static str) -> Self {
+        self.related = Some((place, what));
+        self
+    }
+
+    /// How bad it is.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.rule.severity()
+    }
+}
+
+/// Puts findings in the order of the files.
+pub(super) fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| {
+        let key = |f: &Finding| (f.place.file, f.place.span.start, f.rule);
+        key(a).cmp(&key(b))
+    });
+}

@@ -1,0 +1,45 @@
+//! Experiments as code: files in TOML → declarations and findings → a plan → one step of the store.
+//!
+//! ```
+//! use experiments::declare::{Source, check};
+//!
+//! let checked = check(&[Source {
+//!     name: "experiments.toml".to_owned(),
+//!     text: r#"
+//!         [[experiment]]
+//!         name = "checkout_v2"
+//!         state = "running"
+//!         variants = [{ name = "control", weight = 50 }, { name = "treatment", wieght = 50 }]
+//!     "#.to_owned(),
+//! }], &[]);
+//! assert_eq!(checked.findings[0].help, "did you mean 'weight'?");
+//! ```
+
+mod check;
+mod export;
+mod file;
+mod finding;
+mod lines;
+mod plan;
+mod schema;
+
+pub use self::check::{Checked, check, check_descriptions, check_independence};
+pub use self::export::to_toml;
+pub use self::file::{Declaration, Source};
+pub use self::finding::{Finding, Place, Rule, Severity};
+pub use self::lines::{Lines, Position};
+pub use self::plan::{
+    Action, Current, Moves, Plan, PlanStep, PlannedExperiment, PlannedOutcome, plan,
+};
+pub use self::schema::schema;
+
+/// The known name that `name` was probably meant to be.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.into_iter();
+    let scored = scored.map(|known| (strsim::jaro_winkler(name, known), known));
+    scored
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, known)| known)
+}
