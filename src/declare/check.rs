@@ -46,7 +46,8 @@ pub fn check(sources: &[Source], live: &[ExperimentConfig]) -> Checked {
 pub fn check_descriptions(declarations: &[Declaration]) -> Vec<Finding> {
     let silent = declarations.iter().filter(|d| {
         let description = d.config.description.as_deref();
-        description.unwrap_or_default().trim().is_empty()
+        // Without a name it is no experiment yet.
+        !d.config.name.is_empty() && description.unwrap_or_default().trim().is_empty()
     });
     let found = silent.map(|d| {
         let message = format!("{} has no description", Quoted(&d.config.name));
@@ -144,7 +145,10 @@ fn check_config(declaration: &Declaration, findings: &mut Vec<Finding>) {
                 "remove it, or set state = \"concluded\"",
             ),
         };
-        let message = format!("{}: {problem}", Quoted(&declaration.config.name));
+        let message = match &*declaration.config.name {
+            "" => problem.to_string(),
+            name => format!("{}: {problem}", Quoted(name)),
+        };
         findings.push(Finding::new(rule, place, message, help));
     }
     // Where, which the problem doesn't tell.

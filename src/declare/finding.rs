@@ -186,7 +186,7 @@ impl Finding {
 }
 
 /// Puts findings in the order of the files.
-pub(super) fn sort(findings: &mut [Finding]) {
+pub fn sort(findings: &mut [Finding]) {
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (f.place.file, f.place.span.start, f.rule);
         key(a).cmp(&key(b))

@@ -3,11 +3,12 @@
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    archive, assign, completions, conclude, create, explain, history, list, man, overrides,
-    set_weights, start, status,
+    apply, archive, assign, check, completions, conclude, create, explain, export, history, list,
+    man, overrides, plan, schema, set_weights, simulate, start, status,
 };
 use crate::context::Context;
-use crate::options::GlobalOptions;
+use crate::exit::UsageError;
+use crate::options::{Format, GlobalOptions};
 
 /// A/B experiments from the shell
 ///
@@ -46,6 +47,7 @@ Exit codes:
   6  excluded by the group
   7  no variant to assign
   8  refused: exists already, variant in use, invalid, unknown variant
+  9  exp check found an error, exp plan --exit-code found changes
 
 Environment (a variable that is empty counts as not set):
   EXP_STORE         the store, as --store
@@ -68,12 +70,24 @@ pub(crate) enum Command {
     List(list::List),
     Status(status::Status),
     History(history::History),
+    Check(check::Check),
+    Plan(plan::Plan),
+    Apply(apply::Apply),
+    Export(export::Export),
+    Schema(schema::Schema),
+    Simulate(simulate::Simulate),
     Completions(completions::Completions),
     Man(man::Man),
 }
 
 impl Command {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        if matches!(context.format(), Format::Github | Format::Sarif)
+            && !matches!(self, Self::Check(_))
+        {
+            let message = "--format github and sarif are for exp check";
+            return Err(UsageError(message.to_owned()).into());
+        }
         match self {
             Self::Create(command) => command.run(context),
             Self::Start(command) => command.run(context),
@@ -86,6 +100,12 @@ impl Command {
             Self::List(command) => command.run(context),
             Self::Status(command) => command.run(context),
             Self::History(command) => command.run(context),
+            Self::Check(command) => command.run(context),
+            Self::Plan(command) => command.run(context),
+            Self::Apply(command) => command.run(context),
+            Self::Export(command) => command.run(context),
+            Self::Schema(command) => command.run(),
+            Self::Simulate(command) => command.run(context),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(Cli::command()),
         }

@@ -69,6 +69,11 @@ impl Context {
         Ok(store)
     }
 
+    /// Whether a store was named on the command line.
+    pub(crate) fn names_a_store(&self) -> bool {
+        self.options.store.is_some()
+    }
+
     pub(crate) fn format(&self) -> Format {
         self.options.format
     }
@@ -82,13 +87,18 @@ impl Context {
         let rendered = match self.options.format {
             Format::Json => output::json::render(view)?,
             Format::Tsv => output::tsv::render(view),
-            Format::Text => {
-                let mut text = Text::new(environment::page());
-                view.text(&mut text);
-                text.into_string()
-            }
+            // The command that has these formats prints them itself.
+            Format::Text | Format::Github | Format::Sarif => self.render_text(view),
         };
         stream::print(&rendered)
+    }
+
+    /// A view as people read it.
+    #[expect(clippy::unused_self, reason = "it is the context that knows the page")]
+    pub(crate) fn render_text(&self, view: &impl View) -> String {
+        let mut text = Text::new(environment::page());
+        view.text(&mut text);
+        text.into_string()
     }
 
     /// Tells a person what was done, on standard error.

@@ -21,6 +21,7 @@ const ARCHIVED: u8 = 5;
 const EXCLUDED: u8 = 6;
 const NO_VARIANT: u8 = 7;
 const REFUSED: u8 = 8;
+const FOUND: u8 = 9;
 
 /// The command line is wrong in a way that clap can't see.
 #[derive(Debug)]
@@ -46,6 +47,30 @@ impl std::fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
+/// What was looked for was found; it has been shown.
+#[derive(Debug)]
+pub(crate) struct Found;
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("found")
+    }
+}
+
+impl std::error::Error for Found {}
+
+/// Files can't be applied, for what has been shown.
+#[derive(Debug)]
+pub(crate) struct Invalid(pub(crate) String);
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
 /// A hint that only the command knows, attached as context to the error.
 #[derive(Debug)]
 pub(crate) struct Hint(pub(crate) String);
@@ -61,6 +86,9 @@ impl std::fmt::Display for Hint {
 pub(crate) fn report(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<String>) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
+    }
+    if error.downcast_ref::<Found>().is_some() {
+        return ExitCode::from(FOUND);
     }
     let hint = hint(error, known_names);
     stream::tell_as(Label::Error, message(error));
@@ -99,6 +127,9 @@ pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
 fn code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<UsageError>().is_some() {
         return USAGE;
+    }
+    if error.downcast_ref::<Invalid>().is_some() {
+        return REFUSED;
     }
     match error.downcast_ref::<ExperimentError>() {
         Some(ExperimentError::NotFound(_)) => NOT_FOUND,

@@ -53,4 +53,10 @@ pub(crate) enum Format {
     /// Lines of fields separated by tabs, without a header; tab, line feed and backslash are
     /// written as `\t`, `\n` and `\\`
     Tsv,
+    /// Annotations of a pull request on GitHub, of exp check
+    #[value(hide = true)]
+    Github,
+    /// SARIF 2.1.0, of exp check
+    #[value(hide = true)]
+    Sarif,
 }

@@ -4,6 +4,7 @@ use experiments::{
     Bucketing, ExperimentConfig, ExperimentError, ExperimentService, ExperimentState, VariantConfig,
 };
 
+use super::dependence;
 use super::weight::parse_weight;
 use crate::context::{Context, Purpose};
 use crate::exit::{self, Hint};
@@ -91,8 +92,12 @@ impl Create {
             created if self.start => (created?, format!("created and started {name}")),
             created => (created?, format!("created {name} as a draft")),
         };
+        let is_new = change.is_some();
         context.show(&Done(change))?;
         context.say(told);
+        if is_new {
+            dependence::warn(&wanted, &service, context)?;
+        }
         Ok(())
     }
 }

@@ -42,7 +42,7 @@ struct Changes(Vec<ChangeRecord>);
 impl View for Changes {
     fn tsv(&self, tsv: &mut Tsv) {
         for change in &self.0 {
-            change::write_tsv(change, tsv);
+            change::write_tsv(None, change, tsv);
         }
     }
 

@@ -1,17 +1,25 @@
 //! One file a command: its arguments, whose doc comments are the help, how it runs, and how its
 //! result reads.
 
+pub(crate) mod apply;
 pub(crate) mod archive;
 pub(crate) mod assign;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod conclude;
 pub(crate) mod create;
+mod dependence;
 pub(crate) mod explain;
+pub(crate) mod export;
+mod files;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod overrides;
+pub(crate) mod plan;
+pub(crate) mod schema;
 pub(crate) mod set_weights;
+pub(crate) mod simulate;
 pub(crate) mod start;
 pub(crate) mod status;
 mod weight;

@@ -15,7 +15,7 @@ pub(crate) struct Done(pub(crate) Option<ChangeRecord>);
 impl View for Done {
     fn tsv(&self, tsv: &mut Tsv) {
         if let Some(change) = &self.0 {
-            write_tsv(change, tsv);
+            write_tsv(None, change, tsv);
         }
     }
 
@@ -23,21 +23,25 @@ impl View for Done {
     fn text(&self, _text: &mut Text) {}
 }
 
-/// Seconds since 1970, operator, mutation, the values before and after as JSON.
-pub(crate) fn write_tsv(change: &ChangeRecord, tsv: &mut Tsv) {
+/// The experiment if it is given, seconds since 1970, operator, mutation, the values before and after as JSON.
+pub(crate) fn write_tsv(experiment: Option<&str>, change: &ChangeRecord, tsv: &mut Tsv) {
     let side = |side: fn(&ChangeDetail) -> &ChangeSide| {
         let detail = change.detail.as_ref();
         detail.map_or_else(String::new, |detail| {
             serde_json::to_string(side(detail)).unwrap_or_default()
         })
     };
-    tsv.line(&[
-        &change.timestamp_secs.to_string(),
+    let timestamp = change.timestamp_secs.to_string();
+    let (before, after) = (side(|detail| &detail.before), side(|detail| &detail.after));
+    let fields = [
+        &*timestamp,
         change.actor.as_deref().unwrap_or_default(),
         &change.mutation,
-        &side(|detail| &detail.before),
-        &side(|detail| &detail.after),
-    ]);
+        &before,
+        &after,
+    ];
+    let fields: Vec<&str> = experiment.into_iter().chain(fields).collect();
+    tsv.line(&fields);
 }
 
 /// When, who and what, then a line `before → after` for each value that changed.
@@ -50,8 +54,19 @@ pub(crate) fn write_text(change: &ChangeRecord, text: &mut Text) {
         styled(BOLD, safe(&change.mutation))
     );
     text.line(head);
-    let Some(detail) = &change.detail else { return };
-    let differences = differences(&detail.before, &detail.after);
+    if let Some(detail) = &change.detail {
+        write_differences(&detail.before, &detail.after, "  ", text);
+    }
+}
+
+/// A line `before → after` for each value that differs.
+pub(crate) fn write_differences(
+    before: &ChangeSide,
+    after: &ChangeSide,
+    indent: &str,
+    text: &mut Text,
+) {
+    let differences = differences(before, after);
     let width = differences
         .iter()
         .map(|d| unicode_width::UnicodeWidthStr::width(&*d.what));
@@ -63,7 +78,7 @@ pub(crate) fn write_text(change: &ChangeRecord, text: &mut Text) {
     } in differences
     {
         let pad = " ".repeat(width - unicode_width::UnicodeWidthStr::width(&*what));
-        text.line(format_args!("  {what}{pad}  {before} → {after}"));
+        text.line(format_args!("{indent}{what}{pad}  {before} → {after}"));
     }
 }
 

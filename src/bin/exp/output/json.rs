@@ -3,11 +3,17 @@
 use std::fmt::Write as _;
 
 use experiments::text::is_unsafe;
+use serde::Serialize;
 
 use super::View;
 
 pub(crate) fn render(view: &impl View) -> anyhow::Result<String> {
-    let json = serde_json::to_string(view)?;
+    safe_line(view)
+}
+
+/// A value on one line.
+pub(crate) fn safe_line(value: &impl Serialize) -> anyhow::Result<String> {
+    let json = serde_json::to_string(value)?;
     let mut line = String::with_capacity(json.len() + 1);
     push_safe(&mut line, &json);
     line.push('\n');

@@ -2,7 +2,9 @@
 //! knows a command.
 
 pub(crate) mod change;
+pub(crate) mod findings;
 pub(crate) mod json;
+pub(crate) mod plan;
 pub(crate) mod stream;
 pub(crate) mod text;
 pub(crate) mod tsv;

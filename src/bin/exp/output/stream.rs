@@ -27,6 +27,18 @@ pub(crate) fn tell_styled(text: impl Display) {
     let _ = write!(anstream::stderr().lock(), "{text}");
 }
 
+/// Asks on standard error; only a yes from standard input is one.
+pub(crate) fn confirm(question: &str) -> anyhow::Result<bool> {
+    let mut stderr = anstream::stderr().lock();
+    let _ = write!(stderr, "{question} [y/N] ");
+    let _ = stderr.flush();
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .context("cannot read the answer")?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
 /// What a line on standard error is.
 #[derive(Clone, Copy)]
 pub(crate) enum Label {

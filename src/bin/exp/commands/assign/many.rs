@@ -98,11 +98,11 @@ impl<W: Write> Output<W> {
         for (actor, (variant, reason)) in actors.iter().zip(answers.iter()) {
             self.line.clear();
             match self.format {
-                Format::Text | Format::Tsv => tsv_line(&mut self.line, actor, variant),
                 Format::Json => {
                     let bucket = self.allocation.bucket(actor);
                     json_line(&mut self.line, actor, variant, reason, bucket);
                 }
+                _ => tsv_line(&mut self.line, actor, variant),
             }
             self.writer.write_all(self.line.as_bytes())?;
         }

@@ -1,0 +1,99 @@
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
+use experiments::ChangeRecord;
+use serde::Serialize;
+
+use super::plan;
+use crate::context::{Context, Purpose};
+use crate::exit::{Failed, UsageError};
+use crate::output::View;
+use crate::output::change::write_tsv;
+use crate::output::plan::PlanView;
+use crate::output::stream;
+use crate::output::text::Text;
+use crate::output::tsv::Tsv;
+
+/// Make the store what files say, in one step or not at all
+///
+/// Shows the plan and asks, on a terminal; --yes answers for a script. A plan that exp plan --out
+/// wrote is applied as it was shown: if the store has changed since, nothing is applied. The store
+/// is made if there is none.
+#[derive(Args)]
+#[command(after_help = "Example:\n  exp apply experiments.toml --yes\n\n\
+    TSV columns: experiment, then those of exp history")]
+pub(crate) struct Apply {
+    /// Files, or directories of .toml files, or one plan; - is standard input
+    #[arg(required = true, value_name = "FILE|DIR|PLAN", value_hint = ValueHint::AnyPath)]
+    files: Vec<PathBuf>,
+
+    /// Apply without asking
+    #[arg(short, long)]
+    yes: bool,
+
+    /// Archive what is in the store and in no file
+    #[arg(long)]
+    prune: bool,
+}
+
+impl Apply {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let reads_input = self.files.iter().any(|file| file == Path::new("-"));
+        if !self.yes && (reads_input || !io::stdin().is_terminal()) {
+            let message = "there is nobody to ask; --yes applies without asking";
+            return Err(UsageError(message.to_owned()).into());
+        }
+        let ready = match &self.files[..] {
+            [file] => plan::read(file)?,
+            _ => None,
+        };
+        if ready.is_some() && self.prune {
+            let message = "a plan is applied as it is; --prune belongs to exp plan";
+            return Err(UsageError(message.to_owned()).into());
+        }
+        let plan = match ready {
+            Some(plan) => plan,
+            None => plan::make(context, &self.files, &plan::current(context)?, self.prune)?,
+        };
+        if !self.yes && plan.has_changes() {
+            stream::tell_styled(context.render_text(&PlanView(&plan)));
+            if !stream::confirm("Apply this?")? {
+                return Err(Failed("nothing was applied".to_owned()).into());
+            }
+        }
+        let changes = if plan.has_changes() {
+            context.service(Purpose::Create)?.apply(&plan)?
+        } else {
+            Vec::new()
+        };
+        context.say(match changes.len() {
+            0 => "nothing to change".to_owned(),
+            1 => "applied 1 change".to_owned(),
+            count => format!("applied {count} changes"),
+        });
+        context.show(&Applied(changes))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Applied(Vec<ChangeRecord>);
+
+impl View for Applied {
+    fn tsv(&self, tsv: &mut Tsv) {
+        for change in &self.0 {
+            write_tsv(Some(&change.experiment), change, tsv);
+        }
+    }
+
+    fn text(&self, text: &mut Text) {
+        for change in &self.0 {
+            text.line(format_args!(
+                "{}  {}",
+                crate::output::text::safe(&change.experiment),
+                crate::output::text::safe(&change.mutation)
+            ));
+        }
+    }
+}

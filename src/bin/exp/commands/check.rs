@@ -1,0 +1,102 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use experiments::ExperimentConfig;
+use experiments::declare::{self, Checked, Finding, Severity, Source};
+use experiments::independence::IdSample;
+
+use super::files;
+use crate::context::{Context, Purpose};
+use crate::exit::Found;
+use crate::options::Format;
+use crate::output::findings::Findings;
+use crate::output::{json, stream};
+
+/// Check files of experiments
+///
+/// Tells everything that is wrong with them, and which pairs of experiments would disturb each
+/// other. It needs no store; with --store it also tells what that store would refuse.
+#[derive(Args)]
+#[command(
+    after_help = "Formats: text, json, tsv, github (annotations of a pull request), \
+    sarif (SARIF 2.1.0)\nExit code 9 if there is an error; see exp check --help",
+    after_long_help = "\
+Formats: text, json, tsv, github (annotations of a pull request), sarif (SARIF 2.1.0)
+
+TSV columns: severity, rule, file, line, column, message, help
+
+Two experiments disturb each other if their assignments are not independent: if
+who gets the treatment of one also gets the treatment of the other more often,
+or less often, than by chance. Neither split looks wrong by itself. It is
+measured over ids like user:42, 42, 00000042 and UUIDs; with --actors also over
+your own.
+
+Exit codes:
+  0  no error (with --strict: no warning)
+  9  there is one"
+)]
+pub(crate) struct Check {
+    /// Files, or directories of .toml files; - is standard input
+    #[arg(required = true, value_name = "FILE|DIR", value_hint = ValueHint::AnyPath)]
+    files: Vec<PathBuf>,
+
+    /// Fail on warnings too, and warn of missing descriptions
+    #[arg(long)]
+    strict: bool,
+
+    /// Measure independence also over these ids, one a line
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    actors: Option<PathBuf>,
+}
+
+impl Check {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let sources = files::read_sources(&self.files)?;
+        let ids = self.actors.as_deref().map(files::read_ids).transpose()?;
+        let current = if context.names_a_store() {
+            context.service(Purpose::Look)?.current()?
+        } else {
+            Vec::new()
+        };
+        let live: Vec<ExperimentConfig> = current.iter().map(|c| c.config.clone()).collect();
+        let Checked {
+            declarations,
+            mut findings,
+        } = declare::check(&sources, &live);
+        if self.strict {
+            findings.extend(declare::check_descriptions(&declarations));
+        }
+        let mut samples = IdSample::SHAPES.to_vec();
+        samples.extend(ids.as_deref().map(IdSample::Given));
+        findings.extend(declare::check_independence(&declarations, &live, &samples));
+        if context.names_a_store() {
+            findings.extend(match declare::plan(&declarations, &current, false) {
+                Ok((_, warnings)) => warnings,
+                Err(findings) => findings,
+            });
+        }
+        declare::sort(&mut findings);
+        show(context, &sources, &findings)?;
+        let fails = if self.strict {
+            Severity::Warning
+        } else {
+            Severity::Error
+        };
+        if findings.iter().any(|finding| finding.severity() >= fails) {
+            return Err(Found.into());
+        }
+        Ok(())
+    }
+}
+
+/// Prints findings in the format that was asked for, and says how many there are.
+fn show(context: &Context, sources: &[Source], findings: &[Finding]) -> anyhow::Result<()> {
+    let view = Findings::new(sources, findings);
+    match context.format() {
+        Format::Github => stream::print(&view.github())?,
+        Format::Sarif => stream::print(&json::safe_line(&view.sarif())?)?,
+        Format::Text | Format::Json | Format::Tsv => context.show(&view)?,
+    }
+    context.say(view.summary());
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Files of experiments, and files of ids: from paths to text.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use experiments::declare::Source;
+
+use crate::exit::UsageError;
+
+/// Reads files; of a directory, every `.toml` file in it and below, sorted. `-` is standard input.
+pub(super) fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let found = files.len();
+            add_directory(path, &mut files)?;
+            if files.len() == found {
+                let message = format!("no .toml file in {}", path.display());
+                return Err(UsageError(message).into());
+            }
+        } else {
+            files.push(path.clone());
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    files.retain(|file| seen.insert(file.clone()));
+    files.iter().map(|file| read_source(file)).collect()
+}
+
+fn add_directory(directory: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let failed = || format!("cannot read {}", directory.display());
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(directory).with_context(failed)? {
+        entries.push(entry.with_context(failed)?.path());
+    }
+    entries.sort();
+    for path in entries {
+        // A link to a directory could lead back to where it is.
+        if path.is_dir() && !path.is_symlink() {
+            add_directory(&path, files)?;
+        } else if path.extension().is_some_and(|e| e == "toml") && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn read_source(path: &Path) -> anyhow::Result<Source> {
+    Ok(Source {
+        name: path.to_string_lossy().into_owned(),
+        text: read_text(path)?,
+    })
+}
+
+/// Reads text; what is not UTF-8 becomes a replacement character.
+pub(super) fn read_text(path: &Path) -> anyhow::Result<String> {
+    let failed = || format!("cannot read {}", path.display());
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().read_to_end(&mut bytes).with_context(failed)?;
+    } else {
+        bytes = fs::read(path).with_context(failed)?;
+    }
+    let text = String::from_utf8(bytes);
+    Ok(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// Reads ids, one a line; blank lines are skipped.
+pub(super) fn read_ids(path: &Path) -> anyhow::Result<Vec<String>> {
+    let text = read_text(path)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    Ok(lines.map(str::to_owned).collect())
+}

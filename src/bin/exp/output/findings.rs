@@ -1,0 +1,273 @@
+//! Findings in files, for people, for programs, for GitHub and as SARIF.
+
+use std::fmt::Write as _;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use experiments::declare::{Finding, Lines, Place, Position, Rule, Severity, Source};
+use experiments::text::escape;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::View;
+use super::text::Text;
+use super::tsv::Tsv;
+
+/// How many findings are drawn; a file that has more is not what it was taken for.
+const MAX_DRAWN: usize = 100;
+
+/// Findings, with the files they are about.
+pub(crate) struct Findings<'a> {
+    sources: &'a [Source],
+    lines: Vec<Lines<'a>>,
+    all: &'a [Finding],
+}
+
+/// A finding as data.
+#[derive(Serialize)]
+struct Row<'a> {
+    rule: &'static str,
+    severity: Severity,
+    file: &'a str,
+    line: usize,
+    column: usize,
+    end_line: usize,
+    end_column: usize,
+    message: &'a str,
+    help: &'a str,
+}
+
+impl<'a> Findings<'a> {
+    pub(crate) fn new(sources: &'a [Source], findings: &'a [Finding]) -> Self {
+        Self {
+            sources,
+            lines: sources.iter().map(|s| Lines::new(&s.text)).collect(),
+            all: findings,
+        }
+    }
+
+    /// How many errors and warnings there are, in words.
+    pub(crate) fn summary(&self) -> String {
+        let count = |severity: Severity| {
+            let of_it = self.all.iter().filter(|f| f.severity() == severity);
+            of_it.count()
+        };
+        let number = |count: usize, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} {what}{plural}")
+        };
+        format!(
+            "{}, {} in {}",
+            number(count(Severity::Error), "error"),
+            number(count(Severity::Warning), "warning"),
+            number(self.sources.len(), "file"),
+        )
+    }
+
+    fn positions(&self, place: &Place) -> (Position, Position) {
+        let lines = &self.lines[place.file];
+        let Place { span, .. } = place;
+        (lines.position(span.start), lines.position(span.end))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.all.iter().map(|finding| {
+            let (start, end) = self.positions(&finding.place);
+            Row {
+                rule: finding.rule.id(),
+                severity: finding.severity(),
+                file: &self.sources[finding.place.file].name,
+                line: start.line,
+                column: start.column,
+                end_line: end.line,
+                end_column: end.column,
+                message: &finding.message,
+                help: &finding.help,
+            }
+        })
+    }
+
+    fn draw(&self, finding: &Finding, renderer: &Renderer) -> String {
+        let level = match finding.severity() {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let (message, help) = (escape(&finding.message), escape(&finding.help));
+        let mut group = level
+            .primary_title(message)
+            .id(finding.rule.id())
+            .element(self.snippet(&finding.place, AnnotationKind::Primary, None));
+        if let Some((place, what)) = &finding.related {
+            group = group.element(self.snippet(place, AnnotationKind::Context, Some(what)));
+        }
+        let group = group.element(Level::HELP.message(help));
+        renderer.render(&[group])
+    }
+
+    fn snippet<'s>(
+        &'s self,
+        place: &Place,
+        kind: AnnotationKind,
+        label: Option<&'static str>,
+    ) -> Snippet<'s, annotate_snippets::Annotation<'s>> {
+        let (source, lines) = (&self.sources[place.file], &self.lines[place.file]);
+        let start = place.span.start..place.span.start;
+        // Only the line on which it begins, so that what is drawn grows with it and not with the file.
+        let around = lines.around(&start);
+        let line = &source.text[around.clone()];
+        let end = place.span.end.clamp(place.span.start, around.end);
+        let annotation = kind.span(start.start - around.start..end - around.start);
+        Snippet::source(line)
+            .line_start(lines.position(around.start).line)
+            .path(escape(&source.name))
+            .annotation(match label {
+                Some(label) => annotation.label(label),
+                None => annotation,
+            })
+    }
+
+    /// The workflow commands by which GitHub annotates the lines of a pull request:
+    /// <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>.
+    pub(crate) fn github(&self) -> String {
+        let data = |text: &str| {
+            let text = text.replace('%', "%25").replace('\r', "%0D");
+            text.replace('\n', "%0A")
+        };
+        let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+        let mut commands = String::new();
+        for row in self.rows() {
+            // GitHub takes columns only within one line.
+            let columns = if row.line == row.end_line {
+                format!(",col={},endColumn={}", row.column, row.end_column)
+            } else {
+                String::new()
+            };
+            let _ = writeln!(
+                commands,
+                "::{} file={},line={},endLine={}{columns},title={}::{}",
+                row.severity,
+                property(row.file),
+                row.line,
+                row.end_line,
+                property(&format!("exp: {}", row.rule)),
+                data(&format!("{}\nhelp: {}", row.message, row.help)),
+            );
+        }
+        commands
+    }
+
+    /// A SARIF 2.1.0 log: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
+    pub(crate) fn sarif(&self) -> Value {
+        let rules: Vec<Value> = Rule::ALL.iter().map(|rule| sarif_rule(*rule)).collect();
+        let results: Vec<Value> = self.all.iter().map(|f| self.sarif_result(f)).collect();
+        json!({
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [{
+                "tool": { "driver": {
+                    "name": "exp",
+                    "semanticVersion": env!("CARGO_PKG_VERSION"),
+                    "rules": rules,
+                }},
+                "columnKind": "unicodeCodePoints",
+                "results": results,
+            }],
+        })
+    }
+
+    fn sarif_result(&self, finding: &Finding) -> Value {
+        let index = Rule::ALL.iter().position(|rule| *rule == finding.rule);
+        let mut result = json!({
+            "ruleId": finding.rule.id(),
+            "ruleIndex": index,
+            "level": finding.severity().as_str(),
+            "message": { "text": format!("{}; {}", finding.message, finding.help) },
+            "locations": [self.sarif_location(&finding.place)],
+        });
+        if let Some((place, what)) = &finding.related {
+            let mut location = self.sarif_location(place);
+            location["message"] = json!({ "text": what });
+            result["relatedLocations"] = json!([location]);
+        }
+        result
+    }
+
+    fn sarif_location(&self, place: &Place) -> Value {
+        let (start, end) = self.positions(place);
+        json!({ "physicalLocation": {
+            "artifactLocation": { "uri": uri(&self.sources[place.file].name) },
+            "region": {
+                "startLine": start.line,
+                "startColumn": start.column,
+                "endLine": end.line,
+                "endColumn": end.column,
+            },
+        }})
+    }
+}
+
+fn sarif_rule(rule: Rule) -> Value {
+    json!({
+        "id": rule.id(),
+        "shortDescription": { "text": rule.summary() },
+        "defaultConfiguration": { "level": rule.severity().as_str() },
+    })
+}
+
+/// A path as a URI reference: RFC 3986, with what is not allowed in a path percent-encoded.
+fn uri(path: &str) -> String {
+    let relative = path.strip_prefix("./").unwrap_or(path);
+    let mut uri = String::new();
+    if relative.starts_with('/') {
+        uri.push_str("file://");
+    }
+    for byte in relative.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri
+}
+
+impl Serialize for Findings<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.rows())
+    }
+}
+
+impl View for Findings<'_> {
+    fn tsv(&self, tsv: &mut Tsv) {
+        for row in self.rows() {
+            tsv.line(&[
+                row.severity.as_str(),
+                row.rule,
+                row.file,
+                &row.line.to_string(),
+                &row.column.to_string(),
+                row.message,
+                row.help,
+            ]);
+        }
+    }
+
+    fn text(&self, text: &mut Text) {
+        let renderer = Renderer::styled().decor_style(DecorStyle::Ascii);
+        let renderer = match text.width() {
+            Some(width) => renderer.term_width(width),
+            None => renderer,
+        };
+        for finding in self.all.iter().take(MAX_DRAWN) {
+            text.line(self.draw(finding, &renderer));
+            text.line("");
+        }
+        if let Some(more) = self.all.len().checked_sub(MAX_DRAWN)
+            && more > 0
+        {
+            text.line(format_args!(
+                "... and {more} more (--format json has all)\n"
+            ));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! How a plan reads, in every format.
+
+use anstyle::{AnsiColor, Style};
+use experiments::declare::{Action, Plan, PlanStep, PlannedExperiment};
+use experiments::{ChangeSide, ExperimentConfig, ExperimentState};
+use serde::Serialize;
+
+use super::View;
+use super::change::write_differences;
+use super::text::{BOLD, DIM, Text, safe, styled};
+use super::tsv::Tsv;
+
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct PlanView<'a>(pub(crate) &'a Plan);
+
+impl View for PlanView<'_> {
+    fn tsv(&self, tsv: &mut Tsv) {
+        for planned in &self.0.experiments {
+            let before = planned.before.as_ref();
+            tsv.line(&[
+                planned.action.as_str(),
+                &planned.experiment,
+                before.map_or("", |before| before.state.as_str()),
+                planned.after.state.as_str(),
+                &planned.steps.len().to_string(),
+                &planned.moves.new_actors_per_10000.to_string(),
+                &planned.moves.stored_kept.to_string(),
+            ]);
+        }
+    }
+
+    fn text(&self, text: &mut Text) {
+        let mut counts = [0_usize; 4];
+        for planned in &self.0.experiments {
+            counts[planned.action as usize] += 1;
+            if planned.action != Action::Nothing {
+                write_experiment(planned, text);
+            }
+        }
+        let named = [
+            (Action::Create, "to create"),
+            (Action::Change, "to change"),
+            (Action::Prune, "to archive"),
+            (Action::Nothing, "unchanged"),
+        ];
+        let parts = named
+            .iter()
+            .filter(|(action, _)| counts[*action as usize] > 0);
+        let parts: Vec<String> = parts
+            .map(|(action, words)| format!("{} {words}", counts[*action as usize]))
+            .collect();
+        text.line(if parts.is_empty() {
+            "Plan: nothing is declared".to_owned()
+        } else {
+            format!("Plan: {}", parts.join(", "))
+        });
+    }
+}
+
+fn write_experiment(planned: &PlannedExperiment, text: &mut Text) {
+    let (sign, colour, words) = match planned.action {
+        Action::Create => ("+", AnsiColor::Green, "new"),
+        Action::Change => ("~", AnsiColor::Yellow, "changes"),
+        Action::Prune => ("-", AnsiColor::Red, "in no file: archived"),
+        Action::Nothing => (" ", AnsiColor::White, ""),
+    };
+    let style: Style = colour.on_default().bold();
+    text.line(format_args!(
+        "{} {}  {}",
+        styled(style, sign),
+        styled(BOLD, safe(&planned.experiment)),
+        styled(DIM, words)
+    ));
+    let before = planned.before.as_ref().map(side).unwrap_or_default();
+    write_differences(&before, &side(&planned.after), "    ", text);
+    for line in who_moves(planned) {
+        text.line(format_args!("    {line}"));
+    }
+    text.line("");
+}
+
+fn who_moves(planned: &PlannedExperiment) -> Vec<String> {
+    let moves = planned.moves;
+    let mut lines = Vec::new();
+    let sets_variants = planned.steps.iter().any(|step| {
+        matches!(step, PlanStep::SetVariants(_)) || matches!(step, PlanStep::Replace(_))
+    });
+    if planned.before.is_some() && sets_variants {
+        let hundredths = moves.new_actors_per_10000;
+        let (whole, rest) = (hundredths / 100, hundredths % 100);
+        let number = match rest {
+            0 => whole.to_string(),
+            rest => format!("{whole}.{rest:02}"),
+        };
+        lines.push(format!(
+            "who moves: of 100 new actors {number} get another variant than before; {}",
+            kept(moves.stored_kept)
+        ));
+    }
+    if planned.after.state == ExperimentState::Concluded && moves.stored_kept > 0 {
+        lines.push(format!(
+            "who moves: {} of {} stored actors had another variant than the winner",
+            moves.stored_shown_winner, moves.stored_kept
+        ));
+    }
+    lines
+}
+
+fn kept(stored: u64) -> String {
+    match stored {
+        0 => "no actor is stored".to_owned(),
+        1 => "the 1 stored actor keeps its own".to_owned(),
+        stored => format!("all {stored} stored actors keep theirs"),
+    }
+}
+
+fn side(config: &ExperimentConfig) -> ChangeSide {
+    ChangeSide {
+        state: Some(config.state),
+        winner: config.winner.clone(),
+        variants: Some(config.variants.clone()),
+        description: config.description.clone(),
+        exclusion_group: config.exclusion_group.clone(),
+        bucketing: Some(config.bucketing),
+        pinned: None,
+    }
+}
