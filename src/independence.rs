@@ -24,7 +24,7 @@ pub const REMEDY: &str = "rename one of the two, or set bucketing = \"fnv1a_mixe
 
 /// How many made-up ids every pair is measured over, and how many the conspicuous ones.
 const FIRST_IDS: u64 = 1 << 14;
-const MORE_IDS: u64 = 1 << 17;
+const MORE_IDS: u64 = 1 << 16;
 
 /// How many standard errors of phi (`1 / sqrt(n)`) chance is allowed. By chance one of a few million
 /// independent pairs goes beyond.
@@ -130,11 +130,17 @@ pub fn dependences(
         let found = match sample {
             IdSample::Given(_) => measure(configs, sample, 0, &pairs, limit),
             IdSample::Shape(_) => {
-                // Those that might be beyond the limit are measured again, more exactly.
+                // Those of which it can't be told yet are measured again, more exactly.
                 let near = |n| PHI_LIMIT - 3.0 * standard_error(n);
+                let clear = |n| PHI_LIMIT + 3.0 * standard_error(n);
+                let first_ids = usize::try_from(FIRST_IDS).unwrap_or(usize::MAX);
                 let conspicuous = measure(configs, sample, FIRST_IDS, &pairs, near);
-                let pairs: Vec<_> = conspicuous.iter().map(|found| found.pair).collect();
-                measure(configs, sample, MORE_IDS, &pairs, limit)
+                let (mut found, open): (Vec<_>, Vec<_>) = conspicuous
+                    .into_iter()
+                    .partition(|found| found.phi.abs() > clear(first_ids));
+                let open: Vec<_> = open.iter().map(|found| found.pair).collect();
+                found.extend(measure(configs, sample, MORE_IDS, &open, limit));
+                found
             }
         };
         for dependence in found {

@@ -145,6 +145,7 @@ mod tests {
 
     /// The statistic by hand, its p-value from a table: 3.841 is the 5% point of one degree of freedom.
     #[test]
+    #[expect(clippy::cast_precision_loss, reason = "a thousand ids")]
     fn a_split_is_compared_with_the_expected_one() {
         let variants = vec![
             VariantConfig::new("a", 1),

@@ -26,7 +26,7 @@ pub fn check(sources: &[Source], live: &[ExperimentConfig]) -> Checked {
     let mut findings = Vec::new();
     let mut declarations = Vec::new();
     for (index, source) in sources.iter().enumerate() {
-        declarations.extend(file::read(index, &source.text, &mut findings));
+        declarations.extend(file::read(index, source, &mut findings));
     }
     for declaration in &declarations {
         check_config(declaration, &mut findings);

@@ -18,8 +18,39 @@ use crate::text::Quoted;
 pub struct Source {
     /// What it is called in messages, for example its path.
     pub name: String,
-    /// What it holds.
+    /// What it holds; what is not UTF-8 is replaced.
     pub text: String,
+    /// The place in `text` of the first replacement.
+    replaced_at: Option<usize>,
+}
+
+impl Source {
+    /// A file of this name that holds this text.
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            text: text.into(),
+            replaced_at: None,
+        }
+    }
+
+    /// A file of this name that holds these bytes. If they are not UTF-8, that is a finding.
+    #[must_use]
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        let replaced = |error: std::string::FromUtf8Error| {
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            (text, Some(at))
+        };
+        let (text, replaced_at) =
+            String::from_utf8(bytes).map_or_else(replaced, |text| (text, None));
+        Self {
+            name: name.into(),
+            text,
+            replaced_at,
+        }
+    }
 }
 
 /// One `[[experiment]]` of a file.
@@ -100,8 +131,15 @@ const VARIANT_KEYS: &[&str] = &["name", "weight"];
 const MAX_SYNTAX_ERRORS: usize = 20;
 
 /// Reads a file. What can't be read is told in `findings`.
-pub(super) fn read(file: usize, text: &str, findings: &mut Vec<Finding>) -> Vec<Declaration> {
+pub(super) fn read(file: usize, source: &Source, findings: &mut Vec<Finding>) -> Vec<Declaration> {
     let mut reader = Reader { file, findings };
+    let text = &*source.text;
+    if let Some(at) = source.replaced_at {
+        let span = on_characters(text, at..at + 1);
+        let message = "this is not UTF-8";
+        reader.tell(Rule::Syntax, span, message, "save the file as UTF-8");
+        return Vec::new();
+    }
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         for error in errors.iter().take(MAX_SYNTAX_ERRORS) {
@@ -119,6 +157,12 @@ fn on_characters(text: &str, span: Range<usize>) -> Range<usize> {
     let start = text.floor_char_boundary(span.start.min(text.len()));
     let end = text.ceil_char_boundary(span.end.clamp(start, text.len()));
     start..end
+}
+
+/// The name of a type, as a sentence has it.
+fn article(name: &str) -> String {
+    let begins = name.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {name}", if begins { "an" } else { "a" })
 }
 
 struct Reader<'f> {
@@ -150,7 +194,7 @@ impl Reader<'_> {
         };
         let DeValue::Array(experiments) = value.get_ref() else {
             let found = value.get_ref().type_str();
-            let message = format!("experiment is a list, and this is a {found}");
+            let message = format!("experiment is a list, and this is {}", article(found));
             let help = "begin each experiment with [[experiment]]";
             self.tell(Rule::WrongType, value.span(), message, help);
             return Vec::new();
@@ -228,7 +272,7 @@ impl Reader<'_> {
         places.variants = Some(value.span());
         let DeValue::Array(items) = value.get_ref() else {
             let found = value.get_ref().type_str();
-            let message = format!("variants is a list, and this is a {found}");
+            let message = format!("variants is a list, and this is {}", article(found));
             let help = "write variants = [{ name = \"...\", weight = 50 }, ...]";
             self.tell(Rule::WrongType, value.span(), message, help);
             places.variants_are_known = false;
@@ -279,7 +323,10 @@ impl Reader<'_> {
         if parsed.is_none() {
             let message = match value.get_ref() {
                 DeValue::Integer(_) => "this weight is out of range".to_owned(),
-                other => format!("a weight is a number, and this is a {}", other.type_str()),
+                other => format!(
+                    "a weight is a whole number, and this is {}",
+                    article(other.type_str())
+                ),
             };
             self.tell(Rule::BadWeight, value.span(), message, help);
         }
@@ -294,7 +341,7 @@ impl Reader<'_> {
         let table = item.get_ref().as_table();
         if table.is_none() {
             let found = item.get_ref().type_str();
-            let message = format!("{what} is a table, and this is a {found}");
+            let message = format!("{what} is a table, and this is {}", article(found));
             self.tell(
                 Rule::WrongType,
                 item.span(),
@@ -311,7 +358,7 @@ impl Reader<'_> {
             return Some((text.to_owned(), value.span()));
         }
         let found = value.get_ref().type_str();
-        let message = format!("{key} is text, and this is a {found}");
+        let message = format!("{key} is text, and this is {}", article(found));
         self.tell(Rule::WrongType, value.span(), message, "put it in quotes");
         None
     }

@@ -3,16 +3,14 @@
 //! ```
 //! use experiments::declare::{Source, check};
 //!
-//! let checked = check(&[Source {
-//!     name: "experiments.toml".to_owned(),
-//!     text: r#"
-//!         [[experiment]]
-//!         name = "checkout_v2"
-//!         state = "running"
-//!         variants = [{ name = "control", weight = 50 }, { name = "treatment", wieght = 50 }]
-//!     "#.to_owned(),
-//! }], &[]);
-//! assert_eq!(checked.findings[0].help, "did you mean 'weight'?");
+//! let text = r#"
+//!     [[experiment]]
+//!     name = "checkout_v2"
+//!     variants = [{ name = "control", weight = 50 }]
+//!     stat = "running"
+//! "#;
+//! let checked = check(&[Source::new("experiments.toml", text)], &[]);
+//! assert_eq!(checked.findings[0].help, "did you mean 'state'?");
 //! ```
 
 mod check;

@@ -271,11 +271,7 @@ fn plan_one(
             }
             Ok(None) => {}
             Err(refusal) => {
-                if findings.len() == before_it
-                    || matches!(refusal, ExperimentError::VariantInUse { .. })
-                {
-                    findings.push(refused(declaration, step, &refusal));
-                }
+                findings.push(refused(declaration, step, &refusal));
                 break;
             }
         }
@@ -326,7 +322,7 @@ fn compare_fixed(
 ) {
     let name = Quoted(&target.name);
     let places = &declaration.places;
-    if before.state == ExperimentState::Draft || before.state == ExperimentState::Archived {
+    if before.state == ExperimentState::Draft {
         return;
     }
     if target.bucketing != before.bucketing {
@@ -506,16 +502,17 @@ fn moves(current: &Current, after: &ExperimentConfig) -> Moves {
     }
 }
 
+/// Whom a new actor of this bucket gets: the winner, once there is one.
 fn chosen(config: &ExperimentConfig, bucket: u64) -> Option<&str> {
+    if config.state == ExperimentState::Concluded {
+        return config.winner.as_deref();
+    }
     let index = select(bucket, config.weights())?;
     Some(&config.variants[index].name)
 }
 
-/// How many of the 10000 buckets select another variant.
+/// How many of the 10000 buckets give another variant.
 fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfig) -> u64 {
-    if before.variants == after.variants {
-        return 0;
-    }
     let changed = (0..BUCKETS).filter(|&bucket| chosen(before, bucket) != chosen(after, bucket));
     changed.count() as u64
 }

@@ -3,6 +3,7 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
+    clippy::unnecessary_debug_formatting,
     clippy::unwrap_used,
     reason = "tests"
 )]
@@ -11,6 +12,7 @@ mod allocations;
 mod bulk;
 mod completions;
 mod conformance;
+mod declare;
 mod model;
 mod permissions;
 mod processes;

@@ -55,7 +55,7 @@ fn try_sequences(cases: u32, test: impl Fn(Vec<Command>) -> Result<(), TestCaseE
     try_cases(cases, &vec(command(), 1..60), test);
 }
 
-fn try_cases<S: Strategy>(
+pub(crate) fn try_cases<S: Strategy>(
     cases: u32,
     input: &S,
     test: impl Fn(S::Value) -> Result<(), TestCaseError>,

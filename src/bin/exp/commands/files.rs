@@ -48,14 +48,22 @@ fn add_directory(directory: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<(
 }
 
 fn read_source(path: &Path) -> anyhow::Result<Source> {
-    Ok(Source {
-        name: path.to_string_lossy().into_owned(),
-        text: read_text(path)?,
-    })
+    if path == Path::new("-") {
+        return Ok(Source::from_bytes("<stdin>", read_bytes(path)?));
+    }
+    Ok(Source::from_bytes(
+        path.to_string_lossy(),
+        read_bytes(path)?,
+    ))
 }
 
-/// Reads text; what is not UTF-8 becomes a replacement character.
+/// Reads text.
 pub(super) fn read_text(path: &Path) -> anyhow::Result<String> {
+    let text = String::from_utf8(read_bytes(path)?);
+    text.with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let failed = || format!("cannot read {}", path.display());
     let mut bytes = Vec::new();
     if path == Path::new("-") {
@@ -63,8 +71,7 @@ pub(super) fn read_text(path: &Path) -> anyhow::Result<String> {
     } else {
         bytes = fs::read(path).with_context(failed)?;
     }
-    let text = String::from_utf8(bytes);
-    Ok(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Ok(bytes)
 }
 
 /// Reads ids, one a line; blank lines are skipped.

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
-use experiments::declare::{self, Checked, Current, Plan as Planned, Severity};
+use experiments::declare::{self, Checked, Current, Plan as Planned, Rule, Severity};
 use experiments::independence::IdSample;
 use experiments::{ExperimentConfig, ExperimentError, ExperimentStoreError};
 
@@ -90,6 +90,10 @@ pub(super) fn make(
         stream::tell_styled(context.render_text(&view));
         Err(Invalid(view.summary()).into())
     };
+    // A store may hold it, and what is exported can be applied.
+    let (mut zero, findings): (Vec<_>, Vec<_>) = findings
+        .into_iter()
+        .partition(|finding| finding.rule == Rule::AllWeightsZero);
     if findings.iter().any(|f| f.severity() == Severity::Error) {
         return refuse(findings);
     }
@@ -99,6 +103,7 @@ pub(super) fn make(
     };
     if !context.is_quiet() {
         let dependent = declare::check_independence(&declarations, &live, &IdSample::SHAPES);
+        warnings.append(&mut zero);
         warnings.extend(dependent);
         for warning in warnings {
             context.warn(format_args!("{}; {}", warning.message, warning.help));

@@ -86,23 +86,30 @@ fn who_moves(planned: &PlannedExperiment) -> Vec<String> {
     let sets_variants = planned.steps.iter().any(|step| {
         matches!(step, PlanStep::SetVariants(_)) || matches!(step, PlanStep::Replace(_))
     });
-    if planned.before.is_some() && sets_variants {
-        let hundredths = moves.new_actors_per_10000;
-        let (whole, rest) = (hundredths / 100, hundredths % 100);
-        let number = match rest {
-            0 => whole.to_string(),
-            rest => format!("{whole}.{rest:02}"),
-        };
-        lines.push(format!(
-            "who moves: of 100 new actors {number} get another variant than before; {}",
-            kept(moves.stored_kept)
-        ));
-    }
-    if planned.after.state == ExperimentState::Concluded && moves.stored_kept > 0 {
-        lines.push(format!(
-            "who moves: {} of {} stored actors had another variant than the winner",
-            moves.stored_shown_winner, moves.stored_kept
-        ));
+    let (whole, rest) = (
+        moves.new_actors_per_10000 / 100,
+        moves.new_actors_per_10000 % 100,
+    );
+    let number = match rest {
+        0 => whole.to_string(),
+        rest => format!("{whole}.{rest:02}"),
+    };
+    let of_new = format!("of 100 new actors {number} get another variant than before");
+    match planned.after.state {
+        _ if planned.before.is_none() => {}
+        ExperimentState::Archived => {}
+        ExperimentState::Concluded
+            if moves.stored_shown_winner + moves.new_actors_per_10000 > 0 =>
+        {
+            lines.push(format!(
+                "who moves: {of_new}, and of {} stored ones {}",
+                moves.stored_kept, moves.stored_shown_winner
+            ));
+        }
+        _ if sets_variants || moves.new_actors_per_10000 > 0 => {
+            lines.push(format!("who moves: {of_new}; {}", kept(moves.stored_kept)));
+        }
+        _ => {}
     }
     lines
 }

@@ -1,0 +1,334 @@
+//! Experiments as code: folders of configurations with their expected diagnosis, the formats that
+//! other programs read, and that nothing in a file is too much for `check`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use experiments::declare::{self, Rule, Source};
+use experiments::independence::IdSample;
+use experiments::{
+    Bucketing, ExperimentConfig, ExperimentService, ExperimentState, ExperimentStore as _,
+    SqliteExperimentStore, VariantConfig,
+};
+use proptest::prelude::*;
+use serde_json::Value;
+use snapbox::Data;
+use snapbox::assert::Assert;
+
+use crate::random::try_cases;
+use crate::sandbox::Sandbox;
+
+fn fixtures(folder: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = fs::read_dir(root.join("fixtures/configs").join(folder)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut paths: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// A sandbox with a copy of a file, and what `exp check` with these words says of it.
+fn check(path: &Path, words: &[&str]) -> (String, Option<i32>) {
+    let sandbox = Sandbox::new();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    fs::copy(path, sandbox.home().join(name)).unwrap();
+    let words = [&["check", name, "-q"], words].concat();
+    let output = sandbox.exp(&words).output().unwrap();
+    assert!(output.stderr.is_empty(), "{path:?}: {output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    (text, output.status.code())
+}
+
+#[test]
+fn valid_files_are_clean() {
+    let paths = fixtures("valid");
+    assert!(paths.len() > 2);
+    for path in paths {
+        assert_eq!(
+            check(&path, &["--strict"]),
+            (String::new(), Some(0)),
+            "{path:?}"
+        );
+    }
+}
+
+/// Beside each file stands what `exp check --strict --format tsv` says of it.
+#[test]
+fn invalid_files_have_their_diagnosis() {
+    let assert = Assert::new().action_env("SNAPSHOTS");
+    let mut rules = BTreeSet::new();
+    for path in fixtures("invalid") {
+        let (found, code) = check(&path, &["--strict", "--format", "tsv"]);
+        assert_eq!(code, Some(9), "{path:?}");
+        rules.extend(
+            found
+                .lines()
+                .map(|line| line.split('\t').nth(1).unwrap().to_owned()),
+        );
+        let expected = Data::read_from(&path.with_extension("tsv"), None).raw();
+        assert.eq(found, expected);
+        // Only errors fail without --strict.
+        let (lenient, code) = check(&path, &["--format", "tsv"]);
+        let has_error = lenient.lines().any(|line| line.starts_with("error\t"));
+        assert_eq!(code, Some(if has_error { 9 } else { 0 }), "{path:?}");
+    }
+    // What needs a store is in the transcripts.
+    let of_stores = [
+        Rule::VariantInUse,
+        Rule::Lifecycle,
+        Rule::WeightsFixed,
+        Rule::BucketingFixed,
+        Rule::GroupFixed,
+        Rule::VariantOrder,
+    ];
+    let of_files = Rule::ALL.iter().filter(|rule| !of_stores.contains(rule));
+    let of_files: BTreeSet<String> = of_files.map(|rule| rule.id().to_owned()).collect();
+    assert_eq!(rules, of_files);
+}
+
+#[test]
+fn sarif_keeps_to_its_schema() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let schema = fs::read_to_string(root.join("fixtures/sarif-2.1.0.schema.json")).unwrap();
+    let mut schema: Value = serde_json::from_str(&schema).unwrap();
+    // As published, these patterns are no regular expressions; the property is not used here.
+    for holder in ["run", "toolComponent"] {
+        let language = &mut schema["definitions"][holder]["properties"]["language"];
+        assert!(
+            language
+                .as_object_mut()
+                .unwrap()
+                .remove("pattern")
+                .is_some()
+        );
+    }
+    let validator = jsonschema::draft7::new(&schema).unwrap();
+    for path in fixtures("invalid").into_iter().chain(fixtures("valid")) {
+        let (log, _) = check(&path, &["--strict", "--format", "sarif"]);
+        let log: Value = serde_json::from_str(&log).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&log).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{path:?}: {errors:?}");
+        let (rows, _) = check(&path, &["--strict", "--format", "json"]);
+        let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();
+        let results = log["runs"][0]["results"].as_array().unwrap();
+        assert_eq!(results.len(), rows.len());
+        for (result, row) in results.iter().zip(&rows) {
+            let place = &result["locations"][0]["physicalLocation"];
+            assert_eq!(place["region"]["startLine"], row["line"]);
+            assert_eq!(place["region"]["endColumn"], row["end_column"]);
+            let rules = &log["runs"][0]["tool"]["driver"]["rules"];
+            let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+            assert_eq!(rules[index]["id"], row["rule"]);
+        }
+    }
+}
+
+/// Reads a workflow command as GitHub's runner does.
+fn read_command(line: &str) -> (String, Vec<(String, String)>, String) {
+    let (head, data) = line.strip_prefix("::").unwrap().split_once("::").unwrap();
+    let (kind, properties) = head.split_once(' ').unwrap();
+    let data_of = |text: &str| {
+        let text = text.replace("%0D", "\r").replace("%0A", "\n");
+        text.replace("%25", "%")
+    };
+    let property = |text: &str| {
+        let (key, value) = text.split_once('=').unwrap();
+        let value = value.replace("%3A", ":").replace("%2C", ",");
+        (key.to_owned(), data_of(&value))
+    };
+    let properties = properties.split(',').map(property).collect();
+    (kind.to_owned(), properties, data_of(data))
+}
+
+#[test]
+fn github_commands_read_back() {
+    for path in fixtures("invalid") {
+        let (commands, _) = check(&path, &["--strict", "--format", "github"]);
+        let (rows, _) = check(&path, &["--strict", "--format", "json"]);
+        let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();
+        assert_eq!(commands.lines().count(), rows.len(), "{commands}");
+        for (command, row) in commands.lines().zip(&rows) {
+            let (kind, properties, message) = read_command(command);
+            let get = |key: &str| {
+                let found = properties.iter().find(|(known, _)| known == key);
+                found.map(|(_, value)| value.clone())
+            };
+            assert_eq!(kind, row["severity"]);
+            assert_eq!(get("file").unwrap(), row["file"]);
+            assert_eq!(get("line").unwrap(), row["line"].to_string());
+            if let Some(column) = get("col") {
+                assert_eq!(column, row["column"].to_string());
+            }
+            assert_eq!(
+                get("title").unwrap(),
+                format!("exp: {}", row["rule"].as_str().unwrap())
+            );
+            assert!(
+                message.starts_with(row["message"].as_str().unwrap()),
+                "{message}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_committed_schema_is_current() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join("fixtures/exp.schema.json");
+    let printed = Sandbox::new().exp(&["schema"]).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let committed = Data::read_from(&path, None).raw();
+    Assert::new()
+        .action_env("SNAPSHOTS")
+        .eq(printed.clone(), committed);
+
+    let schema: Value = serde_json::from_str(&printed).unwrap();
+    let validator = jsonschema::draft7::new(&schema).unwrap();
+    let validates = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        let value: toml::Value = toml::from_str(&text).unwrap();
+        validator.is_valid(&serde_json::to_value(value).unwrap())
+    };
+    for path in fixtures("valid") {
+        assert!(validates(&path), "{path:?}");
+    }
+    for name in [
+        "unknown-key",
+        "wrong-type",
+        "bad-value",
+        "missing-name",
+        "bad-weight",
+    ] {
+        let path = root.join("fixtures/configs/invalid").join(name);
+        assert!(!validates(&path.with_extension("toml")), "{name}");
+    }
+}
+
+/// Looks at everything that `exp check` looks at; whatever the file holds, it gives an answer.
+fn look_at(text: &str) {
+    let sources = [Source::new("f.toml", text)];
+    let checked = declare::check(&sources, &[]);
+    let lines = declare::Lines::new(text);
+    for finding in &checked.findings {
+        let span = finding.place.span.clone();
+        assert!(text.get(span.clone()).is_some(), "{span:?} of {text:?}");
+        assert!(lines.position(span.start).line <= text.matches('\n').count() + 1);
+    }
+    let ids = ["a".to_owned(), "b".to_owned()];
+    let samples = [IdSample::Given(&ids)];
+    let _ = declare::check_independence(&checked.declarations, &[], &samples);
+    let _ = declare::plan(&checked.declarations, &[], true);
+}
+
+/// Text that is nearly a file of experiments.
+fn nearly_toml() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("[[experiment]]\n".to_owned()),
+        Just("[[experiment.variants]]\n".to_owned()),
+        Just(
+            "variants = [{ name = \"a\", weight = 1 }, { name = \"b\", weight = 2 }]\n".to_owned()
+        ),
+        "(name|state|winner|weight|description|exclusion_group|bucketing|variants|experiment)",
+        "( = |=|\\.|\\[|\\]|\\{|\\}|,|\"|'|\n|\"\"\"|#)",
+        "\"(a|b|running|concluded|fnv1a_mixed|\\\\u0000|ä)\"\n",
+        "-?[0-9]{1,12}\n",
+        any::<String>(),
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+#[test]
+fn any_bytes_are_answered() {
+    try_cases(64, &prop::collection::vec(any::<u8>(), 0..400), |bytes| {
+        look_at(&String::from_utf8_lossy(&bytes));
+        Ok(())
+    });
+}
+
+#[test]
+fn anything_like_a_file_is_answered() {
+    try_cases(256, &nearly_toml(), |text| {
+        look_at(&text);
+        Ok(())
+    });
+}
+
+/// What is exported and applied elsewhere is the same; applied where it comes from, it is nothing.
+#[test]
+fn an_export_goes_round() {
+    let configs = prop::collection::vec(any_config(), 0..6);
+    try_cases(32, &configs, |configs| {
+        let directory = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            SqliteExperimentStore::open_or_create(directory.path().join(name)).unwrap()
+        };
+        let (here, there) = (open("here.db"), open("there.db"));
+        for (index, mut config) in configs.into_iter().enumerate() {
+            config.name = format!("{} {index}", config.name);
+            here.insert(&config).unwrap();
+        }
+        let service = ExperimentService::new(here);
+        let all = service.list().unwrap();
+        let sources = [Source::new("export.toml", declare::to_toml(&all))];
+        let checked = declare::check(&sources, &[]);
+        let again = declare::plan(&checked.declarations, &service.current().unwrap(), true);
+        prop_assert!(!again.unwrap().0.has_changes());
+
+        let elsewhere = ExperimentService::new(there);
+        let (plan, _) = declare::plan(&checked.declarations, &[], false).unwrap();
+        elsewhere.apply(&plan).unwrap();
+        let unstamped = |configs: Vec<ExperimentConfig>| -> Vec<ExperimentConfig> {
+            let unstamped = |config| ExperimentConfig {
+                updated_at_secs: 0,
+                ..config
+            };
+            configs.into_iter().map(unstamped).collect()
+        };
+        prop_assert_eq!(unstamped(elsewhere.list().unwrap()), unstamped(all));
+        Ok(())
+    });
+}
+
+fn any_config() -> impl Strategy<Value = ExperimentConfig> {
+    let name = "[^\\p{C}]{1,12}x";
+    let variants = prop::collection::btree_map(name, any::<u32>(), 1..4);
+    let variants = variants.prop_map(|variants| -> Vec<VariantConfig> {
+        let variants = variants.into_iter();
+        variants
+            .map(|(name, weight)| VariantConfig::new(name, weight))
+            .collect()
+    });
+    let state = prop::sample::select(ExperimentState::ALL.to_vec());
+    let bucketing = prop::sample::select(Bucketing::ALL.to_vec());
+    let description = prop::option::of("[^\0]{0,30}");
+    let group = prop::option::of(name);
+    let parts = (
+        name,
+        variants,
+        state,
+        bucketing,
+        description,
+        group,
+        any::<bool>(),
+    );
+    parts.prop_map(
+        |(name, variants, state, bucketing, description, exclusion_group, won)| {
+            let has_winner = match state {
+                ExperimentState::Concluded => true,
+                ExperimentState::Archived => won,
+                _ => false,
+            };
+            ExperimentConfig {
+                winner: has_winner.then(|| variants[0].name.clone()),
+                state,
+                bucketing,
+                description,
+                exclusion_group,
+                ..ExperimentConfig::new(name, variants)
+            }
+        },
+    )
+}
