@@ -15,6 +15,7 @@
 )]
 
 mod builds;
+mod declare;
 mod library;
 mod measure;
 mod process;
@@ -40,4 +41,5 @@ fn main() {
     let report = measure::Report::new(wanted.cloned());
     library::run(&report, long);
     process::run(&report, long);
+    declare::run(&report);
 }

@@ -58,9 +58,12 @@ pub fn check_descriptions(declarations: &[Declaration]) -> Vec<Finding> {
     found.collect()
 }
 
+/// How many experiments are measured against each other; the pairs of more are too many.
+pub const MAX_MEASURED: usize = 1000;
+
 /// Measures every pair of declared experiments, and every declared one with every one that is live
 /// elsewhere, and tells of those that may run at the same time and whose assignments are not
-/// independent over one of these kinds of ids. What is live and declared counts as it is declared.
+/// independent over one of these kinds of ids. Of more than [`MAX_MEASURED`] only the last are. What is live and declared counts as it is declared.
 #[must_use]
 pub fn check_independence(
     declarations: &[Declaration],
@@ -71,7 +74,13 @@ pub fn check_independence(
     let others = live.iter().filter(|live| !declared.contains(&*live.name));
     // The live ones first, so that the second of a pair that is wanted is a declared one.
     let mut configs: Vec<&ExperimentConfig> = others.collect();
+    configs.drain(
+        ..configs
+            .len()
+            .saturating_sub(MAX_MEASURED.saturating_sub(declarations.len())),
+    );
     let live_only = configs.len();
+    let declarations = &declarations[declarations.len().saturating_sub(MAX_MEASURED)..];
     configs.extend(declarations.iter().map(|d| &d.config));
     let found = dependences(&configs, samples, |_, second| second >= live_only);
     let found = found.into_iter().map(|dependence| {

@@ -21,7 +21,7 @@ mod lines;
 mod plan;
 mod schema;
 
-pub use self::check::{Checked, check, check_descriptions, check_independence};
+pub use self::check::{Checked, MAX_MEASURED, check, check_descriptions, check_independence};
 pub use self::export::to_toml;
 pub use self::file::{Declaration, Source};
 pub use self::finding::{Finding, Place, Rule, Severity, sort};

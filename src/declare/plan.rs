@@ -1,6 +1,8 @@
 //! From declarations and what a store holds to the steps that make the one into the other. Pure: what
 //! is allowed is asked of the same rules that a store asks when the steps are taken.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::file::Declaration;
@@ -200,17 +202,20 @@ pub fn plan(
 ) -> Result<(Plan, Vec<Finding>), Vec<Finding>> {
     let mut findings = Vec::new();
     let mut experiments = Vec::new();
+    let by_name: HashMap<&str, &Current> = current
+        .iter()
+        .map(|current| (&*current.config.name, current))
+        .collect();
     for declaration in declarations {
-        let name = &declaration.config.name;
-        let found = current.iter().find(|current| current.config.name == *name);
+        let found = by_name.get(&*declaration.config.name).copied();
         if let Some(planned) = plan_one(declaration, found, &mut findings) {
             experiments.push(planned);
         }
     }
-    let declared = |name: &str| declarations.iter().any(|d| d.config.name == name);
+    let declared: HashSet<&str> = declarations.iter().map(|d| &*d.config.name).collect();
     let left_out = current.iter().filter(|current| {
         let config = &current.config;
-        prune && config.state != ExperimentState::Archived && !declared(&config.name)
+        prune && config.state != ExperimentState::Archived && !declared.contains(&*config.name)
     });
     experiments.extend(left_out.map(archive));
     finding::sort(&mut findings);

@@ -54,3 +54,12 @@ fn session<'a>(sandbox: &Sandbox, lines: &mut impl Iterator<Item = &'a str>, see
         }
     }
 }
+
+/// The workflow that it shows is the one to copy.
+#[test]
+fn the_workflow_is_the_fixture() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let shown = format!("```yaml\n{}```\n", read("fixtures/ci/experiments.yml"));
+    assert!(read("README.md").contains(&shown));
+}

@@ -69,6 +69,13 @@ impl Check {
         let mut samples = IdSample::SHAPES.to_vec();
         samples.extend(ids.as_deref().map(IdSample::Given));
         findings.extend(declare::check_independence(&declarations, &live, &samples));
+        if declarations.len() + live.len() > declare::MAX_MEASURED {
+            context.warn(format_args!(
+                "independence was measured among {} of {} experiments only",
+                declare::MAX_MEASURED,
+                declarations.len() + live.len()
+            ));
+        }
         if context.names_a_store() {
             findings.extend(match declare::plan(&declarations, &current, false) {
                 Ok((_, warnings)) => warnings,
