@@ -36,6 +36,7 @@ impl Bucketing {
         self.finish(fnv1a(prefix(experiment), actor))
     }
 
+    #[inline]
     fn finish(self, hash: u64) -> u64 {
         match self {
             Self::Fnv1a => hash % BUCKETS,
@@ -144,6 +145,7 @@ impl Allocation {
     }
 
     /// The actor's bucket, in `[0, BUCKETS)`.
+    #[inline]
     #[must_use]
     pub fn bucket(&self, actor: &str) -> u64 {
         self.bucketing.finish(fnv1a(self.prefix, actor))
@@ -151,6 +153,7 @@ impl Allocation {
 
     /// The place, counted from 0, of the variant that the actor's bucket selects: what [`select`]
     /// gives. `None` when every weight is zero.
+    #[inline]
     #[must_use]
     pub fn variant(&self, actor: &str) -> Option<usize> {
         let bucket = self.bucket(actor);
@@ -166,6 +169,7 @@ fn prefix(experiment: &str) -> u64 {
     fnv1a(fnv1a(FNV_OFFSET, experiment), ":")
 }
 
+#[inline]
 fn fnv1a(state: u64, text: &str) -> u64 {
     text.bytes().fold(state, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
@@ -173,6 +177,7 @@ fn fnv1a(state: u64, text: &str) -> u64 {
 }
 
 // `fmix64` of MurmurHash3: https://github.com/aappleby/smhasher/wiki/MurmurHash3
+#[inline]
 fn murmur3_finaliser(mut hash: u64) -> u64 {
     hash ^= hash >> 33;
     hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);

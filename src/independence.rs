@@ -31,7 +31,7 @@ const MORE_IDS: u64 = 1 << 16;
 const STANDARD_ERRORS: f64 = 5.0;
 
 /// Variants beyond this number are taken together with their neighbours.
-const MAX_SIDES: usize = 16;
+const MAX_SIDES: usize = 8;
 
 /// The ids to measure over.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +128,7 @@ pub fn dependences(
     let mut worst: HashMap<(usize, usize), Dependence> = HashMap::new();
     for sample in samples {
         let found = match sample {
-            IdSample::Given(_) => measure(configs, sample, 0, &pairs, limit),
+            IdSample::Given(_) => measure(configs, sample, 0, &pairs, phi_limit),
             IdSample::Shape(_) => {
                 // Those of which it can't be told yet are measured again, more exactly.
                 let near = |n| PHI_LIMIT - 3.0 * standard_error(n);
@@ -139,7 +139,7 @@ pub fn dependences(
                     .into_iter()
                     .partition(|found| found.phi.abs() > clear(first_ids));
                 let open: Vec<_> = open.iter().map(|found| found.pair).collect();
-                found.extend(measure(configs, sample, MORE_IDS, &open, limit));
+                found.extend(measure(configs, sample, MORE_IDS, &open, phi_limit));
                 found
             }
         };
@@ -167,8 +167,12 @@ fn can_interfere(config: &ExperimentConfig) -> bool {
         && config.weights().filter(|weight| *weight > 0).count() > 1
 }
 
-/// Beyond this, chance is no explanation and the effect is no trifle.
-fn limit(ids: usize) -> f64 {
+/// As many ids tell of every pair beyond [`PHI_LIMIT`].
+pub const ENOUGH_IDS: usize = 10_000;
+
+/// The phi beyond which, over this many ids, chance is no explanation and the effect is no trifle.
+#[must_use]
+pub fn phi_limit(ids: usize) -> f64 {
     PHI_LIMIT.max(STANDARD_ERRORS * standard_error(ids))
 }
 
@@ -245,12 +249,21 @@ impl Sides {
     fn association(&self, other: &Self, ids: usize) -> (f64, Option<(f64, f64)>) {
         let n = ids as f64;
         let (mut chi_square, mut same, mut chance) = (0.0, 0.0, 0.0);
-        for (row, (set, &size)) in self.sets.iter().zip(&self.sizes).enumerate() {
-            for (column, (other_set, &other_size)) in
-                other.sets.iter().zip(&other.sizes).enumerate()
-            {
-                let both = set.iter().zip(other_set);
-                let both: u64 = both.map(|(a, b)| u64::from((a & b).count_ones())).sum();
+        // Every id is on one side of both, so the last row and column are what the others leave.
+        let mut left_in_column = other.sizes.clone();
+        for (row, &size) in self.sizes.iter().enumerate() {
+            let mut left_in_row = size;
+            for (column, &other_size) in other.sizes.iter().enumerate() {
+                let both = if column + 1 == other.sizes.len() {
+                    left_in_row
+                } else if row + 1 == self.sizes.len() {
+                    left_in_column[column]
+                } else {
+                    let both = self.sets[row].iter().zip(&other.sets[column]);
+                    both.map(|(a, b)| u64::from((a & b).count_ones())).sum()
+                };
+                left_in_row -= both;
+                left_in_column[column] -= both;
                 let expected = size as f64 * other_size as f64 / n;
                 if expected > 0.0 {
                     chi_square += (both as f64 - expected).powi(2) / expected;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::file::{self, Declaration, Source};
-use super::finding::{self, Finding, Rule};
+use super::finding::{self, Finding, Rule, Severity};
 use crate::bucketing::{BUCKETS, bucket_counts, total_weight};
 use crate::error::{ConfigProblem, Field};
 use crate::experiment::{ExperimentConfig, ExperimentState};
@@ -28,16 +28,64 @@ pub fn check(sources: &[Source], live: &[ExperimentConfig]) -> Checked {
     for (index, source) in sources.iter().enumerate() {
         declarations.extend(file::read(index, source, &mut findings));
     }
+    for declaration in &mut declarations {
+        keep_state(declaration, live);
+    }
     for declaration in &declarations {
         check_config(declaration, &mut findings);
         check_weights(declaration, &mut findings);
     }
-    check_names(&declarations, &mut findings);
-    check_groups(&declarations, live, &mut findings);
+    let declared: HashSet<&str> = declarations.iter().map(|d| &*d.config.name).collect();
+    let others: Vec<&ExperimentConfig> = live
+        .iter()
+        .filter(|live| !declared.contains(&*live.name))
+        .collect();
+    check_names(&declarations, &others, &mut findings);
+    check_groups(&declarations, &others, &mut findings);
     finding::sort(&mut findings);
     Checked {
         declarations,
         findings,
+    }
+}
+
+impl Checked {
+    /// The declarations in which no error was found.
+    #[must_use]
+    pub fn sound(&self) -> Vec<Declaration> {
+        let mut is_sound = vec![true; self.declarations.len()];
+        let errors = self
+            .findings
+            .iter()
+            .filter(|f| f.severity() == Severity::Error);
+        for error in errors {
+            // The last that begins before it: declarations are in the order of the files.
+            let key = (error.place.file, error.place.span.start);
+            let after = self.declarations.partition_point(|d| d.begins() <= key);
+            if let Some(owner) = after.checked_sub(1)
+                && self.declarations[owner].begins().0 == key.0
+            {
+                is_sound[owner] = false;
+            }
+        }
+        let sound = self.declarations.iter().zip(is_sound);
+        let sound = sound.filter(|(_, is_sound)| *is_sound);
+        sound.map(|(declaration, _)| declaration.clone()).collect()
+    }
+}
+
+/// Without a state of its own, an experiment keeps the one that it has elsewhere, and its winner.
+fn keep_state(declaration: &mut Declaration, live: &[ExperimentConfig]) {
+    if declaration.state.is_some() || !declaration.is_read("state") {
+        return;
+    }
+    let keeps_winner = declaration.config.winner.is_none() && declaration.is_read("winner");
+    let config = &mut declaration.config;
+    if let Some(live) = live.iter().find(|live| live.name == config.name) {
+        config.state = live.state;
+        if keeps_winner {
+            config.winner.clone_from(&live.winner);
+        }
     }
 }
 
@@ -107,11 +155,12 @@ fn check_config(declaration: &Declaration, findings: &mut Vec<Finding>) {
             // Told already: it is not there, or is no text.
             ConfigProblem::Empty(Field::Name) if places.name.is_none() => continue,
             ConfigProblem::NoVariants | ConfigProblem::WinnerUnknown(_)
-                if !places.variants_are_known =>
+                if !declaration.is_read("variants") =>
             {
                 continue;
             }
-            ConfigProblem::WinnerNotConcluded if !places.state_is_known => continue,
+            ConfigProblem::WinnerNotConcluded if !declaration.is_read("state") => continue,
+            ConfigProblem::WinnerMissing if !declaration.is_read("winner") => continue,
             ConfigProblem::Empty(field) => (
                 Rule::BlankName,
                 declaration.field_place(*field),
@@ -176,7 +225,10 @@ fn check_config(declaration: &Declaration, findings: &mut Vec<Finding>) {
 fn check_weights(declaration: &Declaration, findings: &mut Vec<Finding>) {
     let (config, places) = (&declaration.config, &declaration.places);
     let is_running = config.state == ExperimentState::Running;
-    if !places.variants_are_known || !places.weights_are_known || config.variants.is_empty() {
+    if !declaration.is_read("variants")
+        || !declaration.is_read("weight")
+        || config.variants.is_empty()
+    {
         return;
     }
     let total = total_weight(config.weights());
@@ -231,7 +283,13 @@ fn percent(part: u128, of: u128) -> String {
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-fn check_names(declarations: &[Declaration], findings: &mut Vec<Finding>) {
+fn check_names(
+    declarations: &[Declaration],
+    others: &[&ExperimentConfig],
+    findings: &mut Vec<Finding>,
+) {
+    let fold = |name: &str| name.to_lowercase().replace('-', "_");
+    let live: HashMap<String, &str> = others.iter().map(|o| (fold(&o.name), &*o.name)).collect();
     let mut same: HashMap<&str, &Declaration> = HashMap::new();
     let mut similar: HashMap<String, &Declaration> = HashMap::new();
     for declaration in declarations.iter().filter(|d| !d.config.name.is_empty()) {
@@ -247,7 +305,17 @@ fn check_names(declarations: &[Declaration], findings: &mut Vec<Finding>) {
             continue;
         }
         same.insert(name, declaration);
-        let folded = name.to_lowercase().replace('-', "_");
+        let folded = fold(name);
+        if let Some(other) = live.get(&folded) {
+            let message = format!(
+                "{} and {}, which is in the store, are easily taken for each other",
+                Quoted(name),
+                Quoted(other)
+            );
+            let help = "rename it, unless both are meant";
+            let place = declaration.name_place();
+            findings.push(Finding::new(Rule::SimilarNames, place, message, help));
+        }
         if let Some(first) = similar.insert(folded, declaration) {
             let message = format!(
                 "{} and {} are easily taken for each other",
@@ -266,7 +334,7 @@ fn check_names(declarations: &[Declaration], findings: &mut Vec<Finding>) {
 
 fn check_groups(
     declarations: &[Declaration],
-    live: &[ExperimentConfig],
+    others: &[&ExperimentConfig],
     findings: &mut Vec<Finding>,
 ) {
     let mut members: HashMap<&str, Vec<&Declaration>> = HashMap::new();
@@ -276,12 +344,9 @@ fn check_groups(
         }
     }
     for (group, members) in members {
-        let is_member = |config: &ExperimentConfig| {
-            config.exclusion_group.as_deref() == Some(group)
-                && config.name != members[0].config.name
-        };
+        let is_member = |other: &&ExperimentConfig| other.exclusion_group.as_deref() == Some(group);
         if let [only] = members[..]
-            && !live.iter().any(is_member)
+            && !others.iter().any(is_member)
         {
             let message = format!("nothing else is in the group {}", Quoted(group));
             let help =

@@ -41,6 +41,6 @@ fn write_experiment(text: &mut String, config: &ExperimentConfig) {
 }
 
 /// Text as a TOML value, in quotes.
-fn string(text: &str) -> String {
+pub(super) fn string(text: &str) -> String {
     toml::Value::from(text).to_string()
 }

@@ -28,9 +28,12 @@ impl Source {
     /// A file of this name that holds this text.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        let text = text.into();
         Self {
             name: name.into(),
-            text: text.into(),
+            text: text
+                .strip_prefix(BYTE_ORDER_MARK)
+                .map_or(text.clone(), str::to_owned),
             replaced_at: None,
         }
     }
@@ -45,13 +48,19 @@ impl Source {
         };
         let (text, replaced_at) =
             String::from_utf8(bytes).map_or_else(replaced, |text| (text, None));
-        Self {
-            name: name.into(),
-            text,
-            replaced_at,
+        match replaced_at {
+            None => Self::new(name, text),
+            Some(_) => Self {
+                name: name.into(),
+                text,
+                replaced_at,
+            },
         }
     }
 }
+
+/// What some editors begin a file with. It takes no column.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// One `[[experiment]]` of a file.
 #[derive(Debug, Clone)]
@@ -77,12 +86,8 @@ pub(super) struct Places {
     pub(super) variants: Option<Range<usize>>,
     pub(super) variant_names: Vec<Range<usize>>,
     pub(super) weights: Vec<Range<usize>>,
-    /// Whether the list of variants could be read to the end.
-    pub(super) variants_are_known: bool,
-    /// Whether all weights could be read.
-    pub(super) weights_are_known: bool,
-    /// Whether a state was written, readable or not.
-    pub(super) state_is_known: bool,
+    /// The keys that are written and could not be read; `weight` if any of them.
+    pub(super) unread: Vec<&'static str>,
 }
 
 impl Declaration {
@@ -94,6 +99,16 @@ impl Declaration {
             file: places.file,
             span: span.unwrap_or_else(|| places.whole.clone()),
         }
+    }
+
+    /// Whether a key is absent or could be read.
+    pub(super) fn is_read(&self, key: &str) -> bool {
+        !self.places.unread.contains(&key)
+    }
+
+    /// The file and the byte at which it begins.
+    pub(super) fn begins(&self) -> (usize, usize) {
+        (self.places.file, self.places.whole.start)
     }
 
     pub(super) fn name_place(&self) -> Place {
@@ -231,9 +246,14 @@ impl Reader<'_> {
         let mut places = Places {
             file: self.file,
             whole,
-            state_is_known: !table.contains_key("state") || state.is_some(),
             ..Places::default()
         };
+        let is_read = [("state", state.is_some()), ("winner", winner.is_some())];
+        for (key, is_read) in is_read {
+            if table.contains_key(key) && !is_read {
+                places.unread.push(key);
+            }
+        }
         let variants = self.variants(table, &mut places);
         let mut take = |read: Read<String>, place: fn(&mut Places) -> &mut Option<Range<usize>>| {
             let (value, span) = read?;
@@ -265,7 +285,6 @@ impl Reader<'_> {
     }
 
     fn variants(&mut self, table: &DeTable<'_>, places: &mut Places) -> Vec<VariantConfig> {
-        (places.variants_are_known, places.weights_are_known) = (true, true);
         let Some(value) = table.get("variants") else {
             return Vec::new();
         };
@@ -275,13 +294,13 @@ impl Reader<'_> {
             let message = format!("variants is a list, and this is {}", article(found));
             let help = "write variants = [{ name = \"...\", weight = 50 }, ...]";
             self.tell(Rule::WrongType, value.span(), message, help);
-            places.variants_are_known = false;
+            places.unread.push("variants");
             return Vec::new();
         };
         let mut variants = Vec::with_capacity(items.len());
         for item in items {
             let Some(variant) = self.table(item, "a variant") else {
-                places.variants_are_known = false;
+                places.unread.push("variants");
                 continue;
             };
             self.unknown_keys(variant, VARIANT_KEYS);
@@ -297,10 +316,12 @@ impl Reader<'_> {
             }
             let weight = self.weight(variant, item.span());
             let Some((name, span)) = name else {
-                places.variants_are_known = false;
+                places.unread.push("variants");
                 continue;
             };
-            places.weights_are_known &= weight.is_some();
+            if weight.is_none() {
+                places.unread.push("weight");
+            }
             let (weight, weight_span) = weight.unwrap_or_else(|| (0, span.clone()));
             places.variant_names.push(span);
             places.weights.push(weight_span);
@@ -390,7 +411,8 @@ impl Reader<'_> {
             if known.contains(&name) {
                 continue;
             }
-            let help = match nearest(name, known.iter().copied()) {
+            let longer = known.iter().copied().find(|known| known.contains(name));
+            let help = match nearest(name, known.iter().copied()).or(longer) {
                 Some(nearest) => format!("did you mean '{nearest}'?"),
                 None => format!("known here: {}", known.join(", ")),
             };

@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::export::string;
 use super::file::Declaration;
 use super::finding::{self, Finding, Rule};
-use crate::bucketing::{BUCKETS, select};
+use crate::bucketing::{BUCKETS, bucket_counts};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig, VariantCount};
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
@@ -150,8 +151,8 @@ pub struct Moves {
     pub new_actors_per_10000: u64,
     /// Stored assignments that stay as they are.
     pub stored_kept: u64,
-    /// Of these, how many are told another variant while the experiment is concluded.
-    pub stored_shown_winner: u64,
+    /// Of these, how many are told another variant than before, as there is a winner, or was one.
+    pub stored_told_another: u64,
 }
 
 /// What came of planning one declaration.
@@ -165,6 +166,17 @@ impl Plan {
     #[must_use]
     pub fn has_changes(&self) -> bool {
         self.experiments.iter().any(|e| !e.steps.is_empty())
+    }
+
+    /// The name of an experiment whose steps come to something else than the plan shows, if there is
+    /// one: somebody has edited the plan.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<&str> {
+        let mut seen = HashSet::new();
+        let mut experiments = self.experiments.iter();
+        let wrong = experiments
+            .find(|planned| !seen.insert(&planned.experiment) || !planned.comes_to_what_it_shows());
+        wrong.map(|planned| &*planned.experiment)
     }
 
     /// What a store must hold for the plan to be what was shown.
@@ -187,6 +199,38 @@ impl Plan {
             steps.map(|step| step.mutation(&planned.experiment))
         });
         mutations.collect()
+    }
+}
+
+impl PlannedExperiment {
+    fn comes_to_what_it_shows(&self) -> bool {
+        let mut reached = self.before.clone();
+        for step in &self.steps {
+            let mutation = step.mutation(&self.experiment);
+            if mutation.experiment() != self.experiment {
+                return false;
+            }
+            // Whether a variant is in use, the store will tell.
+            match lifecycle::decide(&mutation, reached.as_ref(), &None::<&Current>) {
+                Ok(Some(taken)) => {
+                    if let Write::Config(config) = taken.write {
+                        reached = Some(config);
+                    }
+                }
+                Ok(None) => {}
+                Err(_) => return false,
+            }
+        }
+        let before = self.before.as_ref();
+        let is_prune = self.action == Action::Prune;
+        let action = match (before, self.steps.is_empty()) {
+            (None, _) => Action::Create,
+            (Some(_), true) => Action::Nothing,
+            (Some(_), false) if is_prune => Action::Prune,
+            (Some(_), false) => Action::Change,
+        };
+        let named = before.is_none_or(|before| before.name == self.experiment);
+        named && self.action == action && reached.as_ref() == Some(&self.after)
     }
 }
 
@@ -364,7 +408,7 @@ fn warn_of_order(
     target: &ExperimentConfig,
     findings: &mut Vec<Finding>,
 ) {
-    if before.state != ExperimentState::Running {
+    if [before.state, target.state] != [ExperimentState::Running; 2] {
         return;
     }
     let kept = |of: &ExperimentConfig, other: &ExperimentConfig| -> Vec<String> {
@@ -401,8 +445,8 @@ fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError
             Rule::VariantInUse,
             declaration.place(places.variants.as_ref()),
             format!(
-                "keep it with weight 0, so that nobody new gets it: {{ name = \"{}\", weight = 0 }}",
-                variant.escape_default()
+                "keep it with weight 0, so that nobody new gets it: {{ name = {}, weight = 0 }}",
+                string(variant)
             ),
         ),
         ExperimentError::Concluded(_) => (
@@ -459,7 +503,9 @@ fn steps(before: Option<&ExperimentConfig>, target: &ExperimentConfig) -> Vec<Pl
     let mut state_steps = moves_to(before, target);
     if before.variants != target.variants {
         // The weights of a concluded experiment are fixed: it has to run when they change.
-        let at = usize::from(before.state == ExperimentState::Concluded).min(state_steps.len());
+        let reopens =
+            before.state == ExperimentState::Concluded && target.state == ExperimentState::Running;
+        let at = usize::from(reopens).min(state_steps.len());
         state_steps.insert(at, PlanStep::SetVariants(target.variants.clone()));
     }
     steps.extend(state_steps);
@@ -495,29 +541,57 @@ fn moves_to(before: &ExperimentConfig, target: &ExperimentConfig) -> Vec<PlanSte
 
 fn moves(current: &Current, after: &ExperimentConfig) -> Moves {
     let before = &current.config;
-    let winner = after.winner.as_ref().filter(|_| {
-        after.state == ExperimentState::Concluded
-            && (before.state, &before.winner) != (after.state, &after.winner)
-    });
-    let stored_kept = current.stored();
+    let is_told_another = |variant: &str| told(before, variant) != told(after, variant);
+    let counts = current.counts.iter();
+    let told_another = counts.filter(|count| is_told_another(&count.variant));
     Moves {
         new_actors_per_10000: changed_buckets(before, after),
-        stored_kept,
-        stored_shown_winner: winner.map_or(0, |winner| stored_kept - current.stored_in(winner)),
+        stored_kept: current.stored(),
+        stored_told_another: told_another.map(|c| c.assigned + c.overridden).sum(),
     }
 }
 
-/// Whom a new actor of this bucket gets: the winner, once there is one.
-fn chosen(config: &ExperimentConfig, bucket: u64) -> Option<&str> {
-    if config.state == ExperimentState::Concluded {
-        return config.winner.as_deref();
-    }
-    let index = select(bucket, config.weights())?;
-    Some(&config.variants[index].name)
+/// What an actor who has this variant is told.
+fn told<'a>(config: &'a ExperimentConfig, variant: &'a str) -> &'a str {
+    let is_over = config.state == ExperimentState::Concluded;
+    config
+        .winner
+        .as_deref()
+        .filter(|_| is_over)
+        .unwrap_or(variant)
 }
 
-/// How many of the 10000 buckets give another variant.
+/// How many of 10000 new actors get another variant.
 fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfig) -> u64 {
-    let changed = (0..BUCKETS).filter(|&bucket| chosen(before, bucket) != chosen(after, bucket));
-    changed.count() as u64
+    let (old, new) = (by_bucket(before), by_bucket(after));
+    if before.bucketing == after.bucketing {
+        let changed = old.iter().zip(&new).filter(|(old, new)| old != new);
+        return changed.count() as u64;
+    }
+    // Another hash has nothing to do with the one before: the same variant is met by chance.
+    let sizes = |of: &[Option<&'_ str>]| {
+        let mut sizes: HashMap<String, u64> = HashMap::new();
+        for variant in of.iter().flatten() {
+            *sizes.entry((*variant).to_owned()).or_default() += 1;
+        }
+        sizes
+    };
+    let (old, new) = (sizes(&old), sizes(&new));
+    let same = old
+        .iter()
+        .map(|(variant, size)| size * new.get(variant).copied().unwrap_or(0));
+    BUCKETS - same.sum::<u64>() / BUCKETS
+}
+
+/// What a new actor of each bucket gets: the winner, once there is one.
+fn by_bucket(config: &ExperimentConfig) -> Vec<Option<&str>> {
+    let counts = bucket_counts(config.weights());
+    let variants = config.variants.iter().zip(counts);
+    let mut chosen: Vec<Option<&str>> = Vec::new();
+    for (variant, count) in variants {
+        let told = told(config, &variant.name);
+        chosen.extend((0..count).map(|_| Some(told)));
+    }
+    chosen.resize(usize::try_from(BUCKETS).unwrap_or(usize::MAX), None);
+    chosen
 }

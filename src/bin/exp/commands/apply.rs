@@ -5,7 +5,7 @@ use clap::{Args, ValueHint};
 use experiments::ChangeRecord;
 use serde::Serialize;
 
-use super::plan;
+use super::{files, plan};
 use crate::context::{Context, Purpose};
 use crate::exit::{Failed, UsageError};
 use crate::output::View;
@@ -44,17 +44,17 @@ impl Apply {
             let message = "there is nobody to ask; --yes applies without asking";
             return Err(UsageError(message.to_owned()).into());
         }
-        let ready = match &self.files[..] {
-            [file] => plan::read(file)?,
-            _ => None,
-        };
+        // Read once: a pipe holds nothing the second time.
+        let sources = files::read_sources(&self.files)?;
+        let ready = plan::read(&sources)?;
+        let is_ready = ready.is_some();
         if ready.is_some() && self.prune {
             let message = "a plan is applied as it is; --prune belongs to exp plan";
             return Err(UsageError(message.to_owned()).into());
         }
         let plan = match ready {
             Some(plan) => plan,
-            None => plan::make(context, &self.files, &plan::current(context)?, self.prune)?,
+            None => plan::make(context, &sources, &plan::current(context)?, self.prune)?,
         };
         if !self.yes && plan.has_changes() {
             stream::tell_styled(context.render_text(&PlanView(&plan)));
@@ -62,8 +62,15 @@ impl Apply {
                 return Err(Failed("nothing was applied".to_owned()).into());
             }
         }
-        let changes = if plan.has_changes() {
-            context.service(Purpose::Create)?.apply(&plan)?
+        // A ready plan is held against the store also when it changes nothing.
+        let changes = if plan.has_changes() || is_ready {
+            let is_for_nothing = plan.experiments.iter().all(|e| e.before.is_none());
+            let purpose = if is_for_nothing {
+                Purpose::Create
+            } else {
+                Purpose::Change
+            };
+            context.service(purpose)?.apply(&plan)?
         } else {
             Vec::new()
         };

@@ -1,13 +1,13 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use experiments::ExperimentConfig;
 use experiments::declare::{self, Checked, Finding, Severity, Source};
-use experiments::independence::IdSample;
+use experiments::independence::{ENOUGH_IDS, IdSample, phi_limit};
 
 use super::files;
 use crate::context::{Context, Purpose};
-use crate::exit::Found;
+use crate::exit::{Found, UsageError};
 use crate::options::Format;
 use crate::output::findings::Findings;
 use crate::output::{json, stream};
@@ -51,6 +51,11 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let is_input = |path: &Path| path == Path::new("-");
+        if self.actors.as_deref().is_some_and(is_input) && self.files.iter().any(|f| is_input(f)) {
+            let message = "standard input can't be both the files and the ids";
+            return Err(UsageError(message.to_owned()).into());
+        }
         let sources = files::read_sources(&self.files)?;
         let ids = self.actors.as_deref().map(files::read_ids).transpose()?;
         let current = if context.names_a_store() {
@@ -59,10 +64,21 @@ impl Check {
             Vec::new()
         };
         let live: Vec<ExperimentConfig> = current.iter().map(|c| c.config.clone()).collect();
+        if let Some(ids) = &ids
+            && ids.len() < ENOUGH_IDS
+        {
+            context.warn(format_args!(
+                "{} different ids are few: only a phi above {:.2} can be told from chance",
+                ids.len(),
+                phi_limit(ids.len())
+            ));
+        }
+        let checked = declare::check(&sources, &live);
+        let sound = checked.sound();
         let Checked {
             declarations,
             mut findings,
-        } = declare::check(&sources, &live);
+        } = checked;
         if self.strict {
             findings.extend(declare::check_descriptions(&declarations));
         }
@@ -77,7 +93,7 @@ impl Check {
             ));
         }
         if context.names_a_store() {
-            findings.extend(match declare::plan(&declarations, &current, false) {
+            findings.extend(match declare::plan(&sound, &current, false) {
                 Ok((_, warnings)) => warnings,
                 Err(findings) => findings,
             });

@@ -4,6 +4,8 @@ use experiments::{ExperimentConfig, ExperimentError};
 
 use crate::complete;
 use crate::context::{Context, Purpose};
+use crate::exit::UsageError;
+use crate::options::Format;
 use crate::output::stream;
 
 /// Write the experiments of the store as a file
@@ -19,6 +21,10 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        if context.format() != Format::Text {
+            let message = "exp export writes TOML; exp list --format json has the same as JSON";
+            return Err(UsageError(message.to_owned()).into());
+        }
         let all = context.service(Purpose::Use)?.list()?;
         let mut chosen: Vec<ExperimentConfig> = Vec::new();
         for name in &self.names {

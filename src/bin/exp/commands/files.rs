@@ -11,6 +11,19 @@ use crate::exit::UsageError;
 
 /// Reads files; of a directory, every `.toml` file in it and below, sorted. `-` is standard input.
 pub(super) fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
+    find_all(paths)?
+        .iter()
+        .map(|file| read_source(file))
+        .collect()
+}
+
+/// Whether both are the same file.
+pub(super) fn is_same(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The files that are named, each once.
+pub(super) fn find_all(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -25,8 +38,8 @@ pub(super) fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
         }
     }
     let mut seen = std::collections::HashSet::new();
-    files.retain(|file| seen.insert(file.clone()));
-    files.iter().map(|file| read_source(file)).collect()
+    files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
+    Ok(files)
 }
 
 fn add_directory(directory: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
@@ -74,10 +87,12 @@ fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads ids, one a line; blank lines are skipped.
+/// Reads ids, one a line; blank lines are skipped, and so is an id that was there before.
 pub(super) fn read_ids(path: &Path) -> anyhow::Result<Vec<String>> {
     let text = read_text(path)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut seen = std::collections::HashSet::new();
     let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let lines = lines.filter(|line| seen.insert(*line));
     Ok(lines.map(str::to_owned).collect())
 }

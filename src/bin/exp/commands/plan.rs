@@ -1,18 +1,19 @@
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
-use experiments::declare::{self, Checked, Current, Plan as Planned, Rule, Severity};
+use experiments::declare::{self, Checked, Current, Plan as Planned, Rule, Severity, Source};
 use experiments::independence::IdSample;
 use experiments::{ExperimentConfig, ExperimentError, ExperimentStoreError};
 
 use super::files;
 use crate::context::{Context, Purpose};
-use crate::exit::{Found, Invalid};
+use crate::exit::{Found, Invalid, UsageError};
 use crate::output::findings::Findings;
 use crate::output::plan::PlanView;
 use crate::output::stream;
+use crate::output::text::safe;
 
 /// Show what applying files would change, and who would move
 ///
@@ -45,8 +46,17 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let sources = files::read_sources(&self.files)?;
+        if let Some(out) = &self.out
+            && files::find_all(&self.files)?
+                .iter()
+                .any(|file| files::is_same(file, out))
+        {
+            let message = format!("{} is one of the files to plan from", out.display());
+            return Err(UsageError(message).into());
+        }
         let current = current(context)?;
-        let plan = make(context, &self.files, &current, self.prune)?;
+        let plan = make(context, &sources, &current, self.prune)?;
         if let Some(out) = &self.out {
             let json = serde_json::to_string_pretty(&plan)? + "\n";
             let failed = || format!("cannot write {}", out.display());
@@ -74,19 +84,18 @@ pub(super) fn current(context: &Context) -> anyhow::Result<Vec<Current>> {
 /// Checks the files and plans; what is wrong is told on standard error.
 pub(super) fn make(
     context: &Context,
-    paths: &[PathBuf],
+    sources: &[Source],
     current: &[Current],
     prune: bool,
 ) -> anyhow::Result<Planned> {
-    let sources = files::read_sources(paths)?;
     let live: Vec<ExperimentConfig> = current.iter().map(|c| c.config.clone()).collect();
     let Checked {
         declarations,
         findings,
-    } = declare::check(&sources, &live);
+    } = declare::check(sources, &live);
     let refuse = |mut findings: Vec<declare::Finding>| {
         findings.retain(|finding| finding.severity() == Severity::Error);
-        let view = Findings::new(&sources, &findings);
+        let view = Findings::new(sources, &findings);
         stream::tell_styled(context.render_text(&view));
         Err(Invalid(view.summary()).into())
     };
@@ -97,12 +106,23 @@ pub(super) fn make(
     if findings.iter().any(|f| f.severity() == Severity::Error) {
         return refuse(findings);
     }
+    if prune && declarations.is_empty() {
+        let message = "nothing is declared, and --prune would archive everything";
+        return Err(Invalid(message.to_owned()).into());
+    }
     let (plan, mut warnings) = match declare::plan(&declarations, current, prune) {
         Ok(planned) => planned,
         Err(findings) => return refuse(findings),
     };
     if !context.is_quiet() {
-        let dependent = declare::check_independence(&declarations, &live, &IdSample::SHAPES);
+        // What stays as it is was measured when it came.
+        let is_changed = |name: &str| {
+            let mut planned = plan.experiments.iter();
+            planned.any(|planned| planned.experiment == name && !planned.steps.is_empty())
+        };
+        let mut moving = declarations;
+        moving.retain(|declaration| is_changed(&declaration.config.name));
+        let dependent = declare::check_independence(&moving, &live, &IdSample::SHAPES);
         warnings.append(&mut zero);
         warnings.extend(dependent);
         for warning in warnings {
@@ -112,20 +132,25 @@ pub(super) fn make(
     Ok(plan)
 }
 
-/// Reads a plan that was written by `--out`, if that is what the file is.
-pub(super) fn read(path: &Path) -> anyhow::Result<Option<Planned>> {
+/// The plan that was written by `--out`, if that is what the one file is.
+pub(super) fn read(sources: &[Source]) -> anyhow::Result<Option<Planned>> {
     // TOML never begins with a brace.
-    if path.is_dir() || path == Path::new("-") {
+    let [source] = sources else { return Ok(None) };
+    if !source.text.trim_start().starts_with('{') {
         return Ok(None);
     }
-    let text = files::read_text(path)?;
-    if !text.trim_start().starts_with('{') {
-        return Ok(None);
-    }
-    let invalid = |problem: String| Invalid(format!("{} is no plan: {problem}", path.display()));
-    let plan: Planned = serde_json::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+    let invalid = |problem: String| Invalid(format!("{} is no plan: {problem}", source.name));
+    let plan: Planned =
+        serde_json::from_str(&source.text).map_err(|error| invalid(error.to_string()))?;
     if plan.exp_plan != Planned::VERSION {
         let problem = format!("its version is {}", plan.exp_plan);
+        return Err(invalid(problem).into());
+    }
+    if let Some(name) = plan.contradiction() {
+        let problem = format!(
+            "the steps of {} do something else than it shows",
+            safe(name)
+        );
         return Err(invalid(problem).into());
     }
     Ok(Some(plan))

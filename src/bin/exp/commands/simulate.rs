@@ -27,7 +27,7 @@ use crate::output::tsv::Tsv;
     exp simulate experiments.toml --actors users.txt\n\n\
     TSV columns: experiment, variant, expected share, count, share, difference")]
 pub(crate) struct Simulate {
-    /// Experiments of the store, or files of experiments
+    /// Experiments of the store, or files of experiments (what ends in .toml or holds a /)
     #[arg(required = true, value_name = "NAME|FILE", add = complete::experiments())]
     targets: Vec<String>,
 
@@ -106,8 +106,10 @@ impl Simulate {
 /// The experiments of a file, or the one of that name in the store.
 fn find(target: &str, context: &Context) -> anyhow::Result<Vec<ExperimentConfig>> {
     let path = Path::new(target);
-    let is_file = path.extension().is_some_and(|e| e == "toml") || path.is_file();
-    if !is_file {
+    let is_path = path.extension().is_some_and(|e| e == "toml")
+        || target == "-"
+        || target.contains(std::path::is_separator);
+    if !is_path {
         let all = context.service(Purpose::Use)?.list()?;
         let found = all.into_iter().find(|config| config.name == target);
         return Ok(vec![
@@ -124,6 +126,9 @@ fn find(target: &str, context: &Context) -> anyhow::Result<Vec<ExperimentConfig>
         let view = Findings::new(&sources, &findings);
         stream::tell_styled(context.render_text(&view));
         return Err(Invalid(view.summary()).into());
+    }
+    if declarations.is_empty() {
+        return Err(Invalid(format!("no experiment in {target}")).into());
     }
     Ok(declarations.into_iter().map(|d| d.config).collect())
 }
@@ -167,7 +172,7 @@ impl View for Simulated<'_> {
 fn write_simulation(simulation: &Simulation, over: &str, text: &mut Text) {
     let head = styled(BOLD, safe(&simulation.experiment));
     text.line(format_args!("{head}: {} of {over}", simulation.actors));
-    let header = ["VARIANT", "EXPECTED", "COUNT", "SHARE", "DIFFERENCE"];
+    let header = ["VARIANT", "EXPECTED", "COUNT", "SHARE", "DIFF"];
     let bar_width = match text.width() {
         Some(width) if width < 60 => 0,
         Some(width) => (width - 50).min(30),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use experiments::declare::{Finding, Lines, Place, Position, Rule, Severity, Source};
-use experiments::text::escape;
+use experiments::text::{escape, is_unsafe};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -35,6 +35,16 @@ struct Row<'a> {
     end_column: usize,
     message: &'a str,
     help: &'a str,
+    related: Option<Related<'a>>,
+}
+
+/// The other place that a finding has to do with.
+#[derive(Serialize)]
+struct Related<'a> {
+    what: &'static str,
+    file: &'a str,
+    line: usize,
+    column: usize,
 }
 
 impl<'a> Findings<'a> {
@@ -83,6 +93,15 @@ impl<'a> Findings<'a> {
                 end_column: end.column,
                 message: &finding.message,
                 help: &finding.help,
+                related: finding.related.as_ref().map(|(place, what)| {
+                    let (start, _) = self.positions(place);
+                    Related {
+                        what,
+                        file: &self.sources[place.file].name,
+                        line: start.line,
+                        column: start.column,
+                    }
+                }),
             }
         })
     }
@@ -115,8 +134,14 @@ impl<'a> Findings<'a> {
         // Only the line on which it begins, so that what is drawn grows with it and not with the file.
         let around = lines.around(&start);
         let line = &source.text[around.clone()];
-        let end = place.span.end.clamp(place.span.start, around.end);
-        let annotation = kind.span(start.start - around.start..end - around.start);
+        let end = place.span.end.clamp(place.span.start, around.end) - around.start;
+        let before = start.start - around.start;
+        // Character for character, so that the columns stay.
+        let shown = |text: &str| text.replace(is_never_shown, "\u{fffd}");
+        let (before, marked, after) = (&line[..before], &line[before..end], &line[end..]);
+        let (before, marked) = (shown(before), shown(marked));
+        let annotation = kind.span(before.len()..before.len() + marked.len());
+        let line = before + &marked + &shown(after.strip_suffix('\r').unwrap_or(after));
         Snippet::source(line)
             .line_start(lines.position(around.start).line)
             .path(escape(&source.name))
@@ -212,6 +237,11 @@ fn sarif_rule(rule: Rule) -> Value {
         "shortDescription": { "text": rule.summary() },
         "defaultConfiguration": { "level": rule.severity().as_str() },
     })
+}
+
+/// What must not reach a terminal, or another character would stand where it is said to stand.
+fn is_never_shown(c: char) -> bool {
+    is_unsafe(c) && c != '\t'
 }
 
 /// A path as a URI reference: RFC 3986, with what is not allowed in a path percent-encoded.

@@ -1,7 +1,7 @@
 //! How a plan reads, in every format.
 
 use anstyle::{AnsiColor, Style};
-use experiments::declare::{Action, Plan, PlanStep, PlannedExperiment};
+use experiments::declare::{Action, Plan, PlannedExperiment};
 use experiments::{ChangeSide, ExperimentConfig, ExperimentState};
 use serde::Serialize;
 
@@ -74,18 +74,19 @@ fn write_experiment(planned: &PlannedExperiment, text: &mut Text) {
     ));
     let before = planned.before.as_ref().map(side).unwrap_or_default();
     write_differences(&before, &side(&planned.after), "    ", text);
-    for line in who_moves(planned) {
+    if let Some(line) = who_moves(planned) {
         text.line(format_args!("    {line}"));
     }
     text.line("");
 }
 
-fn who_moves(planned: &PlannedExperiment) -> Vec<String> {
-    let moves = planned.moves;
-    let mut lines = Vec::new();
-    let sets_variants = planned.steps.iter().any(|step| {
-        matches!(step, PlanStep::SetVariants(_)) || matches!(step, PlanStep::Replace(_))
-    });
+fn who_moves(planned: &PlannedExperiment) -> Option<String> {
+    let (before, moves) = (planned.before.as_ref()?, planned.moves);
+    let sets_variants = before.variants != planned.after.variants;
+    let nobody = moves.new_actors_per_10000 + moves.stored_told_another == 0;
+    if planned.after.state == ExperimentState::Archived || nobody && !sets_variants {
+        return None;
+    }
     let (whole, rest) = (
         moves.new_actors_per_10000 / 100,
         moves.new_actors_per_10000 % 100,
@@ -94,24 +95,13 @@ fn who_moves(planned: &PlannedExperiment) -> Vec<String> {
         0 => whole.to_string(),
         rest => format!("{whole}.{rest:02}"),
     };
-    let of_new = format!("of 100 new actors {number} get another variant than before");
-    match planned.after.state {
-        _ if planned.before.is_none() => {}
-        ExperimentState::Archived => {}
-        ExperimentState::Concluded
-            if moves.stored_shown_winner + moves.new_actors_per_10000 > 0 =>
-        {
-            lines.push(format!(
-                "who moves: {of_new}, and of {} stored ones {}",
-                moves.stored_kept, moves.stored_shown_winner
-            ));
-        }
-        _ if sets_variants || moves.new_actors_per_10000 > 0 => {
-            lines.push(format!("who moves: {of_new}; {}", kept(moves.stored_kept)));
-        }
-        _ => {}
-    }
-    lines
+    let stored = match (moves.stored_told_another, moves.stored_kept) {
+        (0, stored) => kept(stored),
+        (another, stored) => format!("of {stored} stored ones {another} are told another"),
+    };
+    Some(format!(
+        "who moves: of 100 new actors {number} get another variant than before; {stored}"
+    ))
 }
 
 fn kept(stored: u64) -> String {
