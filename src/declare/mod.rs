@@ -18,7 +18,9 @@ mod export;
 mod file;
 mod finding;
 mod lines;
+mod moves;
 mod plan;
+mod planning;
 mod schema;
 
 pub use self::check::{Checked, MAX_MEASURED, check, check_descriptions, check_independence};
@@ -26,9 +28,8 @@ pub use self::export::to_toml;
 pub use self::file::{Declaration, Source};
 pub use self::finding::{Finding, Place, Rule, Severity, sort};
 pub use self::lines::{Lines, Position};
-pub use self::plan::{
-    Action, Current, Moves, Plan, PlanStep, PlannedExperiment, PlannedOutcome, plan,
-};
+pub use self::plan::{Action, Moves, Plan, PlanStep, PlannedExperiment};
+pub use self::planning::{Current, plan};
 pub use self::schema::schema;
 
 /// The known name that `name` was probably meant to be.

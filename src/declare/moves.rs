@@ -1,0 +1,67 @@
+//! Who moves: who would get, or be told, another variant than before. Pure arithmetic on buckets and
+//! counts.
+
+use std::collections::HashMap;
+
+use super::plan::Moves;
+use super::planning::Current;
+use crate::bucketing::{BUCKETS, bucket_counts};
+use crate::experiment::{ExperimentConfig, ExperimentState};
+
+/// Who moves when `current` becomes `after`.
+pub(super) fn moves(current: &Current, after: &ExperimentConfig) -> Moves {
+    let before = &current.config;
+    let is_told_another = |variant: &str| told(before, variant) != told(after, variant);
+    let counts = current.counts.iter();
+    let told_another = counts.filter(|count| is_told_another(&count.variant));
+    Moves {
+        new_actors_per_10000: changed_buckets(before, after),
+        stored_kept: current.stored(),
+        stored_told_another: told_another.map(|c| c.assigned + c.overridden).sum(),
+    }
+}
+
+/// What an actor who has this variant is told.
+fn told<'a>(config: &'a ExperimentConfig, variant: &'a str) -> &'a str {
+    let is_over = config.state == ExperimentState::Concluded;
+    config
+        .winner
+        .as_deref()
+        .filter(|_| is_over)
+        .unwrap_or(variant)
+}
+
+/// How many of 10000 new actors get another variant.
+pub(super) fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfig) -> u64 {
+    let (old, new) = (by_bucket(before), by_bucket(after));
+    if before.bucketing == after.bucketing {
+        let changed = old.iter().zip(&new).filter(|(old, new)| old != new);
+        return changed.count() as u64;
+    }
+    // Another hash has nothing to do with the one before: the same variant is met by chance.
+    let sizes = |of: &[Option<&'_ str>]| {
+        let mut sizes: HashMap<String, u64> = HashMap::new();
+        for variant in of.iter().flatten() {
+            *sizes.entry((*variant).to_owned()).or_default() += 1;
+        }
+        sizes
+    };
+    let (old, new) = (sizes(&old), sizes(&new));
+    let same = old
+        .iter()
+        .map(|(variant, size)| size * new.get(variant).copied().unwrap_or(0));
+    BUCKETS - same.sum::<u64>() / BUCKETS
+}
+
+/// What a new actor of each bucket gets: the winner, once there is one.
+fn by_bucket(config: &ExperimentConfig) -> Vec<Option<&str>> {
+    let counts = bucket_counts(config.weights());
+    let variants = config.variants.iter().zip(counts);
+    let mut chosen: Vec<Option<&str>> = Vec::new();
+    for (variant, count) in variants {
+        let told = told(config, &variant.name);
+        chosen.extend((0..count).map(|_| Some(told)));
+    }
+    chosen.resize(usize::try_from(BUCKETS).unwrap_or(usize::MAX), None);
+    chosen
+}

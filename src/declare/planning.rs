@@ -1,0 +1,349 @@
+//! From declarations and what a store holds to the steps that make the one into the other. Pure: what
+//! is allowed is asked of the same rules that a store asks when the steps are taken.
+
+use std::collections::{HashMap, HashSet};
+
+use super::export::string;
+use super::file::Declaration;
+use super::finding::{self, Finding, Rule};
+use super::moves::{changed_buckets, moves};
+use super::plan::{Action, Moves, Plan, PlanStep, PlannedExperiment};
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::experiment::{ExperimentConfig, ExperimentState, VariantCount};
+use crate::rules::lifecycle::{self, MutationFacts, Write};
+use crate::text::Quoted;
+
+/// An experiment of a store, with how many hold its variants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Current {
+    /// The experiment.
+    pub config: ExperimentConfig,
+    /// The stored assignments of its variants.
+    pub counts: Vec<VariantCount>,
+}
+
+impl Current {
+    pub(super) fn stored(&self) -> u64 {
+        self.counts.iter().map(|c| c.assigned + c.overridden).sum()
+    }
+
+    fn stored_in(&self, variant: &str) -> u64 {
+        let count = self.counts.iter().find(|count| count.variant == variant);
+        count.map_or(0, |c| c.assigned + c.overridden)
+    }
+}
+
+impl MutationFacts for Option<&Current> {
+    fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
+        Ok(self.is_some_and(|current| current.stored_in(variant) > 0))
+    }
+
+    fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
+        Ok(None)
+    }
+}
+
+/// Plans how `current` becomes what is declared; with `prune` also, that what is not declared is
+/// archived. Also gives warnings.
+///
+/// # Errors
+/// Everything that a store would refuse, each at its place, along with the warnings.
+pub fn plan(
+    declarations: &[Declaration],
+    current: &[Current],
+    prune: bool,
+) -> Result<(Plan, Vec<Finding>), Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut experiments = Vec::new();
+    let by_name: HashMap<&str, &Current> = current
+        .iter()
+        .map(|current| (&*current.config.name, current))
+        .collect();
+    for declaration in declarations {
+        let found = by_name.get(&*declaration.config.name).copied();
+        if let Some(planned) = plan_one(declaration, found, &mut findings) {
+            experiments.push(planned);
+        }
+    }
+    let declared: HashSet<&str> = declarations.iter().map(|d| &*d.config.name).collect();
+    let left_out = current.iter().filter(|current| {
+        let config = &current.config;
+        prune && config.state != ExperimentState::Archived && !declared.contains(&*config.name)
+    });
+    experiments.extend(left_out.map(archive));
+    finding::sort(&mut findings);
+    let refused = |finding: &Finding| finding.severity() == finding::Severity::Error;
+    if findings.iter().any(refused) {
+        return Err(findings);
+    }
+    let exp_plan = Plan::VERSION;
+    let plan = Plan {
+        exp_plan,
+        experiments,
+    };
+    Ok((plan, findings))
+}
+
+fn archive(current: &Current) -> PlannedExperiment {
+    let state = ExperimentState::Archived;
+    let steps = vec![PlanStep::SetState {
+        state,
+        winner: None,
+    }];
+    let after = ExperimentConfig {
+        state,
+        ..current.config.clone()
+    };
+    PlannedExperiment {
+        experiment: current.config.name.clone(),
+        action: Action::Prune,
+        moves: moves(current, &after),
+        before: Some(current.config.clone()),
+        after,
+        steps,
+    }
+}
+
+fn plan_one(
+    declaration: &Declaration,
+    current: Option<&Current>,
+    findings: &mut Vec<Finding>,
+) -> Option<PlannedExperiment> {
+    let before = current.map(|current| &current.config);
+    let target = target(declaration, before);
+    let before_it = findings.len();
+    if let Some(before) = before {
+        compare_fixed(declaration, before, &target, findings);
+        warn_of_order(declaration, before, &target, findings);
+    }
+    let steps = steps(before, &target);
+    // The store's own rules say what they would refuse, one step upon the other.
+    let mut reached = before.cloned();
+    for step in &steps {
+        let mutation = step.mutation(&target.name);
+        match lifecycle::decide(&mutation, reached.as_ref(), &current) {
+            Ok(Some(taken)) => {
+                if let Write::Config(config) = taken.write {
+                    reached = Some(config);
+                }
+            }
+            Ok(None) => {}
+            Err(refusal) => {
+                findings.push(refused(declaration, step, &refusal));
+                break;
+            }
+        }
+    }
+    let is_refused = findings[before_it..]
+        .iter()
+        .any(|finding| finding.severity() == finding::Severity::Error);
+    let after = reached.filter(|_| !is_refused)?;
+    Some(PlannedExperiment {
+        experiment: target.name,
+        action: match (before, steps.is_empty()) {
+            (None, _) => Action::Create,
+            (Some(_), true) => Action::Nothing,
+            (Some(_), false) => Action::Change,
+        },
+        moves: current.map_or_else(Moves::default, |current| moves(current, &after)),
+        before: before.cloned(),
+        after,
+        steps,
+    })
+}
+
+/// What the experiment is to be: as declared, with the state and winner of before where the file
+/// says nothing of them.
+fn target(declaration: &Declaration, before: Option<&ExperimentConfig>) -> ExperimentConfig {
+    let mut target = declaration.config.clone();
+    let Some(before) = before else {
+        return target;
+    };
+    let keeps_state = declaration.state.is_none_or(|state| state == before.state);
+    if declaration.state.is_none() {
+        target.state = before.state;
+    }
+    if keeps_state && target.winner.is_none() || target.state == ExperimentState::Archived {
+        let kept = before.winner.clone();
+        target.winner = target.winner.or(kept);
+    }
+    target.updated_at_secs = before.updated_at_secs;
+    target
+}
+
+/// What is fixed once an experiment has started.
+fn compare_fixed(
+    declaration: &Declaration,
+    before: &ExperimentConfig,
+    target: &ExperimentConfig,
+    findings: &mut Vec<Finding>,
+) {
+    let name = Quoted(&target.name);
+    let places = &declaration.places;
+    if before.state == ExperimentState::Draft {
+        return;
+    }
+    if target.bucketing != before.bucketing {
+        let message = format!(
+            "{name} has started with bucketing {}, which can't become {}",
+            before.bucketing, target.bucketing
+        );
+        let help = format!(
+            "set bucketing = \"{}\", or begin an experiment of another name",
+            before.bucketing
+        );
+        let place = declaration.place(places.bucketing.as_ref());
+        findings.push(Finding::new(Rule::BucketingFixed, place, message, help));
+    }
+    if target.exclusion_group != before.exclusion_group {
+        let shown = |group: &Option<String>| {
+            let group = group.as_deref().map(|group| Quoted(group).to_string());
+            group.unwrap_or_else(|| "none".to_owned())
+        };
+        let message = format!(
+            "{name} has started with exclusion group {}, which can't become {}",
+            shown(&before.exclusion_group),
+            shown(&target.exclusion_group),
+        );
+        let help = "put the group back, or begin an experiment of another name";
+        let place = declaration.place(places.exclusion_group.as_ref());
+        findings.push(Finding::new(Rule::GroupFixed, place, message, help));
+    }
+}
+
+fn warn_of_order(
+    declaration: &Declaration,
+    before: &ExperimentConfig,
+    target: &ExperimentConfig,
+    findings: &mut Vec<Finding>,
+) {
+    if [before.state, target.state] != [ExperimentState::Running; 2] {
+        return;
+    }
+    let kept = |of: &ExperimentConfig, other: &ExperimentConfig| -> Vec<String> {
+        let kept = of
+            .variants
+            .iter()
+            .filter(|v| other.variant(&v.name).is_some());
+        kept.map(|variant| variant.name.clone()).collect()
+    };
+    if kept(before, target) != kept(target, before) {
+        let message = format!(
+            "the order of the variants of {} changes while it runs: of 100 new actors {} get \
+             another variant than before",
+            Quoted(&target.name),
+            per_100(changed_buckets(before, target)),
+        );
+        let help = "keep the order of before, and add new variants at the end";
+        let place = declaration.place(declaration.places.variants.as_ref());
+        findings.push(Finding::new(Rule::VariantOrder, place, message, help));
+    }
+}
+
+/// A number of ten thousand as one of a hundred.
+fn per_100(of_10000: u64) -> String {
+    let (whole, rest) = (of_10000 / 100, of_10000 % 100);
+    let text = format!("{whole}.{rest:02}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError) -> Finding {
+    let places = &declaration.places;
+    let (rule, place, help) = match refusal {
+        ExperimentError::VariantInUse { variant, .. } => (
+            Rule::VariantInUse,
+            declaration.place(places.variants.as_ref()),
+            format!(
+                "keep it with weight 0, so that nobody new gets it: {{ name = {}, weight = 0 }}",
+                string(variant)
+            ),
+        ),
+        ExperimentError::Concluded(_) => (
+            Rule::WeightsFixed,
+            declaration.place(places.variants.as_ref()),
+            "put the variants back, or set state = \"running\" to reopen it".to_owned(),
+        ),
+        ExperimentError::Archived(_) => (
+            Rule::Lifecycle,
+            declaration.place(places.state.as_ref()),
+            "archiving is for good: begin an experiment of another name".to_owned(),
+        ),
+        _ => {
+            let place = match step {
+                PlanStep::SetState { .. } => declaration.place(places.state.as_ref()),
+                _ => declaration.name_place(),
+            };
+            let help = "set a state that it can move to".to_owned();
+            (Rule::Lifecycle, place, help)
+        }
+    };
+    Finding::new(rule, place, refusal.to_string(), help)
+}
+
+/// The steps from `before` to `target`, allowed or not.
+fn steps(before: Option<&ExperimentConfig>, target: &ExperimentConfig) -> Vec<PlanStep> {
+    let Some(before) = before else {
+        return vec![PlanStep::Insert(target.clone())];
+    };
+    let mut steps = Vec::new();
+    let content = |of: &ExperimentConfig| {
+        let (variants, bucketing) = (of.variants.clone(), of.bucketing);
+        (
+            of.description.clone(),
+            of.exclusion_group.clone(),
+            variants,
+            bucketing,
+        )
+    };
+    if before.state == ExperimentState::Draft {
+        if content(before) != content(target) {
+            steps.push(PlanStep::Replace(ExperimentConfig {
+                state: ExperimentState::Draft,
+                winner: None,
+                ..target.clone()
+            }));
+        }
+        steps.extend(moves_to(before, target));
+        return steps;
+    }
+    if before.description != target.description {
+        steps.push(PlanStep::SetDescription(target.description.clone()));
+    }
+    let mut state_steps = moves_to(before, target);
+    if before.variants != target.variants {
+        // The weights of a concluded experiment are fixed: it has to run when they change.
+        let reopens =
+            before.state == ExperimentState::Concluded && target.state == ExperimentState::Running;
+        let at = usize::from(reopens).min(state_steps.len());
+        state_steps.insert(at, PlanStep::SetVariants(target.variants.clone()));
+    }
+    steps.extend(state_steps);
+    steps
+}
+
+fn moves_to(before: &ExperimentConfig, target: &ExperimentConfig) -> Vec<PlanStep> {
+    let step = |state, winner: Option<&String>| PlanStep::SetState {
+        state,
+        winner: winner.cloned(),
+    };
+    let mut steps = Vec::new();
+    let new_winner = target
+        .winner
+        .as_ref()
+        .filter(|_| target.winner != before.winner);
+    match target.state {
+        ExperimentState::Concluded if before.state == target.state && new_winner.is_none() => {}
+        ExperimentState::Concluded => steps.push(step(target.state, target.winner.as_ref())),
+        ExperimentState::Archived => {
+            if new_winner.is_some() {
+                steps.push(step(ExperimentState::Concluded, new_winner));
+            }
+            if before.state != target.state {
+                steps.push(step(target.state, None));
+            }
+        }
+        state if state != before.state => steps.push(step(state, None)),
+        _ => {}
+    }
+    steps
+}
