@@ -114,6 +114,7 @@ macro_rules! for_each_race {
             racing_records_agree
             racing_siblings_admit_an_actor_once
             racing_creations_have_one_winner
+            racing_batches_have_one_winner
             racing_overrides_are_all_logged
             nothing_follows_archiving
             nothing_is_assigned_after_archiving

@@ -11,7 +11,8 @@ use super::{
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::rules::assignment::AssignmentReason;
-use crate::store::{AssignRequest, ExperimentStore};
+use crate::rules::lifecycle::Mutation;
+use crate::store::{AssignRequest, Expected, ExperimentStore};
 
 /// Runs `work(index, handle)` for all handles at once and returns what each gave.
 fn race<T: Send>(
@@ -139,6 +140,44 @@ pub fn racing_creations_have_one_winner(handles: &[&dyn ExperimentStore]) {
         ));
     }
     assert_eq!(log(handles[0], "e"), ["created"]);
+}
+
+/// Of batches that expect the same, one is taken, and it is taken whole.
+pub fn racing_batches_have_one_winner(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    create(store, &even("e", ExperimentState::Running));
+    let seen = store.get("e").unwrap();
+    let results = race(handles, |index, handle| {
+        let description = index.to_string();
+        let variants = weights(&[("control", 1), ("treatment", u32::try_from(index).unwrap())]);
+        handle.mutate_all(
+            &[Expected {
+                experiment: "e",
+                config: seen.as_ref(),
+            }],
+            &[
+                Mutation::SetDescription {
+                    experiment: "e",
+                    description: Some(&description),
+                },
+                Mutation::SetVariants {
+                    experiment: "e",
+                    variants: &variants,
+                },
+            ],
+        )
+    });
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    for result in results {
+        assert!(matches!(
+            result,
+            Ok(_) | Err(ExperimentError::ChangedMeanwhile(_))
+        ));
+    }
+    assert_eq!(log(store, "e"), ["set_weights", "updated", "created"]);
+    let found = store.get("e").unwrap().unwrap();
+    let weight = found.variants[1].weight.to_string();
+    assert_eq!(found.description, Some(weight));
 }
 
 /// No change is lost and none is logged twice.
