@@ -54,10 +54,10 @@ impl Checked {
     #[must_use]
     pub fn sound(&self) -> Vec<Declaration> {
         let mut is_sound = vec![true; self.declarations.len()];
-        let errors = self
-            .findings
-            .iter()
-            .filter(|f| f.severity() == Severity::Error);
+        // A store may hold an experiment whose weights are all 0.
+        let is_fault =
+            |f: &&Finding| f.severity() == Severity::Error && f.rule != Rule::AllWeightsZero;
+        let errors = self.findings.iter().filter(is_fault);
         for error in errors {
             // The last that begins before it: declarations are in the order of the files.
             let key = (error.place.file, error.place.span.start);
@@ -122,6 +122,9 @@ pub fn check_independence(
     let others = live.iter().filter(|live| !declared.contains(&*live.name));
     // The live ones first, so that the second of a pair that is wanted is a declared one.
     let mut configs: Vec<&ExperimentConfig> = others.collect();
+    // What could not be read might be what keeps two apart.
+    let is_whole = |d: &&Declaration| !d.is_unread();
+    let declarations: Vec<&Declaration> = declarations.iter().filter(is_whole).collect();
     configs.drain(
         ..configs
             .len()
@@ -337,6 +340,9 @@ fn check_groups(
     others: &[&ExperimentConfig],
     findings: &mut Vec<Finding>,
 ) {
+    if !declarations.iter().all(|d| d.is_read("exclusion_group")) {
+        return;
+    }
     let mut members: HashMap<&str, Vec<&Declaration>> = HashMap::new();
     for declaration in declarations {
         if let Some(group) = &declaration.config.exclusion_group {

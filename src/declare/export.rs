@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::bucketing::Bucketing;
 use crate::experiment::ExperimentConfig;
+use crate::text::is_unsafe;
 
 /// A file that declares these experiments: to apply it where they come from changes nothing.
 #[must_use]
@@ -42,5 +43,21 @@ fn write_experiment(text: &mut String, config: &ExperimentConfig) {
 
 /// Text as a TOML value, in quotes.
 pub(super) fn string(text: &str) -> String {
-    toml::Value::from(text).to_string()
+    let must_be_escaped = |c: char| is_unsafe(c) && !matches!(c, '\n' | '\t');
+    if !text.contains(must_be_escaped) {
+        return toml::Value::from(text).to_string();
+    }
+    // What TOML lets through raw and a terminal would act on.
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if is_unsafe(c) => {
+                let _ = write!(quoted, "\\U{:08X}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }

@@ -38,9 +38,18 @@ impl Source {
         }
     }
 
+    /// Whether it holds UTF-8 only.
+    #[must_use]
+    pub fn is_utf8(&self) -> bool {
+        self.replaced_at.is_none()
+    }
+
     /// A file of this name that holds these bytes. If they are not UTF-8, that is a finding.
     #[must_use]
-    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Self {
+    pub fn from_bytes(name: impl Into<String>, mut bytes: Vec<u8>) -> Self {
+        if bytes.starts_with(BYTE_ORDER_MARK.as_bytes()) {
+            bytes.drain(..BYTE_ORDER_MARK.len());
+        }
         let replaced = |error: std::string::FromUtf8Error| {
             let at = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
@@ -48,19 +57,16 @@ impl Source {
         };
         let (text, replaced_at) =
             String::from_utf8(bytes).map_or_else(replaced, |text| (text, None));
-        match replaced_at {
-            None => Self::new(name, text),
-            Some(_) => Self {
-                name: name.into(),
-                text,
-                replaced_at,
-            },
+        Self {
+            name: name.into(),
+            text,
+            replaced_at,
         }
     }
 }
 
 /// What some editors begin a file with. It takes no column.
-const BYTE_ORDER_MARK: char = '\u{feff}';
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// One `[[experiment]]` of a file.
 #[derive(Debug, Clone)]
@@ -99,6 +105,11 @@ impl Declaration {
             file: places.file,
             span: span.unwrap_or_else(|| places.whole.clone()),
         }
+    }
+
+    /// Whether anything that is written could not be read.
+    pub(super) fn is_unread(&self) -> bool {
+        !self.places.unread.is_empty()
     }
 
     /// Whether a key is absent or could be read.
@@ -248,7 +259,13 @@ impl Reader<'_> {
             whole,
             ..Places::default()
         };
-        let is_read = [("state", state.is_some()), ("winner", winner.is_some())];
+        let is_read = [
+            ("name", name.is_some()),
+            ("state", state.is_some()),
+            ("winner", winner.is_some()),
+            ("exclusion_group", exclusion_group.is_some()),
+            ("bucketing", bucketing.is_some()),
+        ];
         for (key, is_read) in is_read {
             if table.contains_key(key) && !is_read {
                 places.unread.push(key);

@@ -40,9 +40,9 @@ pub(super) fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfi
     }
     // Another hash has nothing to do with the one before: the same variant is met by chance.
     let sizes = |of: &[Option<&'_ str>]| {
-        let mut sizes: HashMap<String, u64> = HashMap::new();
-        for variant in of.iter().flatten() {
-            *sizes.entry((*variant).to_owned()).or_default() += 1;
+        let mut sizes: HashMap<Option<String>, u64> = HashMap::new();
+        for variant in of {
+            *sizes.entry(variant.map(str::to_owned)).or_default() += 1;
         }
         sizes
     };
@@ -55,12 +55,15 @@ pub(super) fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfi
 
 /// What a new actor of each bucket gets: the winner, once there is one.
 fn by_bucket(config: &ExperimentConfig) -> Vec<Option<&str>> {
+    if config.state == ExperimentState::Concluded {
+        let buckets = usize::try_from(BUCKETS).unwrap_or(usize::MAX);
+        return vec![config.winner.as_deref(); buckets];
+    }
     let counts = bucket_counts(config.weights());
     let variants = config.variants.iter().zip(counts);
     let mut chosen: Vec<Option<&str>> = Vec::new();
     for (variant, count) in variants {
-        let told = told(config, &variant.name);
-        chosen.extend((0..count).map(|_| Some(told)));
+        chosen.extend((0..count).map(|_| Some(&*variant.name)));
     }
     chosen.resize(usize::try_from(BUCKETS).unwrap_or(usize::MAX), None);
     chosen

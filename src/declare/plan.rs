@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::moves::changed_buckets;
 use super::planning::Current;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
 use crate::rules::lifecycle::{self, Mutation, Write};
@@ -190,6 +191,17 @@ impl PlannedExperiment {
             (Some(_), false) if is_prune => Action::Prune,
             (Some(_), false) => Action::Change,
         };
+        let only_archives = matches!(
+            &self.steps[..],
+            [PlanStep::SetState {
+                state: ExperimentState::Archived,
+                winner: None
+            }]
+        );
+        let moved = before.map_or(0, |before| changed_buckets(before, &self.after));
+        if is_prune && !only_archives || moved != self.moves.new_actors_per_10000 {
+            return false;
+        }
         let named = before.is_none_or(|before| before.name == self.experiment);
         named && self.action == action && reached.as_ref() == Some(&self.after)
     }

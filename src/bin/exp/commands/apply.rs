@@ -63,7 +63,7 @@ impl Apply {
             }
         }
         // A ready plan is held against the store also when it changes nothing.
-        let changes = if plan.has_changes() || is_ready {
+        let changes = if plan.has_changes() || is_ready && !plan.experiments.is_empty() {
             let is_for_nothing = plan.experiments.iter().all(|e| e.before.is_none());
             let purpose = if is_for_nothing {
                 Purpose::Create

@@ -17,13 +17,8 @@ pub(super) fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
         .collect()
 }
 
-/// Whether both are the same file.
-pub(super) fn is_same(a: &Path, b: &Path) -> bool {
-    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
 /// The files that are named, each once.
-pub(super) fn find_all(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+fn find_all(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -38,7 +33,10 @@ pub(super) fn find_all(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     let mut seen = std::collections::HashSet::new();
-    files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
+    files.retain(|file| {
+        let whole = (file != Path::new("-")).then(|| file.canonicalize());
+        seen.insert(whole.and_then(Result::ok).unwrap_or_else(|| file.clone()))
+    });
     Ok(files)
 }
 

@@ -1,9 +1,11 @@
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
-use experiments::declare::{self, Checked, Current, Plan as Planned, Rule, Severity, Source};
+use experiments::declare::{
+    self, Action, Checked, Current, Plan as Planned, Rule, Severity, Source,
+};
 use experiments::independence::IdSample;
 use experiments::{ExperimentConfig, ExperimentError, ExperimentStoreError};
 
@@ -47,13 +49,8 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let sources = files::read_sources(&self.files)?;
-        if let Some(out) = &self.out
-            && files::find_all(&self.files)?
-                .iter()
-                .any(|file| files::is_same(file, out))
-        {
-            let message = format!("{} is one of the files to plan from", out.display());
-            return Err(UsageError(message).into());
+        if let Some(out) = &self.out {
+            refuse_to_overwrite(out)?;
         }
         let current = current(context)?;
         let plan = make(context, &sources, &current, self.prune)?;
@@ -68,6 +65,27 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Refuses a place for a plan where something else is, such as the store or one of the files.
+fn refuse_to_overwrite(out: &Path) -> anyhow::Result<()> {
+    let message = if out == Path::new("-") {
+        "--out names a file; --format json prints the plan".to_owned()
+    } else {
+        // What is no regular file, such as a pipe, holds nothing to lose.
+        if !out.is_file() {
+            return Ok(());
+        }
+        let found = fs::read(out).unwrap_or_default();
+        let json: Option<serde_json::Value> = serde_json::from_slice(&found).ok();
+        let is_plan = json.is_some_and(|json| json.get("exp_plan").is_some());
+        // An empty file is what mktemp makes; an unreadable one is told when it is written.
+        if found.is_empty() || is_plan {
+            return Ok(());
+        }
+        format!("{} is there already, and is no plan", out.display())
+    };
+    Err(UsageError(message).into())
 }
 
 /// What the store holds; nothing if there is no store yet.
@@ -122,6 +140,12 @@ pub(super) fn make(
         };
         let mut moving = declarations;
         moving.retain(|declaration| is_changed(&declaration.config.name));
+        let stays = |config: &ExperimentConfig| {
+            let mut planned = plan.experiments.iter();
+            !planned.any(|p| p.experiment == config.name && p.action == Action::Prune)
+        };
+        let mut live = live;
+        live.retain(stays);
         let dependent = declare::check_independence(&moving, &live, &IdSample::SHAPES);
         warnings.append(&mut zero);
         warnings.extend(dependent);
@@ -140,6 +164,9 @@ pub(super) fn read(sources: &[Source]) -> anyhow::Result<Option<Planned>> {
         return Ok(None);
     }
     let invalid = |problem: String| Invalid(format!("{} is no plan: {problem}", source.name));
+    if !source.is_utf8() {
+        return Err(invalid("it is not UTF-8".to_owned()).into());
+    }
     let plan: Planned =
         serde_json::from_str(&source.text).map_err(|error| invalid(error.to_string()))?;
     if plan.exp_plan != Planned::VERSION {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::files;
 use crate::complete;
 use crate::context::{Context, Purpose};
-use crate::exit::Invalid;
+use crate::exit::{Invalid, UsageError};
 use crate::output::View;
 use crate::output::findings::Findings;
 use crate::output::stream;
@@ -72,6 +72,11 @@ impl From<Shape> for IdShape {
 
 impl Simulate {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let reads_ids = self.actors.as_deref() == Some(Path::new("-"));
+        if reads_ids && self.targets.iter().any(|target| target == "-") {
+            let message = "standard input can't be both the files and the ids";
+            return Err(UsageError(message.to_owned()).into());
+        }
         let mut configs = Vec::new();
         for target in &self.targets {
             configs.extend(find(target, context)?);

@@ -134,14 +134,15 @@ impl<'a> Findings<'a> {
         // Only the line on which it begins, so that what is drawn grows with it and not with the file.
         let around = lines.around(&start);
         let line = &source.text[around.clone()];
-        let end = place.span.end.clamp(place.span.start, around.end) - around.start;
-        let before = start.start - around.start;
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let before = (start.start - around.start).min(line.len());
+        let end = (place.span.end.max(start.start) - around.start).clamp(before, line.len());
         // Character for character, so that the columns stay.
         let shown = |text: &str| text.replace(is_never_shown, "\u{fffd}");
         let (before, marked, after) = (&line[..before], &line[before..end], &line[end..]);
         let (before, marked) = (shown(before), shown(marked));
         let annotation = kind.span(before.len()..before.len() + marked.len());
-        let line = before + &marked + &shown(after.strip_suffix('\r').unwrap_or(after));
+        let line = before + &marked + &shown(after);
         Snippet::source(line)
             .line_start(lines.position(around.start).line)
             .path(escape(&source.name))
@@ -241,7 +242,7 @@ fn sarif_rule(rule: Rule) -> Value {
 
 /// What must not reach a terminal, or another character would stand where it is said to stand.
 fn is_never_shown(c: char) -> bool {
-    is_unsafe(c) && c != '\t'
+    is_unsafe(c) && c != '\t' || c == '\u{feff}'
 }
 
 /// A path as a URI reference: RFC 3986, with what is not allowed in a path percent-encoded.
