@@ -224,6 +224,21 @@ pub struct ChangeSide {
     pub pinned: Option<String>,
 }
 
+/// All that a configuration says.
+impl From<&ExperimentConfig> for ChangeSide {
+    fn from(config: &ExperimentConfig) -> Self {
+        Self {
+            state: Some(config.state),
+            winner: config.winner.clone(),
+            variants: Some(config.variants.clone()),
+            description: config.description.clone(),
+            exclusion_group: config.exclusion_group.clone(),
+            bucketing: Some(config.bucketing),
+            pinned: None,
+        }
+    }
+}
+
 /// How many stored assignments one variant has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VariantCount {

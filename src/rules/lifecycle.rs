@@ -199,8 +199,8 @@ fn create(
         }
         .to_owned(),
         detail: ChangeDetail {
-            before: replaced.map(whole).unwrap_or_default(),
-            after: whole(config),
+            before: replaced.map(ChangeSide::from).unwrap_or_default(),
+            after: ChangeSide::from(config),
         },
     })
 }
@@ -351,18 +351,6 @@ fn clear_override(
             actor: actor.to_owned(),
         },
     }))
-}
-
-fn whole(config: &ExperimentConfig) -> ChangeSide {
-    ChangeSide {
-        state: Some(config.state),
-        winner: config.winner.clone(),
-        variants: Some(config.variants.clone()),
-        description: config.description.clone(),
-        exclusion_group: config.exclusion_group.clone(),
-        bucketing: Some(config.bucketing),
-        pinned: None,
-    }
 }
 
 fn state_and_winner(config: &ExperimentConfig) -> ChangeSide {

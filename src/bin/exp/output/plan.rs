@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use experiments::declare::{Action, Plan, PlannedExperiment};
-use experiments::{ChangeSide, ExperimentConfig, ExperimentState};
+use experiments::{ChangeSide, ExperimentState};
 use serde::Serialize;
 
 use super::View;
@@ -72,8 +72,12 @@ fn write_experiment(planned: &PlannedExperiment, text: &mut Text) {
         styled(BOLD, safe(&planned.experiment)),
         styled(DIM, words)
     ));
-    let before = planned.before.as_ref().map(side).unwrap_or_default();
-    write_differences(&before, &side(&planned.after), "    ", text);
+    let before = planned
+        .before
+        .as_ref()
+        .map(ChangeSide::from)
+        .unwrap_or_default();
+    write_differences(&before, &ChangeSide::from(&planned.after), "    ", text);
     if let Some(line) = who_moves(planned) {
         text.line(format_args!("    {line}"));
     }
@@ -109,17 +113,5 @@ fn kept(stored: u64) -> String {
         0 => "no actor is stored".to_owned(),
         1 => "the 1 stored actor keeps its own".to_owned(),
         stored => format!("all {stored} stored actors keep theirs"),
-    }
-}
-
-fn side(config: &ExperimentConfig) -> ChangeSide {
-    ChangeSide {
-        state: Some(config.state),
-        winner: config.winner.clone(),
-        variants: Some(config.variants.clone()),
-        description: config.description.clone(),
-        exclusion_group: config.exclusion_group.clone(),
-        bucketing: Some(config.bucketing),
-        pinned: None,
     }
 }
