@@ -28,8 +28,12 @@ pub fn check(sources: &[Source], live: &[ExperimentConfig]) -> Checked {
     for (index, source) in sources.iter().enumerate() {
         declarations.extend(file::read(index, source, &mut findings));
     }
+    let by_name: HashMap<&str, &ExperimentConfig> =
+        live.iter().map(|live| (&*live.name, live)).collect();
     for declaration in &mut declarations {
-        keep_state(declaration, live);
+        if let Some(live) = by_name.get(&*declaration.config.name) {
+            keep_state(declaration, live);
+        }
     }
     for declaration in &declarations {
         check_config(declaration, &mut findings);
@@ -75,17 +79,15 @@ impl Checked {
 }
 
 /// Without a state of its own, an experiment keeps the one that it has elsewhere, and its winner.
-fn keep_state(declaration: &mut Declaration, live: &[ExperimentConfig]) {
+fn keep_state(declaration: &mut Declaration, live: &ExperimentConfig) {
     if declaration.state.is_some() || !declaration.is_read("state") {
         return;
     }
     let keeps_winner = declaration.config.winner.is_none() && declaration.is_read("winner");
     let config = &mut declaration.config;
-    if let Some(live) = live.iter().find(|live| live.name == config.name) {
-        config.state = live.state;
-        if keeps_winner {
-            config.winner.clone_from(&live.winner);
-        }
+    config.state = live.state;
+    if keeps_winner {
+        config.winner.clone_from(&live.winner);
     }
 }
 
@@ -111,7 +113,8 @@ pub const MAX_MEASURED: usize = 1000;
 
 /// Measures every pair of declared experiments, and every declared one with every one that is live
 /// elsewhere, and tells of those that may run at the same time and whose assignments are not
-/// independent over one of these kinds of ids. Of more than [`MAX_MEASURED`] only the last are. What is live and declared counts as it is declared.
+/// independent over one of these kinds of ids. What is live and declared counts as it is declared. Of
+/// more than [`MAX_MEASURED`] experiments, the last declared ones are measured, then live ones.
 #[must_use]
 pub fn check_independence(
     declarations: &[Declaration],
@@ -125,11 +128,7 @@ pub fn check_independence(
     // What could not be read might be what keeps two apart.
     let is_whole = |d: &&Declaration| !d.is_unread();
     let declarations: Vec<&Declaration> = declarations.iter().filter(is_whole).collect();
-    configs.drain(
-        ..configs
-            .len()
-            .saturating_sub(MAX_MEASURED.saturating_sub(declarations.len())),
-    );
+    configs.truncate(MAX_MEASURED.saturating_sub(declarations.len()));
     let live_only = configs.len();
     let declarations = &declarations[declarations.len().saturating_sub(MAX_MEASURED)..];
     configs.extend(declarations.iter().map(|d| &d.config));

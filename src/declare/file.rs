@@ -71,7 +71,7 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 /// One `[[experiment]]` of a file.
 #[derive(Debug, Clone)]
 pub struct Declaration {
-    /// What it says. Its state is a draft where the file says none.
+    /// What it says. Where the file says no state, it is that of the live experiment, or a draft.
     pub config: ExperimentConfig,
     /// The state, if the file says one. Without, the stored experiment keeps the state that it has.
     pub state: Option<ExperimentState>,

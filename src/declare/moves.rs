@@ -68,3 +68,10 @@ fn by_bucket(config: &ExperimentConfig) -> Vec<Option<&str>> {
     chosen.resize(usize::try_from(BUCKETS).unwrap_or(usize::MAX), None);
     chosen
 }
+
+/// A number of ten thousand as one of a hundred.
+pub(super) fn per_100(of_10000: u64) -> String {
+    let (whole, rest) = (of_10000 / 100, of_10000 % 100);
+    let text = format!("{whole}.{rest:02}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

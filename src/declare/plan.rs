@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::moves::changed_buckets;
+use super::moves::{changed_buckets, per_100};
 use super::planning::Current;
+use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
-use crate::rules::lifecycle::{self, Mutation, Write};
+use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
 use crate::store::Expected;
 
 /// What would be done to a store, and what the store must be like for it.
@@ -120,6 +121,14 @@ pub struct Moves {
     pub stored_told_another: u64,
 }
 
+impl Moves {
+    /// Of 100 actors who come new, how many get another variant: `33.33`.
+    #[must_use]
+    pub fn new_actors_per_100(&self) -> String {
+        per_100(self.new_actors_per_10000)
+    }
+}
+
 impl Plan {
     /// The version of the format that is read and written.
     pub const VERSION: u32 = 1;
@@ -164,24 +173,44 @@ impl Plan {
     }
 }
 
+/// What steps come to, by the rules that a store asks when it takes them; with the first that they
+/// refuse, if they refuse one.
+pub(super) fn replay<'a>(
+    steps: &'a [PlanStep],
+    experiment: &str,
+    before: Option<&ExperimentConfig>,
+    facts: &impl MutationFacts,
+) -> (
+    Option<ExperimentConfig>,
+    Option<(&'a PlanStep, ExperimentError)>,
+) {
+    let mut reached = before.cloned();
+    for step in steps {
+        match lifecycle::decide(&step.mutation(experiment), reached.as_ref(), facts) {
+            Ok(Some(taken)) => {
+                if let Write::Config(config) = taken.write {
+                    reached = Some(config);
+                }
+            }
+            Ok(None) => {}
+            Err(refusal) => return (reached, Some((step, refusal))),
+        }
+    }
+    (reached, None)
+}
+
 impl PlannedExperiment {
     fn comes_to_what_it_shows(&self) -> bool {
-        let mut reached = self.before.clone();
-        for step in &self.steps {
-            let mutation = step.mutation(&self.experiment);
-            if mutation.experiment() != self.experiment {
-                return false;
-            }
-            // Whether a variant is in use, the store will tell.
-            match lifecycle::decide(&mutation, reached.as_ref(), &None::<&Current>) {
-                Ok(Some(taken)) => {
-                    if let Write::Config(config) = taken.write {
-                        reached = Some(config);
-                    }
-                }
-                Ok(None) => {}
-                Err(_) => return false,
-            }
+        let name = &self.experiment;
+        let mut steps = self.steps.iter();
+        if steps.any(|step| step.mutation(name).experiment() != name) {
+            return false;
+        }
+        // Whether a variant is in use, the store will tell.
+        let nobody = None::<&Current>;
+        let (reached, refusal) = replay(&self.steps, name, self.before.as_ref(), &nobody);
+        if refusal.is_some() {
+            return false;
         }
         let before = self.before.as_ref();
         let is_prune = self.action == Action::Prune;

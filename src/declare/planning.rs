@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use super::export::string;
 use super::file::Declaration;
 use super::finding::{self, Finding, Rule};
-use super::moves::{changed_buckets, moves};
-use super::plan::{Action, Moves, Plan, PlanStep, PlannedExperiment};
+use super::moves::{changed_buckets, moves, per_100};
+use super::plan::{Action, Moves, Plan, PlanStep, PlannedExperiment, replay};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantCount};
-use crate::rules::lifecycle::{self, MutationFacts, Write};
+use crate::rules::lifecycle::MutationFacts;
 use crate::text::Quoted;
 
 /// An experiment of a store, with how many hold its variants.
@@ -117,27 +117,14 @@ fn plan_one(
         warn_of_order(declaration, before, &target, findings);
     }
     let steps = steps(before, &target);
-    // The store's own rules say what they would refuse, one step upon the other.
-    let mut reached = before.cloned();
-    for step in &steps {
-        let mutation = step.mutation(&target.name);
-        match lifecycle::decide(&mutation, reached.as_ref(), &current) {
-            Ok(Some(taken)) => {
-                if let Write::Config(config) = taken.write {
-                    reached = Some(config);
-                }
-            }
-            Ok(None) => {}
-            Err(refusal) => {
-                findings.push(refused(declaration, step, &refusal));
-                break;
-            }
-        }
+    let (after, refusal) = replay(&steps, &target.name, before, &current);
+    if let Some((step, refusal)) = refusal {
+        findings.push(refused(declaration, step, &refusal));
     }
     let is_refused = findings[before_it..]
         .iter()
         .any(|finding| finding.severity() == finding::Severity::Error);
-    let after = reached.filter(|_| !is_refused)?;
+    let after = after.filter(|_| !is_refused)?;
     Some(PlannedExperiment {
         experiment: target.name,
         action: match (before, steps.is_empty()) {
@@ -238,13 +225,6 @@ fn warn_of_order(
         let place = declaration.place(declaration.places.variants.as_ref());
         findings.push(Finding::new(Rule::VariantOrder, place, message, help));
     }
-}
-
-/// A number of ten thousand as one of a hundred.
-fn per_100(of_10000: u64) -> String {
-    let (whole, rest) = (of_10000 / 100, of_10000 % 100);
-    let text = format!("{whole}.{rest:02}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError) -> Finding {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
-use experiments::Clock;
+use experiments::{Clock, SqliteExperimentStore};
 use jiff::tz::TimeZone;
 
 use crate::exit::UsageError;
@@ -58,19 +58,16 @@ pub(crate) fn operator(named: Option<String>) -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// How long to wait for a lock, unless the flag or the environment says otherwise.
-const LOCK_TIMEOUT_SECS: u32 = 10;
-
 /// How long to wait for a lock.
 pub(crate) fn lock_timeout(named: Option<u32>) -> Result<Duration, UsageError> {
-    let secs = match (named, text_variable("EXP_LOCK_TIMEOUT")) {
+    let secs: u32 = match (named, text_variable("EXP_LOCK_TIMEOUT")) {
         (Some(secs), _) => secs,
         (None, Some(text)) => text.parse().map_err(|_| {
             UsageError(format!(
                 "EXP_LOCK_TIMEOUT is '{text}', not a number of seconds"
             ))
         })?,
-        (None, None) => LOCK_TIMEOUT_SECS,
+        (None, None) => return Ok(SqliteExperimentStore::BUSY_TIMEOUT),
     };
     Ok(Duration::from_secs(secs.into()))
 }

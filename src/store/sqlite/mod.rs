@@ -24,6 +24,7 @@ mod bulk;
 mod experiments;
 mod file;
 mod migrations;
+mod mutation;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,9 +34,8 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use self::actors::Actor;
 use self::experiments::Stored;
-use self::file::{Log, Place};
-
 pub use self::file::SqliteAccess;
+use self::file::{Log, Place};
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -44,13 +44,9 @@ use crate::experiment::{
 };
 use crate::exposure::{ExposureRecord, ExposureSink};
 use crate::rules::assignment::{self, Decision};
-use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
+use crate::rules::lifecycle::Mutation;
 use crate::store::{AssignRequest, Assigned, Expected, ExperimentStore, Situation};
 use crate::validation::{validate_actor, validate_request_id};
-
-/// How long a call waits for the lock of another process, unless
-/// [`with_busy_timeout`](SqliteExperimentStore::with_busy_timeout) says otherwise.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A store in one SQLite file. Cloning gives another handle to the same connection; handles of other
 /// connections, threads and processes may use the file at the same time.
@@ -80,12 +76,15 @@ impl std::fmt::Debug for SqliteExperimentStore {
 }
 
 impl SqliteExperimentStore {
+    /// How long a call waits for the lock of another process, unless it is told otherwise.
+    pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
     /// Opens the store in this file.
     ///
     /// # Errors
     /// As [`open_as`](Self::open_as).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ExperimentStoreError> {
-        Self::open_as(path, SqliteAccess::ReadWrite, BUSY_TIMEOUT)
+        Self::open_as(path, SqliteAccess::ReadWrite, Self::BUSY_TIMEOUT)
     }
 
     /// Opens the store in this file; if nothing is there, makes a new one, which only its owner can
@@ -94,7 +93,7 @@ impl SqliteExperimentStore {
     /// # Errors
     /// As [`open_as`](Self::open_as).
     pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, ExperimentStoreError> {
-        Self::open_as(path, SqliteAccess::Create, BUSY_TIMEOUT)
+        Self::open_as(path, SqliteAccess::Create, Self::BUSY_TIMEOUT)
     }
 
     /// Opens the store in this file for one way of using it. `busy_timeout` is how long this call,
@@ -174,53 +173,6 @@ impl SqliteExperimentStore {
         })
     }
 
-    /// Decides one mutation and writes it, inside a transaction.
-    fn apply(
-        &self,
-        db: &Connection,
-        mutation: &Mutation<'_>,
-    ) -> Result<Option<ChangeRecord>, Failure> {
-        let stored = experiments::load(db, mutation.experiment())?;
-        let stored = stored.as_ref();
-        let pinned = match (stored, mutation.actor()) {
-            (Some(stored), Some(actor)) => actors::pinned(db, stored, actor)?,
-            _ => None,
-        };
-        let subject = Subject {
-            experiment: stored,
-            pinned,
-        };
-        let step = lifecycle::decide(mutation, stored.map(|stored| &stored.config), &subject)?;
-        let Some(step) = step else { return Ok(None) };
-        let now = self.now();
-        let id = match (step.write, stored) {
-            (Write::Config(config), current) => experiments::save(db, current, &config, now)?,
-            (Write::SetOverride { actor, variant }, Some(stored)) => {
-                actors::put_override(db, stored, &actor, &variant, now)?;
-                stored.id
-            }
-            (Write::ClearOverride { actor }, Some(stored)) => {
-                Actor::load(db, stored, &actor)?.drop_overridden(db)?;
-                actors::delete_override(db, stored, &actor)?;
-                stored.id
-            }
-            // The rules refuse an override of an experiment that is not there.
-            (_, None) => {
-                let name = mutation.experiment().to_owned();
-                return Err(ExperimentError::NotFound(name).into());
-            }
-        };
-        let change = ChangeRecord {
-            experiment: mutation.experiment().to_owned(),
-            mutation: step.mutation,
-            actor: self.operator.as_deref().map(str::to_owned),
-            timestamp_secs: u64::try_from(now).unwrap_or(0),
-            detail: Some(step.detail),
-        };
-        experiments::append_change(db, id, &change, now)?;
-        Ok(Some(change))
-    }
-
     fn is_running(&self, experiment: &str) -> Result<bool, ExperimentError> {
         self.read("read an experiment", |db| {
             Ok(experiments::state(db, experiment)? == Some(ExperimentState::Running))
@@ -289,22 +241,6 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
-/// The experiment that a mutation is about, and what is pinned to the actor whom it names.
-struct Subject<'a> {
-    experiment: Option<&'a Stored>,
-    pinned: Option<&'a str>,
-}
-
-impl MutationFacts for Subject<'_> {
-    fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
-        Ok(self.experiment.is_some_and(|e| e.has_assignments(variant)))
-    }
-
-    fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
-        Ok(self.pinned.map(str::to_owned))
-    }
-}
-
 impl ExperimentStore for SqliteExperimentStore {
     fn get(&self, experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError> {
         self.read("read an experiment", |db| {
@@ -329,7 +265,11 @@ impl ExperimentStore for SqliteExperimentStore {
                 let stored = experiments::load(db, expected.experiment)?;
                 expected.verify(stored.as_ref().map(|stored| &stored.config))?;
             }
-            mutations.iter().map(|m| self.apply(db, m)).collect()
+            let operator = self.operator.as_deref();
+            let mutations = mutations.iter();
+            mutations
+                .map(|mutation| mutation::apply(db, mutation, operator, self.now()))
+                .collect()
         })
     }
 

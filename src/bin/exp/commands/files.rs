@@ -1,5 +1,6 @@
 //! Files of experiments, and files of ids: from paths to text.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ fn find_all(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             files.push(path.clone());
         }
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     files.retain(|file| {
         let whole = (file != Path::new("-")).then(|| file.canonicalize());
         seen.insert(whole.and_then(Result::ok).unwrap_or_else(|| file.clone()))
@@ -89,7 +90,7 @@ fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
 pub(super) fn read_ids(path: &Path) -> anyhow::Result<Vec<String>> {
     let text = read_text(path)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let lines = lines.filter(|line| seen.insert(*line));
     Ok(lines.map(str::to_owned).collect())

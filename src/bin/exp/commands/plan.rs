@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -133,19 +134,18 @@ pub(super) fn make(
         Err(findings) => return refuse(findings),
     };
     if !context.is_quiet() {
-        // What stays as it is was measured when it came.
-        let is_changed = |name: &str| {
-            let mut planned = plan.experiments.iter();
-            planned.any(|planned| planned.experiment == name && !planned.steps.is_empty())
+        // What stays as it is was measured when it came; what is archived disturbs nobody.
+        let names_of = |is_wanted: fn(Action) -> bool| -> HashSet<&str> {
+            let planned = plan.experiments.iter();
+            let wanted = planned.filter(|planned| is_wanted(planned.action));
+            wanted.map(|planned| &*planned.experiment).collect()
         };
+        let still = names_of(|action| action == Action::Nothing);
+        let pruned = names_of(|action| action == Action::Prune);
         let mut moving = declarations;
-        moving.retain(|declaration| is_changed(&declaration.config.name));
-        let stays = |config: &ExperimentConfig| {
-            let mut planned = plan.experiments.iter();
-            !planned.any(|p| p.experiment == config.name && p.action == Action::Prune)
-        };
+        moving.retain(|declaration| !still.contains(&*declaration.config.name));
         let mut live = live;
-        live.retain(stays);
+        live.retain(|config| !pruned.contains(&*config.name));
         let dependent = declare::check_independence(&moving, &live, &IdSample::SHAPES);
         warnings.append(&mut zero);
         warnings.extend(dependent);

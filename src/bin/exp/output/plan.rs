@@ -91,14 +91,7 @@ fn who_moves(planned: &PlannedExperiment) -> Option<String> {
     if planned.after.state == ExperimentState::Archived || nobody && !sets_variants {
         return None;
     }
-    let (whole, rest) = (
-        moves.new_actors_per_10000 / 100,
-        moves.new_actors_per_10000 % 100,
-    );
-    let number = match rest {
-        0 => whole.to_string(),
-        rest => format!("{whole}.{rest:02}"),
-    };
+    let number = moves.new_actors_per_100();
     let stored = match (moves.stored_told_another, moves.stored_kept) {
         (0, stored) => kept(stored),
         (another, stored) => format!("of {stored} stored ones {another} are told another"),
