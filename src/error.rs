@@ -210,6 +210,36 @@ pub enum ExperimentStoreError {
         /// What was found.
         found: String,
     },
+    /// What should be the address of a database is none. The message holds nothing of it.
+    #[error("that is no address of a database: {problem}")]
+    Address {
+        /// What is wrong.
+        problem: String,
+    },
+    /// The tables of another program are there, without what this one adds to them.
+    #[error("the tables of {} lack what exp keeps in them", escape(.store))]
+    NotMigrated {
+        /// Where.
+        store: String,
+    },
+    /// The user of the connection may not do that.
+    #[error("store {} does not let its user {doing}: {reason}", escape(.store))]
+    Denied {
+        /// Where.
+        store: String,
+        /// What was being done.
+        doing: &'static str,
+        /// What the database says.
+        reason: String,
+    },
+    /// The connection broke in the middle; a write may have been done or not.
+    #[error("the connection to {} was lost on trying to {doing}", escape(.store))]
+    Lost {
+        /// Where.
+        store: String,
+        /// What was being done.
+        doing: &'static str,
+    },
     /// The system or the database refused.
     #[error("store {} failed to {doing}", escape(.store))]
     Backend {

@@ -8,7 +8,7 @@
 //! | [`validation`](ExperimentConfig::validate) | what makes a configuration valid |
 //! | [`bucketing`] | pure: (experiment, actor) → bucket → variant |
 //! | [`rules`] | pure: who gets what, and what a mutation does |
-//! | [`store`] | the contract of a store, and the stores: memory, SQLite (feature `sqlite`) |
+//! | [`store`] | the contract of a store, and the stores: memory, SQLite (feature `sqlite`), Postgres (feature `postgres`) |
 //! | [`exposure`](ExposureSink) | exposure events and the sinks without storage |
 //! | [`service`](ExperimentService) | the front door |
 //! | [`declare`] | experiments as code: file → findings → plan (feature `declare`) |
@@ -56,9 +56,13 @@ pub use exposure::{
 pub use ids::IdShape;
 pub use rules::assignment::AssignmentReason;
 pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use store::StoreInfo;
 pub use store::{
     AssignRequest, Assigned, Expected, ExperimentStore, InMemoryExperimentStore, Situation,
 };
+#[cfg(feature = "postgres")]
+pub use store::{PgExperimentStore, PgOptions};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteAccess, SqliteExperimentStore};
 pub use validation::{

@@ -4,15 +4,23 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod survey;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use self::memory::InMemoryExperimentStore;
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PgExperimentStore, PgOptions};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteAccess, SqliteExperimentStore};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use self::survey::StoreInfo;
 
 use crate::bulk::{Answers, AssignManyRequest, Keep};
 use crate::clock::Clock;

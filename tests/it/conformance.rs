@@ -1,7 +1,11 @@
 //! Every store keeps every promise: `experiments::store::conformance`, once a store.
 
 use experiments::store::conformance::{self, OPERATOR};
-use experiments::{ExperimentStore, InMemoryExperimentStore, SqliteExperimentStore};
+use experiments::{
+    ExperimentStore, InMemoryExperimentStore, PgExperimentStore, SqliteExperimentStore,
+};
+
+use crate::server;
 
 /// How many callers race.
 const CALLERS: usize = 16;
@@ -12,6 +16,12 @@ fn in_memory() -> InMemoryExperimentStore {
 
 fn in_file(directory: &tempfile::TempDir) -> SqliteExperimentStore {
     SqliteExperimentStore::open_or_create(directory.path().join("experiments.db"))
+        .unwrap()
+        .with_operator(OPERATOR)
+}
+
+fn in_database(url: &str) -> PgExperimentStore {
+    PgExperimentStore::open_or_create(server::options(url))
         .unwrap()
         .with_operator(OPERATOR)
 }
@@ -78,6 +88,52 @@ mod sqlite {
                     let directory = tempfile::tempdir().unwrap();
                     let stores: Vec<_> = (0..CALLERS).map(|_| in_file(&directory)).collect();
                     let handles: Vec<_> = stores.iter().map(|s| s as &dyn ExperimentStore).collect();
+                    conformance::races::$name(&handles);
+                })*
+            };
+        }
+        experiments::for_each_race!(races);
+    }
+}
+
+mod postgres {
+    use super::*;
+
+    macro_rules! promises {
+        ($($name:ident)*) => {
+            $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+                conformance::$name(&in_database(&server::shared().database()));
+            })*
+        };
+    }
+    experiments::for_each_promise!(promises);
+
+    mod one_handle {
+        use super::*;
+
+        macro_rules! races {
+            ($($name:ident)*) => {
+                $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+                    let store = in_database(&server::shared().database());
+                    conformance::races::$name(&[&store as &dyn ExperimentStore; CALLERS]);
+                })*
+            };
+        }
+        experiments::for_each_race!(races);
+    }
+
+    /// Two pools stand for two machines.
+    mod two_machines {
+        use super::*;
+
+        macro_rules! races {
+            ($($name:ident)*) => {
+                $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+                    let url = server::shared().database();
+                    let stores = [in_database(&url), in_database(&url)];
+                    let handles: Vec<_> = (0..CALLERS)
+                        .map(|caller| &stores[caller % 2] as &dyn ExperimentStore)
+                        .collect();
                     conformance::races::$name(&handles);
                 })*
             };

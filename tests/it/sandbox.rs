@@ -11,12 +11,23 @@ pub(crate) const NOW: u64 = 1_763_985_600;
 
 pub(crate) struct Sandbox {
     home: TempDir,
+    /// The address of the store that `EXP_STORE` names, if it does.
+    store: Option<String>,
 }
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
         Self {
             home: tempfile::tempdir().unwrap(),
+            store: None,
+        }
+    }
+
+    /// The same, with this store in place of the default one.
+    pub(crate) fn on_store(store: &str) -> Self {
+        Self {
+            store: Some(store.to_owned()),
+            ..Self::new()
         }
     }
 
@@ -55,12 +66,22 @@ impl Sandbox {
             .env("COLUMNS", "80")
             .env("EXP_NOW", NOW.to_string())
             .env("EXP_BY", "ann");
+        if let Some(store) = &self.store {
+            command.env("EXP_STORE", store);
+        }
         command
     }
 
     /// `text` without what is different in every sandbox.
     pub(crate) fn neutral(&self, text: &str) -> String {
-        text.replace(&*self.home().to_string_lossy(), "[HOME]")
+        let text = text.replace(&*self.home().to_string_lossy(), "[HOME]");
+        match &self.store {
+            Some(store) => {
+                let (_, socket) = store.split_once("host=").unwrap();
+                text.replace(store, "[STORE]").replace(socket, "[SOCKET]")
+            }
+            None => text,
+        }
     }
 }
 

@@ -15,6 +15,19 @@ use snapbox::Data;
 use snapbox::assert::Assert;
 
 use crate::sandbox::Sandbox;
+use crate::server;
+
+/// Those of the sessions that look at no file of a store, nor at the year 3,170,843.
+const SAME_ON_POSTGRES: &[&str] = &[
+    "assign",
+    "bulk",
+    "create",
+    "explain",
+    "lifecycle",
+    "override",
+    "set_weights",
+    "simulate",
+];
 
 #[test]
 fn every_transcript_is_what_is_seen() {
@@ -28,7 +41,7 @@ fn every_transcript_is_what_is_seen() {
     let assert = Assert::new().action_env("SNAPSHOTS");
     let mut different = Vec::new();
     for path in paths {
-        let seen = replay(&fs::read_to_string(&path).unwrap());
+        let seen = replay(&fs::read_to_string(&path).unwrap(), &Sandbox::new());
         let expected = Data::read_from(&path, None).raw();
         if let Err(error) = assert.try_eq(Some(&path.display()), seen.into(), expected) {
             different.push(error.to_string());
@@ -37,8 +50,35 @@ fn every_transcript_is_what_is_seen() {
     assert!(different.is_empty(), "{}", different.concat());
 }
 
-fn replay(transcript: &str) -> String {
-    let sandbox = Sandbox::new();
+/// The sessions in which no file of a store is looked at say the same on a database.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_database_answers_as_a_file_does() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/transcripts");
+    for name in SAME_ON_POSTGRES {
+        let transcript = fs::read_to_string(directory.join(name).with_extension("txt")).unwrap();
+        let seen = replay(
+            &transcript,
+            &Sandbox::on_store(&server::shared().database()),
+        );
+        Assert::new().eq(seen, Data::text(transcript).raw());
+    }
+}
+
+/// What only a database says.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn every_transcript_of_a_database_is_what_is_seen() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/postgres.txt");
+    let seen = replay(
+        &fs::read_to_string(&path).unwrap(),
+        &Sandbox::on_store(&server::shared().database()),
+    );
+    let expected = Data::read_from(&path, None).raw();
+    Assert::new().action_env("SNAPSHOTS").eq(seen, expected);
+}
+
+fn replay(transcript: &str, sandbox: &Sandbox) -> String {
     make_odd_files(&sandbox.home().join("odd"));
     let mut seen = String::new();
     for line in transcript.lines() {

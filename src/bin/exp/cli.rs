@@ -4,7 +4,7 @@ use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcomma
 
 use crate::commands::{
     apply, archive, assign, check, completions, conclude, create, explain, export, history, list,
-    man, overrides, plan, schema, set_weights, simulate, start, status,
+    man, overrides, plan, schema, set_weights, simulate, start, status, store,
 };
 use crate::context::Context;
 use crate::exit::UsageError;
@@ -13,7 +13,7 @@ use crate::options::{Format, GlobalOptions};
 /// A/B experiments from the shell
 ///
 /// Declares experiments, assigns actors to their variants and keeps every assignment, in one SQLite
-/// file. Data goes to standard output, everything else to standard error.
+/// file, or in a Postgres database. Data goes to standard output, everything else to standard error.
 #[derive(Parser)]
 #[command(
     name = "exp",
@@ -53,6 +53,7 @@ Environment (a variable that is empty counts as not set):
   EXP_STORE         the store, as --store
   EXP_BY            the operator, as --by
   EXP_LOCK_TIMEOUT  the waiting time, as --lock-timeout
+  PGUSER, PGPASSWORD  for a database whose address says neither
   EXP_NOW           seconds since 1970 in place of the clock, for tests
   NO_COLOR          no colour, also on a terminal
   XDG_STATE_HOME    holds the default store; ~/.local/state without it";
@@ -76,6 +77,7 @@ pub(crate) enum Command {
     Export(export::Export),
     Schema(schema::Schema),
     Simulate(simulate::Simulate),
+    Store(store::Store),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -106,6 +108,7 @@ impl Command {
             Self::Export(command) => command.run(context),
             Self::Schema(command) => command.run(),
             Self::Simulate(command) => command.run(context),
+            Self::Store(command) => command.run(context),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(Cli::command()),
         }

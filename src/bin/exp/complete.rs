@@ -3,14 +3,18 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use experiments::text::escape;
-use experiments::{ExperimentStore as _, SqliteExperimentStore};
+use experiments::{ExperimentStore as _, PgExperimentStore, SqliteExperimentStore};
 
-use crate::environment;
+use crate::environment::{self, Place};
 use crate::exit;
+
+/// How long a completion waits for a database.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The variable by which the scripts of `exp completions` ask for candidates.
 pub(crate) const VARIABLE: &str = "EXP_COMPLETE";
@@ -48,8 +52,16 @@ pub(crate) fn experiments() -> ArgValueCompleter {
 }
 
 fn stored() -> Option<Vec<experiments::ExperimentConfig>> {
-    let path = environment::store_path(named_store(std::env::args_os())).ok()?;
-    SqliteExperimentStore::open(path).ok()?.list().ok()
+    match environment::store_place(named_store(std::env::args_os())).ok()? {
+        Place::File(path) => SqliteExperimentStore::open(path).ok()?.list().ok(),
+        Place::Database(options) => {
+            // Nobody who pressed Tab waits for long.
+            let options = options
+                .connect_timeout(PATIENCE)
+                .statement_timeout(PATIENCE);
+            PgExperimentStore::open(options).ok()?.list().ok()
+        }
+    }
 }
 
 /// The value of `--store` among the words typed so far, which the engine has not parsed.

@@ -2,15 +2,18 @@
 //! views become output.
 
 use std::fmt::Display;
+use std::path::Path;
+use std::time::Duration;
 
 use experiments::{
-    ExperimentError, ExperimentService, NoOpExposureSink, SqliteAccess, SqliteExperimentStore,
+    Bucketing, ExperimentConfig, ExperimentError, ExperimentService, ExperimentStoreError,
+    NoOpExposureSink, PgExperimentStore, PgOptions, SqliteAccess, SqliteExperimentStore,
 };
 
-use crate::environment;
+use crate::environment::{self, Place};
 use crate::options::{Format, GlobalOptions};
 use crate::output::stream::{self, Label};
-use crate::output::text::Text;
+use crate::output::text::{Text, safe};
 use crate::output::{self, View};
 
 /// What a command is run with.
@@ -31,6 +34,23 @@ pub(crate) enum Purpose {
     Create,
 }
 
+/// A store that is open.
+pub(crate) enum Opened {
+    File(SqliteExperimentStore),
+    Database(PgExperimentStore),
+}
+
+impl Opened {
+    /// A service on it.
+    pub(crate) fn service(&self) -> ExperimentService {
+        let service = match self {
+            Self::File(store) => ExperimentService::new(store.clone()),
+            Self::Database(store) => ExperimentService::new(store.clone()),
+        };
+        service.with_exposure_sink(NoOpExposureSink)
+    }
+}
+
 impl Context {
     pub(crate) fn new(options: GlobalOptions) -> Self {
         Self { options }
@@ -38,8 +58,7 @@ impl Context {
 
     /// A service on the store that the flags name.
     pub(crate) fn service(&self, purpose: Purpose) -> anyhow::Result<ExperimentService> {
-        let store = self.store(purpose)?;
-        Ok(ExperimentService::new(store).with_exposure_sink(NoOpExposureSink))
+        Ok(self.open(purpose)?.service())
     }
 
     /// The names of all experiments, to find the one that was meant; none if there is no telling.
@@ -49,24 +68,84 @@ impl Context {
         listed.into_iter().map(|config| config.name).collect()
     }
 
-    fn store(&self, purpose: Purpose) -> anyhow::Result<SqliteExperimentStore> {
-        let path = environment::store_path(self.options.store.clone())?;
+    /// Where the store is that the flags name.
+    pub(crate) fn place(&self) -> anyhow::Result<Place> {
+        let lock_timeout = self.lock_timeout()?;
+        Ok(
+            match environment::store_place(self.options.store.clone())? {
+                Place::Database(options) => {
+                    Place::Database(Box::new(options.lock_timeout(lock_timeout)))
+                }
+                file @ Place::File(_) => file,
+            },
+        )
+    }
+
+    pub(crate) fn lock_timeout(&self) -> anyhow::Result<Duration> {
+        Ok(environment::lock_timeout(self.options.lock_timeout)?)
+    }
+
+    /// The store that the flags name, as what it is.
+    pub(crate) fn open(&self, purpose: Purpose) -> anyhow::Result<Opened> {
+        let place = self.place()?;
         let clock = environment::clock()?;
-        let lock_timeout = environment::lock_timeout(self.options.lock_timeout)?;
-        self.verbose(format_args!("store: {}", path.display()));
+        let operator = matches!(purpose, Purpose::Change | Purpose::Create)
+            .then(|| environment::operator(self.options.by.clone()));
+        match &place {
+            Place::File(path) => self.verbose(format_args!("store: {}", path.display())),
+            Place::Database(options) => {
+                self.verbose(format_args!("store: {}", options.address()));
+            }
+        }
+        if let Some(operator) = &operator {
+            self.verbose(format_args!("operator: {operator}"));
+        }
+        Ok(match place {
+            Place::File(path) => {
+                let mut store = self.file(&path, purpose)?.with_clock(clock);
+                if let Some(operator) = operator {
+                    store = store.with_operator(operator);
+                }
+                Opened::File(store)
+            }
+            Place::Database(options) => {
+                let mut store = database(*options, purpose)?.with_clock(clock);
+                if let Some(operator) = operator {
+                    store = store.with_operator(operator);
+                }
+                Opened::Database(store)
+            }
+        })
+    }
+
+    /// Warns of experiments that the application whose database it is would bucket otherwise.
+    pub(crate) fn warn_of_application<'a>(
+        &self,
+        opened: &Opened,
+        created: impl Iterator<Item = &'a ExperimentConfig>,
+    ) -> anyhow::Result<()> {
+        let mut created = created.filter(|config| config.bucketing == Bucketing::Fnv1aMixed);
+        let (Opened::Database(store), Some(config)) = (opened, created.next()) else {
+            return Ok(());
+        };
+        if store.is_adopted()? {
+            self.warn(format_args!(
+                "'{}' has bucketing fnv1a_mixed, and the application that made these tables knows \
+                 only fnv1a: it would give actors other variants",
+                safe(&config.name)
+            ));
+        }
+        Ok(())
+    }
+
+    fn file(&self, path: &Path, purpose: Purpose) -> anyhow::Result<SqliteExperimentStore> {
         let access = match purpose {
             Purpose::Create => SqliteAccess::Create,
             Purpose::Look => SqliteAccess::Read,
             Purpose::Use | Purpose::Change => SqliteAccess::ReadWrite,
         };
-        let opened = SqliteExperimentStore::open_as(&path, access, lock_timeout);
-        let mut store = opened.map_err(ExperimentError::from)?.with_clock(clock);
-        if matches!(purpose, Purpose::Change | Purpose::Create) {
-            let operator = environment::operator(self.options.by.clone());
-            self.verbose(format_args!("operator: {operator}"));
-            store = store.with_operator(operator);
-        }
-        Ok(store)
+        let opened = SqliteExperimentStore::open_as(path, access, self.lock_timeout()?);
+        Ok(opened.map_err(ExperimentError::from)?)
     }
 
     /// Whether a store was named on the command line.
@@ -120,4 +199,16 @@ impl Context {
             stream::tell(message);
         }
     }
+}
+
+/// The store in a database. Only where nothing is at all a new one is made; the tables of an
+/// application are added to when somebody says so.
+fn database(options: PgOptions, purpose: Purpose) -> anyhow::Result<PgExperimentStore> {
+    let opened = match PgExperimentStore::open(options.clone()) {
+        Err(ExperimentStoreError::Missing { .. }) if purpose == Purpose::Create => {
+            PgExperimentStore::open_or_create(options)
+        }
+        opened => opened,
+    };
+    Ok(opened.map_err(ExperimentError::from)?)
 }

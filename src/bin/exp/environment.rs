@@ -7,30 +7,47 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
-use experiments::{Clock, SqliteExperimentStore};
+use experiments::{Clock, PgOptions, SqliteExperimentStore};
 use jiff::tz::TimeZone;
 
 use crate::exit::UsageError;
 use crate::output::text::Page;
 
-/// The store's file: as named by the flag, or else by the environment, or else the default one.
-pub(crate) fn store_path(named: Option<PathBuf>) -> Result<PathBuf, UsageError> {
+/// Where the store is.
+pub(crate) enum Place {
+    File(PathBuf),
+    Database(Box<PgOptions>),
+}
+
+/// The store: as named by the flag, or else by the environment, or else the default file.
+pub(crate) fn store_place(named: Option<PathBuf>) -> Result<Place, UsageError> {
     let Some(path) = named.or_else(|| variable("EXP_STORE").map(PathBuf::from)) else {
         let message = "no home directory to keep the default store in; name one with --store";
-        return default_store().ok_or_else(|| UsageError(message.to_owned()));
+        let default = default_store().map(Place::File);
+        return default.ok_or_else(|| UsageError(message.to_owned()));
     };
     match scheme(&path.to_string_lossy()).as_deref() {
-        None => Ok(path),
+        None => Ok(Place::File(path)),
         Some("postgres" | "postgresql") => {
-            let message = "this version of exp keeps its store in an SQLite file; \
-                           Postgres is not supported yet";
-            Err(UsageError(message.to_owned()))
+            let address = path.to_str().unwrap_or_default();
+            Ok(Place::Database(Box::new(database(address)?)))
         }
         // The rest of the address may hold a password.
         Some(scheme) => Err(UsageError(format!(
-            "--store and EXP_STORE name a file, not an address like {scheme}://..."
+            "--store and EXP_STORE name a file or a postgres:// address, not {scheme}://..."
         ))),
     }
+}
+
+/// A database, with what libpq's variables say where the address says nothing.
+fn database(address: &str) -> Result<PgOptions, UsageError> {
+    let options = PgOptions::parse(address).map_err(|error| UsageError(error.to_string()))?;
+    let user = text_variable("PGUSER").or_else(|| whoami::username().ok());
+    let options = options.or_user(&user.unwrap_or_default());
+    Ok(match text_variable("PGPASSWORD") {
+        Some(password) => options.or_password(&password),
+        None => options,
+    })
 }
 
 /// What stands before `://`, in lower case.

@@ -192,6 +192,22 @@ fn hint(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<String>) -> Opt
 
 fn store_hint(error: &ExperimentStoreError) -> Option<String> {
     let hint = match error {
+        ExperimentStoreError::Missing { store } if store.starts_with("postgres://") => {
+            "exp create makes one in that database, exp store migrate only its tables"
+        }
+        ExperimentStoreError::NotMigrated { .. } => {
+            "exp store migrate adds it, and leaves the application's own as it is"
+        }
+        ExperimentStoreError::Denied { .. } => {
+            "the owner of the tables can grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON the \
+             tables, USAGE ON their sequences, EXECUTE ON the function"
+        }
+        ExperimentStoreError::Lost { .. } => {
+            "it may have been done or not; to repeat it is safe, and tells"
+        }
+        ExperimentStoreError::ReadOnly { store } if store.starts_with("postgres://") => {
+            "it is a replica, or set to read only: name the primary server"
+        }
         ExperimentStoreError::Missing { .. } => {
             "exp create makes one; --store or EXP_STORE names another place"
         }

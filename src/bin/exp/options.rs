@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
-    /// The store: the path of its file [env: EXP_STORE] [default: exp/experiments.db in the state
-    /// directory]
-    #[arg(long, global = true, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    /// The store: the path of its file, or postgres://USER@HOST/DATABASE [env: EXP_STORE]
+    /// [default: exp/experiments.db in the state directory]
+    #[arg(long, global = true, value_name = "PATH|URL", value_hint = clap::ValueHint::FilePath)]
     pub(crate) store: Option<PathBuf>,
 
     /// Who makes the change, for the history [env: EXP_BY] [default: the login name]

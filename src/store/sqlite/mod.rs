@@ -25,6 +25,7 @@ mod experiments;
 mod file;
 mod migrations;
 mod mutation;
+mod survey;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -70,7 +70,11 @@ impl Apply {
             } else {
                 Purpose::Change
             };
-            context.service(purpose)?.apply(&plan)?
+            let opened = context.open(purpose)?;
+            let changes = opened.service().apply(&plan)?;
+            let new = plan.experiments.iter().filter(|e| e.before.is_none());
+            context.warn_of_application(&opened, new.map(|e| &e.after))?;
+            changes
         } else {
             Vec::new()
         };

@@ -79,7 +79,8 @@ impl Create {
         }
         // Before a store is made for it.
         wanted.validate()?;
-        let service = context.service(Purpose::Create)?;
+        let opened = context.open(Purpose::Create)?;
+        let service = opened.service();
         let name = escape(&wanted.name);
         let (change, told) = match service.create_new(&wanted) {
             Err(error @ (ExperimentError::AlreadyExists(..) | ExperimentError::Archived(_)))
@@ -96,6 +97,7 @@ impl Create {
         context.show(&Done(change))?;
         context.say(told);
         if is_new {
+            context.warn_of_application(&opened, std::iter::once(&wanted))?;
             dependence::warn(&wanted, &service, context)?;
         }
         Ok(())

@@ -22,4 +22,5 @@ pub(crate) mod set_weights;
 pub(crate) mod simulate;
 pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod store;
 mod weight;

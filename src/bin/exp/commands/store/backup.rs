@@ -1,0 +1,31 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use experiments::text::escape;
+
+use crate::context::{Context, Opened, Purpose};
+use crate::exit::UsageError;
+
+/// Write a copy of the store to a new file, while others use it
+///
+/// The copy is a store of its own: name it with --store. A database is copied with pg_dump.
+#[derive(Args)]
+#[expect(clippy::doc_markdown, reason = "the docs are the help")]
+pub(crate) struct Backup {
+    /// The new file
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    file: PathBuf,
+}
+
+impl Backup {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let Opened::File(store) = context.open(Purpose::Use)? else {
+            let message = "a database is backed up with pg_dump, not with exp store backup";
+            return Err(UsageError(message.to_owned()).into());
+        };
+        store.backup(&self.file)?;
+        let file = self.file.to_string_lossy();
+        context.say(format_args!("copied the store to {}", escape(&file)));
+        Ok(())
+    }
+}

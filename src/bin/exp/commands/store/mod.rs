@@ -1,0 +1,36 @@
+//! `exp store`: what concerns the store as a whole.
+
+mod backup;
+mod check;
+mod info;
+mod migrate;
+
+use clap::{Args, Subcommand};
+
+use crate::context::Context;
+
+/// Look after the store itself
+#[derive(Args)]
+pub(crate) struct Store {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Info(info::Info),
+    Check(check::Check),
+    Backup(backup::Backup),
+    Migrate(migrate::Migrate),
+}
+
+impl Store {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self.command {
+            Command::Info(command) => command.run(context),
+            Command::Check(command) => command.run(context),
+            Command::Backup(command) => command.run(context),
+            Command::Migrate(command) => command.run(context),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Experiments, overrides, the log: domain types to rows and back.
+
+use postgres::Row;
+
+use super::failure::Failure;
+use super::pool::Connection;
+use crate::bucketing::Bucketing;
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::experiment::{
+    Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig,
+};
+use crate::exposure::ExposureRecord;
+use crate::store::Situation;
+
+/// The columns of an experiment, as [`config`] reads them.
+macro_rules! columns {
+    () => {
+        "e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group, \
+         e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.xmin::text"
+    };
+}
+
+/// All that decides an actor's assignment, as [`situation`] reads it.
+macro_rules! situation {
+    () => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", o.variant AS pinned, a.variant AS assigned, a.is_override, \
+               floor(extract(epoch FROM a.assigned_at))::bigint, \
+               (SELECT s.name FROM autumn_experiment_assignments b \
+                JOIN autumn_experiments s ON s.name = b.experiment \
+                WHERE b.actor = $2 AND s.exclusion_group = e.exclusion_group \
+                  AND s.name <> e.name ORDER BY s.name LIMIT 1) AS sibling \
+             FROM autumn_experiments e \
+             LEFT JOIN autumn_experiment_overrides o ON o.experiment = e.name AND o.actor = $2 \
+             LEFT JOIN autumn_experiment_assignments a ON a.experiment = e.name AND a.actor = $2 \
+             WHERE e.name = $1"
+        )
+    };
+}
+
+pub(super) const ONE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM autumn_experiments e WHERE e.name = $1"
+);
+pub(super) const ALL: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM autumn_experiments e ORDER BY e.name COLLATE \"C\""
+);
+/// Held until the end of the transaction, also against the application and against assignments.
+pub(super) const LOCKED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM autumn_experiments e WHERE e.name = $1 FOR UPDATE"
+);
+pub(super) const SHARED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM autumn_experiments e WHERE e.name = $1 FOR SHARE"
+);
+pub(super) const SITUATION: &str = situation!();
+
+/// The same, and in the same round trip the exposure of the common case: the experiment runs, nothing
+/// is pinned to the actor, an assignment is there. Whatever else there is the rules decide first.
+/// The last column says whether it was kept.
+pub(super) const SITUATION_AND_EXPOSURE: &str = concat!(
+    "WITH found AS MATERIALIZED (",
+    situation!(),
+    "), shown AS (INSERT INTO exp_exposures \
+       (experiment, variant, actor, request_id, is_override, exposed_at) \
+       SELECT name, assigned, $2, $3, false, to_timestamp($4::bigint) FROM found \
+       WHERE state = 'running' AND pinned IS NULL AND assigned IS NOT NULL RETURNING 1) \
+     SELECT found.*, EXISTS (SELECT FROM shown) FROM found"
+);
+pub(super) const EXPOSED: usize = 14;
+
+/// An experiment as it is stored, and the version of its row.
+pub(super) struct Stored {
+    pub(super) config: ExperimentConfig,
+    pub(super) version: String,
+}
+
+/// The row says what can't be.
+fn damaged(store: &str, found: String) -> ExperimentError {
+    ExperimentStoreError::Corrupt {
+        store: store.to_owned(),
+        found,
+    }
+    .into()
+}
+
+/// A count or a time, neither of which is ever negative.
+pub(super) fn unsigned(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
+    let name: String = row.try_get(0)?;
+    let state: &str = row.try_get(2)?;
+    let variants: &str = row.try_get(3)?;
+    let bucketing: &str = row.try_get(6)?;
+    let unknown = |what: &str, value: &str| {
+        damaged(
+            store,
+            format!("experiment {name:?} has the {what} {value:?}"),
+        )
+    };
+    let state = ExperimentState::ALL
+        .into_iter()
+        .find(|known| known.as_str() == state)
+        .ok_or_else(|| unknown("state", state))?;
+    let bucketing = Bucketing::ALL
+        .into_iter()
+        .find(|known| known.as_str() == bucketing)
+        .ok_or_else(|| unknown("bucketing", bucketing))?;
+    let variants: Vec<VariantConfig> =
+        serde_json::from_str(variants).map_err(|_| unknown("variants", variants))?;
+    let updated_at: i64 = row.try_get(7)?;
+    Ok(Stored {
+        config: ExperimentConfig {
+            description: row.try_get(1)?,
+            state,
+            variants,
+            winner: row.try_get(4)?,
+            exclusion_group: row.try_get(5)?,
+            bucketing,
+            updated_at_secs: unsigned(updated_at),
+            name,
+        },
+        version: row.try_get(8)?,
+    })
+}
+
+/// What was found of an actor, and the version of the experiment's row.
+pub(super) fn situation(
+    store: &str,
+    row: Option<&Row>,
+    experiment: &str,
+    actor: &str,
+) -> Result<(Situation, String), Failure> {
+    let mut found = Situation {
+        experiment: experiment.to_owned(),
+        actor: actor.to_owned(),
+        config: None,
+        override_variant: None,
+        assignment: None,
+        sibling: None,
+    };
+    let Some(row) = row else {
+        return Ok((found, String::new()));
+    };
+    let Stored { config, version } = stored(store, row)?;
+    found.config = Some(config);
+    found.override_variant = row.try_get(9)?;
+    if let Some(variant) = row.try_get(10)? {
+        let assigned_at: i64 = row.try_get(12)?;
+        found.assignment = Some(Assignment {
+            experiment: experiment.to_owned(),
+            actor: actor.to_owned(),
+            variant,
+            is_override: row.try_get(11)?,
+            assigned_at_secs: unsigned(assigned_at),
+        });
+    }
+    found.sibling = row.try_get(13)?;
+    Ok((found, version))
+}
+
+/// Whether Postgres can hold the text at all. What it can't is nowhere in it.
+pub(super) fn is_storable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+pub(super) fn load(
+    store: &str,
+    db: &mut Connection,
+    sql: &'static str,
+    name: &str,
+) -> Result<Option<Stored>, Failure> {
+    if !is_storable(name) {
+        return Ok(None);
+    }
+    let row = db.row(sql, &[&name])?;
+    row.map(|row| stored(store, &row)).transpose()
+}
+
+pub(super) fn all(store: &str, db: &mut Connection) -> Result<Vec<ExperimentConfig>, Failure> {
+    let rows = db.rows(ALL, &[])?;
+    let configs = rows.iter().map(|row| Ok(stored(store, row)?.config));
+    configs.collect()
+}
+
+/// Writes a configuration: a new experiment, or a new version of the one that is locked.
+pub(super) fn save(
+    db: &mut Connection,
+    is_new: bool,
+    config: &ExperimentConfig,
+    now: i64,
+) -> Result<(), Failure> {
+    let variants = serde_json::to_string(&config.variants).unwrap_or_default();
+    let sql = if is_new {
+        "INSERT INTO autumn_experiments (name, description, state, variants, winner,
+            exclusion_group, bucketing, created_at, updated_at)
+         VALUES ($1, $2, $3::text::autumn_experiment_state, $4::text::jsonb, $5, $6, $7,
+            to_timestamp($8::bigint), to_timestamp($8::bigint))"
+    } else {
+        "UPDATE autumn_experiments SET description = $2,
+            state = $3::text::autumn_experiment_state, variants = $4::text::jsonb, winner = $5,
+            exclusion_group = $6, bucketing = $7, updated_at = to_timestamp($8::bigint)
+         WHERE name = $1"
+    };
+    db.execute(
+        sql,
+        &[
+            &config.name,
+            &config.description,
+            &config.state.as_str(),
+            &variants,
+            &config.winner,
+            &config.exclusion_group,
+            &config.bucketing.as_str(),
+            &now,
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn append_change(
+    db: &mut Connection,
+    change: &ChangeRecord,
+    now: i64,
+) -> Result<(), Failure> {
+    let detail = change.detail.as_ref();
+    let detail = detail.and_then(|detail| serde_json::to_string(detail).ok());
+    db.execute(
+        "INSERT INTO autumn_experiment_changes (experiment, mutation, actor, changed_at, detail)
+         VALUES ($1, $2, $3, to_timestamp($4::bigint), $5::text::jsonb)",
+        &[
+            &change.experiment,
+            &change.mutation,
+            &change.actor,
+            &now,
+            &detail,
+        ],
+    )?;
+    Ok(())
+}
+
+/// The log of an experiment, newest first.
+pub(super) fn changes(
+    store: &str,
+    db: &mut Connection,
+    name: &str,
+    limit: usize,
+) -> Result<Vec<ChangeRecord>, Failure> {
+    // NULL is no limit.
+    let limit = (limit > 0).then(|| i64::try_from(limit).unwrap_or(i64::MAX));
+    let rows = db.rows(
+        "SELECT c.mutation, c.actor, floor(extract(epoch FROM c.changed_at))::bigint,
+                c.detail::text
+         FROM autumn_experiment_changes c
+         WHERE c.experiment = $1 ORDER BY c.id DESC LIMIT $2",
+        &[&name, &limit],
+    )?;
+    let change = |row: &Row| {
+        let at: i64 = row.try_get(2)?;
+        let detail: Option<&str> = row.try_get(3)?;
+        let detail = detail.map(serde_json::from_str).transpose();
+        let unreadable = |_| damaged(store, format!("a change of {name:?} has unreadable detail"));
+        Ok(ChangeRecord {
+            experiment: name.to_owned(),
+            mutation: row.try_get(0)?,
+            actor: row.try_get(1)?,
+            timestamp_secs: unsigned(at),
+            detail: detail.map_err(unreadable)?,
+        })
+    };
+    rows.iter().map(change).collect()
+}
+
+pub(super) fn pinned(
+    db: &mut Connection,
+    experiment: &str,
+    actor: &str,
+) -> Result<Option<String>, Failure> {
+    if !is_storable(experiment) || !is_storable(actor) {
+        return Ok(None);
+    }
+    let row = db.row(
+        "SELECT variant FROM autumn_experiment_overrides WHERE experiment = $1 AND actor = $2",
+        &[&experiment, &actor],
+    )?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// All overrides of an experiment, sorted by actor.
+pub(super) fn overrides(db: &mut Connection, experiment: &str) -> Result<Vec<Override>, Failure> {
+    let rows = db.rows(
+        "SELECT actor, variant, floor(extract(epoch FROM created_at))::bigint
+         FROM autumn_experiment_overrides WHERE experiment = $1 ORDER BY actor COLLATE \"C\"",
+        &[&experiment],
+    )?;
+    let pinned = |row: &Row| {
+        let at: i64 = row.try_get(2)?;
+        Ok(Override {
+            experiment: experiment.to_owned(),
+            actor: row.try_get(0)?,
+            variant: row.try_get(1)?,
+            created_at_secs: unsigned(at),
+        })
+    };
+    rows.iter().map(pinned).collect()
+}
+
+/// All exposures of an experiment, oldest first.
+pub(super) fn exposures(
+    db: &mut Connection,
+    experiment: &str,
+) -> Result<Vec<ExposureRecord>, Failure> {
+    let rows = db.rows(
+        "SELECT variant, actor, request_id, is_override,
+                floor(extract(epoch FROM exposed_at))::bigint
+         FROM exp_exposures WHERE experiment = $1 ORDER BY id",
+        &[&experiment],
+    )?;
+    let exposure = |row: &Row| {
+        let at: i64 = row.try_get(4)?;
+        Ok(ExposureRecord {
+            experiment: experiment.to_owned(),
+            variant: row.try_get(0)?,
+            actor: row.try_get(1)?,
+            request_id: row.try_get(2)?,
+            is_override: row.try_get(3)?,
+            timestamp_secs: unsigned(at),
+        })
+    };
+    rows.iter().map(exposure).collect()
+}

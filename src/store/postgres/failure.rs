@@ -1,0 +1,116 @@
+//! Sorts a Postgres error into the failures that a caller can tell apart.
+
+use postgres::error::SqlState;
+
+use super::options::PgOptions;
+use crate::error::{ExperimentError, ExperimentStoreError};
+
+/// Why a step was not taken.
+pub(super) enum Failure {
+    Refused(ExperimentError),
+    Postgres(postgres::Error),
+}
+
+impl From<ExperimentError> for Failure {
+    fn from(refusal: ExperimentError) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<postgres::Error> for Failure {
+    fn from(error: postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+pub(super) fn sort(
+    options: &PgOptions,
+    doing: &'static str,
+    error: postgres::Error,
+) -> ExperimentStoreError {
+    let store = options.address().to_owned();
+    if is_lost(&error) && doing != "connect" {
+        return ExperimentStoreError::Lost { store, doing };
+    }
+    let Some(told) = error.as_db_error() else {
+        if std::error::Error::source(&error)
+            .is_some_and(<dyn std::error::Error>::is::<postgres::types::WrongType>)
+        {
+            let found = error.to_string();
+            return ExperimentStoreError::Corrupt { store, found };
+        }
+        return ExperimentStoreError::Backend {
+            store,
+            doing,
+            // Its causes say what it was; by itself it says where in the protocol.
+            source: match std::error::Error::source(&error) {
+                Some(cause) => cause.to_string().into(),
+                None => error.into(),
+            },
+        };
+    };
+    let code = told.code();
+    if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+        return ExperimentStoreError::ReadOnly { store };
+    }
+    if [
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_COLUMN,
+        SqlState::UNDEFINED_FUNCTION,
+    ]
+    .contains(code)
+    {
+        return ExperimentStoreError::NotMigrated { store };
+    }
+    if *code == SqlState::LOCK_NOT_AVAILABLE {
+        let waited_secs = options.lock_timeout.as_secs();
+        return ExperimentStoreError::Busy { store, waited_secs };
+    }
+    if *code == SqlState::QUERY_CANCELED {
+        let waited_secs = options.statement_timeout.as_secs();
+        return ExperimentStoreError::Busy { store, waited_secs };
+    }
+    if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+        return ExperimentStoreError::Denied {
+            store,
+            doing,
+            reason: told.message().to_owned(),
+        };
+    }
+    ExperimentStoreError::Backend {
+        store,
+        doing,
+        source: told.message().to_owned().into(),
+    }
+}
+
+/// Whether the connection is gone.
+pub(super) fn is_lost(error: &postgres::Error) -> bool {
+    let ended = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CONNECTION_FAILURE,
+        SqlState::CONNECTION_EXCEPTION,
+    ];
+    error.is_closed()
+        || error.code().is_some_and(|code| ended.contains(code))
+        || std::error::Error::source(error)
+            .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+}
+
+/// Whether the server does not let this user in by this way.
+pub(super) fn is_refused_login(error: &postgres::Error) -> bool {
+    error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+}
+
+/// Whether somebody else has taken the key meanwhile, or two have waited for each other: the same
+/// step may succeed when taken again.
+pub(super) fn is_conflict(error: &postgres::Error) -> bool {
+    [
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+    ]
+    .iter()
+    .any(|code| error.code() == Some(code))
+}

@@ -1,0 +1,87 @@
+-- What `exp` knows and the application does not. Each column has a default or may be empty, so that
+-- the application's own statements go on working.
+
+ALTER TABLE autumn_experiments ADD COLUMN IF NOT EXISTS bucketing text NOT NULL DEFAULT 'fnv1a';
+
+ALTER TABLE autumn_experiment_changes ADD COLUMN IF NOT EXISTS detail jsonb;
+
+-- The audit log is read from its end, one experiment at a time.
+CREATE INDEX IF NOT EXISTS exp_changes_by_experiment ON autumn_experiment_changes (experiment, id);
+
+-- Only ever read through, one experiment at a time and rarely, so it has no index but its key.
+CREATE TABLE exp_exposures (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    experiment  text NOT NULL,
+    variant     text NOT NULL,
+    actor       text NOT NULL,
+    request_id  text,
+    is_override boolean NOT NULL,
+    exposed_at  timestamptz NOT NULL
+);
+
+-- The second half of an assignment: stores what the rules decided, if all that they looked at is
+-- still so. `seen_version` is the xmin of the experiment's row. FALSE, and nothing stored, if
+-- anything is otherwise; the caller then reads and decides again.
+--
+-- A function, because each of its statements sees what was committed before it began: those after
+-- the lock see what its last holder stored. The lock is the one that the application takes.
+CREATE FUNCTION exp_store_assignment(
+    in_experiment text, in_actor text, seen_version text, seen_pinned text,
+    seen_variant text, seen_is_override boolean,
+    new_variant text, new_is_override boolean, at timestamptz,
+    store boolean, expose boolean, in_request_id text
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    in_group text;
+    found_variant text;
+    found_is_override boolean;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext(in_actor));
+    -- Shared, so that no change of the experiment is committed before this is.
+    SELECT exclusion_group INTO in_group FROM autumn_experiments
+        WHERE name = in_experiment AND xmin::text = seen_version FOR SHARE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF (SELECT variant FROM autumn_experiment_overrides
+        WHERE experiment = in_experiment AND actor = in_actor) IS DISTINCT FROM seen_pinned THEN
+        RETURN false;
+    END IF;
+    SELECT variant, is_override INTO found_variant, found_is_override
+        FROM autumn_experiment_assignments
+        WHERE experiment = in_experiment AND actor = in_actor;
+    IF found_variant IS DISTINCT FROM seen_variant
+        OR found_is_override IS DISTINCT FROM seen_is_override THEN
+        RETURN false;
+    END IF;
+    IF store THEN
+        IF new_is_override THEN
+            INSERT INTO autumn_experiment_assignments
+                (experiment, actor, variant, is_override, assigned_at)
+                VALUES (in_experiment, in_actor, new_variant, true, at)
+                ON CONFLICT (experiment, actor) DO UPDATE
+                SET variant = excluded.variant, is_override = true, assigned_at = excluded.assigned_at;
+        ELSE
+            IF in_group IS NOT NULL AND EXISTS (
+                SELECT FROM autumn_experiment_assignments a
+                JOIN autumn_experiments e ON e.name = a.experiment
+                WHERE a.actor = in_actor AND e.exclusion_group = in_group
+                    AND e.name <> in_experiment
+            ) THEN
+                RETURN false;
+            END IF;
+            INSERT INTO autumn_experiment_assignments
+                (experiment, actor, variant, is_override, assigned_at)
+                VALUES (in_experiment, in_actor, new_variant, false, at)
+                ON CONFLICT (experiment, actor) DO NOTHING;
+            IF NOT FOUND THEN
+                RETURN false;
+            END IF;
+        END IF;
+    END IF;
+    IF expose THEN
+        INSERT INTO exp_exposures (experiment, variant, actor, request_id, is_override, exposed_at)
+            VALUES (in_experiment, new_variant, in_actor, in_request_id, new_is_override, at);
+    END IF;
+    RETURN true;
+END $$;

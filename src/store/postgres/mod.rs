@@ -1,0 +1,576 @@
+//! The store in a Postgres database, for any number of machines, in the tables of the Autumn web
+//! framework: an application of it may use them at the same time.
+//!
+//! # How steps are atomic
+//! Every write is one transaction. Who writes about an actor holds the advisory lock that the
+//! application takes, too: `hashtext(actor)`, until the end of the transaction. An assignment holds the
+//! experiment's row in share mode, a mutation for itself, so that no assignment is committed after
+//! the experiment was archived, and no variant goes that somebody is getting.
+//!
+//! # Round trips
+//! An assignment reads all that decides it in one; what is stored already is answered with that, its
+//! exposure included. A first one takes a second, a function in the database that stores what the
+//! rules decided if all that they saw is still so; otherwise the store begins anew.
+//!
+//! # In an async program
+//! The methods block, and must not be called on a worker of an async runtime (tokio panics): use
+//! [`ExperimentService::assign_async`](crate::ExperimentService::assign_async) or `spawn_blocking`.
+//! Handles may be dropped anywhere.
+
+mod bulk;
+mod experiments;
+mod failure;
+mod migrations;
+mod mutation;
+mod options;
+mod pool;
+mod survey;
+mod tls;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use postgres::Row;
+
+use self::experiments::{EXPOSED, ONE, SITUATION, SITUATION_AND_EXPOSURE};
+use self::failure::Failure;
+pub use self::options::PgOptions;
+use self::pool::{Connection, Pool};
+use crate::bulk::{Answers, AssignManyRequest};
+use crate::clock::Clock;
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
+use crate::exposure::{ExposureRecord, ExposureSink};
+use crate::rules::assignment;
+use crate::rules::lifecycle::Mutation;
+use crate::store::{AssignRequest, Assigned, Expected, ExperimentStore, Situation};
+use crate::validation::{validate_actor, validate_request_id};
+
+/// A store in a Postgres database. Cloning gives another handle to the same connections.
+#[derive(Clone)]
+pub struct PgExperimentStore {
+    pool: Arc<Pool>,
+    operator: Option<Arc<str>>,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for PgExperimentStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PgExperimentStore")
+            .field("options", self.pool.options())
+            .field("operator", &self.operator)
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the rules have decided for an actor, to be written.
+struct Outcome<'a> {
+    variant: &'a str,
+    is_override: bool,
+    /// Whether it is to be stored as the actor's assignment.
+    store: bool,
+    /// Whether an exposure is to be kept.
+    expose: bool,
+}
+
+/// What they have seen of it.
+struct Seen<'a> {
+    situation: &'a Situation,
+    version: &'a str,
+}
+
+impl PgExperimentStore {
+    /// A store in the database of these options. The first connection is opened by this call.
+    ///
+    /// # Errors
+    /// The database can't be reached, or lets nobody in by that name; it [has no
+    /// store](ExperimentStoreError::Missing), or one without [what `exp`
+    /// adds](ExperimentStoreError::NotMigrated), or one of a [newer
+    /// version](ExperimentStoreError::NewerSchema).
+    pub fn open(options: PgOptions) -> Result<Self, ExperimentStoreError> {
+        let pool = Pool::new(options);
+        drop(pool.get()?);
+        Ok(Self {
+            pool,
+            operator: None,
+            clock: Clock::System,
+        })
+    }
+
+    /// Makes what is missing in the database, and opens the store. What is there stays as it is.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or the user may not make tables.
+    pub fn open_or_create(options: PgOptions) -> Result<Self, ExperimentStoreError> {
+        Self::migrate(&options)?;
+        Self::open(options)
+    }
+
+    /// Makes what is missing in the database: the tables, and what `exp` adds to those of an
+    /// application. Any number of callers at once. Says whether anything was missing.
+    ///
+    /// # Errors
+    /// The database can't be reached, or the user may not make tables.
+    pub fn migrate(options: &PgOptions) -> Result<bool, ExperimentStoreError> {
+        let mut client = pool::connect(options)?;
+        let failed = |error| failure::sort(options, "make its tables", error);
+        let before = migrations::inspect(&mut client).map_err(failed)?;
+        if before.version >= migrations::latest() {
+            return Ok(false);
+        }
+        migrations::migrate(&mut client).map_err(failed)?;
+        Ok(true)
+    }
+
+    /// Whether an application that knows only the plain hash had made the tables before `exp` came.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn is_adopted(&self) -> Result<bool, ExperimentError> {
+        self.read("read the schema", |db| {
+            Ok(migrations::inspect(&mut db.client)?.was_adopted)
+        })
+    }
+
+    /// A handle to the same connections whose changes are logged as this operator's.
+    #[must_use]
+    pub fn with_operator(mut self, operator: impl Into<String>) -> Self {
+        self.operator = Some(Arc::from(operator.into()));
+        self
+    }
+
+    /// A handle to the same connections that takes the time from `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    fn address(&self) -> &str {
+        self.pool.options().address()
+    }
+
+    fn lock_timeout(&self) -> Duration {
+        self.pool.options().lock_timeout
+    }
+
+    fn operator(&self) -> Option<&str> {
+        self.operator.as_deref()
+    }
+
+    fn now(&self) -> i64 {
+        i64::try_from(self.clock.now_secs()).unwrap_or(i64::MAX)
+    }
+
+    fn sort(&self, doing: &'static str, error: postgres::Error) -> ExperimentStoreError {
+        failure::sort(self.pool.options(), doing, error)
+    }
+
+    fn failed(&self, doing: &'static str, failure: Failure) -> ExperimentError {
+        match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Postgres(error) => self.sort(doing, error).into(),
+        }
+    }
+
+    /// Runs a step that writes nothing. If a connection that was open before turns out to be lost, it
+    /// is taken once more on another.
+    fn read<T>(
+        &self,
+        doing: &'static str,
+        step: impl Fn(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentError> {
+        let mut repeated = false;
+        loop {
+            let mut loan = self.pool.get()?;
+            match step(loan.connection()) {
+                Err(Failure::Postgres(error))
+                    if failure::is_lost(&error) && loan.is_used && !repeated =>
+                {
+                    repeated = true;
+                    drop(loan);
+                    thread::sleep(pool::PAUSE);
+                }
+                done => return done.map_err(|failure| self.failed(doing, failure)),
+            }
+        }
+    }
+
+    /// Runs a step in one transaction; it is committed if the step succeeds. If somebody else was
+    /// faster in a way that only shows on writing, it is taken again.
+    fn write<T>(
+        &self,
+        doing: &'static str,
+        mut step: impl FnMut(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentError> {
+        let begun = Instant::now();
+        loop {
+            let mut loan = self.pool.get()?;
+            let db = loan.connection();
+            let done = run(db, &mut step);
+            match done {
+                Err(Failure::Postgres(error)) if failure::is_conflict(&error) => {
+                    if begun.elapsed() > self.lock_timeout() {
+                        return Err(mutation::gave_up(self));
+                    }
+                }
+                done => return done.map_err(|failure| self.failed(doing, failure)),
+            }
+        }
+    }
+
+    fn read_situation(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<(Situation, String), ExperimentError> {
+        self.read("read an assignment", |db| {
+            let row = if experiments::is_storable(experiment) && experiments::is_storable(actor) {
+                db.row(SITUATION, &[&experiment, &actor])?
+            } else {
+                None
+            };
+            experiments::situation(self.address(), row.as_ref(), experiment, actor)
+        })
+    }
+
+    /// The first round trip of an assignment: what decides it, and whether its exposure is kept
+    /// already.
+    fn look(
+        &self,
+        request: &AssignRequest<'_>,
+    ) -> Result<(Situation, String, bool), ExperimentError> {
+        let AssignRequest {
+            experiment,
+            actor,
+            request_id,
+            ..
+        } = *request;
+        if !request.keep_exposure || !experiments::is_storable(experiment) {
+            let (situation, version) = self.read_situation(experiment, actor)?;
+            return Ok((situation, version, false));
+        }
+        let mut loan = self.pool.get()?;
+        let found = loan.connection().row(
+            SITUATION_AND_EXPOSURE,
+            &[&experiment, &actor, &request_id, &self.now()],
+        );
+        let failed = |error: postgres::Error| self.sort("read an assignment", error);
+        let row = found.map_err(failed)?;
+        let exposed = match &row {
+            Some(row) => row.try_get(EXPOSED).map_err(failed)?,
+            None => false,
+        };
+        let (situation, version) =
+            experiments::situation(self.address(), row.as_ref(), experiment, actor)
+                .map_err(|failure| self.failed("read an assignment", failure))?;
+        Ok((situation, version, exposed))
+    }
+
+    /// The second: stores the variant and the exposure, if all that was seen is still so.
+    fn store_if_unchanged(
+        &self,
+        seen: &Seen<'_>,
+        outcome: &Outcome<'_>,
+        request: &AssignRequest<'_>,
+    ) -> Result<bool, ExperimentError> {
+        let Situation {
+            experiment,
+            actor,
+            override_variant,
+            assignment,
+            ..
+        } = seen.situation;
+        let assigned = assignment.as_ref().map(|stored| &stored.variant);
+        let overridden = assignment.as_ref().map(|stored| stored.is_override);
+        let mut loan = self.pool.get()?;
+        let stored = loan.connection().row(
+            "SELECT exp_store_assignment($1, $2, $3, $4, $5, $6, $7, $8,
+                to_timestamp($9::bigint), $10, $11, $12)",
+            &[
+                experiment,
+                actor,
+                &seen.version,
+                override_variant,
+                &assigned,
+                &overridden,
+                &outcome.variant,
+                &outcome.is_override,
+                &self.now(),
+                &outcome.store,
+                &outcome.expose,
+                &request.request_id,
+            ],
+        );
+        let stored = match stored {
+            // Two took each other's locks, or a key: what is there now decides.
+            Err(error) if failure::is_conflict(&error) => return Ok(false),
+            stored => stored.and_then(|row| row.map_or(Ok(false), |row: Row| row.try_get(0))),
+        };
+        stored.map_err(|error| self.sort("store an assignment", error).into())
+    }
+}
+
+fn run<T>(
+    db: &mut Connection,
+    step: &mut impl FnMut(&mut Connection) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    db.client.batch_execute("BEGIN")?;
+    match step(db) {
+        Ok(done) => {
+            db.client.batch_execute("COMMIT")?;
+            Ok(done)
+        }
+        Err(failure) => {
+            // On a connection that is lost the server does it.
+            let _ = db.client.batch_execute("ROLLBACK");
+            Err(failure)
+        }
+    }
+}
+
+impl ExperimentStore for PgExperimentStore {
+    fn get(&self, experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError> {
+        self.read("read an experiment", |db| {
+            let found = experiments::load(self.address(), db, ONE, experiment)?;
+            Ok(found.map(|stored| stored.config))
+        })
+    }
+
+    fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
+        self.read("list the experiments", |db| {
+            experiments::all(self.address(), db)
+        })
+    }
+
+    fn mutate_all(
+        &self,
+        expected: &[Expected<'_>],
+        mutations: &[Mutation<'_>],
+    ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
+        self.write("write a change", |db| {
+            mutation::apply_all(self, db, expected, mutations)
+        })
+    }
+
+    fn get_assignment(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<Option<Assignment>, ExperimentError> {
+        Ok(self.read_situation(experiment, actor)?.0.assignment)
+    }
+
+    fn record_assignment(
+        &self,
+        experiment: &str,
+        actor: &str,
+        variant: &str,
+        is_override: bool,
+    ) -> Result<String, ExperimentError> {
+        validate_actor(experiment, actor)?;
+        let request = AssignRequest {
+            experiment,
+            actor,
+            request_id: None,
+            keep_exposure: false,
+        };
+        let begun = Instant::now();
+        loop {
+            let (situation, version) = self.read_situation(experiment, actor)?;
+            let config = situation.config.as_ref();
+            let kept = assignment::admit(experiment, variant, is_override, config, &situation)?;
+            if let Some(kept) = kept {
+                return Ok(kept.into_owned());
+            }
+            let seen = Seen {
+                situation: &situation,
+                version: &version,
+            };
+            let outcome = Outcome {
+                variant,
+                is_override,
+                store: true,
+                expose: false,
+            };
+            if self.store_if_unchanged(&seen, &outcome, &request)? {
+                return Ok(variant.to_owned());
+            }
+            if begun.elapsed() > self.lock_timeout() {
+                return Err(mutation::gave_up(self));
+            }
+        }
+    }
+
+    fn get_override(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<Option<String>, ExperimentError> {
+        self.read("read an override", |db| {
+            experiments::pinned(db, experiment, actor)
+        })
+    }
+
+    fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
+        self.read("list the overrides", |db| {
+            experiments::overrides(db, experiment)
+        })
+    }
+
+    fn has_assignment_in_group(
+        &self,
+        group: &str,
+        actor: &str,
+        except: &str,
+    ) -> Result<bool, ExperimentError> {
+        self.read("read the assignments of a group", |db| {
+            let found = db.row(
+                "SELECT 1 FROM autumn_experiment_assignments a
+                 JOIN autumn_experiments e ON e.name = a.experiment
+                 WHERE a.actor = $2 AND e.exclusion_group = $1 AND e.name <> $3 LIMIT 1",
+                &[&group, &actor, &except],
+            )?;
+            Ok(found.is_some())
+        })
+    }
+
+    fn situation(&self, experiment: &str, actor: &str) -> Result<Situation, ExperimentError> {
+        Ok(self.read_situation(experiment, actor)?.0)
+    }
+
+    fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
+        self.read("count the assignments", |db| {
+            let Some(stored) = experiments::load(self.address(), db, ONE, experiment)? else {
+                return Ok(Vec::new());
+            };
+            let rows = db.rows(
+                "SELECT variant, is_override, count(*) FROM autumn_experiment_assignments
+                 WHERE experiment = $1 GROUP BY variant, is_override",
+                &[&experiment],
+            )?;
+            let variants = stored.config.variants.iter();
+            let mut counts: Vec<VariantCount> = variants
+                .map(|variant| VariantCount {
+                    variant: variant.name.clone(),
+                    assigned: 0,
+                    overridden: 0,
+                })
+                .collect();
+            for row in rows {
+                let variant: &str = row.try_get(0)?;
+                let is_override: bool = row.try_get(1)?;
+                let count: i64 = row.try_get(2)?;
+                if let Some(counted) = counts.iter_mut().find(|known| known.variant == variant) {
+                    let side = if is_override {
+                        &mut counted.overridden
+                    } else {
+                        &mut counted.assigned
+                    };
+                    *side = experiments::unsigned(count);
+                }
+            }
+            Ok(counts)
+        })
+    }
+
+    fn history(
+        &self,
+        experiment: &str,
+        limit: usize,
+    ) -> Result<Vec<ChangeRecord>, ExperimentError> {
+        self.read("read the audit log", |db| {
+            experiments::changes(self.address(), db, experiment, limit)
+        })
+    }
+
+    fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
+        validate_actor(&exposure.experiment, &exposure.actor)?;
+        validate_request_id(&exposure.experiment, exposure.request_id.as_deref())?;
+        self.write("store an exposure", |db| {
+            let name = &exposure.experiment;
+            let stored = experiments::load(self.address(), db, experiments::SHARED, name)?;
+            let stored = stored.ok_or_else(|| ExperimentError::NotFound(name.clone()))?;
+            stored.config.require_variant(&exposure.variant)?;
+            let at = i64::try_from(exposure.timestamp_secs).unwrap_or(i64::MAX);
+            db.execute(
+                "INSERT INTO exp_exposures
+                    (experiment, variant, actor, request_id, is_override, exposed_at)
+                 VALUES ($1, $2, $3, $4, $5, to_timestamp($6::bigint))",
+                &[
+                    name,
+                    &exposure.variant,
+                    &exposure.actor,
+                    &exposure.request_id,
+                    &exposure.is_override,
+                    &at,
+                ],
+            )?;
+            Ok(())
+        })
+    }
+
+    fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
+        self.read("read the exposures", |db| {
+            experiments::exposures(db, experiment)
+        })
+    }
+
+    fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
+        self.assign_in_bulk(request)
+    }
+
+    /// Assignment and exposure are one commit. One round trip if it is stored already, two otherwise;
+    /// more only while somebody else changes the same.
+    fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {
+        validate_actor(request.experiment, request.actor)?;
+        validate_request_id(request.experiment, request.request_id)?;
+        let begun = Instant::now();
+        loop {
+            let (situation, version, exposed) = self.look(request)?;
+            let decision = situation.decide()?;
+            let store = decision.store;
+            let assigned = Assigned::from(decision);
+            let expose = request.keep_exposure && assigned.is_exposure() && !exposed;
+            if !store && !expose {
+                return Ok(assigned);
+            }
+            let seen = Seen {
+                situation: &situation,
+                version: &version,
+            };
+            let outcome = Outcome {
+                variant: &assigned.variant,
+                is_override: assigned.is_override(),
+                store,
+                expose,
+            };
+            if self.store_if_unchanged(&seen, &outcome, request)? {
+                return Ok(assigned);
+            }
+            if begun.elapsed() > self.lock_timeout() {
+                return Err(mutation::gave_up(self));
+            }
+        }
+    }
+}
+
+impl ExposureSink for PgExperimentStore {
+    fn record(&self, exposure: ExposureRecord) {
+        if let Err(error) = self.record_exposure(&exposure) {
+            tracing::error!(
+                experiment = exposure.experiment,
+                variant = exposure.variant,
+                actor = exposure.actor,
+                %error,
+                "experiment_exposure_lost"
+            );
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What a mutation writes, once the rules have decided it.
+
+use std::cell::RefCell;
+
+use super::PgExperimentStore;
+use super::experiments::{self, LOCKED};
+use super::failure::Failure;
+use super::pool::Connection;
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::experiment::ChangeRecord;
+use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
+use crate::store::Expected;
+
+/// Under it one mutation follows another: they are rare, and none waits for two.
+const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(1163415635, 1)";
+
+/// What the rules may ask about the experiment of a mutation.
+struct Subject<'a> {
+    db: RefCell<&'a mut Connection>,
+    experiment: &'a str,
+    pinned: Option<String>,
+    store: &'a PgExperimentStore,
+}
+
+impl MutationFacts for Subject<'_> {
+    fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
+        let found = self.db.borrow_mut().row(
+            "SELECT EXISTS (SELECT FROM autumn_experiment_assignments
+             WHERE experiment = $1 AND variant = $2)",
+            &[&self.experiment, &variant],
+        );
+        let failed = |error| self.store.sort("read the assignments", error);
+        let found = found.map_err(failed)?;
+        found.map_or(Ok(false), |row| row.try_get(0).map_err(failed))
+    }
+
+    fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
+        Ok(self.pinned.clone())
+    }
+}
+
+/// All mutations of a call, inside the caller's transaction.
+pub(super) fn apply_all(
+    store: &PgExperimentStore,
+    db: &mut Connection,
+    expected: &[Expected<'_>],
+    mutations: &[Mutation<'_>],
+) -> Result<Vec<Option<ChangeRecord>>, Failure> {
+    db.row(TAKE_TURNS, &[])?;
+    // Everybody locks in this order: actors, then experiments.
+    let actors: Vec<&str> = mutations
+        .iter()
+        .filter_map(Mutation::actor)
+        .filter(|actor| experiments::is_storable(actor))
+        .collect();
+    if !actors.is_empty() {
+        lock_actors(db, &actors)?;
+    }
+    let mut names: Vec<&str> = expected
+        .iter()
+        .map(|expected| expected.experiment)
+        .collect();
+    names.extend(mutations.iter().map(Mutation::experiment));
+    names.retain(|name| experiments::is_storable(name));
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        db.row(
+            "SELECT 1 FROM autumn_experiments WHERE name = $1 FOR UPDATE",
+            &[&name],
+        )?;
+    }
+    for expected in expected {
+        let found = experiments::load(store.address(), db, LOCKED, expected.experiment)?;
+        expected.verify(found.as_ref().map(|stored| &stored.config))?;
+    }
+    let mutations = mutations.iter();
+    mutations
+        .map(|mutation| apply(store, db, mutation))
+        .collect()
+}
+
+/// Holds what the application holds while it assigns one of these actors. In one order, so that two
+/// who take many never wait for each other.
+pub(super) fn lock_actors(db: &mut Connection, actors: &[&str]) -> Result<(), Failure> {
+    db.rows(
+        "SELECT pg_advisory_xact_lock(key) FROM (
+            SELECT DISTINCT hashtext(actor) AS key FROM unnest($1::text[]) AS actor ORDER BY key
+         ) keys",
+        &[&actors],
+    )?;
+    Ok(())
+}
+
+fn apply(
+    store: &PgExperimentStore,
+    db: &mut Connection,
+    mutation: &Mutation<'_>,
+) -> Result<Option<ChangeRecord>, Failure> {
+    let name = mutation.experiment();
+    let stored = experiments::load(store.address(), db, LOCKED, name)?;
+    let pinned = match mutation.actor() {
+        Some(actor) => experiments::pinned(db, name, actor)?,
+        None => None,
+    };
+    let current = stored.as_ref().map(|stored| &stored.config);
+    let step = {
+        let subject = Subject {
+            db: RefCell::new(db),
+            experiment: name,
+            pinned,
+            store,
+        };
+        lifecycle::decide(mutation, current, &subject)?
+    };
+    let Some(step) = step else { return Ok(None) };
+    let now = store.now();
+    match step.write {
+        Write::Config(config) => experiments::save(db, current.is_none(), &config, now)?,
+        Write::SetOverride { actor, variant } => {
+            db.execute(
+                "INSERT INTO autumn_experiment_overrides (experiment, actor, variant, created_at)
+                 VALUES ($1, $2, $3, to_timestamp($4::bigint))
+                 ON CONFLICT (experiment, actor) DO UPDATE
+                 SET variant = excluded.variant, created_at = excluded.created_at",
+                &[&name, &actor, &variant, &now],
+            )?;
+        }
+        Write::ClearOverride { actor } => {
+            db.execute(
+                "DELETE FROM autumn_experiment_assignments
+                 WHERE experiment = $1 AND actor = $2 AND is_override",
+                &[&name, &actor],
+            )?;
+            db.execute(
+                "DELETE FROM autumn_experiment_overrides WHERE experiment = $1 AND actor = $2",
+                &[&name, &actor],
+            )?;
+        }
+    }
+    let change = ChangeRecord {
+        experiment: name.to_owned(),
+        mutation: step.mutation,
+        actor: store.operator().map(str::to_owned),
+        timestamp_secs: experiments::unsigned(now),
+        detail: Some(step.detail),
+    };
+    experiments::append_change(db, &change, now)?;
+    Ok(Some(change))
+}
+
+/// The error of a step that was refused because somebody else was faster, again and again.
+pub(super) fn gave_up(store: &PgExperimentStore) -> ExperimentError {
+    ExperimentStoreError::Busy {
+        store: store.address().to_owned(),
+        waited_secs: store.lock_timeout().as_secs(),
+    }
+    .into()
+}

@@ -1,0 +1,297 @@
+//! Where the database is and how to reach it: a URL as libpq reads it.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use postgres::Config;
+use postgres::config::Host;
+
+use crate::error::ExperimentStoreError;
+
+/// How far TLS is asked for: libpq's `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SslMode {
+    Disable,
+    Allow,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// How a [`PgExperimentStore`](super::PgExperimentStore) reaches its database.
+#[derive(Clone)]
+pub struct PgOptions {
+    pub(super) config: Config,
+    pub(super) ssl_mode: SslMode,
+    pub(super) root_cert: Option<PathBuf>,
+    pub(super) address: String,
+    pub(super) pool_size: usize,
+    pub(super) connect_timeout: Duration,
+    pub(super) statement_timeout: Duration,
+    pub(super) lock_timeout: Duration,
+}
+
+/// Without the password.
+impl std::fmt::Debug for PgOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PgOptions")
+            .field("address", &self.address)
+            .field("ssl_mode", &self.ssl_mode)
+            .field("pool_size", &self.pool_size)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("lock_timeout", &self.lock_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PgOptions {
+    /// Reads `postgres://user:password@host:port/database?parameter=value`. Besides the parameters of
+    /// the `postgres` crate it knows libpq's `sslmode` (default `prefer`) and `sslrootcert`.
+    ///
+    /// # Errors
+    /// [`Address`](ExperimentStoreError::Address) if it is no such URL. The message holds nothing of
+    /// it, as it may hold a password.
+    pub fn parse(url: &str) -> Result<Self, ExperimentStoreError> {
+        let invalid = |problem: &str| ExperimentStoreError::Address {
+            problem: problem.to_owned(),
+        };
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
+            return Err(invalid("it does not begin with postgres://"));
+        }
+        let mut ssl_mode = SslMode::Prefer;
+        let mut root_cert = None;
+        let mut rest = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("sslmode", mode)) => {
+                    ssl_mode = match mode {
+                        "disable" => SslMode::Disable,
+                        "allow" => SslMode::Allow,
+                        "prefer" => SslMode::Prefer,
+                        "require" => SslMode::Require,
+                        "verify-ca" => SslMode::VerifyCa,
+                        "verify-full" => SslMode::VerifyFull,
+                        _ => {
+                            return Err(invalid(
+                                "sslmode is one of disable, allow, prefer, require, verify-ca, \
+                                 verify-full",
+                            ));
+                        }
+                    }
+                }
+                Some(("sslrootcert", "system")) => root_cert = None,
+                Some(("sslrootcert", path)) => root_cert = Some(PathBuf::from(decode(path))),
+                _ => rest.push(pair),
+            }
+        }
+        // As libpq has it: with a root certificate at hand, `require` verifies against it.
+        if ssl_mode == SslMode::Require && root_cert.is_some() {
+            ssl_mode = SslMode::VerifyCa;
+        }
+        let plain = if rest.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}?{}", rest.join("&"))
+        };
+        let config = Config::from_str(&plain).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            // The cause names a parameter or a part of the address, except that it quotes what is no
+            // number.
+            let cause = cause.filter(|cause| !cause.contains("invalid digit"));
+            invalid(&cause.unwrap_or_else(|| "it cannot be read as a URL".to_owned()))
+        })?;
+        if config.get_hosts().is_empty() {
+            return Err(invalid(
+                "it names no host; for a socket write postgres:///DATABASE?host=/DIRECTORY",
+            ));
+        }
+        Ok(Self {
+            address: address(&config),
+            config,
+            ssl_mode,
+            root_cert,
+            pool_size: 16,
+            connect_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_mins(1),
+            lock_timeout: Duration::from_secs(10),
+        })
+    }
+
+    /// Gives the password, unless the URL holds one.
+    #[must_use]
+    pub fn or_password(mut self, password: &str) -> Self {
+        if self.config.get_password().is_none() {
+            self.config.password(password);
+        }
+        self
+    }
+
+    /// Gives the user, unless the URL names one.
+    #[must_use]
+    pub fn or_user(mut self, user: &str) -> Self {
+        if self.config.get_user().is_none() {
+            self.config.user(user);
+            self.address = address(&self.config);
+        }
+        self
+    }
+
+    /// At most this many connections are open at once; at least one. 16 unless said.
+    #[must_use]
+    pub fn pool_size(mut self, size: usize) -> Self {
+        self.pool_size = size.max(1);
+        self
+    }
+
+    /// How long opening a connection may take, and waiting for a free one. 10 s unless said.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long the server works on one statement. 60 s unless said.
+    #[must_use]
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.statement_timeout = timeout;
+        self
+    }
+
+    /// How long a statement waits for a lock. 10 s unless said.
+    #[must_use]
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
+    /// The address without a password.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// How far TLS is asked for on the way there: on a socket of this machine there is none, whatever
+    /// the mode, as libpq has it.
+    pub(super) fn effective_ssl_mode(&self) -> SslMode {
+        #[cfg(unix)]
+        {
+            let is_socket = |host: &Host| matches!(host, Host::Unix(_));
+            if self.config.get_hosts().iter().all(is_socket) {
+                return SslMode::Disable;
+            }
+        }
+        self.ssl_mode
+    }
+
+    /// The configuration of a connection, timeouts included.
+    pub(super) fn connection(&self) -> Config {
+        let mut config = self.config.clone();
+        // A timeout of 0 would be none to the server.
+        let millis = |timeout: Duration| timeout.as_millis().max(1);
+        let set = format!(
+            "-c statement_timeout={} -c lock_timeout={}",
+            millis(self.statement_timeout),
+            millis(self.lock_timeout)
+        );
+        let options = match self.config.get_options() {
+            Some(given) => format!("{set} {given}"),
+            None => set,
+        };
+        config.options(&options);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(self.connect_timeout);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("exp");
+        }
+        config
+    }
+}
+
+/// `%41` and the like.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let code = code.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match code {
+            Some(code) if first == b'%' => {
+                bytes.push(code);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn address(config: &Config) -> String {
+    let mut address = "postgres://".to_owned();
+    if let Some(user) = config.get_user() {
+        address.push_str(user);
+        address.push('@');
+    }
+    let mut socket = None;
+    for (index, host) in config.get_hosts().iter().enumerate() {
+        match host {
+            Host::Tcp(name) => {
+                if index > 0 {
+                    address.push(',');
+                }
+                address.push_str(name);
+            }
+            #[cfg(unix)]
+            Host::Unix(path) => socket = Some(path.display().to_string()),
+        }
+        let ports = config.get_ports();
+        if let Some(port) = ports.get(index).or(ports.first())
+            && *port != 5432
+            && socket.is_none()
+        {
+            let _ = write!(address, ":{port}");
+        }
+    }
+    address.push('/');
+    address.push_str(config.get_dbname().unwrap_or_default());
+    if let Some(socket) = socket {
+        address.push_str("?host=");
+        address.push_str(&socket);
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let url = "postgres://ann:s3cret@db.example:5433/app?sslmode=verify-full";
+        let options = PgOptions::parse(url).unwrap();
+        assert_eq!(options.address(), "postgres://ann@db.example:5433/app");
+        assert_eq!(options.ssl_mode, SslMode::VerifyFull);
+        assert!(!format!("{options:?}").contains("s3cret"));
+        for broken in [
+            "postgres://ann:s3cret@db:s3cret/app",
+            "postgres://ann:s3cret@db/app?sslmode=s3cret",
+            "postgres://ann:s3cret@db/app?connect_timeout=s3cret",
+            "postgres://ann:s3cret@db/app?s3cret=1",
+            "mysql://ann:s3cret@db/app",
+        ] {
+            let error = PgOptions::parse(broken).unwrap_err();
+            assert!(
+                !format!("{error} {error:?}").contains("ann:s3cret"),
+                "{error:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Connections: opened when needed, kept for the next call, never more than the options say.
+//!
+//! Our own, because `r2d2` goes on trying until its timeout and then tells of the timeout, where the
+//! first refusal (a wrong password, an unknown database) is what a person needs to read.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use postgres::fallible_iterator::FallibleIterator as _;
+use postgres::types::ToSql;
+use postgres::{Client, NoTls, Row, Statement};
+
+use super::failure;
+use super::migrations;
+use super::options::{PgOptions, SslMode};
+use super::tls;
+use crate::error::ExperimentStoreError;
+
+/// One connection, with the statements that were prepared on it.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    statements: HashMap<&'static str, Statement>,
+    last_used: Instant,
+}
+
+/// A connection that was used within this time is taken to be alive.
+const RECENTLY: Duration = Duration::from_millis(100);
+
+/// The values of a statement's parameters.
+pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+impl Connection {
+    /// Whether the server has not closed it meanwhile, as far as is known here: it takes no round trip.
+    /// A step that writes can't be repeated once it has been sent, so this is found out before.
+    fn is_alive(&mut self) -> bool {
+        if self.last_used.elapsed() > RECENTLY {
+            // Has what arrived meanwhile read, the end of the stream included.
+            let mut notifications = self.client.notifications();
+            let mut arrived = notifications.timeout_iter(Duration::ZERO);
+            loop {
+                match arrived.next() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(_) => return false,
+                }
+            }
+        }
+        !self.client.is_closed()
+    }
+
+    /// The statement, prepared on this connection the first time.
+    pub(super) fn prepared(&mut self, sql: &'static str) -> Result<Statement, postgres::Error> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(sql)?;
+        self.statements.insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    pub(super) fn rows(
+        &mut self,
+        sql: &'static str,
+        values: Values<'_>,
+    ) -> Result<Vec<Row>, postgres::Error> {
+        let statement = self.prepared(sql)?;
+        self.client.query(&statement, values)
+    }
+
+    pub(super) fn row(
+        &mut self,
+        sql: &'static str,
+        values: Values<'_>,
+    ) -> Result<Option<Row>, postgres::Error> {
+        let statement = self.prepared(sql)?;
+        self.client.query_opt(&statement, values)
+    }
+
+    pub(super) fn execute(
+        &mut self,
+        sql: &'static str,
+        values: Values<'_>,
+    ) -> Result<u64, postgres::Error> {
+        let statement = self.prepared(sql)?;
+        self.client.execute(&statement, values)
+    }
+}
+
+pub(super) struct Pool {
+    options: PgOptions,
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Connection>,
+    open: usize,
+}
+
+/// A connection on loan; it goes back when dropped, unless it is broken.
+pub(super) struct Loan {
+    pool: Arc<Pool>,
+    connection: Option<Connection>,
+    /// Whether it has been used before, and so may have been closed by the server since.
+    pub(super) is_used: bool,
+}
+
+impl Pool {
+    pub(super) fn new(options: PgOptions) -> Arc<Self> {
+        Arc::new(Self {
+            options,
+            state: Mutex::default(),
+            freed: Condvar::new(),
+        })
+    }
+
+    pub(super) fn options(&self) -> &PgOptions {
+        &self.options
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection to a database whose schema this version works with.
+    pub(super) fn get(self: &Arc<Self>) -> Result<Loan, ExperimentStoreError> {
+        let begun = Instant::now();
+        let mut state = self.state();
+        loop {
+            if let Some(connection) = state.idle.pop() {
+                drop(state);
+                let mut loan = Loan {
+                    pool: Arc::clone(self),
+                    connection: Some(connection),
+                    is_used: true,
+                };
+                if loan.connection().is_alive() {
+                    return Ok(loan);
+                }
+                loan.connection = None;
+                drop(loan);
+                state = self.state();
+                continue;
+            }
+            if state.open < self.options.pool_size {
+                state.open += 1;
+                drop(state);
+                // Counted, and given back if it can't be opened.
+                let mut loan = Loan {
+                    pool: Arc::clone(self),
+                    connection: None,
+                    is_used: false,
+                };
+                loan.connection = Some(self.open()?);
+                return Ok(loan);
+            }
+            let left = self.options.connect_timeout.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(ExperimentStoreError::Backend {
+                    store: self.options.address().to_owned(),
+                    doing: "give a connection",
+                    source: format!("all {} are in use", self.options.pool_size).into(),
+                });
+            }
+            let waited = self.freed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn open(&self) -> Result<Connection, ExperimentStoreError> {
+        let mut client = connect(&self.options)?;
+        let failed = |error| failure::sort(&self.options, "connect", error);
+        let schema = migrations::inspect(&mut client).map_err(failed)?;
+        require_current(&self.options, schema)?;
+        Ok(Connection {
+            client,
+            statements: HashMap::new(),
+            last_used: Instant::now(),
+        })
+    }
+}
+
+pub(super) fn require_current(
+    options: &PgOptions,
+    schema: migrations::Schema,
+) -> Result<(), ExperimentStoreError> {
+    let store = options.address().to_owned();
+    if schema.version == 0 && !schema.has_tables {
+        return Err(ExperimentStoreError::Missing { store });
+    }
+    if schema.version < migrations::latest() {
+        return Err(ExperimentStoreError::NotMigrated { store });
+    }
+    if schema.version > migrations::latest() {
+        return Err(ExperimentStoreError::NewerSchema {
+            store,
+            found: schema.version.into(),
+            supported: migrations::latest().into(),
+        });
+    }
+    Ok(())
+}
+
+/// Opens a connection, whatever stands in the database.
+pub(super) fn connect(options: &PgOptions) -> Result<Client, ExperimentStoreError> {
+    let failed = |error| failure::sort(options, "connect", error);
+    let mut config = options.connection();
+    let encrypted = |config: &postgres::Config| {
+        let connector =
+            tls::connector(options).map_err(|source| ExperimentStoreError::Backend {
+                store: options.address().to_owned(),
+                doing: "set up TLS",
+                source,
+            })?;
+        config.connect(connector).map_err(failed)
+    };
+    match options.effective_ssl_mode() {
+        SslMode::Disable => {
+            config.ssl_mode(postgres::config::SslMode::Disable);
+            config.connect(NoTls).map_err(failed)
+        }
+        SslMode::Allow => {
+            let mut plain = config.clone();
+            plain.ssl_mode(postgres::config::SslMode::Disable);
+            match plain.connect(NoTls) {
+                Err(error) if failure::is_refused_login(&error) => {
+                    config.ssl_mode(postgres::config::SslMode::Require);
+                    encrypted(&config)
+                }
+                connected => connected.map_err(failed),
+            }
+        }
+        SslMode::Prefer => {
+            config.ssl_mode(postgres::config::SslMode::Prefer);
+            encrypted(&config)
+        }
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
+            config.ssl_mode(postgres::config::SslMode::Require);
+            encrypted(&config)
+        }
+    }
+}
+
+impl Loan {
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        // Empty only while `Pool::get` fills it, and while it is dropped.
+        match &mut self.connection {
+            Some(connection) => connection,
+            None => unreachable!("a loan is handed out with its connection"),
+        }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        // A panic may have left a transaction open, or its answer unread.
+        let kept = self
+            .connection
+            .take()
+            .filter(|connection| !thread::panicking() && !connection.client.is_closed());
+        let mut state = self.pool.state();
+        match kept {
+            Some(mut connection) => {
+                connection.last_used = Instant::now();
+                state.idle.push(connection);
+            }
+            None => state.open -= 1,
+        }
+        drop(state);
+        self.pool.freed.notify_one();
+    }
+}
+
+/// Closing a connection waits for it, which must not happen on a worker of an async runtime, where
+/// the last handle may well be dropped.
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let idle = std::mem::take(&mut self.state().idle);
+        if !idle.is_empty() {
+            let _ = thread::spawn(move || drop(idle)).join();
+        }
+    }
+}
+
+/// How long a lost connection is given to come back before the one repetition.
+pub(super) const PAUSE: Duration = Duration::from_millis(50);

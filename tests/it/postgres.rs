@@ -1,0 +1,604 @@
+//! What only a database brings along: another program in its tables, servers that go away, the
+//! number of round trips.
+
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use experiments::{
+    AssignManyRequest, AssignRequest, ExperimentConfig, ExperimentError, ExperimentService,
+    ExperimentState, ExperimentStore, ExperimentStoreError, Keep, PgExperimentStore, PgOptions,
+    VariantConfig,
+};
+
+use crate::server::{self, Server, client, options};
+
+/// The tables as the reference's application makes them.
+const APPLICATION: &str = "
+    CREATE TYPE autumn_experiment_state AS ENUM ('draft', 'running', 'concluded', 'archived');
+    CREATE TABLE autumn_experiments (
+        id bigserial PRIMARY KEY, name text NOT NULL UNIQUE, description text,
+        state autumn_experiment_state NOT NULL DEFAULT 'draft',
+        variants jsonb NOT NULL DEFAULT '[]', winner text, exclusion_group text,
+        created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now());
+    CREATE TABLE autumn_experiment_assignments (
+        id bigserial PRIMARY KEY, experiment text NOT NULL, actor text NOT NULL,
+        variant text NOT NULL, is_override boolean NOT NULL DEFAULT false,
+        assigned_at timestamptz NOT NULL DEFAULT now(), UNIQUE (experiment, actor));
+    CREATE TABLE autumn_experiment_overrides (
+        id bigserial PRIMARY KEY, experiment text NOT NULL, actor text NOT NULL,
+        variant text NOT NULL, created_at timestamptz NOT NULL DEFAULT now(),
+        UNIQUE (experiment, actor));
+    CREATE TABLE autumn_experiment_changes (
+        id bigserial PRIMARY KEY, experiment text NOT NULL, mutation text NOT NULL, actor text,
+        changed_at timestamptz NOT NULL DEFAULT now());
+    CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_notify(''autumn_experiments'', NEW.experiment); RETURN NEW; END';
+    CREATE TRIGGER told AFTER INSERT ON autumn_experiment_changes
+        FOR EACH ROW EXECUTE FUNCTION told();
+    INSERT INTO autumn_experiments (name, state, variants, exclusion_group) VALUES
+        ('theirs', 'running', '[{\"name\": \"a\", \"weight\": 1}, {\"name\": \"b\", \"weight\": 1}]', 'g');
+    INSERT INTO autumn_experiment_changes (experiment, mutation) VALUES ('theirs', 'created');
+";
+
+fn running(name: &str) -> ExperimentConfig {
+    let variants = vec![VariantConfig::new("a", 1), VariantConfig::new("b", 1)];
+    ExperimentConfig {
+        state: ExperimentState::Running,
+        ..ExperimentConfig::new(name, variants)
+    }
+}
+
+fn store(url: &str) -> PgExperimentStore {
+    PgExperimentStore::open_or_create(options(url)).unwrap()
+}
+
+fn request<'a>(experiment: &'a str, actor: &'a str) -> AssignRequest<'a> {
+    AssignRequest {
+        experiment,
+        actor,
+        request_id: None,
+        keep_exposure: true,
+    }
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn an_application_goes_on_in_its_own_tables() {
+    let url = server::shared().database();
+    let mut application = client(&url);
+    application.batch_execute(APPLICATION).unwrap();
+
+    let unmigrated = PgExperimentStore::open(options(&url)).unwrap_err();
+    assert!(
+        matches!(unmigrated, ExperimentStoreError::NotMigrated { .. }),
+        "{unmigrated}"
+    );
+    assert!(PgExperimentStore::migrate(&options(&url)).unwrap());
+    assert!(!PgExperimentStore::migrate(&options(&url)).unwrap());
+
+    let store = PgExperimentStore::open(options(&url))
+        .unwrap()
+        .with_operator("ann");
+    assert!(store.is_adopted().unwrap());
+    assert_eq!(store.list().unwrap()[0].name, "theirs");
+    let service = ExperimentService::new(store.clone());
+    let variant = service.assign("theirs", "user:1").unwrap();
+
+    // It sees what was assigned here, and its own statements, which know nothing of what was added,
+    // still work.
+    application
+        .batch_execute("LISTEN autumn_experiments")
+        .unwrap();
+    let stored = "SELECT variant FROM autumn_experiment_assignments
+        WHERE experiment = 'theirs' AND actor = 'user:1'";
+    assert_eq!(
+        application
+            .query_one(stored, &[])
+            .unwrap()
+            .get::<_, String>(0),
+        variant
+    );
+    application
+        .batch_execute(
+            "INSERT INTO autumn_experiments (name, state, variants) VALUES
+                 ('new', 'running', '[{\"name\": \"a\", \"weight\": 1}]');
+             INSERT INTO autumn_experiment_assignments (experiment, actor, variant)
+                 VALUES ('new', 'user:1', 'a');
+             INSERT INTO autumn_experiment_overrides (experiment, actor, variant)
+                 VALUES ('new', 'user:2', 'a');
+             INSERT INTO autumn_experiment_changes (experiment, mutation) VALUES ('new', 'created')",
+        )
+        .unwrap();
+    assert_eq!(service.assign("new", "user:1").unwrap(), "a");
+    assert_eq!(store.get_override("new", "user:2").unwrap().unwrap(), "a");
+    service.conclude("new", "a").unwrap();
+    let history = service.history("new", 0).unwrap();
+    assert_eq!(history[0].actor.as_deref(), Some("ann"));
+    assert!(history[0].detail.is_some());
+    assert_eq!(
+        (history[1].mutation.as_str(), &history[1].detail),
+        ("created", &None)
+    );
+
+    // One notification for each change, its own trigger's.
+    let mut notifications = application.notifications();
+    let mut heard = Vec::new();
+    let mut iter = notifications.timeout_iter(Duration::from_secs(10));
+    while heard.len() < 2 {
+        let notification = postgres::fallible_iterator::FallibleIterator::next(&mut iter);
+        heard.push(notification.unwrap().unwrap().payload().to_owned());
+    }
+    drop(iter);
+    assert_eq!(heard, ["new", "new"]);
+    assert!(notifications.is_empty());
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn migrations_at_once_are_made_once() {
+    let url = server::shared().database();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| PgExperimentStore::migrate(&options(&url)).unwrap());
+        }
+    });
+    let made = client(&url).query("SELECT version FROM exp_migrations", &[]);
+    assert_eq!(made.unwrap().len(), 2);
+    assert!(!store(&url).is_adopted().unwrap());
+}
+
+/// The locking of SPEC 12, as another program follows it.
+fn assign_as_the_application(
+    database: &mut postgres::Client,
+    experiment: &str,
+    actor: &str,
+) -> bool {
+    let mut transaction = database.transaction().unwrap();
+    transaction
+        .execute("SELECT pg_advisory_xact_lock(hashtext($1))", &[&actor])
+        .unwrap();
+    let sibling = transaction
+        .query(
+            "SELECT 1 FROM autumn_experiment_assignments a
+             JOIN autumn_experiments e ON e.name = a.experiment
+             WHERE a.actor = $1 AND e.exclusion_group = 'g' AND e.name <> $2",
+            &[&actor, &experiment],
+        )
+        .unwrap();
+    let is_free = sibling.is_empty();
+    if is_free {
+        transaction
+            .execute(
+                "INSERT INTO autumn_experiment_assignments (experiment, actor, variant)
+                 VALUES ($1, $2, 'a') ON CONFLICT DO NOTHING",
+                &[&experiment, &actor],
+            )
+            .unwrap();
+    }
+    transaction.commit().unwrap();
+    is_free
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_group_holds_against_the_application_and_in_bulk() {
+    let url = server::shared().database();
+    let store = store(&url);
+    for name in ["mine", "many", "theirs"] {
+        store.insert(&running(name).exclusion_group("g")).unwrap();
+    }
+    let actors: Vec<String> = (0..400).map(|n| format!("user:{n}")).collect();
+    let names: Vec<&str> = actors.iter().map(String::as_str).collect();
+    let (singles, bulk, theirs) = thread::scope(|scope| {
+        let singles = scope.spawn(|| {
+            let mut taken = HashSet::new();
+            for actor in &names {
+                match store.assign(&request("mine", actor)) {
+                    Ok(_) => drop(taken.insert(*actor)),
+                    Err(ExperimentError::ExcludedByGroup(..)) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            taken
+        });
+        let bulk = scope.spawn(|| {
+            let mut taken = HashSet::new();
+            for actors in names.rchunks(20) {
+                let request = AssignManyRequest {
+                    experiment: "many",
+                    actors,
+                    keep: Keep::Assignments,
+                };
+                let answers = store.assign_many(&request).unwrap();
+                let pairs = actors.iter().zip(answers.iter());
+                taken.extend(
+                    pairs
+                        .filter(|(_, answer)| answer.0.is_some())
+                        .map(|(a, _)| *a),
+                );
+            }
+            taken
+        });
+        let theirs = scope.spawn(|| {
+            let mut database = client(&url);
+            let mut taken = HashSet::new();
+            for actor in names.iter().skip(200).chain(names.iter().take(200)) {
+                if assign_as_the_application(&mut database, "theirs", actor) {
+                    taken.insert(*actor);
+                }
+            }
+            taken
+        });
+        (
+            singles.join().unwrap(),
+            bulk.join().unwrap(),
+            theirs.join().unwrap(),
+        )
+    });
+    assert_eq!(singles.len() + bulk.len() + theirs.len(), names.len());
+    assert!(singles.is_disjoint(&bulk) && singles.is_disjoint(&theirs));
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn two_who_assign_the_same_many_agree() {
+    let url = server::shared().database();
+    let stores = [store(&url), store(&url)];
+    stores[0].insert(&running("e")).unwrap();
+    let actors: Vec<String> = (0..3000).map(|n| format!("user\\{n}\t\n")).collect();
+    let forwards: Vec<&str> = actors.iter().map(String::as_str).collect();
+    let backwards: Vec<&str> = forwards.iter().rev().copied().collect();
+    let assign = |store: &PgExperimentStore, actors: &[&str]| {
+        let request = AssignManyRequest {
+            experiment: "e",
+            actors,
+            keep: Keep::AssignmentsAndExposures,
+        };
+        let answers = store.assign_many(&request).unwrap();
+        let variants = answers
+            .iter()
+            .map(|(variant, _)| variant.unwrap().to_owned());
+        variants.collect::<Vec<_>>()
+    };
+    let (one, mut other) = thread::scope(|scope| {
+        let one = scope.spawn(|| assign(&stores[0], &forwards));
+        let other = scope.spawn(|| assign(&stores[1], &backwards));
+        (one.join().unwrap(), other.join().unwrap())
+    });
+    other.reverse();
+    assert_eq!(one, other);
+    assert_eq!(stores[0].exposures("e").unwrap().len(), 6000);
+    for (actor, variant) in forwards.iter().zip(&one).step_by(500) {
+        let kept = stores[0].get_assignment("e", actor).unwrap().unwrap();
+        assert_eq!(&kept.variant, variant);
+    }
+}
+
+/// What a [`Proxy`] does to the next message.
+#[derive(Clone, Copy, PartialEq)]
+enum Cut {
+    /// Cuts the line before this request (counted from 0, from when it was told) reaches the server.
+    Request(usize),
+    /// Cuts the line before the answer to this request reaches the client.
+    Answer(usize),
+}
+
+/// Stands between a store and the server, counts the round trips, and can cut the line.
+struct Proxy {
+    directory: tempfile::TempDir,
+    round_trips: Arc<AtomicUsize>,
+    cut: Arc<Mutex<Option<Cut>>>,
+}
+
+impl Proxy {
+    fn new(server: &Server) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join(".s.PGSQL.5432")).unwrap();
+        let proxy = Self {
+            directory,
+            round_trips: Arc::default(),
+            cut: Arc::default(),
+        };
+        let target = server.directory().join(".s.PGSQL.5432");
+        let (round_trips, cut) = (Arc::clone(&proxy.round_trips), Arc::clone(&proxy.cut));
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let server = UnixStream::connect(&target).unwrap();
+                relay(&client.unwrap(), &server, &round_trips, &cut);
+            }
+        });
+        proxy
+    }
+
+    fn url(&self, url: &str) -> String {
+        let (base, _) = url.split_once("?host=").unwrap();
+        format!("{base}?host={}", self.directory.path().display())
+    }
+
+    fn cut(&self, cut: Cut) {
+        let so_far = self.round_trips.load(Ordering::SeqCst);
+        *self.cut.lock().unwrap() = Some(match cut {
+            Cut::Request(n) => Cut::Request(so_far + n),
+            Cut::Answer(n) => Cut::Answer(so_far + n),
+        });
+    }
+
+    /// How many round trips a step took.
+    fn count<T>(&self, step: impl FnOnce() -> T) -> (usize, T) {
+        let before = self.round_trips.load(Ordering::SeqCst);
+        let done = step();
+        (self.round_trips.load(Ordering::SeqCst) - before, done)
+    }
+}
+
+fn relay(
+    client: &UnixStream,
+    server: &UnixStream,
+    round_trips: &Arc<AtomicUsize>,
+    cut: &Arc<Mutex<Option<Cut>>>,
+) {
+    let is_cut = {
+        let (round_trips, cut) = (Arc::clone(round_trips), Arc::clone(cut));
+        move |cut_now: fn(usize) -> Cut| {
+            let mut cut = cut.lock().unwrap();
+            let is_cut = *cut == Some(cut_now(round_trips.load(Ordering::SeqCst)));
+            if is_cut {
+                *cut = None;
+            }
+            is_cut
+        }
+    };
+    let hang_up = |client: &UnixStream, server: &UnixStream| {
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = server.shutdown(Shutdown::Both);
+    };
+    let (mut from_client, mut to_server) =
+        (client.try_clone().unwrap(), server.try_clone().unwrap());
+    let is_request_cut = is_cut.clone();
+    thread::spawn(move || {
+        let mut bytes = [0; 8192];
+        while let Ok(read @ 1..) = from_client.read(&mut bytes) {
+            if is_request_cut(Cut::Request) || to_server.write_all(&bytes[..read]).is_err() {
+                break;
+            }
+        }
+        hang_up(&from_client, &to_server);
+    });
+    let (mut from_server, mut to_client) =
+        (server.try_clone().unwrap(), client.try_clone().unwrap());
+    let round_trips = Arc::clone(round_trips);
+    thread::spawn(move || {
+        let mut head = [0; 5];
+        while from_server.read_exact(&mut head).is_ok() {
+            let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+            let mut message = head.to_vec();
+            message.resize(length + 1, 0);
+            if from_server.read_exact(&mut message[5..]).is_err() || is_cut(Cut::Answer) {
+                break;
+            }
+            // `Z`: the server is ready for the next query.
+            if head[0] == b'Z' {
+                round_trips.fetch_add(1, Ordering::SeqCst);
+            }
+            if to_client.write_all(&message).is_err() {
+                break;
+            }
+        }
+        hang_up(&to_client, &from_server);
+    });
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_repeat_takes_one_round_trip_and_a_first_assignment_two() {
+    let url = server::shared().database();
+    let proxy = Proxy::new(server::shared());
+    let store = store(&proxy.url(&url));
+    store.insert(&running("e").exclusion_group("g")).unwrap();
+    // Has the statements prepared.
+    for actor in ["warm:1", "warm:1"] {
+        store.assign(&request("e", actor)).unwrap();
+        store
+            .assign(&AssignRequest {
+                keep_exposure: false,
+                ..request("e", actor)
+            })
+            .unwrap();
+    }
+    let first = proxy.count(|| store.assign(&request("e", "user:1")).unwrap());
+    let repeat = proxy.count(|| store.assign(&request("e", "user:1")).unwrap());
+    let unexposed = AssignRequest {
+        keep_exposure: false,
+        ..request("e", "user:1")
+    };
+    let read = proxy.count(|| store.assign(&unexposed).unwrap());
+    assert_eq!((first.0, repeat.0, read.0), (2, 1, 1));
+    assert_eq!(first.1.variant, repeat.1.variant);
+    let shown = store.exposures("e").unwrap();
+    assert_eq!(
+        shown.iter().filter(|shown| shown.actor == "user:1").count(),
+        2
+    );
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_line_cut_between_the_two_round_trips_leaves_nothing() {
+    let url = server::shared().database();
+    let proxy = Proxy::new(server::shared());
+    let store = store(&proxy.url(&url));
+    store.insert(&running("e")).unwrap();
+    store.assign(&request("e", "warm:1")).unwrap();
+
+    proxy.cut(Cut::Request(1));
+    let cut = store.assign(&request("e", "user:1")).unwrap_err();
+    assert_lost(&cut, "store an assignment");
+    assert_eq!(store.get_assignment("e", "user:1").unwrap(), None);
+    assert_eq!(store.exposures("e").unwrap().len(), 1);
+    store.assign(&request("e", "user:1")).unwrap();
+    assert_eq!(store.exposures("e").unwrap().len(), 2);
+}
+
+/// Whoever lost the answer may ask again: it was stored, and the same comes back.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_line_cut_before_the_answer_leaves_all_of_it() {
+    let url = server::shared().database();
+    let proxy = Proxy::new(server::shared());
+    let store = store(&proxy.url(&url));
+    store.insert(&running("e")).unwrap();
+    store.assign(&request("e", "warm:1")).unwrap();
+
+    proxy.cut(Cut::Answer(1));
+    let cut = store.assign(&request("e", "user:1")).unwrap_err();
+    assert_lost(&cut, "store an assignment");
+    let stored = store.get_assignment("e", "user:1").unwrap().unwrap();
+    assert_eq!(store.exposures("e").unwrap().len(), 2);
+    let again = store.assign(&request("e", "user:1")).unwrap();
+    assert_eq!(again.variant, stored.variant);
+
+    // What only reads is asked once more by itself.
+    proxy.cut(Cut::Answer(0));
+    assert_eq!(store.get("e").unwrap().unwrap().name, "e");
+}
+
+fn assert_lost(error: &ExperimentError, expected: &str) {
+    match error {
+        ExperimentError::Store(ExperimentStoreError::Lost { doing, .. }) => {
+            assert_eq!(*doing, expected);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_killed_server_loses_nothing_that_was_told() {
+    let mut server = Server::start();
+    let store = store(&server.database());
+    store.insert(&running("e")).unwrap();
+    let is_over = AtomicBool::new(false);
+    let told_after = AtomicUsize::new(0);
+    let restarted = AtomicBool::new(false);
+    let told = thread::scope(|scope| {
+        let callers: Vec<_> = (0..4)
+            .map(|caller| {
+                let (store, is_over, told_after, restarted) =
+                    (&store, &is_over, &told_after, &restarted);
+                scope.spawn(move || {
+                    let mut told = Vec::new();
+                    for n in 0.. {
+                        if is_over.load(Ordering::SeqCst) {
+                            break;
+                        }
+                        let actor = format!("user:{caller}:{n}");
+                        if let Ok(assigned) = store.assign(&request("e", &actor)) {
+                            told.push((actor, assigned.variant));
+                            if restarted.load(Ordering::SeqCst) {
+                                told_after.fetch_add(1, Ordering::SeqCst);
+                            }
+                        }
+                    }
+                    told
+                })
+            })
+            .collect();
+        while store.exposures("e").unwrap().len() < 20 {}
+        server.restart();
+        restarted.store(true, Ordering::SeqCst);
+        while told_after.load(Ordering::SeqCst) < 20 {
+            thread::yield_now();
+        }
+        is_over.store(true, Ordering::SeqCst);
+        let told = callers
+            .into_iter()
+            .flat_map(|caller| caller.join().unwrap());
+        told.collect::<Vec<_>>()
+    });
+    for (actor, variant) in &told {
+        let stored = store.get_assignment("e", actor).unwrap().unwrap();
+        assert_eq!(&stored.variant, variant);
+    }
+    // What was in hand when the server went may have been stored, with its exposure, or not.
+    let info = store.info().unwrap();
+    assert_eq!(info.assignments, info.exposures);
+    assert!(info.assignments >= told.len() as u64);
+}
+
+/// Connections that nobody used while the server went are not mistaken for good ones.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn after_a_restart_the_next_call_works() {
+    let mut server = Server::start();
+    let store = store(&server.database());
+    store.insert(&running("e")).unwrap();
+    let first = store.assign(&request("e", "user:1")).unwrap();
+    server.restart();
+    let again = store.assign(&request("e", "user:1")).unwrap();
+    assert_eq!(first.variant, again.variant);
+    store.set_override("e", "user:2", "a").unwrap();
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_password_and_permissions_are_asked_for_and_never_shown() {
+    let server = Server::start();
+    let mut admin = client(&server.url("postgres"));
+    for statement in [
+        "CREATE ROLE guarded LOGIN PASSWORD 's3cret'",
+        "CREATE ROLE guest LOGIN",
+        "CREATE DATABASE guarded OWNER guarded",
+    ] {
+        admin.batch_execute(statement).unwrap();
+    }
+    let host = server.directory().display();
+    let url =
+        |user: &str, password: &str| format!("postgres://{user}:{password}@/guarded?host={host}");
+    store(&url("guarded", "s3cret"))
+        .insert(&running("e"))
+        .unwrap();
+
+    let wrong = PgExperimentStore::open(options(&url("guarded", "wr0ng"))).unwrap_err();
+    assert_eq!(
+        source(&wrong),
+        "password authentication failed for user \"guarded\""
+    );
+    assert!(!format!("{wrong} {wrong:?}").contains("wr0ng"));
+    let asked = PgOptions::parse(&format!("postgres://guarded@/guarded?host={host}")).unwrap();
+    PgExperimentStore::open(asked.or_password("s3cret")).unwrap();
+    let nobody = server.url("guarded").replace("admin", "guest");
+    let error = PgExperimentStore::open(options(&nobody)).map(|store| store.list());
+    let told = format!("{error:?}");
+    assert!(
+        told.contains("Denied") || told.contains("password"),
+        "{told}"
+    );
+}
+
+fn source(error: &ExperimentStoreError) -> String {
+    std::error::Error::source(error).unwrap().to_string()
+}
+
+/// The synchronous client of the `postgres` crate must not be dropped on a runtime's worker.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn handlers_of_an_async_server_assign_and_let_go() {
+    let url = server::shared().database();
+    let store = store(&url);
+    store.insert(&running("e")).unwrap();
+    let service = ExperimentService::new(store);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async move {
+        let first = service.assign_async("e", "user:1").await.unwrap();
+        assert_eq!(service.assign_async("e", "user:1").await.unwrap(), first);
+        drop(service);
+    });
+}

@@ -1,0 +1,166 @@
+//! A real Postgres server for the tests: started from the system's programs in a directory of its
+//! own, on a Unix socket, once for the whole run; gone with the process that started it, however that
+//! ends.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use experiments::PgOptions;
+use postgres::{Client, NoTls};
+
+/// Makes a cluster in the directory `$1` with the programs in `$2`, says `ready`, and removes it when
+/// its standard input ends. On a line `restart` it kills the server and starts it again.
+const SCRIPT: &str = r#"
+set -eu
+data=$1/data bin=$2
+"$bin/initdb" --pgdata="$data" --auth=trust --username=admin --encoding=UTF8 --no-locale --no-sync > /dev/null
+{
+    echo "local all guarded scram-sha-256"
+    echo "local all all trust"
+} > "$data/pg_hba.conf"
+start() {
+    "$bin/pg_ctl" start --pgdata="$data" --wait --log="$1/log" --options="-k $1 -c listen_addresses= -c max_connections=400 -c fsync=off -c shared_buffers=64MB" > /dev/null
+    echo ready
+}
+start "$1"
+while read -r order; do
+    "$bin/pg_ctl" stop --pgdata="$data" --mode=immediate > /dev/null
+    start "$1"
+done
+"$bin/pg_ctl" stop --pgdata="$data" --mode=immediate > /dev/null || true
+rm -rf "$1"
+"#;
+
+/// The user that a server runs as when the tests run as root, whom it refuses.
+const UNPRIVILEGED: &str = "postgres";
+
+pub(crate) struct Server {
+    directory: PathBuf,
+    orders: ChildStdin,
+    answers: BufReader<std::process::ChildStdout>,
+    _keeper: Child,
+}
+
+impl Server {
+    /// A server of one's own, to be treated badly.
+    pub(crate) fn start() -> Self {
+        let programs = programs().expect("no Postgres server programs on this machine");
+        let directory = tempfile::Builder::new()
+            .prefix("exp-pg-")
+            .tempdir_in("/tmp")
+            .unwrap()
+            .keep();
+        let mut keeper = if is_root() {
+            let owned = Command::new("chown")
+                .arg(UNPRIVILEGED)
+                .arg(&directory)
+                .status();
+            assert!(owned.unwrap().success());
+            let mut command = Command::new("setpriv");
+            command.args([
+                "--reuid",
+                UNPRIVILEGED,
+                "--regid",
+                UNPRIVILEGED,
+                "--init-groups",
+                "bash",
+            ]);
+            command
+        } else {
+            Command::new("bash")
+        };
+        let mut keeper = keeper
+            .args(["-c", SCRIPT, "bash"])
+            .args([&directory, &programs])
+            .current_dir(&directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut server = Self {
+            directory,
+            orders: keeper.stdin.take().unwrap(),
+            answers: BufReader::new(keeper.stdout.take().unwrap()),
+            _keeper: keeper,
+        };
+        server.await_ready();
+        server
+    }
+
+    fn await_ready(&mut self) {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+    }
+
+    /// Kills the server and starts it again.
+    pub(crate) fn restart(&mut self) {
+        use std::io::Write as _;
+        self.orders.write_all(b"restart\n").unwrap();
+        self.await_ready();
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The address of a new, empty database.
+    pub(crate) fn database(&self) -> String {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let created =
+            client(&self.url("postgres")).batch_execute(&format!("CREATE DATABASE {name}"));
+        created.unwrap();
+        self.url(&name)
+    }
+
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!(
+            "postgres://admin@/{database}?host={}",
+            self.directory.display()
+        )
+    }
+}
+
+/// The server that the tests share.
+pub(crate) fn shared() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(Server::start)
+}
+
+/// A plain connection, as another program has it.
+pub(crate) fn client(url: &str) -> Client {
+    Client::connect(url, NoTls).unwrap()
+}
+
+pub(crate) fn options(url: &str) -> PgOptions {
+    PgOptions::parse(url).unwrap().pool_size(16)
+}
+
+/// Where `initdb` and the others are.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "they are looked for as a shell would"
+)]
+fn programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .map(|version| version.unwrap().path().join("bin"))
+        .collect();
+    found.sort();
+    found.reverse();
+    found.extend(std::env::split_paths(&path));
+    found
+        .into_iter()
+        .find(|directory| directory.join("initdb").is_file())
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout == b"0\n"
+}
