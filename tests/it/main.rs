@@ -22,4 +22,5 @@ mod readme;
 mod sandbox;
 mod schema;
 mod server;
+mod survey;
 mod transcripts;

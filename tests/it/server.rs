@@ -2,6 +2,11 @@
 //! own, on a Unix socket, once for the whole run; gone with the process that started it, however that
 //! ends.
 
+#![allow(
+    dead_code,
+    reason = "the tests and the benchmarks each use a part of it"
+)]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -22,7 +27,7 @@ data=$1/data bin=$2
     echo "local all all trust"
 } > "$data/pg_hba.conf"
 start() {
-    "$bin/pg_ctl" start --pgdata="$data" --wait --log="$1/log" --options="-k $1 -c listen_addresses= -c max_connections=400 -c fsync=off -c shared_buffers=64MB" > /dev/null
+    "$bin/pg_ctl" start --pgdata="$data" --wait --log="$1/log" --options="-k $1 -c listen_addresses= -c max_connections=400 -c shared_buffers=64MB -c fsync=$3" > /dev/null
     echo ready
 }
 start "$1"
@@ -47,6 +52,11 @@ pub(crate) struct Server {
 impl Server {
     /// A server of one's own, to be treated badly.
     pub(crate) fn start() -> Self {
+        Self::start_with(false)
+    }
+
+    /// The same; `fsync` is whether its commits wait for the disk.
+    pub(crate) fn start_with(fsync: bool) -> Self {
         let programs = programs().expect("no Postgres server programs on this machine");
         let directory = tempfile::Builder::new()
             .prefix("exp-pg-")
@@ -75,6 +85,7 @@ impl Server {
         let mut keeper = keeper
             .args(["-c", SCRIPT, "bash"])
             .args([&directory, &programs])
+            .arg(if fsync { "on" } else { "off" })
             .current_dir(&directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -138,6 +149,11 @@ pub(crate) fn client(url: &str) -> Client {
 
 pub(crate) fn options(url: &str) -> PgOptions {
     PgOptions::parse(url).unwrap().pool_size(16)
+}
+
+/// Whether there is a server to start.
+pub(crate) fn is_there() -> bool {
+    programs().is_some()
 }
 
 /// Where `initdb` and the others are.

@@ -127,7 +127,7 @@ impl SqliteExperimentStore {
         let refused = |error| target.backend("write a copy", error);
         let directory = target.path.parent().unwrap_or(Path::new("."));
         if target.path.exists() || target.path.is_symlink() {
-            let there = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+            let there = std::io::Error::other("something is there already");
             return Err(refused(there).into());
         }
         // Under another name until it is complete.
