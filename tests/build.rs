@@ -8,18 +8,29 @@
 )]
 
 use std::env;
-use std::path::Path;
+use std::fs;
+
+/// Where Debian's packages put the servers, a folder for each version.
+const OF_DISTRIBUTION: &str = "/usr/lib/postgresql";
 
 fn main() {
     println!("cargo::rerun-if-changed=tests/build.rs");
-    println!("cargo::rerun-if-changed=/usr/lib/postgresql");
+    // A path that is not there would count as changed every time.
+    if fs::exists(OF_DISTRIBUTION).unwrap_or(false) {
+        println!("cargo::rerun-if-changed={OF_DISTRIBUTION}");
+    }
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=EXP_TEST_POSTGRES");
     println!("cargo::rustc-check-cfg=cfg(no_postgres)");
     let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path).any(|directory| directory.join("initdb").is_file());
-    let of_distribution = Path::new("/usr/lib/postgresql").is_dir();
-    if !on_path && !of_distribution && env::var_os("EXP_TEST_POSTGRES").is_none() {
+    let versions = fs::read_dir(OF_DISTRIBUTION)
+        .into_iter()
+        .flatten()
+        .flatten();
+    let is_there = env::split_paths(&path)
+        .chain(versions.map(|version| version.path().join("bin")))
+        .any(|directory| directory.join("initdb").is_file());
+    if !is_there && env::var_os("EXP_TEST_POSTGRES").is_none() {
         println!("cargo::rustc-cfg=no_postgres");
     }
 }

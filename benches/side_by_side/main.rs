@@ -8,6 +8,7 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
+    clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -18,7 +19,10 @@ mod builds;
 mod declare;
 mod library;
 mod measure;
+mod postgres;
 mod process;
+#[path = "../../tests/it/server.rs"]
+mod server;
 
 fn main() {
     // Cargo passes `--bench`.
@@ -42,4 +46,5 @@ fn main() {
     library::run(&report, long);
     process::run(&report, long);
     declare::run(&report);
+    postgres::run(&report);
 }

@@ -17,26 +17,29 @@ use experiments::PgOptions;
 use postgres::{Client, NoTls};
 
 /// Makes a cluster in the directory `$1` with the programs in `$2`, says `ready`, and removes it when
-/// its standard input ends. On a line `restart` it kills the server and starts it again.
+/// its standard input ends, or when something fails. On a line `restart` it kills the server and starts
+/// it again. A signal to all of a run's processes ends the tests, and with them the standard input.
 const SCRIPT: &str = r#"
 set -eu
-data=$1/data bin=$2
+trap '' INT TERM HUP
+directory=$1 bin=$2 fsync=$3
+data=$directory/data
+stop() { "$bin/pg_ctl" stop --pgdata="$data" --mode=immediate > /dev/null; }
+trap 'stop 2> /dev/null || true; rm -rf "$directory"' EXIT
 "$bin/initdb" --pgdata="$data" --auth=trust --username=admin --encoding=UTF8 --no-locale --no-sync > /dev/null
 {
     echo "local all guarded scram-sha-256"
     echo "local all all trust"
 } > "$data/pg_hba.conf"
 start() {
-    "$bin/pg_ctl" start --pgdata="$data" --wait --log="$1/log" --options="-k $1 -c listen_addresses= -c max_connections=400 -c shared_buffers=64MB -c fsync=$3" > /dev/null
+    "$bin/pg_ctl" start --pgdata="$data" --wait --timeout=300 --log="$directory/log" --options="-k $directory -c listen_addresses= -c max_connections=400 -c shared_buffers=64MB -c fsync=$fsync" > /dev/null
     echo ready
 }
-start "$1"
+start
 while read -r order; do
-    "$bin/pg_ctl" stop --pgdata="$data" --mode=immediate > /dev/null
-    start "$1"
+    stop
+    start
 done
-"$bin/pg_ctl" stop --pgdata="$data" --mode=immediate > /dev/null || true
-rm -rf "$1"
 "#;
 
 /// The user that a server runs as when the tests run as root, whom it refuses.
