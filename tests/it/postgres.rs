@@ -247,6 +247,84 @@ fn a_group_holds_against_the_application_and_in_bulk() {
     assert_eq!(store.check().unwrap(), Vec::<String>::new());
 }
 
+/// Singles take actors all over the batch that is being stored; nobody gives up, and all agree.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn many_are_stored_while_others_take_the_same_one_by_one() {
+    let url = server::shared().database();
+    let store = store(&url);
+    store.insert(&running("e")).unwrap();
+    let actors: Vec<String> = (0..20_000).map(|n| format!("user:{n:05}")).collect();
+    let names: Vec<&str> = actors.iter().map(String::as_str).collect();
+    let is_over = AtomicBool::new(false);
+    let many = thread::scope(|scope| {
+        for share in names.chunks(5_000) {
+            let (store, is_over) = (&store, &is_over);
+            scope.spawn(move || {
+                for actor in share.iter().rev() {
+                    if is_over.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    store.assign(&request("e", actor)).unwrap();
+                }
+            });
+        }
+        let request = AssignManyRequest {
+            experiment: "e",
+            actors: &names,
+            keep: Keep::Assignments,
+        };
+        let many = store.assign_many(&request);
+        is_over.store(true, Ordering::SeqCst);
+        many.unwrap()
+    });
+    for (actor, (variant, _)) in names.iter().zip(many.iter()).step_by(500) {
+        let kept = store.get_assignment("e", actor).unwrap().unwrap();
+        assert_eq!(Some(&*kept.variant), variant);
+    }
+    assert_eq!(store.info().unwrap().assignments, 20_000);
+}
+
+/// They share the experiment, and there is always one of them.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_mutation_gets_through_while_others_assign_without_a_pause() {
+    let url = server::shared().database();
+    let store = store(&url);
+    store.insert(&running("e")).unwrap();
+    store.assign(&request("e", "again")).unwrap();
+    let is_over = AtomicBool::new(false);
+    let is_busy = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for caller in 0..12 {
+            let (store, is_over, is_busy) = (&store, &is_over, &is_busy);
+            scope.spawn(move || {
+                for n in 0.. {
+                    let actor = match caller % 2 {
+                        0 => format!("user:{caller}:{n}"),
+                        _ => "again".to_owned(),
+                    };
+                    if is_over.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    store.assign(&request("e", &actor)).unwrap();
+                    is_busy.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        while is_busy.load(Ordering::SeqCst) < 100 {
+            thread::yield_now();
+        }
+        let mut changes = 0;
+        for weight in 1..=20 {
+            let variants = [VariantConfig::new("a", weight), VariantConfig::new("b", 1)];
+            changes += usize::from(store.set_variants("e", &variants).is_ok());
+        }
+        is_over.store(true, Ordering::SeqCst);
+        assert_eq!(changes, 20);
+    });
+}
+
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
 fn two_who_assign_the_same_many_agree() {
@@ -581,6 +659,53 @@ fn a_password_and_permissions_are_asked_for_and_never_shown() {
         told.contains("Denied") || told.contains("password"),
         "{told}"
     );
+}
+
+/// One loss tells of the others: who comes next does not run into them.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn after_one_lost_connection_the_others_are_looked_at() {
+    let url = server::shared().database();
+    let store = store(&url);
+    store.insert(&running("e")).unwrap();
+    let opened = std::sync::Barrier::new(8);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for n in 0..20 {
+                    opened.wait();
+                    store.set_override("e", &format!("user:{n}"), "a").unwrap();
+                }
+            });
+        }
+    });
+    let mut admin = client(&url);
+    let ended = admin.query(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        &[],
+    );
+    assert!(ended.unwrap().len() > 1);
+    let mut lost = 0;
+    for n in 0..8 {
+        match store.set_override("e", "user:1", if n % 2 == 0 { "a" } else { "b" }) {
+            Ok(_) => {}
+            Err(ExperimentError::Store(ExperimentStoreError::Lost { .. })) => lost += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(lost <= 1, "{lost}");
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://ann@{}/app", silent.local_addr().unwrap());
+    let options = PgOptions::parse(&url)
+        .unwrap()
+        .connect_timeout(Duration::from_millis(300));
+    let error = PgExperimentStore::open(options).unwrap_err();
+    assert_eq!(source(&error), "there was no answer within 0.3 s");
 }
 
 fn source(error: &ExperimentStoreError) -> String {

@@ -118,6 +118,7 @@ macro_rules! for_each_race {
             racing_overrides_are_all_logged
             nothing_follows_archiving
             nothing_is_assigned_after_archiving
+            nothing_is_shown_after_archiving
             no_variant_is_removed_under_an_assignment
         }
     };

@@ -245,6 +245,34 @@ pub fn nothing_is_assigned_after_archiving(handles: &[&dyn ExperimentStore]) {
     assert_eq!(stored, told[1..].iter().sum::<u64>(), "told, not stored");
 }
 
+/// Nobody is shown a variant of an archived experiment, however often it was shown before.
+pub fn nothing_is_shown_after_archiving(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    running(store, "e");
+    assign(store, "e", "again").unwrap();
+    let request = AssignRequest {
+        experiment: "e",
+        actor: "again",
+        request_id: None,
+        keep_exposure: true,
+    };
+    let told = race(handles, |index, handle| {
+        if index == 0 {
+            archive(handle, "e").unwrap();
+            return handle.exposures("e").unwrap().len();
+        }
+        let shown = (0..10).map(|_| match handle.assign(&request) {
+            Ok(_) => 1,
+            Err(ExperimentError::Archived(_)) => 0,
+            Err(other) => panic!("{other}"),
+        });
+        shown.sum()
+    });
+    let kept = store.exposures("e").unwrap().len();
+    assert_eq!(kept, told[0], "shown after archiving");
+    assert_eq!(kept, told[1..].iter().sum::<usize>(), "told, not kept");
+}
+
 /// A variant is either removed or has assignments, never both.
 pub fn no_variant_is_removed_under_an_assignment(handles: &[&dyn ExperimentStore]) {
     let store = handles[0];

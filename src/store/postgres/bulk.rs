@@ -1,8 +1,9 @@
 //! Assigning many actors: the rules of one, in few large steps.
 //!
 //! New assignments go in by `COPY`. Where somebody else has taken an actor meanwhile it fails on the
-//! key, and the batch is taken again, with what is there now. Only a group needs its actors locked, as
-//! no key keeps siblings apart, and so many locks fit into a server's memory only in small batches.
+//! key, and from there on the actors are locked, a batch at a time. So are those of a group from the
+//! start, as no key keeps siblings apart. So many locks fit into a server's memory only in small
+//! batches.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,8 +13,8 @@ use foldhash::fast::FixedState;
 use postgres::Client;
 
 use super::PgExperimentStore;
-use super::experiments::{self, ONE, SHARED};
-use super::failure::Failure;
+use super::experiments::{self, ONE, SHARE_GATE, SHARED};
+use super::failure::{self, Failure};
 use super::mutation;
 use super::pool::Connection;
 use crate::bulk::{Answers, AssignManyRequest, Keep};
@@ -65,11 +66,20 @@ impl PgExperimentStore {
         let writes = request.keep != Keep::Nothing;
         let mut answers = Answers::default();
         let mut rest = request.actors;
+        // Once somebody else was met who takes the same actors, each of them is locked.
+        let mut was_met = false;
         while !rest.is_empty() {
             let settled = if writes {
-                self.write("store the assignments", |db| self.batch(db, request, rest))
+                self.write("store the assignments", |db| {
+                    let settled = self.batch(db, request, rest, was_met);
+                    was_met |= matches!(&settled, Err(Failure::Postgres(error))
+                        if failure::is_conflict(error));
+                    settled
+                })
             } else {
-                self.read("read the assignments", |db| self.batch(db, request, rest))
+                self.read("read the assignments", |db| {
+                    self.batch(db, request, rest, false)
+                })
             }?;
             rest = &rest[settled.len()..];
             for answer in settled {
@@ -85,6 +95,7 @@ impl PgExperimentStore {
         db: &mut Connection,
         request: &AssignManyRequest<'_>,
         actors: &[&str],
+        was_met: bool,
     ) -> Result<Settled, Failure> {
         let name = request.experiment;
         let load = |db: &mut Connection, sql| {
@@ -93,7 +104,8 @@ impl PgExperimentStore {
             Ok::<_, Failure>(stored.config)
         };
         let mut config = load(db, ONE)?;
-        let is_locked = config.exclusion_group.is_some() && request.keep != Keep::Nothing;
+        let is_locked =
+            (config.exclusion_group.is_some() || was_met) && request.keep != Keep::Nothing;
         let size = if is_locked { LOCKED_BATCH } else { BATCH };
         let actors = &actors[..actors.len().min(size)];
         if request.keep != Keep::Nothing {
@@ -102,6 +114,7 @@ impl PgExperimentStore {
             if is_locked {
                 mutation::lock_actors(db, actors)?;
             }
+            db.row(SHARE_GATE, &[&name])?;
             let locked = load(db, SHARED)?;
             if locked.exclusion_group != config.exclusion_group {
                 return Err(ExperimentError::ChangedMeanwhile(name.to_owned()).into());

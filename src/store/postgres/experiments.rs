@@ -61,21 +61,20 @@ pub(super) const SHARED: &str = concat!(
     columns!(),
     " FROM autumn_experiments e WHERE e.name = $1 FOR SHARE"
 );
+/// Before [`SHARED`], so that a mutation that waits is not overtaken for ever.
+pub(super) const SHARE_GATE: &str = "SELECT pg_advisory_xact_lock_shared(1163415621, hashtext($1))";
 pub(super) const SITUATION: &str = situation!();
 
 /// The same, and in the same round trip the exposure of the common case: the experiment runs, nothing
-/// is pinned to the actor, an assignment is there. Whatever else there is the rules decide first.
-/// The last column says whether it was kept.
+/// is pinned to the actor, an assignment is there. Whatever else there is the rules decide first. The
+/// last column is the variant whose exposure was kept; the others may be older than that.
 pub(super) const SITUATION_AND_EXPOSURE: &str = concat!(
     "WITH found AS MATERIALIZED (",
     situation!(),
-    "), shown AS (INSERT INTO exp_exposures \
-       (experiment, variant, actor, request_id, is_override, exposed_at) \
-       SELECT name, assigned, $2, $3, false, to_timestamp($4::bigint) FROM found \
-       WHERE state = 'running' AND pinned IS NULL AND assigned IS NOT NULL RETURNING 1) \
-     SELECT found.*, EXISTS (SELECT FROM shown) FROM found"
+    ") SELECT found.*, CASE WHEN state = 'running' AND pinned IS NULL AND assigned IS NOT NULL \
+         THEN exp_show_again($1, $2, $3, to_timestamp($4::bigint)) END FROM found"
 );
-pub(super) const EXPOSED: usize = 14;
+pub(super) const SHOWN_AGAIN: usize = 14;
 
 /// An experiment as it is stored, and the version of its row.
 pub(super) struct Stored {
@@ -256,6 +255,9 @@ pub(super) fn changes(
     name: &str,
     limit: usize,
 ) -> Result<Vec<ChangeRecord>, Failure> {
+    if !is_storable(name) {
+        return Ok(Vec::new());
+    }
     // NULL is no limit.
     let limit = (limit > 0).then(|| i64::try_from(limit).unwrap_or(i64::MAX));
     let rows = db.rows(
@@ -298,6 +300,9 @@ pub(super) fn pinned(
 
 /// All overrides of an experiment, sorted by actor.
 pub(super) fn overrides(db: &mut Connection, experiment: &str) -> Result<Vec<Override>, Failure> {
+    if !is_storable(experiment) {
+        return Ok(Vec::new());
+    }
     let rows = db.rows(
         "SELECT actor, variant, floor(extract(epoch FROM created_at))::bigint
          FROM autumn_experiment_overrides WHERE experiment = $1 ORDER BY actor COLLATE \"C\"",
@@ -320,6 +325,9 @@ pub(super) fn exposures(
     db: &mut Connection,
     experiment: &str,
 ) -> Result<Vec<ExposureRecord>, Failure> {
+    if !is_storable(experiment) {
+        return Ok(Vec::new());
+    }
     let rows = db.rows(
         "SELECT variant, actor, request_id, is_override,
                 floor(extract(epoch FROM exposed_at))::bigint

@@ -91,6 +91,8 @@ pub(super) fn is_lost(error: &postgres::Error) -> bool {
         SqlState::CRASH_SHUTDOWN,
         SqlState::CONNECTION_FAILURE,
         SqlState::CONNECTION_EXCEPTION,
+        SqlState::IDLE_SESSION_TIMEOUT,
+        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
     ];
     error.is_closed()
         || error.code().is_some_and(|code| ended.contains(code))

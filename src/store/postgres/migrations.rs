@@ -2,6 +2,8 @@
 
 use postgres::Client;
 
+use super::failure;
+
 /// Nobody edits a file that was released; a change is a new file at the end.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_layout.sql"),
@@ -54,7 +56,13 @@ pub(super) fn inspect(client: &mut Client) -> Result<Schema, postgres::Error> {
 /// Makes what is missing, in one transaction. Two at once wait for each other.
 pub(super) fn migrate(client: &mut Client) -> Result<Schema, postgres::Error> {
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK])?;
-    let migrated = migrate_alone(client);
+    let migrated = loop {
+        match migrate_alone(client) {
+            // An application was using its tables; the transaction is undone.
+            Err(error) if failure::is_conflict(&error) => {}
+            done => break done,
+        }
+    };
     // A connection that failed takes the lock along.
     let unlocked = client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]);
     let schema = migrated?;
@@ -68,6 +76,19 @@ fn migrate_alone(client: &mut Client) -> Result<Schema, postgres::Error> {
         return Ok(before);
     }
     let mut transaction = client.transaction()?;
+    // All at once and before anything else: taken one by one, behind an application that uses them in
+    // another order, two would wait for each other.
+    transaction.batch_execute(
+        "DO $$ DECLARE present text; BEGIN
+            SELECT string_agg(name, ', ') INTO present FROM unnest(ARRAY[
+                'autumn_experiments', 'autumn_experiment_assignments',
+                'autumn_experiment_overrides', 'autumn_experiment_changes']) AS name
+            WHERE to_regclass(name) IS NOT NULL;
+            IF present IS NOT NULL THEN
+                EXECUTE 'LOCK TABLE ' || present || ' IN ACCESS EXCLUSIVE MODE';
+            END IF;
+        END $$",
+    )?;
     transaction.batch_execute(
         "CREATE TABLE IF NOT EXISTS exp_migrations (
             version integer PRIMARY KEY,

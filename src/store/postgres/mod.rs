@@ -33,16 +33,16 @@ use std::time::{Duration, Instant};
 
 use postgres::Row;
 
-use self::experiments::{EXPOSED, ONE, SITUATION, SITUATION_AND_EXPOSURE};
+use self::experiments::{ONE, SHOWN_AGAIN, SITUATION, SITUATION_AND_EXPOSURE};
 use self::failure::Failure;
 pub use self::options::PgOptions;
-use self::pool::{Connection, Pool};
+use self::pool::{Connection, Pool, Values};
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
 use crate::exposure::{ExposureRecord, ExposureSink};
-use crate::rules::assignment;
+use crate::rules::assignment::{self, AssignmentReason};
 use crate::rules::lifecycle::Mutation;
 use crate::store::{AssignRequest, Assigned, Expected, ExperimentStore, Situation};
 use crate::validation::{validate_actor, validate_request_id};
@@ -79,6 +79,18 @@ struct Outcome<'a> {
 struct Seen<'a> {
     situation: &'a Situation,
     version: &'a str,
+}
+
+/// What the first round trip of an assignment finds.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one call, and the large one is the first half of a write"
+)]
+enum Looked {
+    /// All that decides it, and the version of the experiment's row.
+    Found(Situation, String),
+    /// The variant that is stored; its exposure has been kept.
+    ShownAgain(String),
 }
 
 impl PgExperimentStore {
@@ -185,7 +197,7 @@ impl PgExperimentStore {
         let mut repeated = false;
         loop {
             let mut loan = self.pool.get()?;
-            match step(loan.connection()) {
+            match loan.run(&step) {
                 Err(Failure::Postgres(error))
                     if failure::is_lost(&error) && loan.is_used && !repeated =>
                 {
@@ -208,9 +220,7 @@ impl PgExperimentStore {
         let begun = Instant::now();
         loop {
             let mut loan = self.pool.get()?;
-            let db = loan.connection();
-            let done = run(db, &mut step);
-            match done {
+            match loan.run(|db| in_transaction(db, &mut step)) {
                 Err(Failure::Postgres(error)) if failure::is_conflict(&error) => {
                     if begun.elapsed() > self.lock_timeout() {
                         return Err(mutation::gave_up(self));
@@ -236,12 +246,9 @@ impl PgExperimentStore {
         })
     }
 
-    /// The first round trip of an assignment: what decides it, and whether its exposure is kept
-    /// already.
-    fn look(
-        &self,
-        request: &AssignRequest<'_>,
-    ) -> Result<(Situation, String, bool), ExperimentError> {
+    /// The first round trip of an assignment: what decides it. The exposure of one that is stored is
+    /// kept with it.
+    fn look(&self, request: &AssignRequest<'_>) -> Result<Looked, ExperimentError> {
         let AssignRequest {
             experiment,
             actor,
@@ -250,23 +257,22 @@ impl PgExperimentStore {
         } = *request;
         if !request.keep_exposure || !experiments::is_storable(experiment) {
             let (situation, version) = self.read_situation(experiment, actor)?;
-            return Ok((situation, version, false));
+            return Ok(Looked::Found(situation, version));
         }
+        // It writes, so it is not repeated on another connection.
         let mut loan = self.pool.get()?;
-        let found = loan.connection().row(
-            SITUATION_AND_EXPOSURE,
-            &[&experiment, &actor, &request_id, &self.now()],
-        );
-        let failed = |error: postgres::Error| self.sort("read an assignment", error);
-        let row = found.map_err(failed)?;
-        let exposed = match &row {
-            Some(row) => row.try_get(EXPOSED).map_err(failed)?,
-            None => false,
-        };
-        let (situation, version) =
-            experiments::situation(self.address(), row.as_ref(), experiment, actor)
-                .map_err(|failure| self.failed("read an assignment", failure))?;
-        Ok((situation, version, exposed))
+        let looked = loan.run(|db| {
+            let values: Values<'_> = &[&experiment, &actor, &request_id, &self.now()];
+            let row = db.row(SITUATION_AND_EXPOSURE, values)?;
+            let shown = row.as_ref().map(|row| row.try_get(SHOWN_AGAIN));
+            if let Some(Some(variant)) = shown.transpose()? {
+                return Ok(Looked::ShownAgain(variant));
+            }
+            let (situation, version) =
+                experiments::situation(self.address(), row.as_ref(), experiment, actor)?;
+            Ok(Looked::Found(situation, version))
+        });
+        looked.map_err(|failure| self.failed("read an assignment", failure))
     }
 
     /// The second: stores the variant and the exposure, if all that was seen is still so.
@@ -286,34 +292,36 @@ impl PgExperimentStore {
         let assigned = assignment.as_ref().map(|stored| &stored.variant);
         let overridden = assignment.as_ref().map(|stored| stored.is_override);
         let mut loan = self.pool.get()?;
-        let stored = loan.connection().row(
-            "SELECT exp_store_assignment($1, $2, $3, $4, $5, $6, $7, $8,
-                to_timestamp($9::bigint), $10, $11, $12)",
-            &[
-                experiment,
-                actor,
-                &seen.version,
-                override_variant,
-                &assigned,
-                &overridden,
-                &outcome.variant,
-                &outcome.is_override,
-                &self.now(),
-                &outcome.store,
-                &outcome.expose,
-                &request.request_id,
-            ],
-        );
-        let stored = match stored {
+        let stored = loan.run(|db| {
+            let row = db.row(
+                "SELECT exp_store_assignment($1, $2, $3, $4, $5, $6, $7, $8,
+                    to_timestamp($9::bigint), $10, $11, $12)",
+                &[
+                    experiment,
+                    actor,
+                    &seen.version,
+                    override_variant,
+                    &assigned,
+                    &overridden,
+                    &outcome.variant,
+                    &outcome.is_override,
+                    &self.now(),
+                    &outcome.store,
+                    &outcome.expose,
+                    &request.request_id,
+                ],
+            )?;
+            Ok(row.map_or(Ok(false), |row: Row| row.try_get(0))?)
+        });
+        match stored {
             // Two took each other's locks, or a key: what is there now decides.
-            Err(error) if failure::is_conflict(&error) => return Ok(false),
-            stored => stored.and_then(|row| row.map_or(Ok(false), |row: Row| row.try_get(0))),
-        };
-        stored.map_err(|error| self.sort("store an assignment", error).into())
+            Err(Failure::Postgres(error)) if failure::is_conflict(&error) => Ok(false),
+            stored => stored.map_err(|failure| self.failed("store an assignment", failure)),
+        }
     }
 }
 
-fn run<T>(
+fn in_transaction<T>(
     db: &mut Connection,
     step: &mut impl FnMut(&mut Connection) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
@@ -426,6 +434,12 @@ impl ExperimentStore for PgExperimentStore {
         actor: &str,
         except: &str,
     ) -> Result<bool, ExperimentError> {
+        if ![group, actor, except]
+            .iter()
+            .all(|text| experiments::is_storable(text))
+        {
+            return Ok(false);
+        }
         self.read("read the assignments of a group", |db| {
             let found = db.row(
                 "SELECT 1 FROM autumn_experiment_assignments a
@@ -491,6 +505,7 @@ impl ExperimentStore for PgExperimentStore {
         validate_request_id(&exposure.experiment, exposure.request_id.as_deref())?;
         self.write("store an exposure", |db| {
             let name = &exposure.experiment;
+            db.row(experiments::SHARE_GATE, &[name])?;
             let stored = experiments::load(self.address(), db, experiments::SHARED, name)?;
             let stored = stored.ok_or_else(|| ExperimentError::NotFound(name.clone()))?;
             stored.config.require_variant(&exposure.variant)?;
@@ -533,11 +548,17 @@ impl ExperimentStore for PgExperimentStore {
         validate_request_id(request.experiment, request.request_id)?;
         let begun = Instant::now();
         loop {
-            let (situation, version, exposed) = self.look(request)?;
+            let (situation, version) = match self.look(request)? {
+                Looked::Found(situation, version) => (situation, version),
+                Looked::ShownAgain(variant) => {
+                    let reason = AssignmentReason::Sticky;
+                    return Ok(Assigned { variant, reason });
+                }
+            };
             let decision = situation.decide()?;
             let store = decision.store;
             let assigned = Assigned::from(decision);
-            let expose = request.keep_exposure && assigned.is_exposure() && !exposed;
+            let expose = request.keep_exposure && assigned.is_exposure();
             if !store && !expose {
                 return Ok(assigned);
             }

@@ -59,10 +59,19 @@ impl PgOptions {
         let invalid = |problem: &str| ExperimentStoreError::Address {
             problem: problem.to_owned(),
         };
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
+        let schemes = ["postgres://", "postgresql://"];
+        let Some(rest) = schemes.iter().find_map(|scheme| url.strip_prefix(scheme)) else {
             return Err(invalid("it does not begin with postgres://"));
+        };
+        // Otherwise a part of a password would be taken for a host, a database or a parameter.
+        if let Some(at) = rest.rfind('@')
+            && rest[..at].contains(['@', '/', '?'])
+        {
+            return Err(invalid(
+                "a user or password with @, / or ? in it writes them as %40, %2F and %3F",
+            ));
         }
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut ssl_mode = SslMode::Prefer;
         let mut root_cert = None;
         let mut rest = Vec::new();
@@ -100,10 +109,16 @@ impl PgOptions {
         };
         let config = Config::from_str(&plain).map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            // The cause names a parameter or a part of the address, except that it quotes what is no
-            // number.
-            let cause = cause.filter(|cause| !cause.contains("invalid digit"));
-            invalid(&cause.unwrap_or_else(|| "it cannot be read as a URL".to_owned()))
+            let cause = cause.unwrap_or_default();
+            // What is quoted there might be a part of a password, but for the names of parameters that
+            // are known.
+            if cause.starts_with("invalid value for option") {
+                invalid(&cause)
+            } else if cause.starts_with("unknown option") {
+                invalid("it has a parameter that is not known")
+            } else {
+                invalid("it cannot be read as a URL")
+            }
         })?;
         if config.get_hosts().is_empty() {
             return Err(invalid(
@@ -188,23 +203,43 @@ impl PgOptions {
         self.ssl_mode
     }
 
+    /// How long one host may take to let us in.
+    fn dial_timeout(&self) -> Duration {
+        let given = self.config.get_connect_timeout().copied();
+        given.unwrap_or(self.connect_timeout)
+    }
+
+    /// How long opening a connection may take, however many hosts there are to try.
+    pub(super) fn opening_timeout(&self) -> Duration {
+        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(u32::MAX);
+        self.dial_timeout().saturating_mul(hosts)
+    }
+
     /// The configuration of a connection, timeouts included.
     pub(super) fn connection(&self) -> Config {
         let mut config = self.config.clone();
         // A timeout of 0 would be none to the server.
         let millis = |timeout: Duration| timeout.as_millis().max(1);
-        let set = format!(
-            "-c statement_timeout={} -c lock_timeout={}",
+        // The last one counts: the timeouts are the user's to set, the isolation is not. Every step
+        // relies on a statement's seeing what was committed before it began.
+        let options = format!(
+            "-c statement_timeout={} -c lock_timeout={} {} \
+             -c default_transaction_isolation=read\\ committed",
             millis(self.statement_timeout),
-            millis(self.lock_timeout)
+            millis(self.lock_timeout),
+            self.config.get_options().unwrap_or_default(),
         );
-        let options = match self.config.get_options() {
-            Some(given) => format!("{set} {given}"),
-            None => set,
-        };
         config.options(&options);
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(self.connect_timeout);
+        config.connect_timeout(self.dial_timeout());
+        // A server that is gone without a word is noticed, while it is waited for and in between.
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(self.dial_timeout());
+        }
+        if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+            config
+                .keepalives_idle(Duration::from_secs(30))
+                .keepalives_interval(Duration::from_secs(10))
+                .keepalives_retries(3);
         }
         if config.get_application_name().is_none() {
             config.application_name("exp");
@@ -274,6 +309,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_isolation_is_not_the_users_to_set() {
+        let url = "postgres://db/app?options=-c%20default_transaction_isolation%3Dserializable%20\
+                   -c%20statement_timeout%3D5";
+        let config = PgOptions::parse(url).unwrap().connection();
+        let options = config.get_options().unwrap();
+        let last = |name: &str| {
+            let at = options.rfind(name).unwrap();
+            options[at + name.len()..].to_owned()
+        };
+        assert_eq!(last("default_transaction_isolation="), "read\\ committed");
+        assert!(last("statement_timeout=").starts_with("5 "), "{options}");
+    }
+
+    #[test]
     fn a_password_is_never_shown() {
         let url = "postgres://ann:s3cret@db.example:5433/app?sslmode=verify-full";
         let options = PgOptions::parse(url).unwrap();
@@ -286,12 +335,14 @@ mod tests {
             "postgres://ann:s3cret@db/app?connect_timeout=s3cret",
             "postgres://ann:s3cret@db/app?s3cret=1",
             "mysql://ann:s3cret@db/app",
+            "postgres://ann:p@s3cret@db/app",
+            "postgres://ann:12/s3cret@db/app",
+            "postgres://ann:p?s3cret@db/app",
+            "postgres://ann:p?sslmode=disable&s3cret@db/app",
         ] {
             let error = PgOptions::parse(broken).unwrap_err();
-            assert!(
-                !format!("{error} {error:?}").contains("ann:s3cret"),
-                "{error:?}"
-            );
+            let told = format!("{error} {error:?}");
+            assert!(!told.contains("s3cret"), "{told}");
         }
     }
 }

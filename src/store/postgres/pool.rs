@@ -4,7 +4,7 @@
 //! first refusal (a wrong password, an unknown database) is what a person needs to read.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,17 +12,19 @@ use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::ToSql;
 use postgres::{Client, NoTls, Row, Statement};
 
-use super::failure;
+use super::failure::{self, Failure};
 use super::migrations;
 use super::options::{PgOptions, SslMode};
 use super::tls;
-use crate::error::ExperimentStoreError;
+use crate::error::{ExperimentError, ExperimentStoreError};
 
 /// One connection, with the statements that were prepared on it.
 pub(super) struct Connection {
     pub(super) client: Client,
     statements: HashMap<&'static str, Statement>,
     last_used: Instant,
+    /// Whether another one has been lost since, and this one with it for all that is known.
+    is_suspect: bool,
 }
 
 /// A connection that was used within this time is taken to be alive.
@@ -35,7 +37,7 @@ impl Connection {
     /// Whether the server has not closed it meanwhile, as far as is known here: it takes no round trip.
     /// A step that writes can't be repeated once it has been sent, so this is found out before.
     fn is_alive(&mut self) -> bool {
-        if self.last_used.elapsed() > RECENTLY {
+        if self.is_suspect || self.last_used.elapsed() > RECENTLY {
             // Has what arrived meanwhile read, the end of the stream included.
             let mut notifications = self.client.notifications();
             let mut arrived = notifications.timeout_iter(Duration::ZERO);
@@ -100,9 +102,10 @@ struct State {
     open: usize,
 }
 
-/// A connection on loan; it goes back when dropped, unless it is broken.
+/// A connection on loan; it goes back when dropped, unless it is lost.
 pub(super) struct Loan {
     pool: Arc<Pool>,
+    /// `None` once it is known to be lost, and before it is opened.
     connection: Option<Connection>,
     /// Whether it has been used before, and so may have been closed by the server since.
     pub(super) is_used: bool,
@@ -137,7 +140,7 @@ impl Pool {
                     connection: Some(connection),
                     is_used: true,
                 };
-                if loan.connection().is_alive() {
+                if loan.connection.as_mut().is_some_and(Connection::is_alive) {
                     return Ok(loan);
                 }
                 loan.connection = None;
@@ -179,6 +182,7 @@ impl Pool {
             client,
             statements: HashMap::new(),
             last_used: Instant::now(),
+            is_suspect: false,
         })
     }
 }
@@ -206,6 +210,22 @@ pub(super) fn require_current(
 
 /// Opens a connection, whatever stands in the database.
 pub(super) fn connect(options: &PgOptions) -> Result<Client, ExperimentStoreError> {
+    // On a thread of its own: the client's timeout ends with the socket's connection, and whoever is
+    // there may accept it and say nothing more.
+    let (sender, receiver) = mpsc::channel();
+    let dialling = options.clone();
+    thread::spawn(move || drop(sender.send(dial(&dialling))));
+    let timeout = options.opening_timeout();
+    receiver.recv_timeout(timeout).unwrap_or_else(|_| {
+        Err(ExperimentStoreError::Backend {
+            store: options.address().to_owned(),
+            doing: "connect",
+            source: format!("there was no answer within {} s", timeout.as_secs_f32()).into(),
+        })
+    })
+}
+
+fn dial(options: &PgOptions) -> Result<Client, ExperimentStoreError> {
     let failed = |error| failure::sort(options, "connect", error);
     let mut config = options.connection();
     let encrypted = |config: &postgres::Config| {
@@ -245,12 +265,29 @@ pub(super) fn connect(options: &PgOptions) -> Result<Client, ExperimentStoreErro
 }
 
 impl Loan {
-    pub(super) fn connection(&mut self) -> &mut Connection {
-        // Empty only while `Pool::get` fills it, and while it is dropped.
-        match &mut self.connection {
-            Some(connection) => connection,
-            None => unreachable!("a loan is handed out with its connection"),
+    /// Does something with the connection, and lets go of it if it was lost by that.
+    pub(super) fn run<T>(
+        &mut self,
+        step: impl FnOnce(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Some(connection) = &mut self.connection else {
+            return Err(Failure::Refused(ExperimentError::Store(
+                ExperimentStoreError::Lost {
+                    store: self.pool.options.address().to_owned(),
+                    doing: "go on",
+                },
+            )));
+        };
+        let done = step(connection);
+        if let Err(Failure::Postgres(error)) = &done
+            && failure::is_lost(error)
+        {
+            self.connection = None;
+            for idle in &mut self.pool.state().idle {
+                idle.is_suspect = true;
+            }
         }
+        done
     }
 }
 
@@ -265,6 +302,7 @@ impl Drop for Loan {
         match kept {
             Some(mut connection) => {
                 connection.last_used = Instant::now();
+                connection.is_suspect = false;
                 state.idle.push(connection);
             }
             None => state.open -= 1,

@@ -51,11 +51,12 @@ CREATE TABLE IF NOT EXISTS autumn_experiment_changes (
 CREATE INDEX IF NOT EXISTS idx_autumn_exp_assignments_actor
     ON autumn_experiment_assignments (actor);
 
--- An application's own trigger does the same under whatever name.
+-- An application's own trigger does the same under whatever name, but not every trigger does.
 DO $$ BEGIN
     IF NOT EXISTS (
-        SELECT FROM pg_trigger
-        WHERE tgrelid = 'autumn_experiment_changes'::regclass AND NOT tgisinternal
+        SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+        WHERE t.tgrelid = 'autumn_experiment_changes'::regclass AND NOT t.tgisinternal
+            AND p.prosrc LIKE '%autumn_experiments%'
     ) THEN
         CREATE FUNCTION exp_notify_change() RETURNS trigger LANGUAGE plpgsql AS $f$
         BEGIN

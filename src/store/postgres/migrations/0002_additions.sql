@@ -19,6 +19,34 @@ CREATE TABLE exp_exposures (
     exposed_at  timestamptz NOT NULL
 );
 
+-- The gate of an experiment is the advisory lock (1163415621, hashtext(name)), "EXPE" in ASCII. Who
+-- assigns shares it, who changes the experiment holds it alone, and nobody overtakes who waits.
+
+-- The exposure of an assignment that is stored: the variant, or NULL and no exposure if the
+-- experiment does not run, something is pinned to the actor, or nothing is stored.
+--
+-- A function, because its INSERT sees what was committed before the gate opened, which the statement
+-- that calls it may not.
+CREATE FUNCTION exp_show_again(
+    in_experiment text, in_actor text, in_request_id text, at timestamptz
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    shown text;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
+    INSERT INTO exp_exposures (experiment, variant, actor, request_id, is_override, exposed_at)
+        SELECT a.experiment, a.variant, a.actor, in_request_id, false, at
+        FROM autumn_experiment_assignments a
+        JOIN autumn_experiments e ON e.name = a.experiment
+        WHERE a.experiment = in_experiment AND a.actor = in_actor AND e.state = 'running'
+            AND NOT EXISTS (
+                SELECT FROM autumn_experiment_overrides o
+                WHERE o.experiment = in_experiment AND o.actor = in_actor
+            )
+        RETURNING variant INTO shown;
+    RETURN shown;
+END $$;
+
 -- The second half of an assignment: stores what the rules decided, if all that they looked at is
 -- still so. `seen_version` is the xmin of the experiment's row. FALSE, and nothing stored, if
 -- anything is otherwise; the caller then reads and decides again.
@@ -37,7 +65,9 @@ DECLARE
     found_is_override boolean;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext(in_actor));
-    -- Shared, so that no change of the experiment is committed before this is.
+    PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
+    -- Shared, so that no change of the experiment is committed before this is: the application knows
+    -- nothing of the gate.
     SELECT exclusion_group INTO in_group FROM autumn_experiments
         WHERE name = in_experiment AND xmin::text = seen_version FOR SHARE;
     IF NOT FOUND THEN
