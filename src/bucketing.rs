@@ -33,7 +33,7 @@ impl Bucketing {
     /// The bucket of `actor` in `experiment`, in `[0, BUCKETS)`.
     #[must_use]
     pub fn bucket(self, experiment: &str, actor: &str) -> u64 {
-        self.finish(fnv1a(prefix(experiment), actor))
+        self.finish(fnv1a(prefix(experiment), actor.as_bytes()))
     }
 
     #[inline]
@@ -148,7 +148,7 @@ impl Allocation {
     #[inline]
     #[must_use]
     pub fn bucket(&self, actor: &str) -> u64 {
-        self.bucketing.finish(fnv1a(self.prefix, actor))
+        self.bucketing.finish(fnv1a(self.prefix, actor.as_bytes()))
     }
 
     /// The place, counted from 0, of the variant that the actor's bucket selects: what [`select`]
@@ -162,16 +162,16 @@ impl Allocation {
 }
 
 // FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+pub(crate) const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 fn prefix(experiment: &str) -> u64 {
-    fnv1a(fnv1a(FNV_OFFSET, experiment), ":")
+    fnv1a(fnv1a(FNV_OFFSET, experiment.as_bytes()), b":")
 }
 
 #[inline]
-fn fnv1a(state: u64, text: &str) -> u64 {
-    text.bytes().fold(state, |hash, byte| {
+pub(crate) fn fnv1a(state: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(state, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
     })
 }

@@ -170,6 +170,24 @@ pub enum ExperimentStoreError {
         /// The log's file.
         log: String,
     },
+    /// It holds something already, and nothing is copied into it.
+    #[error("store {} is not empty", escape(.store))]
+    NotEmpty {
+        /// Where.
+        store: String,
+    },
+    /// A copy into it was begun, and is not finished.
+    #[error("store {} is not complete: a copy into it was begun and not finished", escape(.store))]
+    Unfinished {
+        /// Where.
+        store: String,
+    },
+    /// An unfinished copy of another source is there, or of this one before it was changed.
+    #[error("an unfinished copy into {} is of another store, or of this one as it was before", escape(.store))]
+    OtherCopy {
+        /// Where.
+        store: String,
+    },
     /// Something else is there.
     #[error("{} is not an exp store: it is {found}", escape(.store))]
     NotAStore {

@@ -9,6 +9,7 @@
 //! | [`bucketing`] | pure: (experiment, actor) → bucket → variant |
 //! | [`rules`] | pure: who gets what, and what a mutation does |
 //! | [`store`] | the contract of a store, and the stores: memory, SQLite (feature `sqlite`), Postgres (feature `postgres`) |
+//! | [`store::transfer`] | copying a store into another |
 //! | [`exposure`](ExposureSink) | exposure events and the sinks without storage |
 //! | [`service`](ExperimentService) | the front door |
 //! | [`declare`] | experiments as code: file → findings → plan (feature `declare`) |
@@ -62,9 +63,9 @@ pub use store::{
     AssignRequest, Assigned, Expected, ExperimentStore, InMemoryExperimentStore, Situation,
 };
 #[cfg(feature = "postgres")]
-pub use store::{PgExperimentStore, PgOptions};
+pub use store::{PgCopy, PgExperimentStore, PgOptions};
 #[cfg(feature = "sqlite")]
-pub use store::{SqliteAccess, SqliteExperimentStore};
+pub use store::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
 pub use validation::{
     MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS, actor_problem,
 };

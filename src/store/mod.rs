@@ -10,15 +10,17 @@ mod postgres;
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod survey;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod transfer;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use self::memory::InMemoryExperimentStore;
 #[cfg(feature = "postgres")]
-pub use self::postgres::{PgExperimentStore, PgOptions};
+pub use self::postgres::{PgCopy, PgExperimentStore, PgOptions};
 #[cfg(feature = "sqlite")]
-pub use self::sqlite::{SqliteAccess, SqliteExperimentStore};
+pub use self::sqlite::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use self::survey::StoreInfo;
 

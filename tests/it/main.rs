@@ -12,6 +12,7 @@ mod allocations;
 mod bulk;
 mod completions;
 mod conformance;
+mod copy;
 mod declare;
 mod model;
 mod permissions;

@@ -26,6 +26,11 @@ pub(crate) fn store_place(named: Option<PathBuf>) -> Result<Place, UsageError> {
         let default = default_store().map(Place::File);
         return default.ok_or_else(|| UsageError(message.to_owned()));
     };
+    place(path)
+}
+
+/// What somebody names as a store: a file, or a database by its address.
+pub(crate) fn place(path: PathBuf) -> Result<Place, UsageError> {
     match scheme(&path.to_string_lossy()).as_deref() {
         None => Ok(Place::File(path)),
         Some("postgres" | "postgresql") => {
@@ -34,7 +39,7 @@ pub(crate) fn store_place(named: Option<PathBuf>) -> Result<Place, UsageError> {
         }
         // The rest of the address may hold a password.
         Some(scheme) => Err(UsageError(format!(
-            "--store and EXP_STORE name a file or a postgres:// address, not {scheme}://..."
+            "a store is a file or a postgres:// address, not {scheme}://..."
         ))),
     }
 }

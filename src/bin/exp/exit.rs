@@ -109,7 +109,10 @@ fn code(error: &anyhow::Error) -> u8 {
             | ExperimentError::AlreadyExists(..)
             | ExperimentError::VariantInUse { .. }
             | ExperimentError::ChangedMeanwhile(_)
-            | ExperimentError::InvalidConfig { .. },
+            | ExperimentError::InvalidConfig { .. }
+            | ExperimentError::Store(
+                ExperimentStoreError::NotEmpty { .. } | ExperimentStoreError::OtherCopy { .. },
+            ),
         ) => REFUSED,
         _ => FAILURE,
     }
@@ -195,6 +198,13 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
         ExperimentStoreError::Missing { store } if store.starts_with("postgres://") => {
             "exp create makes one in that database, exp store migrate only its tables"
         }
+        ExperimentStoreError::NotEmpty { .. } => {
+            "a copy goes to a file that is not there yet, or to a database without experiments"
+        }
+        ExperimentStoreError::Unfinished { .. } => {
+            "the same exp store copy goes on with it, and with --restart begins anew"
+        }
+        ExperimentStoreError::OtherCopy { .. } => "to throw it away and begin anew, add --restart",
         ExperimentStoreError::NotMigrated { .. } => {
             "exp store migrate adds it, and leaves the application's own as it is"
         }

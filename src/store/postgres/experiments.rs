@@ -50,6 +50,14 @@ pub(super) const ALL: &str = concat!(
     columns!(),
     " FROM autumn_experiments e ORDER BY e.name COLLATE \"C\""
 );
+/// The same, each with the time of its creation.
+pub(super) const ALL_WITH_CREATION: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", floor(extract(epoch FROM e.created_at))::bigint \
+     FROM autumn_experiments e ORDER BY e.name COLLATE \"C\""
+);
+pub(super) const CREATED_AT: usize = 9;
 /// Held until the end of the transaction, also against the application and against assignments.
 pub(super) const LOCKED: &str = concat!(
     "SELECT ",
@@ -267,20 +275,23 @@ pub(super) fn changes(
          WHERE c.experiment = $1 ORDER BY c.id DESC LIMIT $2",
         &[&name, &limit],
     )?;
-    let change = |row: &Row| {
-        let at: i64 = row.try_get(2)?;
-        let detail: Option<&str> = row.try_get(3)?;
-        let detail = detail.map(serde_json::from_str).transpose();
-        let unreadable = |_| damaged(store, format!("a change of {name:?} has unreadable detail"));
-        Ok(ChangeRecord {
-            experiment: name.to_owned(),
-            mutation: row.try_get(0)?,
-            actor: row.try_get(1)?,
-            timestamp_secs: unsigned(at),
-            detail: detail.map_err(unreadable)?,
-        })
-    };
-    rows.iter().map(change).collect()
+    rows.iter().map(|row| change(store, name, row)).collect()
+}
+
+/// An entry of the log: its mutation, its operator, its time and its detail are the row's first
+/// columns.
+pub(super) fn change(store: &str, name: &str, row: &Row) -> Result<ChangeRecord, Failure> {
+    let at: i64 = row.try_get(2)?;
+    let detail: Option<&str> = row.try_get(3)?;
+    let detail = detail.map(serde_json::from_str).transpose();
+    let unreadable = |_| damaged(store, format!("a change of {name:?} has unreadable detail"));
+    Ok(ChangeRecord {
+        experiment: name.to_owned(),
+        mutation: row.try_get(0)?,
+        actor: row.try_get(1)?,
+        timestamp_secs: unsigned(at),
+        detail: detail.map_err(unreadable)?,
+    })
 }
 
 pub(super) fn pinned(

@@ -11,7 +11,7 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 /// The lock under which the schema is changed: "EXPM" in ASCII.
-const LOCK: i64 = 0x4558_504d;
+pub(super) const LOCK: i64 = 0x4558_504d;
 
 /// What stands in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) struct Schema {
     pub(super) has_tables: bool,
     /// Whether they were there before `exp` was.
     pub(super) was_adopted: bool,
+    /// Whether a copy into it was begun and not finished.
+    pub(super) is_unfinished: bool,
 }
 
 /// The schema version that this program works with.
@@ -32,7 +34,7 @@ pub(super) fn latest() -> i32 {
 pub(super) fn inspect(client: &mut Client) -> Result<Schema, postgres::Error> {
     let found = client.query_one(
         "SELECT to_regclass('autumn_experiments') IS NOT NULL,
-                to_regclass('exp_migrations') IS NOT NULL",
+                to_regclass('exp_migrations') IS NOT NULL, to_regclass('exp_copy') IS NOT NULL",
         &[],
     )?;
     let has_tables: bool = found.try_get(0)?;
@@ -40,6 +42,7 @@ pub(super) fn inspect(client: &mut Client) -> Result<Schema, postgres::Error> {
         version: 0,
         has_tables,
         was_adopted: has_tables,
+        is_unfinished: found.try_get(2)?,
     };
     if found.try_get(1)? {
         let made = client.query_one(

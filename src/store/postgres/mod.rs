@@ -26,6 +26,7 @@ mod options;
 mod pool;
 mod survey;
 mod tls;
+mod transfer;
 
 use std::sync::Arc;
 use std::thread;
@@ -37,6 +38,7 @@ use self::experiments::{ONE, SHOWN_AGAIN, SITUATION, SITUATION_AND_EXPOSURE};
 use self::failure::Failure;
 pub use self::options::PgOptions;
 use self::pool::{Connection, Pool, Values};
+pub use self::transfer::PgCopy;
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};

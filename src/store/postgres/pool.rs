@@ -177,7 +177,11 @@ impl Pool {
         let mut client = connect(&self.options)?;
         let failed = |error| failure::sort(&self.options, "connect", error);
         let schema = migrations::inspect(&mut client).map_err(failed)?;
-        require_current(&self.options, schema)?;
+        require_usable(&self.options, schema)?;
+        if schema.is_unfinished {
+            let store = self.options.address().to_owned();
+            return Err(ExperimentStoreError::Unfinished { store });
+        }
         Ok(Connection {
             client,
             statements: HashMap::new(),
@@ -187,7 +191,8 @@ impl Pool {
     }
 }
 
-pub(super) fn require_current(
+/// Whether the schema is one that this version works with.
+pub(super) fn require_usable(
     options: &PgOptions,
     schema: migrations::Schema,
 ) -> Result<(), ExperimentStoreError> {

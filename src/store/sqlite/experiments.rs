@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::bucketing::Bucketing;
 use crate::experiment::{
-    ChangeRecord, ExperimentConfig, ExperimentState, VariantConfig, VariantCount,
+    ChangeDetail, ChangeRecord, ExperimentConfig, ExperimentState, VariantConfig, VariantCount,
 };
 
 /// An experiment as it is stored: its configuration and its row ids.
@@ -42,6 +42,11 @@ impl Stored {
                 self.config.name
             ))
         })
+    }
+
+    /// The names of all variants it ever had, by their `idx`.
+    pub(super) fn variant_names(&self) -> impl Iterator<Item = &str> {
+        self.variants.iter().map(|known| &*known.name)
     }
 
     pub(super) fn has_assignments(&self, variant: &str) -> bool {
@@ -325,19 +330,24 @@ pub(super) fn changes(
         limit => i64::try_from(limit).unwrap_or(i64::MAX),
     };
     let rows = query.query_map(params![name, limit], |row| {
-        let detail: Option<String> = row.get(3)?;
-        let detail = detail.map(|json| serde_json::from_str(&json)).transpose();
         Ok(ChangeRecord {
             experiment: name.to_owned(),
             mutation: row.get(0)?,
             actor: row.get(1)?,
             timestamp_secs: row.get(2)?,
-            detail: detail.map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(3, Type::Text, error.into())
-            })?,
+            detail: read_detail(row, 3)?,
         })
     })?;
     rows.collect()
+}
+
+/// What was before and after a change, from its JSON.
+pub(super) fn read_detail(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<ChangeDetail>> {
+    let detail: Option<String> = row.get(column)?;
+    let detail = detail.map(|json| serde_json::from_str(&json)).transpose();
+    detail.map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+    })
 }
 
 impl FromSql for ExperimentState {

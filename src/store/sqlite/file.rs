@@ -75,7 +75,7 @@ impl Place {
     }
 
     /// The log of a store that is not there: SQLite would replay it over a new store of that name.
-    fn orphaned_log(&self) -> Option<ExperimentStoreError> {
+    pub(super) fn orphaned_log(&self) -> Option<ExperimentStoreError> {
         let beside = |suffix: &str| {
             let mut path = self.path.clone().into_os_string();
             path.push(suffix);
@@ -344,11 +344,11 @@ fn create_directory(directory: &Path) -> io::Result<()> {
 
 /// A new name is safe from a power cut once its directory is.
 #[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     fs::File::open(directory)?.sync_all()
 }
 
 #[cfg(not(unix))]
-fn sync_directory(_directory: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(_directory: &Path) -> io::Result<()> {
     Ok(())
 }

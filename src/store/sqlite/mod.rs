@@ -26,6 +26,7 @@ mod file;
 mod migrations;
 mod mutation;
 mod survey;
+mod transfer;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,7 @@ use self::actors::Actor;
 use self::experiments::Stored;
 pub use self::file::SqliteAccess;
 use self::file::{Log, Place};
+pub use self::transfer::SqliteCopy;
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};

@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod copy;
 mod info;
 mod migrate;
 
@@ -21,6 +22,7 @@ enum Command {
     Info(info::Info),
     Check(check::Check),
     Backup(backup::Backup),
+    Copy(copy::Copy),
     Migrate(migrate::Migrate),
 }
 
@@ -30,6 +32,7 @@ impl Store {
             Command::Info(command) => command.run(context),
             Command::Check(command) => command.run(context),
             Command::Backup(command) => command.run(context),
+            Command::Copy(command) => command.run(context),
             Command::Migrate(command) => command.run(context),
         }
     }

@@ -1,0 +1,121 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use experiments::store::transfer::{self, Source, Tally, Target};
+use experiments::text::escape;
+use experiments::{ExperimentStore as _, PgCopy, PgExperimentStore, SqliteCopy};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::context::{Context, Opened, Purpose};
+use crate::environment::{self, Place};
+use crate::output::View;
+use crate::output::text::Text;
+use crate::output::tsv::Tsv;
+
+/// Copy everything into an empty store: from a file to a database, or back
+///
+/// Experiments, assignments, overrides, the audit log and exposures, as they are at this moment;
+/// others go on using the store that is copied. The target must be a file that is not there yet, or a
+/// database whose tables are empty or missing. It is read back at the end, and its counts and
+/// checksum, which are printed, must be those of the source. Interrupted, the same command goes on
+/// where it was, and nobody else uses the target until it is complete.
+#[derive(Args)]
+#[expect(clippy::doc_markdown, reason = "the docs are the help")]
+#[command(after_help = "TSV: a line for each figure: its name, its value")]
+pub(crate) struct Copy {
+    /// The store to write: a new file, or postgres://USER@HOST/DATABASE
+    #[arg(long, value_name = "PATH|URL", value_hint = clap::ValueHint::FilePath)]
+    to: PathBuf,
+    /// Throw an unfinished copy of another store away, and begin anew
+    #[arg(long)]
+    restart: bool,
+}
+
+impl Copy {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let opened = context.open(Purpose::Use)?;
+        let source: &dyn Source = match &opened {
+            Opened::File(store) => store,
+            Opened::Database(store) => store,
+        };
+        let place = environment::place(self.to)?;
+        let mut target: Box<dyn Target> = match &place {
+            Place::File(path) => Box::new(SqliteCopy::new(path)),
+            Place::Database(options) => Box::new(PgCopy::new((**options).clone())),
+        };
+        let bar = progress(context);
+        let copied = transfer::copy(source, &mut *target, self.restart, &mut |written, total| {
+            bar.set_length(total);
+            bar.set_position(written);
+        });
+        bar.finish_and_clear();
+        let copied = copied?;
+        context.show(&Shown(copied.tally))?;
+        if copied.resumed_at > 0 {
+            context.say(format_args!(
+                "went on after the first {} records",
+                copied.resumed_at
+            ));
+        }
+        context.say(format_args!(
+            "copied to {}, and read back",
+            escape(&target.name())
+        ));
+        if copied.is_outdated {
+            context
+                .warn("the store was changed while it was copied; what is new is not in the copy");
+        }
+        if let Place::Database(options) = place {
+            let store = PgExperimentStore::open(*options);
+            let store = store.map_err(experiments::ExperimentError::from)?;
+            let configs = store.list()?;
+            context.warn_of_application(&Opened::Database(store), configs.iter())?;
+        }
+        Ok(())
+    }
+}
+
+fn progress(context: &Context) -> ProgressBar {
+    if context.is_quiet() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::no_length();
+    bar.set_draw_target(ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template("{wide_bar} {percent}% {per_sec} {eta}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Shown(Tally);
+
+impl Shown {
+    fn lines(&self) -> [(&'static str, String); 6] {
+        let tally = &self.0;
+        [
+            ("experiments", tally.experiments.to_string()),
+            ("assignments", tally.assignments.to_string()),
+            ("overrides", tally.overrides.to_string()),
+            ("exposures", tally.exposures.to_string()),
+            ("changes", tally.changes.to_string()),
+            ("checksum", tally.checksum.clone()),
+        ]
+    }
+}
+
+impl View for Shown {
+    fn tsv(&self, tsv: &mut Tsv) {
+        for (name, value) in self.lines() {
+            tsv.line(&[name, &value]);
+        }
+    }
+
+    fn text(&self, text: &mut Text) {
+        for (name, value) in self.lines() {
+            text.line(format_args!("{name:<12} {value}"));
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! A database as a source and as a target of a copy.
+
+use postgres::fallible_iterator::FallibleIterator as _;
+use postgres::{Client, IsolationLevel, Row, Transaction};
+
+use super::failure::{self, Failure};
+use super::options::PgOptions;
+use super::pool::{connect, require_usable};
+use super::{PgExperimentStore, experiments, migrations};
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override};
+use crate::exposure::ExposureRecord;
+use crate::store::transfer::{Each, Record, Source, Step, Tally, Target, View};
+use crate::store::transfer::{not_alone, seconds};
+
+const READING: &str = "be read as a whole";
+const WRITING: &str = "be copied into";
+
+impl Source for PgExperimentStore {
+    fn view(&self, step: Step<'_>) -> Result<(), ExperimentError> {
+        let mut client = connect(self.pool.options())?;
+        view(self.pool.options(), &mut client, step)
+    }
+}
+
+/// One view of the database, on a connection that nobody else uses.
+fn view(options: &PgOptions, client: &mut Client, step: Step<'_>) -> Result<(), ExperimentError> {
+    let failed = |error| ExperimentError::from(failure::sort(options, READING, error));
+    // A large table takes as long as it takes.
+    client
+        .batch_execute("SET statement_timeout = 0")
+        .map_err(failed)?;
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .map_err(failed)?;
+    let mut scan = Scan {
+        transaction,
+        options,
+    };
+    step(&mut scan)
+}
+
+struct Scan<'a> {
+    transaction: Transaction<'a>,
+    options: &'a PgOptions,
+}
+
+impl View for Scan<'_> {
+    fn scan(&mut self, each: Each<'_>) -> Result<(), ExperimentError> {
+        self.all(each).map_err(|failure| match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Postgres(error) => failure::sort(self.options, READING, error).into(),
+        })
+    }
+}
+
+impl Scan<'_> {
+    fn all(&mut self, each: Each<'_>) -> Result<(), Failure> {
+        let address = self.options.address();
+        self.rows(experiments::ALL_WITH_CREATION, each, |row| {
+            Ok(Record::Experiment {
+                config: experiments::stored(address, row)?.config,
+                created_at_secs: secs(row, experiments::CREATED_AT)?,
+            })
+        })?;
+        let overrides = "SELECT experiment, actor, variant,
+                floor(extract(epoch FROM created_at))::bigint
+            FROM autumn_experiment_overrides
+            ORDER BY experiment COLLATE \"C\", actor COLLATE \"C\"";
+        self.rows(overrides, each, |row| {
+            Ok(Record::Override(Override {
+                experiment: row.try_get(0)?,
+                actor: row.try_get(1)?,
+                variant: row.try_get(2)?,
+                created_at_secs: secs(row, 3)?,
+            }))
+        })?;
+        let changes = "SELECT mutation, actor, floor(extract(epoch FROM changed_at))::bigint,
+                detail::text, experiment
+            FROM autumn_experiment_changes ORDER BY id";
+        self.rows(changes, each, |row| {
+            let name: String = row.try_get(4)?;
+            let change: ChangeRecord = experiments::change(address, &name, row)?;
+            Ok(Record::Change(change))
+        })?;
+        let exposures = "SELECT experiment, variant, actor, request_id, is_override,
+                floor(extract(epoch FROM exposed_at))::bigint
+            FROM exp_exposures ORDER BY id";
+        self.rows(exposures, each, |row| {
+            Ok(Record::Exposure(ExposureRecord {
+                experiment: row.try_get(0)?,
+                variant: row.try_get(1)?,
+                actor: row.try_get(2)?,
+                request_id: row.try_get(3)?,
+                is_override: row.try_get(4)?,
+                timestamp_secs: secs(row, 5)?,
+            }))
+        })?;
+        let assignments = "SELECT experiment, actor, variant, is_override,
+                floor(extract(epoch FROM assigned_at))::bigint
+            FROM autumn_experiment_assignments
+            ORDER BY experiment COLLATE \"C\", actor COLLATE \"C\"";
+        self.rows(assignments, each, |row| {
+            Ok(Record::Assignment(Assignment {
+                experiment: row.try_get(0)?,
+                actor: row.try_get(1)?,
+                variant: row.try_get(2)?,
+                is_override: row.try_get(3)?,
+                assigned_at_secs: secs(row, 4)?,
+            }))
+        })
+    }
+
+    /// One row after another, however many there are.
+    fn rows(
+        &mut self,
+        sql: &str,
+        each: Each<'_>,
+        read: impl Fn(&Row) -> Result<Record, Failure>,
+    ) -> Result<(), Failure> {
+        let no_parameters: [&str; 0] = [];
+        let mut rows = self.transaction.query_raw(sql, no_parameters)?;
+        while let Some(row) = rows.next()? {
+            each(read(&row)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn secs(row: &Row, column: usize) -> Result<u64, Failure> {
+    Ok(experiments::unsigned(row.try_get(column)?))
+}
+
+/// A copy into a database, whose tables must be empty. Until it is finished a table `exp_copy` is
+/// there, and no command uses the store.
+pub struct PgCopy {
+    options: PgOptions,
+    client: Option<Client>,
+}
+
+impl std::fmt::Debug for PgCopy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PgCopy")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PgCopy {
+    /// A copy into the database of these options. Where there are no tables they are made.
+    #[must_use]
+    pub fn new(options: PgOptions) -> Self {
+        Self {
+            options,
+            client: None,
+        }
+    }
+
+    fn failed(&self, error: postgres::Error) -> ExperimentError {
+        failure::sort(&self.options, WRITING, error).into()
+    }
+
+    fn client(&mut self) -> Result<&mut Client, ExperimentError> {
+        if self.client.is_none() {
+            self.client = Some(connect(&self.options)?);
+        }
+        self.client.as_mut().ok_or_else(|| {
+            let store = self.options.address().to_owned();
+            ExperimentStoreError::Lost {
+                store,
+                doing: WRITING,
+            }
+            .into()
+        })
+    }
+
+    fn run<T>(
+        &mut self,
+        step: impl FnOnce(&mut Transaction<'_>, &PgOptions) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentError> {
+        let options = self.options.clone();
+        let client = self.client()?;
+        let done = (|| {
+            let mut transaction = client.transaction()?;
+            let done = step(&mut transaction, &options)?;
+            transaction.commit()?;
+            Ok(done)
+        })();
+        done.map_err(|failure| match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Postgres(error) => self.failed(error),
+        })
+    }
+}
+
+impl Target for PgCopy {
+    fn begin(&mut self, tally: &Tally, restart: bool) -> Result<u64, ExperimentError> {
+        let schema = migrations::inspect(self.client()?);
+        let schema = schema.map_err(|error| self.failed(error))?;
+        match require_usable(&self.options, schema) {
+            Err(ExperimentStoreError::Missing { .. }) => {
+                PgExperimentStore::migrate(&self.options)?;
+            }
+            usable => usable?,
+        }
+        let text = serde_json::to_string(tally).unwrap_or_default();
+        self.run(|transaction, options| begin(transaction, options, &text, restart))
+    }
+
+    fn append(&mut self, written: u64, records: &[Record]) -> Result<(), ExperimentError> {
+        self.run(|transaction, options| {
+            let (before, count) = (seconds(written), i64::try_from(records.len()));
+            let moved = transaction.execute(
+                "UPDATE exp_copy SET written = written + $2 WHERE written = $1",
+                &[&before, &count.unwrap_or(i64::MAX)],
+            )?;
+            if moved == 0 {
+                let refused = not_alone(options.address().to_owned());
+                return Err(ExperimentError::from(refused).into());
+            }
+            append(transaction, records)
+        })
+    }
+
+    fn tally(&mut self) -> Result<Tally, ExperimentError> {
+        let options = self.options.clone();
+        let client = self.client()?;
+        let mut tally = None;
+        view(&options, client, &mut |view| {
+            tally = Some(Tally::of(view)?);
+            Ok(())
+        })?;
+        tally.ok_or_else(|| {
+            let store = options.address().to_owned();
+            ExperimentStoreError::Lost {
+                store,
+                doing: READING,
+            }
+            .into()
+        })
+    }
+
+    fn finish(&mut self) -> Result<(), ExperimentError> {
+        self.run(|transaction, _| Ok(transaction.batch_execute("DROP TABLE exp_copy")?))
+    }
+
+    fn name(&self) -> String {
+        self.options.address().to_owned()
+    }
+}
+
+fn begin(
+    transaction: &mut Transaction<'_>,
+    options: &PgOptions,
+    tally: &str,
+    restart: bool,
+) -> Result<u64, Failure> {
+    // Two who begin at once wait for each other.
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&migrations::LOCK])?;
+    transaction.batch_execute(
+        "CREATE TABLE IF NOT EXISTS exp_copy (tally text NOT NULL, written bigint NOT NULL)",
+    )?;
+    if restart {
+        let begun = transaction.execute("DELETE FROM exp_copy", &[])?;
+        if begun > 0 {
+            transaction.batch_execute(
+                "TRUNCATE autumn_experiments, autumn_experiment_assignments,
+                    autumn_experiment_overrides, autumn_experiment_changes, exp_exposures",
+            )?;
+        }
+    }
+    let found = transaction.query_opt("SELECT tally = $1, written FROM exp_copy", &[&tally])?;
+    let store = options.address().to_owned();
+    if let Some(found) = found {
+        if !found.try_get::<_, bool>(0)? {
+            let other = ExperimentStoreError::OtherCopy { store };
+            return Err(ExperimentError::from(other).into());
+        }
+        return Ok(experiments::unsigned(found.try_get(1)?));
+    }
+    let holds_something = transaction.query_one(
+        "SELECT EXISTS (SELECT FROM autumn_experiments)
+             OR EXISTS (SELECT FROM autumn_experiment_assignments)
+             OR EXISTS (SELECT FROM autumn_experiment_overrides)
+             OR EXISTS (SELECT FROM autumn_experiment_changes)
+             OR EXISTS (SELECT FROM exp_exposures)",
+        &[],
+    )?;
+    if holds_something.try_get(0)? {
+        let refused = ExperimentStoreError::NotEmpty { store };
+        return Err(ExperimentError::from(refused).into());
+    }
+    let sql = "INSERT INTO exp_copy (tally, written) VALUES ($1, 0)";
+    transaction.execute(sql, &[&tally])?;
+    Ok(0)
+}
+
+const PUT_EXPERIMENTS: &str =
+    "INSERT INTO autumn_experiments (name, description, state, variants, winner,
+        exclusion_group, bucketing, created_at, updated_at)
+     SELECT name, description, state::autumn_experiment_state, variants::jsonb, winner,
+        exclusion_group, bucketing, to_timestamp(created_at), to_timestamp(updated_at)
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+        $7::text[], $8::bigint[], $9::bigint[])
+     WITH ORDINALITY AS r (name, description, state, variants, winner, exclusion_group,
+        bucketing, created_at, updated_at, place) ORDER BY place";
+const PUT_OVERRIDES: &str =
+    "INSERT INTO autumn_experiment_overrides (experiment, actor, variant, created_at)
+     SELECT experiment, actor, variant, to_timestamp(at)
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+        AS r (experiment, actor, variant, at)";
+const PUT_CHANGES: &str =
+    "INSERT INTO autumn_experiment_changes (experiment, mutation, actor, changed_at, detail)
+     SELECT experiment, mutation, actor, to_timestamp(at), detail::jsonb
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[])
+     WITH ORDINALITY AS r (experiment, mutation, actor, at, detail, place) ORDER BY place";
+const PUT_EXPOSURES: &str = "INSERT INTO exp_exposures
+        (experiment, variant, actor, request_id, is_override, exposed_at)
+     SELECT experiment, variant, actor, request_id, is_override, to_timestamp(at)
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[],
+        $6::bigint[])
+     WITH ORDINALITY AS r (experiment, variant, actor, request_id, is_override, at, place)
+     ORDER BY place";
+const PUT_ASSIGNMENTS: &str = "INSERT INTO autumn_experiment_assignments
+        (experiment, actor, variant, is_override, assigned_at)
+     SELECT experiment, actor, variant, is_override, to_timestamp(at)
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::bigint[])
+        AS r (experiment, actor, variant, is_override, at)";
+
+/// Columns of the records of one kind, as arrays.
+macro_rules! columns {
+    ($records:expr, $($column:expr),+ $(,)?) => {
+        &[$(&$records.iter().map($column).collect::<Vec<_>>()),+]
+    };
+}
+
+fn append(transaction: &mut Transaction<'_>, records: &[Record]) -> Result<(), Failure> {
+    let mut experiments: Vec<(&ExperimentConfig, u64, String)> = Vec::new();
+    let mut overrides: Vec<&Override> = Vec::new();
+    let mut changes: Vec<(&ChangeRecord, Option<String>)> = Vec::new();
+    let mut exposures: Vec<&ExposureRecord> = Vec::new();
+    let mut assignments: Vec<&Assignment> = Vec::new();
+    for record in records {
+        match record {
+            Record::Experiment {
+                config,
+                created_at_secs,
+            } => {
+                let variants = serde_json::to_string(&config.variants).unwrap_or_default();
+                experiments.push((config, *created_at_secs, variants));
+            }
+            Record::Override(record) => overrides.push(record),
+            Record::Change(record) => {
+                let detail = record.detail.as_ref();
+                let detail = detail.and_then(|detail| serde_json::to_string(detail).ok());
+                changes.push((record, detail));
+            }
+            Record::Exposure(record) => exposures.push(record),
+            Record::Assignment(record) => assignments.push(record),
+        }
+    }
+    if !experiments.is_empty() {
+        transaction.execute(
+            PUT_EXPERIMENTS,
+            columns!(
+                experiments,
+                |(config, ..)| &*config.name,
+                |(config, ..)| config.description.as_deref(),
+                |(config, ..)| config.state.as_str(),
+                |(.., variants)| &**variants,
+                |(config, ..)| config.winner.as_deref(),
+                |(config, ..)| config.exclusion_group.as_deref(),
+                |(config, ..)| config.bucketing.as_str(),
+                |(_, created_at, _)| seconds(*created_at),
+                |(config, ..)| seconds(config.updated_at_secs),
+            ),
+        )?;
+    }
+    if !overrides.is_empty() {
+        transaction.execute(
+            PUT_OVERRIDES,
+            columns!(
+                overrides,
+                |record| &*record.experiment,
+                |record| &*record.actor,
+                |record| &*record.variant,
+                |record| seconds(record.created_at_secs),
+            ),
+        )?;
+    }
+    if !changes.is_empty() {
+        transaction.execute(
+            PUT_CHANGES,
+            columns!(
+                changes,
+                |(record, _)| &*record.experiment,
+                |(record, _)| &*record.mutation,
+                |(record, _)| record.actor.as_deref(),
+                |(record, _)| seconds(record.timestamp_secs),
+                |(_, detail)| detail.as_deref(),
+            ),
+        )?;
+    }
+    if !exposures.is_empty() {
+        transaction.execute(
+            PUT_EXPOSURES,
+            columns!(
+                exposures,
+                |record| &*record.experiment,
+                |record| &*record.variant,
+                |record| &*record.actor,
+                |record| record.request_id.as_deref(),
+                |record| record.is_override,
+                |record| seconds(record.timestamp_secs),
+            ),
+        )?;
+    }
+    if !assignments.is_empty() {
+        transaction.execute(
+            PUT_ASSIGNMENTS,
+            columns!(
+                assignments,
+                |record| &*record.experiment,
+                |record| &*record.actor,
+                |record| &*record.variant,
+                |record| record.is_override,
+                |record| seconds(record.assigned_at_secs),
+            ),
+        )?;
+    }
+    Ok(())
+}

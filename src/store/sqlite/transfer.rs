@@ -1,0 +1,433 @@
+//! A store as a source and as a target of a copy.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+
+use super::actors::{self, APPEND_EXPOSURE, Choice};
+use super::experiments::{self, Stored, contradiction};
+use super::file::{self, Place, SqliteAccess};
+use super::{Failure, SqliteExperimentStore};
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::experiment::{Assignment, ChangeRecord};
+use crate::exposure::ExposureRecord;
+use crate::store::transfer::{Each, Record, Source, Step, Tally, Target, View};
+use crate::store::transfer::{not_alone, orphan, seconds};
+
+impl Source for SqliteExperimentStore {
+    fn view(&self, step: Step<'_>) -> Result<(), ExperimentError> {
+        self.read("be read as a whole", |db| {
+            let failed = |error| self.failed("be read as a whole", error);
+            let mut scan = Scan { db, failed };
+            step(&mut scan).map_err(Failure::Refused)
+        })
+    }
+}
+
+struct Scan<'a, F> {
+    db: &'a Connection,
+    failed: F,
+}
+
+impl<F: Fn(rusqlite::Error) -> ExperimentError> View for Scan<'_, F> {
+    fn scan(&mut self, each: Each<'_>) -> Result<(), ExperimentError> {
+        scan(self.db, each).map_err(|failure| match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Sqlite(error) => (self.failed)(error),
+        })
+    }
+}
+
+fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
+    let all = experiments::load_all(db)?;
+    let by_id: HashMap<i64, &Stored> = all.iter().map(|stored| (stored.id, stored)).collect();
+    let known = |id: i64| {
+        let stored = by_id.get(&id).copied();
+        stored.ok_or_else(|| contradiction(format!("an entry is of experiment number {id}")))
+    };
+    for stored in &all {
+        each(Record::Experiment {
+            config: stored.config.clone(),
+            created_at_secs: u64::try_from(stored.created_at).unwrap_or(0),
+        })?;
+    }
+    for stored in &all {
+        for pinned in actors::overrides(db, stored)? {
+            each(Record::Override(pinned))?;
+        }
+    }
+    let mut query = db.prepare(
+        "SELECT experiment_id, mutation, operator, changed_at, detail FROM changes ORDER BY id",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let name = &known(row.get(0)?)?.config.name;
+        each(Record::Change(ChangeRecord {
+            experiment: name.clone(),
+            mutation: row.get(1)?,
+            actor: row.get(2)?,
+            timestamp_secs: row.get(3)?,
+            detail: experiments::read_detail(row, 4)?,
+        }))?;
+    }
+    let mut query = db.prepare(
+        "SELECT experiment_id, variant, actor, request_id, exposed_at FROM exposures ORDER BY id",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let stored = known(row.get(0)?)?;
+        let choice = Choice::read(row, 1)?;
+        each(Record::Exposure(ExposureRecord {
+            experiment: stored.config.name.clone(),
+            variant: stored.variant_name(choice.variant)?.to_owned(),
+            actor: row.get(2)?,
+            request_id: row.get(3)?,
+            is_override: choice.is_override,
+            timestamp_secs: row.get(4)?,
+        }))?;
+    }
+    for stored in &all {
+        let mut query = db.prepare(
+            "SELECT actor, variant, assigned_after FROM assignments
+             WHERE space_id = ?1 AND slot = ?2 ORDER BY actor",
+        )?;
+        let mut rows = query.query([stored.space, stored.slot])?;
+        while let Some(row) = rows.next()? {
+            let choice = Choice::read(row, 1)?;
+            let at = stored.created_at.saturating_add(row.get(2)?);
+            each(Record::Assignment(Assignment {
+                experiment: stored.config.name.clone(),
+                actor: row.get(0)?,
+                variant: stored.variant_name(choice.variant)?.to_owned(),
+                is_override: choice.is_override,
+                assigned_at_secs: u64::try_from(at).unwrap_or(0),
+            }))?;
+        }
+    }
+    Ok(())
+}
+
+/// A copy that becomes a store in a new file. Until it is finished it is beside it, under the same
+/// name and `.unfinished`.
+#[derive(Debug)]
+pub struct SqliteCopy {
+    place: Place,
+    unfinished: Place,
+    db: Option<Connection>,
+    known: HashMap<String, Known>,
+}
+
+/// What the rows of an experiment refer to.
+#[derive(Debug)]
+struct Known {
+    id: i64,
+    space: i64,
+    slot: i64,
+    created_at: i64,
+    /// By their `idx`; also those that are in no list any more.
+    variants: Vec<String>,
+}
+
+impl From<Stored> for Known {
+    fn from(stored: Stored) -> Self {
+        Self {
+            variants: stored.variant_names().map(str::to_owned).collect(),
+            id: stored.id,
+            space: stored.space,
+            slot: stored.slot,
+            created_at: stored.created_at,
+        }
+    }
+}
+
+impl SqliteCopy {
+    /// A copy that becomes a store in this file.
+    #[must_use]
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        let place = Place::new(path.as_ref());
+        Self {
+            unfinished: Place {
+                path: beside(&place.path, ".unfinished"),
+            },
+            place,
+            db: None,
+            known: HashMap::new(),
+        }
+    }
+
+    fn failed(&self, error: rusqlite::Error) -> ExperimentError {
+        let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
+        let doing = "be copied into";
+        self.unfinished.failed(doing, timeout, error).into()
+    }
+
+    fn refused(&self, error: io::Error) -> ExperimentError {
+        self.place.backend("be copied into", error).into()
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, ExperimentError> {
+        let closed = || io::Error::other("no copy was begun");
+        match &mut self.db {
+            Some(db) => Ok(db),
+            None => Err(self.place.backend("be copied into", closed()).into()),
+        }
+    }
+
+    /// How far the copy in the file is, if it is one of a source of this tally.
+    fn progress(&mut self, tally: &Tally) -> Result<Option<u64>, ExperimentError> {
+        let text = serde_json::to_string(tally).unwrap_or_default();
+        let db = self.connection()?;
+        let found = (|| {
+            db.execute_batch(
+                "CREATE TABLE IF NOT EXISTS copy_progress (tally TEXT NOT NULL, written INTEGER NOT NULL)",
+            )?;
+            db.query_row("SELECT tally = ?1, written FROM copy_progress", [&text], |row| {
+                Ok((row.get::<_, bool>(0)?, row.get::<_, u64>(1)?))
+            })
+            .optional()
+        })()
+        .map_err(|error| self.failed(error))?;
+        if let Some((is_of_this, written)) = found {
+            return Ok(is_of_this.then_some(written));
+        }
+        // It is new, or it was complete when its finish was interrupted.
+        let found = self.tally()?;
+        if found == *tally {
+            return Ok(Some(tally.records()));
+        }
+        if found.records() > 0 {
+            return Ok(None);
+        }
+        let sql = "INSERT INTO copy_progress (tally, written) VALUES (?1, 0)";
+        let begun = self.connection()?.execute(sql, [&text]);
+        begun.map_err(|error| self.failed(error))?;
+        Ok(Some(0))
+    }
+}
+
+impl Target for SqliteCopy {
+    fn begin(&mut self, tally: &Tally, restart: bool) -> Result<u64, ExperimentError> {
+        if self.place.path.exists() || self.place.path.is_symlink() {
+            let store = self.place.name();
+            return Err(ExperimentStoreError::NotEmpty { store }.into());
+        }
+        if let Some(orphaned) = self.place.orphaned_log() {
+            return Err(orphaned.into());
+        }
+        if restart {
+            for suffix in ["", "-wal", "-shm"] {
+                match fs::remove_file(beside(&self.unfinished.path, suffix)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(self.refused(error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
+        if !self.unfinished.path.exists() {
+            file::create(&self.unfinished, timeout)?;
+        }
+        let (db, _) = file::open(&self.unfinished, SqliteAccess::ReadWrite, timeout)?;
+        self.db = Some(db);
+        let Some(written) = self.progress(tally)? else {
+            let store = self.place.name();
+            return Err(ExperimentStoreError::OtherCopy { store }.into());
+        };
+        let all = experiments::load_all(self.connection()?);
+        let all = all.map_err(|error| self.failed(error))?;
+        let known = all.into_iter();
+        self.known = known
+            .map(|stored| (stored.config.name.clone(), stored.into()))
+            .collect();
+        Ok(written)
+    }
+
+    fn append(&mut self, written: u64, records: &[Record]) -> Result<(), ExperimentError> {
+        let mut known = std::mem::take(&mut self.known);
+        let name = self.place.name();
+        let db = self.connection()?;
+        let done = append(db, &name, &mut known, written, records);
+        self.known = known;
+        done.map_err(|failure| match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Sqlite(error) => self.failed(error),
+        })
+    }
+
+    fn tally(&mut self) -> Result<Tally, ExperimentError> {
+        let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
+        let unfinished = self.unfinished.clone();
+        let failed = |error| unfinished.failed("be read back", timeout, error).into();
+        let db = &*self.connection()?;
+        Tally::of(&mut Scan { db, failed })
+    }
+
+    fn finish(&mut self) -> Result<(), ExperimentError> {
+        let db = self.connection()?;
+        let dropped = db.execute_batch("DROP TABLE copy_progress; PRAGMA wal_checkpoint(TRUNCATE)");
+        dropped.map_err(|error| self.failed(error))?;
+        self.db = None;
+        // Who closes it last without the settings of a store removes the log.
+        let alone = Connection::open(&self.unfinished.path).and_then(|db| {
+            db.query_row("SELECT count(*) FROM experiments", [], |_| Ok(()))?;
+            db.close().map_err(|(_, error)| error)
+        });
+        alone.map_err(|error| self.failed(error))?;
+        let complete = tempfile::TempPath::try_from_path(&self.unfinished.path);
+        let complete = complete.map_err(|error| self.refused(error))?;
+        if let Err(error) = complete.persist_noclobber(&self.place.path) {
+            let (kept, error) = (error.path.keep(), error.error);
+            kept.map_err(|error| self.refused(error.error))?;
+            return Err(self.refused(error));
+        }
+        let directory = self.place.path.parent().unwrap_or(Path::new("."));
+        file::sync_directory(directory).map_err(|error| self.refused(error))
+    }
+
+    fn name(&self) -> String {
+        self.place.name()
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.to_owned().into_os_string();
+    path.push(suffix);
+    path.into()
+}
+
+fn append(
+    db: &mut Connection,
+    store: &str,
+    known: &mut HashMap<String, Known>,
+    written: u64,
+    records: &[Record],
+) -> Result<(), Failure> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let moved = transaction.execute(
+        "UPDATE copy_progress SET written = written + ?2 WHERE written = ?1",
+        params![written, records.len()],
+    )?;
+    if moved == 0 {
+        return Err(ExperimentError::from(not_alone(store.to_owned())).into());
+    }
+    let db = &*transaction;
+    for record in records {
+        append_one(db, store, known, record)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The rows of an experiment that was copied before.
+fn of<'a>(
+    known: &'a mut HashMap<String, Known>,
+    store: &str,
+    experiment: &str,
+) -> Result<&'a mut Known, ExperimentError> {
+    let found = known.get_mut(experiment);
+    found.ok_or_else(|| orphan(store.to_owned(), experiment).into())
+}
+
+fn append_one(
+    db: &Connection,
+    store: &str,
+    known: &mut HashMap<String, Known>,
+    record: &Record,
+) -> Result<(), Failure> {
+    match record {
+        Record::Experiment {
+            config,
+            created_at_secs,
+        } => {
+            let created_at = seconds(*created_at_secs);
+            let id = experiments::save(db, None, config, created_at)?;
+            db.prepare_cached("UPDATE experiments SET updated_at = ?2 WHERE id = ?1")?
+                .execute(params![id, seconds(config.updated_at_secs)])?;
+            if let Some(stored) = experiments::load(db, &config.name)? {
+                known.insert(config.name.clone(), stored.into());
+            }
+        }
+        Record::Override(pinned) => {
+            let experiment = of(known, store, &pinned.experiment)?;
+            let variant = experiment.variant(db, &pinned.variant)?;
+            db.prepare_cached(
+                "INSERT INTO overrides (experiment_id, actor, variant, created_at)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                experiment.id,
+                pinned.actor,
+                variant,
+                seconds(pinned.created_at_secs)
+            ])?;
+        }
+        Record::Change(change) => {
+            let experiment = of(known, store, &change.experiment)?;
+            experiments::append_change(db, experiment.id, change, seconds(change.timestamp_secs))?;
+        }
+        Record::Exposure(exposure) => {
+            let experiment = of(known, store, &exposure.experiment)?;
+            let choice = Choice {
+                variant: experiment.variant(db, &exposure.variant)?,
+                is_override: exposure.is_override,
+            };
+            db.prepare_cached(APPEND_EXPOSURE)?.execute(params![
+                experiment.id,
+                choice.encode(),
+                exposure.actor,
+                exposure.request_id,
+                seconds(exposure.timestamp_secs)
+            ])?;
+        }
+        Record::Assignment(assignment) => {
+            let experiment = of(known, store, &assignment.experiment)?;
+            let choice = Choice {
+                variant: experiment.variant(db, &assignment.variant)?,
+                is_override: assignment.is_override,
+            };
+            let after = seconds(assignment.assigned_at_secs) - experiment.created_at;
+            db.prepare_cached(
+                "INSERT INTO assignments (space_id, actor, slot, variant, assigned_after)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                experiment.space,
+                assignment.actor,
+                experiment.slot,
+                choice.encode(),
+                after
+            ])?;
+            db.prepare_cached(
+                "UPDATE variants SET assigned = assigned + ?3, overridden = overridden + ?4
+                 WHERE experiment_id = ?1 AND idx = ?2",
+            )?
+            .execute(params![
+                experiment.id,
+                choice.variant,
+                u8::from(!choice.is_override),
+                u8::from(choice.is_override)
+            ])?;
+        }
+    }
+    Ok(())
+}
+
+impl Known {
+    /// The `idx` of a variant; one that was removed before the copy gets its row here.
+    fn variant(&mut self, db: &Connection, name: &str) -> rusqlite::Result<usize> {
+        if let Some(index) = self.variants.iter().position(|known| known == name) {
+            return Ok(index);
+        }
+        let index = self.variants.len();
+        db.execute(
+            "INSERT INTO variants (experiment_id, idx, name, weight) VALUES (?1, ?2, ?3, 0)",
+            params![self.id, index, name],
+        )?;
+        self.variants.push(name.to_owned());
+        Ok(index)
+    }
+}

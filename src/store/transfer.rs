@@ -1,0 +1,284 @@
+//! Copying all of a store into an empty one.
+//!
+//! A store is read as a row of [records](Record) in one order, whatever it is kept in, so that counts
+//! and checksum of two stores with the same content are the same. Times are whole seconds.
+//!
+//! An interrupted copy goes on where it was: the target keeps, with the records and in the same
+//! transaction, how many of them it has, and the tally of the source that they came from.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bucketing::{FNV_OFFSET, fnv1a};
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override};
+use crate::exposure::ExposureRecord;
+
+/// Records in one transaction of the target.
+const BATCH: usize = 10_000;
+
+/// One thing that a store keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// An experiment.
+    Experiment {
+        /// As it is now.
+        config: ExperimentConfig,
+        /// When it was created, in seconds since 1970.
+        created_at_secs: u64,
+    },
+    /// A variant pinned to an actor.
+    Override(Override),
+    /// An entry of the audit log.
+    Change(ChangeRecord),
+    /// A kept exposure.
+    Exposure(ExposureRecord),
+    /// An actor's stored variant.
+    Assignment(Assignment),
+}
+
+/// How much a store holds, and what of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Experiments, in any state.
+    pub experiments: u64,
+    /// Stored assignments of all experiments.
+    pub assignments: u64,
+    /// Overrides of all experiments.
+    pub overrides: u64,
+    /// Kept exposures of all experiments.
+    pub exposures: u64,
+    /// Entries of the audit log.
+    pub changes: u64,
+    /// FNV-1a, 64 bits, over all records in their order, each as a line of JSON; in hexadecimal.
+    pub checksum: String,
+}
+
+impl Tally {
+    /// Of all records together.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.experiments + self.assignments + self.overrides + self.exposures + self.changes
+    }
+
+    /// Counts what is seen in a view.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn of(view: &mut dyn View) -> Result<Self, ExperimentError> {
+        let mut tally = Self {
+            experiments: 0,
+            assignments: 0,
+            overrides: 0,
+            exposures: 0,
+            changes: 0,
+            checksum: String::new(),
+        };
+        let mut hash = Hash(FNV_OFFSET);
+        view.scan(&mut |record| {
+            let count = match record {
+                Record::Experiment { .. } => &mut tally.experiments,
+                Record::Override(_) => &mut tally.overrides,
+                Record::Change(_) => &mut tally.changes,
+                Record::Exposure(_) => &mut tally.exposures,
+                Record::Assignment(_) => &mut tally.assignments,
+            };
+            *count += 1;
+            hash.take(&record);
+            Ok(())
+        })?;
+        tally.checksum = format!("{:016x}", hash.0);
+        Ok(tally)
+    }
+}
+
+struct Hash(u64);
+
+impl Hash {
+    fn take(&mut self, record: &Record) {
+        // Only a writer that fails, or a map without text as its keys, makes it fail.
+        let _ = serde_json::to_writer(&mut *self, record);
+        self.0 = fnv1a(self.0, b"\n");
+    }
+}
+
+impl io::Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = fnv1a(self.0, bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is done with a record.
+pub type Each<'a> = &'a mut dyn FnMut(Record) -> Result<(), ExperimentError>;
+
+/// A store as it is at one moment.
+pub trait View {
+    /// All records: the experiments by name; the overrides by experiment and actor; the changes and
+    /// the exposures in the order in which they happened; the assignments by experiment and actor.
+    ///
+    /// # Errors
+    /// When the store or `each` fails.
+    fn scan(&mut self, each: Each<'_>) -> Result<(), ExperimentError>;
+}
+
+/// What is done with a view.
+pub type Step<'a> = &'a mut dyn FnMut(&mut dyn View) -> Result<(), ExperimentError>;
+
+/// A store that can be copied.
+pub trait Source {
+    /// Shows the store as it is now; what others write during the step is not seen by it.
+    ///
+    /// # Errors
+    /// When the store or the step fails.
+    fn view(&self, step: Step<'_>) -> Result<(), ExperimentError>;
+}
+
+/// Where a copy is written. Until it is finished it is no store to anybody else.
+pub trait Target {
+    /// Begins a copy of a source of this tally, or goes on with one: returns how many records are
+    /// there. With `restart` an unfinished copy is thrown away.
+    ///
+    /// # Errors
+    /// It is [not empty](ExperimentStoreError::NotEmpty); there is an unfinished copy of [something
+    /// else](ExperimentStoreError::OtherCopy); or the store fails.
+    fn begin(&mut self, tally: &Tally, restart: bool) -> Result<u64, ExperimentError>;
+
+    /// Writes the records that follow on the first `written`, in one transaction.
+    ///
+    /// # Errors
+    /// Somebody else has written meanwhile, or the store fails.
+    fn append(&mut self, written: u64, records: &[Record]) -> Result<(), ExperimentError>;
+
+    /// Counts what is there.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn tally(&mut self) -> Result<Tally, ExperimentError>;
+
+    /// Makes a store of it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn finish(&mut self) -> Result<(), ExperimentError>;
+
+    /// Its path, or its address without a password.
+    fn name(&self) -> String;
+}
+
+/// What was copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// What is in the target, read back from it.
+    pub tally: Tally,
+    /// How many of its records had been written by an earlier try.
+    pub resumed_at: u64,
+    /// Whether the source was changed after the copy was begun: what was written since is not in it.
+    pub is_outdated: bool,
+}
+
+/// Copies all that is in the source, reads it back and compares counts and checksum. `progress` is
+/// called with the records that are written so far and with their number in the end.
+///
+/// # Errors
+/// The target [refuses](Target::begin) it; what it holds in the end is [not what was
+/// written](ExperimentStoreError::Corrupt); or a store fails. The same call then goes on where it was.
+pub fn copy(
+    source: &dyn Source,
+    target: &mut dyn Target,
+    restart: bool,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Copied, ExperimentError> {
+    let mut done = None;
+    source.view(&mut |view| {
+        let expected = Tally::of(view)?;
+        let resumed_at = target.begin(&expected, restart)?;
+        let total = expected.records();
+        let mut written = resumed_at;
+        let mut seen = 0;
+        let mut batch = Vec::new();
+        progress(written, total);
+        let mut flush = |batch: &mut Vec<Record>| -> Result<(), ExperimentError> {
+            target.append(written, batch)?;
+            written += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+            batch.clear();
+            progress(written, total);
+            Ok(())
+        };
+        view.scan(&mut |record| {
+            seen += 1;
+            if seen > resumed_at {
+                batch.push(record);
+            }
+            if batch.len() == BATCH {
+                flush(&mut batch)?;
+            }
+            Ok(())
+        })?;
+        if !batch.is_empty() {
+            flush(&mut batch)?;
+        }
+        let found = target.tally()?;
+        if found != expected {
+            return Err(not_the_same(target.name(), &found, &expected).into());
+        }
+        target.finish()?;
+        done = Some((found, resumed_at));
+        Ok(())
+    })?;
+    let mut after = None;
+    source.view(&mut |view| {
+        after = Some(Tally::of(view)?);
+        Ok(())
+    })?;
+    let (tally, resumed_at) = done.ok_or_else(|| ExperimentStoreError::Backend {
+        store: target.name(),
+        doing: "be copied into",
+        source: "the source showed nothing".into(),
+    })?;
+    Ok(Copied {
+        is_outdated: after.as_ref() != Some(&tally),
+        tally,
+        resumed_at,
+    })
+}
+
+fn not_the_same(store: String, found: &Tally, expected: &Tally) -> ExperimentStoreError {
+    let told = |tally: &Tally| format!("{} records, checksum {}", tally.records(), tally.checksum);
+    ExperimentStoreError::Corrupt {
+        store,
+        found: format!(
+            "it holds {}, where {} were copied into it",
+            told(found),
+            told(expected)
+        ),
+    }
+}
+
+/// Somebody else has written between two batches.
+pub(super) fn not_alone(store: String) -> ExperimentStoreError {
+    ExperimentStoreError::Backend {
+        store,
+        doing: "be copied into",
+        source: "another process is copying into it as well".into(),
+    }
+}
+
+/// A record of an experiment that is not there has no place in a file.
+pub(super) fn orphan(store: String, experiment: &str) -> ExperimentStoreError {
+    ExperimentStoreError::Corrupt {
+        store,
+        found: format!("it has entries of an experiment {experiment:?} that is not there"),
+    }
+}
+
+/// A time as the databases keep it.
+pub(super) fn seconds(secs: u64) -> i64 {
+    i64::try_from(secs).unwrap_or(i64::MAX)
+}

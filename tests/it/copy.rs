@@ -1,0 +1,323 @@
+//! `exp store copy`: everything moves, exactly; what was interrupted goes on; nothing is written over.
+
+use experiments::store::transfer::{Copied, Record, Source, Tally, Target, copy};
+use experiments::{
+    AssignManyRequest, AssignRequest, Clock, ExperimentConfig, ExperimentError, ExperimentState,
+    ExperimentStore, ExperimentStoreError, ExposureRecord, Keep, PgCopy, PgExperimentStore,
+    SqliteCopy, SqliteExperimentStore, VariantConfig,
+};
+
+use crate::sandbox::Sandbox;
+use crate::server::{self, client, options};
+
+fn nothing_is_told(_: u64, _: u64) {}
+
+/// Something of everything, with what is hard to keep: texts that need escaping, a removed variant
+/// that an exposure and an override still name, an archived winner, members of a group.
+fn fill(store: &(impl ExperimentStore + Clone)) {
+    let variants = |names: &[&str]| {
+        let variants = names.iter().map(|name| VariantConfig::new(*name, 1));
+        variants.collect::<Vec<_>>()
+    };
+    for name in ["ünï \"code\"", "b", "B", "a\\b"] {
+        let config = ExperimentConfig {
+            state: ExperimentState::Running,
+            ..ExperimentConfig::new(name, variants(&["x", "y\\n", "gone"])).exclusion_group("g")
+        };
+        store
+            .insert(&config.description("line one\nline \\two"))
+            .unwrap();
+    }
+    store
+        .insert(&ExperimentConfig::new("draft", variants(&["only"])))
+        .unwrap();
+    store.set_override("b", "qa", "gone").unwrap();
+    store
+        .record_exposure(&ExposureRecord {
+            experiment: "b".to_owned(),
+            variant: "gone".to_owned(),
+            actor: "once".to_owned(),
+            request_id: Some("r\t1".to_owned()),
+            is_override: false,
+            timestamp_secs: 12,
+        })
+        .unwrap();
+    store
+        .set_variants("b", &variants(&["y\\n", "x", "new"]))
+        .unwrap();
+    store.set_override("b", "pinned", "new").unwrap();
+    let actors: Vec<String> = (0..2_000).map(|n| format!("user\\{n}\t")).collect();
+    let names: Vec<&str> = actors.iter().map(String::as_str).collect();
+    for (experiment, share) in ["b", "B", "a\\b"].into_iter().zip(names.chunks(700)) {
+        let request = AssignManyRequest {
+            experiment,
+            actors: share,
+            keep: Keep::AssignmentsAndExposures,
+        };
+        store.assign_many(&request).unwrap();
+    }
+    store
+        .assign(&AssignRequest {
+            experiment: "b",
+            actor: "pinned",
+            request_id: Some("r2"),
+            keep_exposure: true,
+        })
+        .unwrap();
+    for (name, state) in [
+        ("B", ExperimentState::Concluded),
+        ("B", ExperimentState::Archived),
+        ("a\\b", ExperimentState::Concluded),
+    ] {
+        store.set_state(name, state, Some("x")).unwrap();
+    }
+}
+
+fn file(directory: &tempfile::TempDir) -> SqliteExperimentStore {
+    let store = SqliteExperimentStore::open_or_create(directory.path().join("source.db"));
+    let store = store.unwrap().with_operator("ann \"\\");
+    store.with_clock(Clock::Fixed(1_700_000_000))
+}
+
+fn tally(store: &dyn Source) -> Tally {
+    let mut tally = None;
+    let counted = store.view(&mut |view| {
+        tally = Some(Tally::of(view)?);
+        Ok(())
+    });
+    counted.unwrap();
+    tally.unwrap()
+}
+
+fn copied(source: &dyn Source, target: &mut dyn Target) -> Copied {
+    copy(source, target, false, &mut nothing_is_told).unwrap()
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn everything_goes_to_a_database_and_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = file(&directory);
+    fill(&source);
+    let url = server::shared().database();
+    let there = copied(&source, &mut PgCopy::new(options(&url)));
+    assert_eq!((there.resumed_at, there.is_outdated), (0, false));
+    let database = PgExperimentStore::open(options(&url)).unwrap();
+    let path = directory.path().join("back.db");
+    let back = copied(&database, &mut SqliteCopy::new(&path));
+    assert_eq!(back.tally, there.tally);
+
+    let returned = SqliteExperimentStore::open(&path).unwrap();
+    assert_eq!(back.tally.experiments, 5);
+    assert_eq!(back.tally.overrides, 2);
+    assert_eq!(back.tally.assignments, 2_001);
+    assert_eq!(back.tally.exposures, 2_002);
+    for (copy, found) in [
+        (&database as &dyn ExperimentStore, database.check().unwrap()),
+        (&returned, returned.check().unwrap()),
+    ] {
+        assert_eq!(found, Vec::<String>::new());
+        assert_eq!(copy.list().unwrap(), source.list().unwrap());
+        for config in source.list().unwrap() {
+            let name = &config.name;
+            assert_eq!(
+                copy.history(name, 0).unwrap(),
+                source.history(name, 0).unwrap()
+            );
+            assert_eq!(
+                copy.exposures(name).unwrap(),
+                source.exposures(name).unwrap()
+            );
+            assert_eq!(
+                copy.overrides(name).unwrap(),
+                source.overrides(name).unwrap()
+            );
+            let counts = source.variant_counts(name).unwrap();
+            assert_eq!(copy.variant_counts(name).unwrap(), counts);
+        }
+        let situation = source.situation("b", "user\\7\t").unwrap();
+        assert_eq!(copy.situation("b", "user\\7\t").unwrap(), situation);
+    }
+    // Both are stores to go on with: a variant that was removed can come back.
+    for copy in [&database as &dyn ExperimentStore, &returned] {
+        let variants = ["x", "y\\n", "new", "gone"].map(|name| VariantConfig::new(name, 1));
+        copy.set_variants("b", &variants).unwrap();
+        assert_eq!(copy.get_override("b", "qa").unwrap().unwrap(), "gone");
+    }
+}
+
+/// Stops after so many batches.
+struct Interrupted<'a> {
+    target: &'a mut dyn Target,
+    batches: usize,
+}
+
+impl Target for Interrupted<'_> {
+    fn begin(&mut self, tally: &Tally, restart: bool) -> Result<u64, ExperimentError> {
+        self.target.begin(tally, restart)
+    }
+
+    fn append(&mut self, written: u64, records: &[Record]) -> Result<(), ExperimentError> {
+        if self.batches == 0 {
+            return Err(ExperimentError::NotFound("the way".to_owned()));
+        }
+        self.batches -= 1;
+        self.target.append(written, records)
+    }
+
+    fn tally(&mut self) -> Result<Tally, ExperimentError> {
+        self.target.tally()
+    }
+
+    fn finish(&mut self) -> Result<(), ExperimentError> {
+        self.target.finish()
+    }
+
+    fn name(&self) -> String {
+        self.target.name()
+    }
+}
+
+fn enrol(store: &dyn ExperimentStore, range: std::ops::Range<u32>) {
+    let actors: Vec<String> = range.map(|n| format!("user:{n}")).collect();
+    let names: Vec<&str> = actors.iter().map(String::as_str).collect();
+    let request = AssignManyRequest {
+        experiment: "e",
+        actors: &names,
+        keep: Keep::Assignments,
+    };
+    store.assign_many(&request).unwrap();
+}
+
+/// What is interrupted is no store to anybody, goes on where it was, and only with what it was of.
+fn an_interrupted_copy(
+    source: &SqliteExperimentStore,
+    target: &dyn Fn() -> Box<dyn Target>,
+    is_unusable: &dyn Fn() -> bool,
+) {
+    let config = ExperimentConfig {
+        state: ExperimentState::Running,
+        ..ExperimentConfig::new("e", vec![VariantConfig::new("a", 1)])
+    };
+    source.insert(&config).unwrap();
+    enrol(source, 0..25_000);
+    let interrupt = |restart| {
+        let mut interrupted = Interrupted {
+            target: &mut *target(),
+            batches: 1,
+        };
+        copy(source, &mut interrupted, restart, &mut nothing_is_told).unwrap_err()
+    };
+    assert!(matches!(interrupt(false), ExperimentError::NotFound(_)));
+    assert!(is_unusable());
+
+    // The source moves on: what is there is of another one now.
+    enrol(source, 25_000..25_001);
+    let other = copy(source, &mut *target(), false, &mut nothing_is_told).unwrap_err();
+    assert!(
+        matches!(
+            other,
+            ExperimentError::Store(ExperimentStoreError::OtherCopy { .. })
+        ),
+        "{other}"
+    );
+    assert!(matches!(interrupt(true), ExperimentError::NotFound(_)));
+    let done = copied(source, &mut *target());
+    assert_eq!(done.resumed_at, 10_000);
+    assert_eq!(done.tally, tally(source));
+
+    let again = copy(source, &mut *target(), true, &mut nothing_is_told).unwrap_err();
+    assert!(
+        matches!(
+            again,
+            ExperimentError::Store(ExperimentStoreError::NotEmpty { .. })
+        ),
+        "{again}"
+    );
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn an_interrupted_copy_into_a_database_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = server::shared().database();
+    an_interrupted_copy(
+        &file(&directory),
+        &|| Box::new(PgCopy::new(options(&url))),
+        &|| {
+            let opened = PgExperimentStore::open(options(&url));
+            matches!(opened, Err(ExperimentStoreError::Unfinished { .. }))
+        },
+    );
+    assert!(PgExperimentStore::open(options(&url)).is_ok());
+}
+
+#[test]
+fn an_interrupted_copy_into_a_file_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("copy.db");
+    an_interrupted_copy(
+        &file(&directory),
+        &|| Box::new(SqliteCopy::new(&path)),
+        &|| !path.exists(),
+    );
+    let copied = SqliteExperimentStore::open(&path).unwrap();
+    assert_eq!(copied.check().unwrap(), Vec::<String>::new());
+    let mut left: Vec<_> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("unfinished"))
+        .collect();
+    left.sort();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[test]
+fn what_happens_meanwhile_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = file(&directory);
+    fill(&source);
+    let other = SqliteExperimentStore::open(directory.path().join("source.db")).unwrap();
+    let mut target = SqliteCopy::new(directory.path().join("copy.db"));
+    let mut was_changed = false;
+    let copied = copy(&source, &mut target, false, &mut |_, _| {
+        if !was_changed {
+            was_changed = true;
+            other.set_override("b", "late", "x").unwrap();
+        }
+    });
+    let copied = copied.unwrap();
+    assert!(copied.is_outdated);
+    assert_eq!(copied.tally.overrides, 2);
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn the_command_moves_a_store() {
+    let sandbox = Sandbox::new();
+    let url = server::shared().database();
+    let script = format!(
+        "set -e
+         exp create e --variant a=1 --variant b=1 --start -q
+         seq -f user:%.0f 500 | exp assign e --actors - --expose -q > before
+         exp store copy --to '{url}' --format tsv > counts
+         cut -f 1 before > actors
+         exp --store '{url}' assign e --actors actors -q > after
+         cmp before after
+         exp --store '{url}' store copy --to back.db --format tsv | grep -v checksum
+         exp store copy --to '{url}' || echo \"exit $?\""
+    );
+    let ran = sandbox.bash(&script);
+    let told = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(
+        String::from_utf8(ran.stdout).unwrap(),
+        "experiments\t1\nassignments\t500\noverrides\t0\nexposures\t500\nchanges\t1\nexit 8\n",
+        "{told}"
+    );
+    assert!(
+        told.contains("is not empty\n hint: a copy goes to"),
+        "{told}"
+    );
+    let rows = client(&url).query_one("SELECT count(*) FROM autumn_experiment_assignments", &[]);
+    assert_eq!(rows.unwrap().get::<_, i64>(0), 500);
+}
