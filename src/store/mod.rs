@@ -418,6 +418,19 @@ pub struct Situation {
 }
 
 impl Situation {
+    /// Nothing is known of either.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn unknown(experiment: &str, actor: &str) -> Self {
+        Self {
+            experiment: experiment.to_owned(),
+            actor: actor.to_owned(),
+            config: None,
+            override_variant: None,
+            assignment: None,
+            sibling: None,
+        }
+    }
+
     /// What the rules decide in it.
     ///
     /// # Errors

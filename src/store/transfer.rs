@@ -270,14 +270,6 @@ pub(super) fn not_alone(store: String) -> ExperimentStoreError {
     }
 }
 
-/// A record of an experiment that is not there has no place in a file.
-pub(super) fn orphan(store: String, experiment: &str) -> ExperimentStoreError {
-    ExperimentStoreError::Corrupt {
-        store,
-        found: format!("it has entries of an experiment {experiment:?} that is not there"),
-    }
-}
-
 /// A time as the databases keep it.
 pub(super) fn seconds(secs: u64) -> i64 {
     i64::try_from(secs).unwrap_or(i64::MAX)

@@ -108,6 +108,31 @@ mod postgres {
     }
     experiments::for_each_promise!(promises);
 
+    /// One machine, whose handle serves the experiments from memory.
+    mod watched {
+        use super::*;
+
+        macro_rules! promises {
+            ($($name:ident)*) => {
+                $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+                    let store = in_database(&server::shared().database());
+                    conformance::$name(&store.watched().unwrap());
+                })*
+            };
+        }
+        experiments::for_each_promise!(promises);
+
+        macro_rules! races {
+            ($($name:ident)*) => {
+                $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+                    let store = in_database(&server::shared().database()).watched().unwrap();
+                    conformance::races::$name(&[&store as &dyn ExperimentStore; CALLERS]);
+                })*
+            };
+        }
+        experiments::for_each_race!(races);
+    }
+
     mod one_handle {
         use super::*;
 

@@ -25,3 +25,4 @@ mod schema;
 mod server;
 mod survey;
 mod transcripts;
+mod watch;

@@ -17,8 +17,8 @@ use experiments::PgOptions;
 use postgres::{Client, NoTls};
 
 /// Makes a cluster in the directory `$1` with the programs in `$2`, says `ready`, and removes it when
-/// its standard input ends, or when something fails. On a line `restart` it kills the server and starts
-/// it again. A signal to all of a run's processes ends the tests, and with them the standard input.
+/// its standard input ends, or when something fails. On a line `stop` it kills the server, on a line
+/// `start` it starts it again. A signal to all of a run's processes ends the tests, and with them the standard input.
 const SCRIPT: &str = r#"
 set -eu
 trap '' INT TERM HUP
@@ -37,8 +37,10 @@ start() {
 }
 start
 while read -r order; do
-    stop
-    start
+    case $order in
+        stop) stop; echo ready ;;
+        start) start ;;
+    esac
 done
 "#;
 
@@ -112,8 +114,22 @@ impl Server {
 
     /// Kills the server and starts it again.
     pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Kills the server.
+    pub(crate) fn stop(&mut self) {
+        self.order("stop");
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        self.order("start");
+    }
+
+    fn order(&mut self, order: &str) {
         use std::io::Write as _;
-        self.orders.write_all(b"restart\n").unwrap();
+        writeln!(self.orders, "{order}").unwrap();
         self.await_ready();
     }
 

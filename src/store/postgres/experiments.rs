@@ -148,14 +148,7 @@ pub(super) fn situation(
     experiment: &str,
     actor: &str,
 ) -> Result<(Situation, String), Failure> {
-    let mut found = Situation {
-        experiment: experiment.to_owned(),
-        actor: actor.to_owned(),
-        config: None,
-        override_variant: None,
-        assignment: None,
-        sibling: None,
-    };
+    let mut found = Situation::unknown(experiment, actor);
     let Some(row) = row else {
         return Ok((found, String::new()));
     };

@@ -12,6 +12,9 @@
 //! exposure included. A first one takes a second, a function in the database that stores what the
 //! rules decided if all that they saw is still so; otherwise the store begins anew.
 //!
+//! # In a server
+//! [`PgExperimentStore::watched`] serves the experiments from memory.
+//!
 //! # In an async program
 //! The methods block, and must not be called on a worker of an async runtime (tokio panics): use
 //! [`ExperimentService::assign_async`](crate::ExperimentService::assign_async) or `spawn_blocking`.
@@ -27,6 +30,7 @@ mod pool;
 mod survey;
 mod tls;
 mod transfer;
+mod watch;
 
 use std::sync::Arc;
 use std::thread;
@@ -39,10 +43,13 @@ use self::failure::Failure;
 pub use self::options::PgOptions;
 use self::pool::{Connection, Pool, Values};
 pub use self::transfer::PgCopy;
+use self::watch::{Memory, Watch};
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
+use crate::experiment::{
+    Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantCount,
+};
 use crate::exposure::{ExposureRecord, ExposureSink};
 use crate::rules::assignment::{self, AssignmentReason};
 use crate::rules::lifecycle::Mutation;
@@ -55,6 +62,7 @@ pub struct PgExperimentStore {
     pool: Arc<Pool>,
     operator: Option<Arc<str>>,
     clock: Clock,
+    watch: Option<Arc<Watch>>,
 }
 
 impl std::fmt::Debug for PgExperimentStore {
@@ -110,6 +118,7 @@ impl PgExperimentStore {
             pool,
             operator: None,
             clock: Clock::System,
+            watch: None,
         })
     }
 
@@ -160,6 +169,58 @@ impl PgExperimentStore {
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// A handle, for a server, that serves the experiments from memory. A thread keeps them fresh: it
+    /// is told of every change by the database, and reads them again after the [refresh
+    /// interval](PgOptions::refresh_interval) in any case. The thread ends when the last clone of the
+    /// handle is dropped.
+    ///
+    /// `get`, `list` and the assignments of an experiment that is not running are then as old as the
+    /// last refresh, except that the handle's own changes are seen at once. Whether somebody is
+    /// assigned in a running experiment is still decided in the database. While that is away, what
+    /// was known last is served.
+    ///
+    /// # Errors
+    /// The experiments can't be read the first time.
+    pub fn watched(mut self) -> Result<Self, ExperimentError> {
+        let watch = Watch::start(self.pool.options(), self.read_all()?)?;
+        self.watch = Some(Arc::new(watch));
+        Ok(self)
+    }
+
+    /// How many refreshes of a [watched](Self::watched) store have failed so far.
+    #[must_use]
+    pub fn failed_refreshes(&self) -> u64 {
+        self.memory().map_or(0, Memory::failures)
+    }
+
+    /// How long ago the experiments of a [watched](Self::watched) store were read; `None` for any
+    /// other.
+    #[must_use]
+    pub fn refreshed_ago(&self) -> Option<Duration> {
+        self.memory().map(Memory::age)
+    }
+
+    fn memory(&self) -> Option<&Memory> {
+        self.watch.as_ref().map(|watch| &*watch.memory)
+    }
+
+    fn read_all(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
+        self.read("list the experiments", |db| {
+            experiments::all(self.address(), db)
+        })
+    }
+
+    /// Has what this handle has changed seen at once.
+    fn remember_changes(&self) {
+        let Some(memory) = self.memory() else { return };
+        let ticket = memory.ticket();
+        match self.read_all() {
+            Ok(experiments) => memory.keep(ticket, experiments),
+            // The change is made, and the thread goes on trying.
+            Err(_) => memory.count_failure(),
+        }
     }
 
     fn address(&self) -> &str {
@@ -343,6 +404,10 @@ fn in_transaction<T>(
 
 impl ExperimentStore for PgExperimentStore {
     fn get(&self, experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError> {
+        // One that is not known may have been created a moment ago.
+        if let Some(known) = self.memory().and_then(|memory| memory.get(experiment)) {
+            return Ok(Some(known));
+        }
         self.read("read an experiment", |db| {
             let found = experiments::load(self.address(), db, ONE, experiment)?;
             Ok(found.map(|stored| stored.config))
@@ -350,9 +415,10 @@ impl ExperimentStore for PgExperimentStore {
     }
 
     fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
-        self.read("list the experiments", |db| {
-            experiments::all(self.address(), db)
-        })
+        match self.memory() {
+            Some(memory) => Ok(memory.list()),
+            None => self.read_all(),
+        }
     }
 
     fn mutate_all(
@@ -360,9 +426,11 @@ impl ExperimentStore for PgExperimentStore {
         expected: &[Expected<'_>],
         mutations: &[Mutation<'_>],
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
-        self.write("write a change", |db| {
+        let changes = self.write("write a change", |db| {
             mutation::apply_all(self, db, expected, mutations)
-        })
+        })?;
+        self.remember_changes();
+        Ok(changes)
     }
 
     fn get_assignment(
@@ -548,6 +616,16 @@ impl ExperimentStore for PgExperimentStore {
     fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {
         validate_actor(request.experiment, request.actor)?;
         validate_request_id(request.experiment, request.request_id)?;
+        let known = self
+            .memory()
+            .and_then(|memory| memory.get(request.experiment));
+        if let Some(config) = known.filter(|config| config.state != ExperimentState::Running) {
+            let found = Situation {
+                config: Some(config),
+                ..Situation::unknown(request.experiment, request.actor)
+            };
+            return found.decide().map(Assigned::from);
+        }
         let begun = Instant::now();
         loop {
             let (situation, version) = match self.look(request)? {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use postgres::Config;
-use postgres::config::Host;
+use tokio_postgres::Config;
+use tokio_postgres::config::{self, Host};
 
 use crate::error::ExperimentStoreError;
 
@@ -21,6 +21,18 @@ pub(super) enum SslMode {
     VerifyFull,
 }
 
+impl SslMode {
+    /// How the connection is tried first, and how once more if the server lets nobody in that way.
+    pub(super) fn attempts(self) -> (config::SslMode, Option<config::SslMode>) {
+        match self {
+            Self::Disable => (config::SslMode::Disable, None),
+            Self::Allow => (config::SslMode::Disable, Some(config::SslMode::Require)),
+            Self::Prefer => (config::SslMode::Prefer, None),
+            Self::Require | Self::VerifyCa | Self::VerifyFull => (config::SslMode::Require, None),
+        }
+    }
+}
+
 /// How a [`PgExperimentStore`](super::PgExperimentStore) reaches its database.
 #[derive(Clone)]
 pub struct PgOptions {
@@ -32,6 +44,7 @@ pub struct PgOptions {
     pub(super) connect_timeout: Duration,
     pub(super) statement_timeout: Duration,
     pub(super) lock_timeout: Duration,
+    pub(super) refresh_interval: Duration,
 }
 
 /// Without the password.
@@ -44,6 +57,7 @@ impl std::fmt::Debug for PgOptions {
             .field("connect_timeout", &self.connect_timeout)
             .field("statement_timeout", &self.statement_timeout)
             .field("lock_timeout", &self.lock_timeout)
+            .field("refresh_interval", &self.refresh_interval)
             .finish_non_exhaustive()
     }
 }
@@ -134,6 +148,7 @@ impl PgOptions {
             connect_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_mins(1),
             lock_timeout: Duration::from_secs(10),
+            refresh_interval: Duration::from_secs(1),
         })
     }
 
@@ -184,6 +199,14 @@ impl PgOptions {
         self
     }
 
+    /// After how long a [watched](super::PgExperimentStore::watched) store reads its experiments again
+    /// without having been told of a change. 1 s unless said.
+    #[must_use]
+    pub fn refresh_interval(mut self, interval: Duration) -> Self {
+        self.refresh_interval = interval;
+        self
+    }
+
     /// The address without a password.
     #[must_use]
     pub fn address(&self) -> &str {
@@ -216,8 +239,9 @@ impl PgOptions {
     }
 
     /// The configuration of a connection, timeouts included.
-    pub(super) fn connection(&self) -> Config {
+    pub(super) fn connection(&self, ssl_mode: config::SslMode) -> Config {
         let mut config = self.config.clone();
+        config.ssl_mode(ssl_mode);
         // A timeout of 0 would be none to the server.
         let millis = |timeout: Duration| timeout.as_millis().max(1);
         // The last one counts: the timeouts are the user's to set, the isolation is not. Every step
@@ -312,7 +336,9 @@ mod tests {
     fn the_isolation_is_not_the_users_to_set() {
         let url = "postgres://db/app?options=-c%20default_transaction_isolation%3Dserializable%20\
                    -c%20statement_timeout%3D5";
-        let config = PgOptions::parse(url).unwrap().connection();
+        let config = PgOptions::parse(url)
+            .unwrap()
+            .connection(config::SslMode::Disable);
         let options = config.get_options().unwrap();
         let last = |name: &str| {
             let at = options.rfind(name).unwrap();

@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 
 use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::ToSql;
-use postgres::{Client, NoTls, Row, Statement};
+use postgres::{Client, Row, Statement};
+use tokio_postgres::Socket;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::{self, Failure};
 use super::migrations;
-use super::options::{PgOptions, SslMode};
+use super::options::PgOptions;
 use super::tls;
 use crate::error::{ExperimentError, ExperimentStoreError};
 
@@ -231,42 +234,35 @@ pub(super) fn connect(options: &PgOptions) -> Result<Client, ExperimentStoreErro
 }
 
 fn dial(options: &PgOptions) -> Result<Client, ExperimentStoreError> {
-    let failed = |error| failure::sort(options, "connect", error);
-    let mut config = options.connection();
-    let encrypted = |config: &postgres::Config| {
-        let connector =
-            tls::connector(options).map_err(|source| ExperimentStoreError::Backend {
-                store: options.address().to_owned(),
-                doing: "set up TLS",
-                source,
-            })?;
-        config.connect(connector).map_err(failed)
+    let connector = tls::connector(options)?;
+    let attempt = |mode| {
+        let config = postgres::Config::from(options.connection(mode));
+        config.connect(connector.clone())
     };
-    match options.effective_ssl_mode() {
-        SslMode::Disable => {
-            config.ssl_mode(postgres::config::SslMode::Disable);
-            config.connect(NoTls).map_err(failed)
-        }
-        SslMode::Allow => {
-            let mut plain = config.clone();
-            plain.ssl_mode(postgres::config::SslMode::Disable);
-            match plain.connect(NoTls) {
-                Err(error) if failure::is_refused_login(&error) => {
-                    config.ssl_mode(postgres::config::SslMode::Require);
-                    encrypted(&config)
-                }
-                connected => connected.map_err(failed),
-            }
-        }
-        SslMode::Prefer => {
-            config.ssl_mode(postgres::config::SslMode::Prefer);
-            encrypted(&config)
-        }
-        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
-            config.ssl_mode(postgres::config::SslMode::Require);
-            encrypted(&config)
-        }
-    }
+    let (first, second) = options.effective_ssl_mode().attempts();
+    let connected = match (attempt(first), second) {
+        (Err(error), Some(second)) if failure::is_refused_login(&error) => attempt(second),
+        (connected, _) => connected,
+    };
+    connected.map_err(|error| failure::sort(options, "connect", error))
+}
+
+/// What has to be driven for the client to get anything.
+pub(super) type Wire =
+    tokio_postgres::Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+
+/// The same on a runtime of the caller's.
+pub(super) async fn dial_async(
+    options: &PgOptions,
+) -> Result<(tokio_postgres::Client, Wire), ExperimentStoreError> {
+    let connector = tls::connector(options)?;
+    let attempt = async |mode| options.connection(mode).connect(connector.clone()).await;
+    let (first, second) = options.effective_ssl_mode().attempts();
+    let connected = match (attempt(first).await, second) {
+        (Err(error), Some(second)) if failure::is_refused_login(&error) => attempt(second).await,
+        (connected, _) => connected,
+    };
+    connected.map_err(|error| failure::sort(options, "connect", error))
 }
 
 impl Loan {

@@ -13,13 +13,23 @@ use rustls::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::options::{PgOptions, SslMode};
+use crate::error::ExperimentStoreError;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// What encrypts a connection of these options.
-pub(super) fn connector(options: &PgOptions) -> Result<MakeRustlsConnect, Failure> {
+pub(super) fn connector(options: &PgOptions) -> Result<MakeRustlsConnect, ExperimentStoreError> {
+    configure(options).map_err(|source| ExperimentStoreError::Backend {
+        store: options.address().to_owned(),
+        doing: "set up TLS",
+        source,
+    })
+}
+
+fn configure(options: &PgOptions) -> Result<MakeRustlsConnect, Failure> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let checks_chain = matches!(options.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
+    let mode = options.effective_ssl_mode();
+    let checks_chain = matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull);
     let chain = if checks_chain {
         let roots = Arc::new(roots(options)?);
         let verifier =
@@ -31,7 +41,7 @@ pub(super) fn connector(options: &PgOptions) -> Result<MakeRustlsConnect, Failur
     let verifier = Arc::new(Verifier {
         provider: provider.clone(),
         chain,
-        checks_name: options.ssl_mode == SslMode::VerifyFull,
+        checks_name: mode == SslMode::VerifyFull,
     });
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

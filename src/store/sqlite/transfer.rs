@@ -15,7 +15,7 @@ use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ChangeRecord};
 use crate::exposure::ExposureRecord;
 use crate::store::transfer::{Each, Record, Source, Step, Tally, Target, View};
-use crate::store::transfer::{not_alone, orphan, seconds};
+use crate::store::transfer::{not_alone, seconds};
 
 impl Source for SqliteExperimentStore {
     fn view(&self, step: Step<'_>) -> Result<(), ExperimentError> {
@@ -320,6 +320,14 @@ fn append(
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// A record of an experiment that is not there has no place in a file.
+fn orphan(store: String, experiment: &str) -> ExperimentStoreError {
+    ExperimentStoreError::Corrupt {
+        store,
+        found: format!("it has entries of an experiment {experiment:?} that is not there"),
+    }
 }
 
 /// The rows of an experiment that was copied before.

@@ -1,0 +1,229 @@
+//! A store that serves its experiments from memory, and keeps them fresh.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use experiments::{
+    AssignRequest, Assigned, ExperimentConfig, ExperimentError, ExperimentState, ExperimentStore,
+    PgExperimentStore, PgOptions, VariantConfig,
+};
+
+use crate::server::{self, Server, client, options};
+
+/// Long enough that nothing is seen by chance.
+const NEVER: Duration = Duration::from_hours(1);
+
+fn watched(options: PgOptions) -> PgExperimentStore {
+    let store = PgExperimentStore::open_or_create(options).unwrap();
+    store.watched().unwrap()
+}
+
+fn running(name: &str) -> ExperimentConfig {
+    let variants = vec![VariantConfig::new("a", 1), VariantConfig::new("b", 1)];
+    ExperimentConfig {
+        state: ExperimentState::Running,
+        ..ExperimentConfig::new(name, variants)
+    }
+}
+
+fn assign(store: &PgExperimentStore, experiment: &str) -> Result<Assigned, ExperimentError> {
+    store.assign(&AssignRequest {
+        experiment,
+        actor: "user:1",
+        request_id: None,
+        keep_exposure: false,
+    })
+}
+
+/// Waits for a condition; a minute is for a machine that does nothing else.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "not so: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn state(store: &PgExperimentStore, experiment: &str) -> Option<ExperimentState> {
+    let listed = store.list().unwrap();
+    let found = listed.iter().find(|config| config.name == experiment);
+    found.map(|config| config.state)
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_change_made_elsewhere_is_heard_of() {
+    let url = server::shared().database();
+    let store = watched(options(&url).refresh_interval(NEVER));
+    let elsewhere = PgExperimentStore::open(options(&url)).unwrap();
+    elsewhere.insert(&running("e")).unwrap();
+    // Before it is heard of, it is looked for.
+    assert_eq!(store.get("e").unwrap().unwrap().name, "e");
+    for winner in ["a", "b", "a"] {
+        elsewhere
+            .set_state("e", ExperimentState::Concluded, Some(winner))
+            .unwrap();
+        eventually("the winner is known", || {
+            store.list().unwrap()[0].winner.as_deref() == Some(winner)
+        });
+    }
+    // As an application makes it, without anything of ours.
+    client(&url)
+        .batch_execute(
+            "UPDATE autumn_experiments SET state = 'archived';
+             INSERT INTO autumn_experiment_changes (experiment, mutation)
+                 VALUES ('e', 'state=archived')",
+        )
+        .unwrap();
+    eventually("it is archived", || {
+        matches!(assign(&store, "e"), Err(ExperimentError::Archived(_)))
+    });
+    assert_eq!(store.failed_refreshes(), 0);
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn its_own_changes_are_seen_at_once() {
+    let url = server::shared().database();
+    let store = watched(options(&url).refresh_interval(NEVER));
+    for n in 0..20 {
+        let name = format!("e{n}");
+        store.insert(&running(&name)).unwrap();
+        assert_eq!(state(&store, &name), Some(ExperimentState::Running));
+        store
+            .set_state(&name, ExperimentState::Archived, None)
+            .unwrap();
+        assert_eq!(state(&store, &name), Some(ExperimentState::Archived));
+    }
+}
+
+/// Nothing is told where the trigger is missing, or where a connection pooler is in between.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn what_nobody_tells_is_found_by_looking() {
+    let url = server::shared().database();
+    let store = watched(options(&url).refresh_interval(Duration::from_millis(50)));
+    store.insert(&running("e")).unwrap();
+    client(&url)
+        .batch_execute("UPDATE autumn_experiments SET state = 'archived'")
+        .unwrap();
+    eventually("it is archived", || {
+        state(&store, "e") == Some(ExperimentState::Archived)
+    });
+    assert_eq!(store.failed_refreshes(), 0);
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_listener_that_was_lost_listens_again() {
+    let url = server::shared().database();
+    let store = watched(options(&url).refresh_interval(NEVER));
+    store.insert(&running("e")).unwrap();
+    let mut admin = client(&url);
+    let mut listeners = || {
+        let found = admin.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            &[],
+        );
+        found.unwrap().len()
+    };
+    // The pool's own are ended as well.
+    assert!(listeners() > 0);
+    eventually("the loss is counted", || store.failed_refreshes() > 0);
+    let elsewhere = PgExperimentStore::open(options(&url)).unwrap();
+    elsewhere
+        .set_state("e", ExperimentState::Archived, None)
+        .unwrap();
+    eventually("it is archived", || {
+        state(&store, "e") == Some(ExperimentState::Archived)
+    });
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn while_the_database_is_away_what_was_known_is_served() {
+    let mut server = Server::start();
+    let store = watched(options(&server.database()).refresh_interval(Duration::from_millis(50)));
+    store.insert(&running("e")).unwrap();
+    store.insert(&running("done")).unwrap();
+    store
+        .set_state("done", ExperimentState::Concluded, Some("b"))
+        .unwrap();
+    server.stop();
+    let failures = store.failed_refreshes();
+    eventually("failures are counted", || {
+        store.failed_refreshes() > failures + 2
+    });
+    assert!(store.refreshed_ago().unwrap() > Duration::ZERO);
+    assert_eq!(store.list().unwrap().len(), 2);
+    assert_eq!(store.get("e").unwrap().unwrap(), store.list().unwrap()[1]);
+    assert_eq!(assign(&store, "done").unwrap().variant, "b");
+    assert!(matches!(
+        assign(&store, "e"),
+        Err(ExperimentError::Store(_))
+    ));
+    server.start_again();
+    eventually("it assigns again", || assign(&store, "e").is_ok());
+    let failures = store.failed_refreshes();
+    eventually("it is fresh again", || {
+        store.refreshed_ago().unwrap() < Duration::from_millis(500)
+    });
+    eventually("nothing fails any more", || {
+        store.refreshed_ago().unwrap() < Duration::from_millis(50)
+            && store.failed_refreshes() == failures
+    });
+}
+
+/// Nothing is left behind: neither its thread nor its connections.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn when_the_last_handle_is_dropped_nothing_goes_on() {
+    let url = server::shared().database();
+    let mut admin = client(&url);
+    let mut connections = || {
+        let count = admin.query_one(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            &[],
+        );
+        count.unwrap().get::<_, i64>(0)
+    };
+    let store = watched(options(&url));
+    let clone = store.clone();
+    eventually("it listens", || connections() == 2);
+    drop(store);
+    clone.insert(&running("e")).unwrap();
+    assert_eq!(state(&clone, "e"), Some(ExperimentState::Running));
+    assert_eq!(connections(), 2);
+    drop(clone);
+    eventually("its connections are closed", || connections() == 0);
+}
+
+/// The handle of an async server may be dropped on a worker, while the database is away as well.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_thread_that_waits_for_the_database_ends_as_well() {
+    let mut server = Server::start();
+    let store = watched(options(&server.database()).refresh_interval(NEVER));
+    server.stop();
+    eventually("the loss is counted", || store.failed_refreshes() > 0);
+    let watchers = || {
+        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+        tasks
+            .filter(|task| {
+                let name = fs::read_to_string(task.path().join("comm"));
+                name.is_ok_and(|name| name.trim() == "exp-watch")
+            })
+            .map(|task| task.file_name())
+            .collect::<Vec<_>>()
+    };
+    let before = watchers();
+    assert!(!before.is_empty());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async move { drop(store) });
+    eventually("its thread is gone", || {
+        let now = watchers();
+        before.iter().any(|task| !now.contains(task))
+    });
+}
