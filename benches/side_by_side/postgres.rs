@@ -3,7 +3,9 @@
 //! The server is started here, with commits that wait for the disk. The reference opens a connection for
 //! every call, and sends the statements of an assignment one by one.
 
+use std::fs;
 use std::io::Write as _;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +24,9 @@ const CALLS: usize = 320;
 
 pub(crate) fn run(report: &Report) {
     let bulk = "postgres bulk, a million new actors, to COPY";
+    let bulk_in_group = "postgres bulk in a group, the same";
+    let pgbench = "postgres first assign in a group, to pgbench";
+    let seen = "postgres change seen elsewhere, ms";
     if !server::is_there() {
         return report.skipped("postgres", "there are no server programs");
     }
@@ -35,14 +40,15 @@ pub(crate) fn run(report: &Report) {
         16,
         "postgres first assign in a group, 16 clients".to_owned(),
     )];
-    let all = repeats.iter().chain(&firsts);
-    if !all.clone().any(|(_, figure)| report.wants(figure)) && !report.wants(bulk) {
+    let figures = repeats.iter().chain(&firsts).map(|(_, figure)| &**figure);
+    let mut figures = figures.chain([bulk, bulk_in_group, pgbench, seen]);
+    if !figures.any(|figure| report.wants(figure)) {
         return;
     }
     let server = Server::start_with(true);
     for (clients, figure) in &repeats {
         let url = server.database();
-        let store = store(&url);
+        let store = store(&url, Some("g"));
         let mut actors = actors("user", 0);
         for actor in &actors {
             assign(&store, actor);
@@ -58,7 +64,7 @@ pub(crate) fn run(report: &Report) {
     }
     for (clients, figure) in &firsts {
         let url = server.database();
-        let store = store(&url);
+        let store = store(&url, Some("g"));
         let (mut ours, mut theirs) = (0, 0);
         report.speeds(
             figure,
@@ -76,12 +82,82 @@ pub(crate) fn run(report: &Report) {
             },
         );
     }
-    if report.wants(bulk) {
-        bulk_beside_copy(report, bulk, &server);
+    if report.wants(pgbench) {
+        beside_pgbench(report, pgbench, &server);
+    }
+    if report.wants(seen) {
+        report.quantity(seen, seen_elsewhere(&server.database()), 1000.0);
+    }
+    for (figure, group) in [(bulk, None), (bulk_in_group, Some("g"))] {
+        if report.wants(figure) {
+            bulk_beside_copy(report, figure, &server, group);
+        }
     }
 }
 
-fn store(url: &str) -> PgExperimentStore {
+/// One statement that does what a first assignment has to, by Postgres's own benchmark.
+fn beside_pgbench(report: &Report, figure: &str, server: &Server) {
+    const CLIENTS: usize = 16;
+    const EACH: usize = 200;
+    let url = server.database();
+    let store = store(&url, Some("g"));
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("insert.sql");
+    let insert = "\\set actor random(1, 1000000000000)\n\
+        INSERT INTO autumn_experiment_assignments (experiment, actor, variant) \
+        VALUES ('e', 'theirs:' || :actor, 'control') ON CONFLICT (experiment, actor) DO NOTHING;\n";
+    fs::write(&script, insert).unwrap();
+    let mut round = 0;
+    report.speeds(
+        figure,
+        5,
+        Target::AtLeast(0.6),
+        || {
+            round += 1;
+            let actors: Vec<String> = (0..CLIENTS * EACH)
+                .map(|n| format!("{round}:{n}"))
+                .collect();
+            together(CLIENTS, &actors, |actor| assign(&store, actor))
+        },
+        || {
+            let told = Command::new(server::programs().unwrap().join("pgbench"))
+                .args(["--no-vacuum", "--protocol=prepared", "--jobs=16"])
+                .args([
+                    "--client",
+                    &CLIENTS.to_string(),
+                    "--transactions",
+                    &EACH.to_string(),
+                ])
+                .arg("--file")
+                .arg(&script)
+                .arg(&url)
+                .output()
+                .unwrap();
+            let told = String::from_utf8(told.stdout).unwrap();
+            // Without the time that its connections take.
+            let rate = told.split("tps = ").nth(1).expect("its rate");
+            let rate: f64 = rate.split(' ').next().unwrap().parse().unwrap();
+            Duration::from_secs_f64((CLIENTS * EACH) as f64 / rate)
+        },
+    );
+}
+
+/// The longest of some changes, from the return of the call on one machine until another knows.
+fn seen_elsewhere(url: &str) -> f64 {
+    let here = store(url, None);
+    let there = here.clone().watched().unwrap();
+    let longest = (1..=50).map(|weight| {
+        let variants = [
+            VariantConfig::new("control", weight),
+            VariantConfig::new("treatment", 1),
+        ];
+        here.set_variants("e", &variants).unwrap();
+        time(|| while there.get("e").unwrap().unwrap().variants != variants {})
+    });
+    longest.max().unwrap().as_secs_f64() * 1e3
+}
+
+fn store(url: &str, group: Option<&str>) -> PgExperimentStore {
     let options = PgOptions::parse(url).unwrap();
     let store = PgExperimentStore::open_or_create(options).unwrap();
     let variants = vec![
@@ -91,7 +167,8 @@ fn store(url: &str) -> PgExperimentStore {
     for name in ["e", "sibling"] {
         let config = ExperimentConfig {
             state: ExperimentState::Running,
-            ..ExperimentConfig::new(name, variants.clone()).exclusion_group("g")
+            exclusion_group: group.map(str::to_owned),
+            ..ExperimentConfig::new(name, variants.clone())
         };
         store.insert(&config).unwrap();
     }
@@ -165,7 +242,7 @@ fn reference(url: &str, actor: &str) {
     transaction.commit().unwrap();
 }
 
-fn bulk_beside_copy(report: &Report, figure: &str, server: &Server) {
+fn bulk_beside_copy(report: &Report, figure: &str, server: &Server, group: Option<&str>) {
     let actors: Vec<String> = (0..MILLION).map(|n| format!("user:{n:07}")).collect();
     let names: Vec<&str> = actors.iter().map(String::as_str).collect();
     let mut rows = String::new();
@@ -179,7 +256,7 @@ fn bulk_beside_copy(report: &Report, figure: &str, server: &Server) {
         1,
         Target::AtMost(2.0),
         || {
-            let store = store(&server.database());
+            let store = store(&server.database(), group);
             let request = AssignManyRequest {
                 experiment: "e",
                 actors: &names,
@@ -189,7 +266,7 @@ fn bulk_beside_copy(report: &Report, figure: &str, server: &Server) {
         },
         || {
             let url = server.database();
-            drop(store(&url));
+            drop(store(&url, group));
             let mut client = Client::connect(&url, NoTls).unwrap();
             time(|| {
                 let mut writer = client

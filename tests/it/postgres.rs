@@ -285,6 +285,40 @@ fn many_are_stored_while_others_take_the_same_one_by_one() {
     assert_eq!(store.info().unwrap().assignments, 20_000);
 }
 
+/// It knows nothing of the gate, and closes it all the same.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn nothing_is_assigned_after_the_application_has_archived() {
+    let url = server::shared().database();
+    let store = store(&url);
+    store.insert(&running("e")).unwrap();
+    let count = "SELECT count(*) FROM autumn_experiment_assignments";
+    let mut application = client(&url);
+    let assigned = AtomicUsize::new(0);
+    let counted: i64 = thread::scope(|scope| {
+        for caller in 0..8 {
+            let (store, assigned) = (&store, &assigned);
+            scope.spawn(move || {
+                for n in 0.. {
+                    match store.assign(&request("e", &format!("{caller}:{n}"))) {
+                        Ok(_) => assigned.fetch_add(1, Ordering::SeqCst),
+                        Err(ExperimentError::Archived(_)) => break,
+                        Err(other) => panic!("{other}"),
+                    };
+                }
+            });
+        }
+        while assigned.load(Ordering::SeqCst) < 200 {
+            thread::yield_now();
+        }
+        let archived = "UPDATE autumn_experiments SET state = 'archived' WHERE name = 'e'";
+        application.batch_execute(archived).unwrap();
+        application.query_one(count, &[]).unwrap().get(0)
+    });
+    let in_the_end: i64 = application.query_one(count, &[]).unwrap().get(0);
+    assert_eq!(in_the_end, counted);
+}
+
 /// They share the experiment, and there is always one of them.
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
@@ -476,7 +510,7 @@ fn relay(
 
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
-fn a_repeat_takes_one_round_trip_and_a_first_assignment_two() {
+fn a_repeat_takes_one_round_trip_and_a_first_assignment_at_most_two() {
     let url = server::shared().database();
     let proxy = Proxy::new(server::shared());
     let store = store(&proxy.url(&url));
@@ -493,12 +527,16 @@ fn a_repeat_takes_one_round_trip_and_a_first_assignment_two() {
     }
     let first = proxy.count(|| store.assign(&request("e", "user:1")).unwrap());
     let repeat = proxy.count(|| store.assign(&request("e", "user:1")).unwrap());
+    // What this machine has not seen before, or was changed since, takes a second one.
+    store.insert(&running("new")).unwrap();
+    let unseen = proxy.count(|| store.assign(&request("new", "user:1")).unwrap());
+    assert_eq!(unseen.0, 2);
     let unexposed = AssignRequest {
         keep_exposure: false,
         ..request("e", "user:1")
     };
     let read = proxy.count(|| store.assign(&unexposed).unwrap());
-    assert_eq!((first.0, repeat.0, read.0), (2, 1, 1));
+    assert_eq!((first.0, repeat.0, read.0), (1, 1, 1));
     assert_eq!(first.1.variant, repeat.1.variant);
     let shown = store.exposures("e").unwrap();
     assert_eq!(
@@ -516,13 +554,14 @@ fn a_line_cut_between_the_two_round_trips_leaves_nothing() {
     store.insert(&running("e")).unwrap();
     store.assign(&request("e", "warm:1")).unwrap();
 
+    store.insert(&running("new")).unwrap();
     proxy.cut(Cut::Request(1));
-    let cut = store.assign(&request("e", "user:1")).unwrap_err();
+    let cut = store.assign(&request("new", "user:1")).unwrap_err();
     assert_lost(&cut, "store an assignment");
-    assert_eq!(store.get_assignment("e", "user:1").unwrap(), None);
-    assert_eq!(store.exposures("e").unwrap().len(), 1);
-    store.assign(&request("e", "user:1")).unwrap();
-    assert_eq!(store.exposures("e").unwrap().len(), 2);
+    assert_eq!(store.get_assignment("new", "user:1").unwrap(), None);
+    assert_eq!(store.exposures("new").unwrap().len(), 0);
+    store.assign(&request("new", "user:1")).unwrap();
+    assert_eq!(store.exposures("new").unwrap().len(), 1);
 }
 
 /// Whoever lost the answer may ask again: it was stored, and the same comes back.
@@ -533,13 +572,15 @@ fn a_line_cut_before_the_answer_leaves_all_of_it() {
     let proxy = Proxy::new(server::shared());
     let store = store(&proxy.url(&url));
     store.insert(&running("e")).unwrap();
-    store.assign(&request("e", "warm:1")).unwrap();
+    for actor in ["warm:1", "warm:2"] {
+        store.assign(&request("e", actor)).unwrap();
+    }
 
-    proxy.cut(Cut::Answer(1));
+    proxy.cut(Cut::Answer(0));
     let cut = store.assign(&request("e", "user:1")).unwrap_err();
-    assert_lost(&cut, "store an assignment");
+    assert_lost(&cut, "assign");
     let stored = store.get_assignment("e", "user:1").unwrap().unwrap();
-    assert_eq!(store.exposures("e").unwrap().len(), 2);
+    assert_eq!(store.exposures("e").unwrap().len(), 3);
     let again = store.assign(&request("e", "user:1")).unwrap();
     assert_eq!(again.variant, stored.variant);
 

@@ -180,7 +180,7 @@ pub(crate) fn is_there() -> bool {
     clippy::disallowed_methods,
     reason = "they are looked for as a shell would"
 )]
-fn programs() -> Option<PathBuf> {
+pub(crate) fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -13,7 +13,7 @@ use foldhash::fast::FixedState;
 use postgres::Client;
 
 use super::PgExperimentStore;
-use super::experiments::{self, ONE, SHARE_GATE, SHARED};
+use super::experiments::{self, ONE, SHARE_GATE};
 use super::failure::{self, Failure};
 use super::mutation;
 use super::pool::Connection;
@@ -31,7 +31,7 @@ const LOCKED_BATCH: usize = 1_000;
 
 /// What is stored of an actor.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     pinned: Option<String>,
     stored: Option<(String, bool)>,
     in_sibling: bool,
@@ -115,7 +115,7 @@ impl PgExperimentStore {
                 mutation::lock_actors(db, actors)?;
             }
             db.row(SHARE_GATE, &[&name])?;
-            let locked = load(db, SHARED)?;
+            let locked = load(db, ONE)?;
             if locked.exclusion_group != config.exclusion_group {
                 return Err(ExperimentError::ChangedMeanwhile(name.to_owned()).into());
             }

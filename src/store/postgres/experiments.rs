@@ -64,12 +64,7 @@ pub(super) const LOCKED: &str = concat!(
     columns!(),
     " FROM autumn_experiments e WHERE e.name = $1 FOR UPDATE"
 );
-pub(super) const SHARED: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM autumn_experiments e WHERE e.name = $1 FOR SHARE"
-);
-/// Before [`SHARED`], so that a mutation that waits is not overtaken for ever.
+/// Until the end of the transaction the experiment is not changed.
 pub(super) const SHARE_GATE: &str = "SELECT pg_advisory_xact_lock_shared(1163415621, hashtext($1))";
 pub(super) const SITUATION: &str = situation!();
 

@@ -3,14 +3,16 @@
 //!
 //! # How steps are atomic
 //! Every write is one transaction. Who writes about an actor holds the advisory lock that the
-//! application takes, too: `hashtext(actor)`, until the end of the transaction. An assignment holds the
-//! experiment's row in share mode, a mutation for itself, so that no assignment is committed after
-//! the experiment was archived, and no variant goes that somebody is getting.
+//! application takes, too: `hashtext(actor)`, until the end of the transaction. An assignment shares
+//! the experiment's gate, a mutation closes it (`0002_additions.sql` says how), so that no assignment
+//! is committed after the experiment was archived, and no variant goes that somebody is getting.
 //!
 //! # Round trips
 //! An assignment reads all that decides it in one; what is stored already is answered with that, its
 //! exposure included. A first one takes a second, a function in the database that stores what the
-//! rules decided if all that they saw is still so; otherwise the store begins anew.
+//! rules decided if all that they saw is still so; otherwise the store begins anew. Once a pool has
+//! seen a running experiment it also says, with the question, what the buckets would give, and either
+//! takes one, unless the experiment was changed meanwhile.
 //!
 //! # In a server
 //! [`PgExperimentStore::watched`] serves the experiments from memory.
@@ -38,6 +40,7 @@ use std::time::{Duration, Instant};
 
 use postgres::Row;
 
+use self::bulk::Found;
 use self::experiments::{ONE, SHOWN_AGAIN, SITUATION, SITUATION_AND_EXPOSURE};
 use self::failure::Failure;
 pub use self::options::PgOptions;
@@ -309,6 +312,56 @@ impl PgExperimentStore {
         })
     }
 
+    /// An assignment in one round trip, in a running experiment that was seen before. `None` if that
+    /// doesn't decide it; then nothing is stored.
+    fn assign_as_known(
+        &self,
+        request: &AssignRequest<'_>,
+    ) -> Result<Option<Assigned>, ExperimentError> {
+        let AssignRequest {
+            experiment,
+            actor,
+            request_id,
+            keep_exposure,
+        } = *request;
+        let Some(known) = self.pool.known(experiment) else {
+            return Ok(None);
+        };
+        let subject = Some((&known.config, &known.allocation));
+        let nothing = Found::default();
+        let Ok(bucketed) = assignment::decide(experiment, actor, subject, &nothing) else {
+            return Ok(None);
+        };
+        let mut loan = self.pool.get()?;
+        let done = loan.run(|db| {
+            let row = db.row(
+                "SELECT variant, is_new
+                 FROM exp_assign($1, $2, $3, $4, to_timestamp($5::bigint), $6, $7)",
+                &[
+                    &experiment,
+                    &actor,
+                    &known.version,
+                    &&*bucketed.variant,
+                    &self.now(),
+                    &keep_exposure,
+                    &request_id,
+                ],
+            )?;
+            let Some(row) = row else { return Ok(None) };
+            let variant: Option<String> = row.try_get(0)?;
+            let reason = if row.try_get(1)? {
+                AssignmentReason::Assigned
+            } else {
+                AssignmentReason::Sticky
+            };
+            Ok(variant.map(|variant| Assigned { variant, reason }))
+        });
+        match done {
+            Err(Failure::Postgres(error)) if failure::is_conflict(&error) => Ok(None),
+            done => done.map_err(|failure| self.failed("assign", failure)),
+        }
+    }
+
     /// The first round trip of an assignment: what decides it. The exposure of one that is stored is
     /// kept with it.
     fn look(&self, request: &AssignRequest<'_>) -> Result<Looked, ExperimentError> {
@@ -576,7 +629,7 @@ impl ExperimentStore for PgExperimentStore {
         self.write("store an exposure", |db| {
             let name = &exposure.experiment;
             db.row(experiments::SHARE_GATE, &[name])?;
-            let stored = experiments::load(self.address(), db, experiments::SHARED, name)?;
+            let stored = experiments::load(self.address(), db, ONE, name)?;
             let stored = stored.ok_or_else(|| ExperimentError::NotFound(name.clone()))?;
             stored.config.require_variant(&exposure.variant)?;
             let at = i64::try_from(exposure.timestamp_secs).unwrap_or(i64::MAX);
@@ -626,6 +679,9 @@ impl ExperimentStore for PgExperimentStore {
             };
             return found.decide().map(Assigned::from);
         }
+        if let Some(assigned) = self.assign_as_known(request)? {
+            return Ok(assigned);
+        }
         let begun = Instant::now();
         loop {
             let (situation, version) = match self.look(request)? {
@@ -636,6 +692,9 @@ impl ExperimentStore for PgExperimentStore {
                 }
             };
             let decision = situation.decide()?;
+            if let Some(config) = &situation.config {
+                self.pool.get_to_know(config, &version);
+            }
             let store = decision.store;
             let assigned = Assigned::from(decision);
             let expose = request.keep_exposure && assigned.is_exposure();

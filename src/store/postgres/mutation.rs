@@ -47,7 +47,7 @@ pub(super) fn apply_all(
     mutations: &[Mutation<'_>],
 ) -> Result<Vec<Option<ChangeRecord>>, Failure> {
     db.row(TAKE_TURNS, &[])?;
-    // Everybody locks in this order: actors, then experiments, each by its gate and then its row.
+    // Everybody locks in this order: actors, then the rows of experiments, then their gates.
     let actors: Vec<&str> = mutations
         .iter()
         .filter_map(Mutation::actor)
@@ -64,16 +64,16 @@ pub(super) fn apply_all(
     names.retain(|name| experiments::is_storable(name));
     names.sort_unstable();
     names.dedup();
-    for name in names {
-        // Before the row: who wants to share it goes on doing so past a waiting mutation, without end
-        // if there are enough of them. Here they queue.
-        db.row(
-            "SELECT pg_advisory_xact_lock(1163415621, hashtext($1))",
-            &[&name],
-        )?;
+    for name in &names {
         db.row(
             "SELECT 1 FROM autumn_experiments WHERE name = $1 FOR UPDATE",
-            &[&name],
+            &[name],
+        )?;
+    }
+    for name in &names {
+        db.row(
+            "SELECT pg_advisory_xact_lock(1163415621, hashtext($1))",
+            &[name],
         )?;
     }
     for expected in expected {

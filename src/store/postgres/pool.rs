@@ -4,7 +4,7 @@
 //! first refusal (a wrong password, an unknown database) is what a person needs to read.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,9 @@ use super::failure::{self, Failure};
 use super::migrations;
 use super::options::PgOptions;
 use super::tls;
+use crate::bucketing::Allocation;
 use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::experiment::{ExperimentConfig, ExperimentState};
 
 /// One connection, with the statements that were prepared on it.
 pub(super) struct Connection {
@@ -93,8 +95,16 @@ impl Connection {
     }
 }
 
+/// A running experiment as it was in some version of its row. The database says whether it still is.
+pub(super) struct Known {
+    pub(super) config: ExperimentConfig,
+    pub(super) allocation: Allocation,
+    pub(super) version: String,
+}
+
 pub(super) struct Pool {
     options: PgOptions,
+    known: RwLock<HashMap<String, Arc<Known>>>,
     state: Mutex<State>,
     freed: Condvar,
 }
@@ -118,6 +128,7 @@ impl Pool {
     pub(super) fn new(options: PgOptions) -> Arc<Self> {
         Arc::new(Self {
             options,
+            known: RwLock::default(),
             state: Mutex::default(),
             freed: Condvar::new(),
         })
@@ -125,6 +136,29 @@ impl Pool {
 
     pub(super) fn options(&self) -> &PgOptions {
         &self.options
+    }
+
+    /// The experiment of that name, if it was seen running.
+    pub(super) fn known(&self, experiment: &str) -> Option<Arc<Known>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(experiment).cloned()
+    }
+
+    /// Keeps what was seen, if it runs.
+    pub(super) fn get_to_know(&self, config: &ExperimentConfig, version: &str) {
+        let is_known = |known: &Arc<Known>| known.version == version;
+        if config.state != ExperimentState::Running
+            || self.known(&config.name).as_ref().is_some_and(is_known)
+        {
+            return;
+        }
+        let seen = Known {
+            config: config.clone(),
+            allocation: config.allocation(),
+            version: version.to_owned(),
+        };
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(config.name.clone(), Arc::new(seen));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -20,7 +20,18 @@ CREATE TABLE exp_exposures (
 );
 
 -- The gate of an experiment is the advisory lock (1163415621, hashtext(name)), "EXPE" in ASCII. Who
--- assigns shares it, who changes the experiment holds it alone, and nobody overtakes who waits.
+-- assigns shares it, who changes the experiment holds it alone, and nobody overtakes who waits. A lock
+-- of the row would do as much, but sharing a row writes to it, and a change of it can be overtaken
+-- without end.
+--
+-- A trigger closes it, so that the application does so, too, without knowing.
+CREATE FUNCTION exp_close_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1163415621, hashtext(OLD.name));
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+CREATE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
+    FOR EACH ROW EXECUTE FUNCTION exp_close_gate();
 
 -- The exposure of an assignment that is stored: the variant, or NULL and no exposure if the
 -- experiment does not run, something is pinned to the actor, or nothing is stored.
@@ -66,10 +77,8 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext(in_actor));
     PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
-    -- Shared, so that no change of the experiment is committed before this is: the application knows
-    -- nothing of the gate.
     SELECT exclusion_group INTO in_group FROM autumn_experiments
-        WHERE name = in_experiment AND xmin::text = seen_version FOR SHARE;
+        WHERE name = in_experiment AND xmin::text = seen_version;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -114,4 +123,62 @@ BEGIN
             VALUES (in_experiment, new_variant, in_actor, in_request_id, new_is_override, at);
     END IF;
     RETURN true;
+END $$;
+
+-- A whole assignment in one call, for who has seen the running experiment in this version before:
+-- what is stored, or `new_variant` where nothing is, which the experiment's buckets say. NULL, and
+-- nothing stored, if there is anything else to know: an override, a sibling, a newer version.
+CREATE FUNCTION exp_assign(
+    in_experiment text, in_actor text, seen_version text, new_variant text, at timestamptz,
+    expose boolean, in_request_id text, OUT variant text, OUT is_new boolean
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    is_pinned boolean;
+    held text;
+BEGIN
+    is_new := false;
+    SELECT a.variant, o.actor IS NOT NULL INTO held, is_pinned
+        FROM autumn_experiments e
+        LEFT JOIN autumn_experiment_assignments a
+            ON a.experiment = in_experiment AND a.actor = in_actor
+        LEFT JOIN autumn_experiment_overrides o
+            ON o.experiment = in_experiment AND o.actor = in_actor
+        WHERE e.name = in_experiment AND e.xmin::text = seen_version;
+    IF NOT FOUND OR is_pinned THEN
+        RETURN;
+    END IF;
+    IF held IS NOT NULL THEN
+        IF expose THEN
+            held := exp_show_again(in_experiment, in_actor, in_request_id, at);
+        END IF;
+        exp_assign.variant := held;
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext(in_actor));
+    PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
+    INSERT INTO autumn_experiment_assignments (experiment, actor, variant, is_override, assigned_at)
+        SELECT in_experiment, in_actor, new_variant, false, at
+        FROM autumn_experiments e
+        WHERE e.name = in_experiment AND e.xmin::text = seen_version
+            AND NOT EXISTS (
+                SELECT FROM autumn_experiment_overrides o
+                WHERE o.experiment = in_experiment AND o.actor = in_actor
+            )
+            AND NOT EXISTS (
+                SELECT FROM autumn_experiment_assignments b
+                JOIN autumn_experiments s ON s.name = b.experiment
+                WHERE b.actor = in_actor AND s.exclusion_group = e.exclusion_group
+                    AND s.name <> in_experiment
+            )
+        ON CONFLICT (experiment, actor) DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF expose THEN
+        INSERT INTO exp_exposures (experiment, variant, actor, request_id, is_override, exposed_at)
+            VALUES (in_experiment, new_variant, in_actor, in_request_id, false, at);
+    END IF;
+    exp_assign.variant := new_variant;
+    is_new := true;
 END $$;
