@@ -9,6 +9,7 @@
 )]
 
 mod allocations;
+mod browser;
 mod bulk;
 mod completions;
 mod conformance;
@@ -24,3 +25,5 @@ mod schema;
 mod server;
 mod survey;
 mod transcripts;
+mod web;
+mod web_failures;
