@@ -37,7 +37,7 @@
 //!
 //! # State or extension
 //! [`Experiments`] takes the service from the router's state: the state is an
-//! [`ExperimentService`](crate::ExperimentService), or implements [`FromRef`] for it, and a state without
+//! [`ExperimentService`], or implements [`FromRef`] for it, and a state without
 //! one does not compile. `Experiments<FromExtension>` takes it from an `Extension(service)` layer in
 //! applications whose state is not theirs to change; without the layer the response is a 500 that says so.
 
