@@ -250,6 +250,14 @@ pub enum ExperimentStoreError {
         /// What the database says.
         reason: String,
     },
+    /// No connection to the database was to be had.
+    #[error("store {} cannot be reached", escape(.store))]
+    Unreachable {
+        /// Where.
+        store: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The connection broke in the middle; a write may have been done or not.
     #[error("the connection to {} was lost on trying to {doing}", escape(.store))]
     Lost {

@@ -12,6 +12,7 @@
 //! | [`store::transfer`] | copying a store into another |
 //! | [`exposure`](ExposureSink) | exposure events and the sinks without storage |
 //! | [`service`](ExperimentService) | the front door |
+//! | [`web`] | in an axum handler: who asks, which variant, and the status of an error (feature `axum`) |
 //! | [`declare`] | experiments as code: file → findings → plan (feature `declare`) |
 //! | [`independence`] | pure: whether two experiments disturb each other |
 //! | [`simulation`] | pure: the split some ids would get (feature `stats`) |
@@ -41,6 +42,8 @@ pub mod simulation;
 pub mod store;
 pub mod text;
 mod validation;
+#[cfg(feature = "axum")]
+pub mod web;
 
 pub use bucketing::{Allocation, Bucketing, experiment_bucket};
 pub use bulk::{Answers, AssignManyRequest, Keep, ManyReason};
@@ -69,6 +72,8 @@ pub use store::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
 pub use validation::{
     MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS, actor_problem,
 };
+#[cfg(feature = "axum")]
+pub use web::{ExperimentActor, ExperimentSession, Experiments};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

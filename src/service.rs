@@ -267,8 +267,30 @@ impl ExperimentService {
         experiment: &str,
         actor: &str,
     ) -> Result<String, ExperimentError> {
+        self.assign_async_with_request_id(experiment, actor, None)
+            .await
+    }
+
+    /// The same, with the request's id in the exposure.
+    ///
+    /// # Errors
+    /// As [`assign`](Self::assign).
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[cfg(feature = "tokio")]
+    pub async fn assign_async_with_request_id(
+        &self,
+        experiment: &str,
+        actor: &str,
+        request_id: Option<&str>,
+    ) -> Result<String, ExperimentError> {
         let (service, experiment, actor) = (self.clone(), experiment.to_owned(), actor.to_owned());
-        match tokio::task::spawn_blocking(move || service.assign(&experiment, &actor)).await {
+        let request_id = request_id.map(str::to_owned);
+        let assigning = tokio::task::spawn_blocking(move || {
+            service.assign_with_request_id(&experiment, &actor, request_id.as_deref())
+        });
+        match assigning.await {
             Ok(result) => result,
             Err(lost) => match lost.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

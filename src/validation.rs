@@ -96,8 +96,12 @@ pub(crate) fn validate_request_id(
     experiment: &str,
     request_id: Option<&str>,
 ) -> Result<(), ExperimentError> {
-    let problem = request_id.and_then(|id| text_problem(Field::RequestId, id, MAX_ACTOR_BYTES));
-    first_problem(experiment, problem)
+    first_problem(experiment, request_id.and_then(request_id_problem))
+}
+
+/// What keeps a store from holding this request id.
+pub(crate) fn request_id_problem(request_id: &str) -> Option<ConfigProblem> {
+    text_problem(Field::RequestId, request_id, MAX_ACTOR_BYTES)
 }
 
 fn first_problem(

@@ -9,6 +9,7 @@
 )]
 
 mod allocations;
+mod browser;
 mod bulk;
 mod completions;
 mod conformance;
@@ -26,3 +27,5 @@ mod server;
 mod survey;
 mod transcripts;
 mod watch;
+mod web;
+mod web_failures;

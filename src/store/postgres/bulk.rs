@@ -254,10 +254,15 @@ fn find(
         &[&config.name],
     )?;
     let any = |column| any.as_ref().map_or(Ok(false), |row| row.try_get(column));
+    // One search of an index for each actor: what the server supposes of a table that has only just
+    // been filled would have it read all of it, with every batch.
     if any(0)? {
         let rows = db.rows(
-            "SELECT actor, variant FROM autumn_experiment_overrides
-             WHERE experiment = $1 AND actor = ANY($2)",
+            "SELECT wanted.actor, o.variant FROM unnest($2::text[]) AS wanted (actor)
+             CROSS JOIN LATERAL (
+                 SELECT variant FROM autumn_experiment_overrides
+                 WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
+             ) o",
             &[&config.name, &actors],
         )?;
         for row in rows {
@@ -266,8 +271,11 @@ fn find(
     }
     if any(1)? {
         let rows = db.rows(
-            "SELECT actor, variant, is_override FROM autumn_experiment_assignments
-             WHERE experiment = $1 AND actor = ANY($2)",
+            "SELECT wanted.actor, a.variant, a.is_override FROM unnest($2::text[]) AS wanted (actor)
+             CROSS JOIN LATERAL (
+                 SELECT variant, is_override FROM autumn_experiment_assignments
+                 WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
+             ) a",
             &[&config.name, &actors],
         )?;
         for row in rows {
@@ -276,14 +284,24 @@ fn find(
         }
     }
     if let Some(group) = &config.exclusion_group {
-        let rows = db.rows(
-            "SELECT a.actor FROM autumn_experiment_assignments a
-             JOIN autumn_experiments e ON e.name = a.experiment
-             WHERE e.exclusion_group = $1 AND e.name <> $2 AND a.actor = ANY($3)",
-            &[group, &config.name, &actors],
+        let siblings = db.rows(
+            "SELECT e.name FROM autumn_experiments e WHERE e.exclusion_group = $1 AND e.name <> $2
+                AND EXISTS (SELECT FROM autumn_experiment_assignments WHERE experiment = e.name)",
+            &[group, &config.name],
         )?;
-        for row in rows {
-            found.entry(row.try_get(0)?).or_default().in_sibling = true;
+        for sibling in siblings {
+            let sibling: String = sibling.try_get(0)?;
+            let rows = db.rows(
+                "SELECT wanted.actor FROM unnest($2::text[]) AS wanted (actor)
+                 CROSS JOIN LATERAL (
+                     SELECT FROM autumn_experiment_assignments
+                     WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
+                 ) a",
+                &[&sibling, &actors],
+            )?;
+            for row in rows {
+                found.entry(row.try_get(0)?).or_default().in_sibling = true;
+            }
         }
     }
     Ok(found)

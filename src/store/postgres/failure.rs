@@ -23,14 +23,21 @@ impl From<postgres::Error> for Failure {
     }
 }
 
+/// What is being done while there is no connection yet.
+pub(super) const CONNECT: &str = "connect";
+
 pub(super) fn sort(
     options: &PgOptions,
     doing: &'static str,
     error: postgres::Error,
 ) -> ExperimentStoreError {
     let store = options.address().to_owned();
-    if is_lost(&error) && doing != "connect" {
+    if is_lost(&error) && doing != CONNECT {
         return ExperimentStoreError::Lost { store, doing };
+    }
+    if doing == CONNECT && is_unreachable(&error) {
+        let source = innermost(error);
+        return ExperimentStoreError::Unreachable { store, source };
     }
     let Some(told) = error.as_db_error() else {
         if std::error::Error::source(&error)
@@ -42,11 +49,7 @@ pub(super) fn sort(
         return ExperimentStoreError::Backend {
             store,
             doing,
-            // Its causes say what it was; by itself it says where in the protocol.
-            source: match std::error::Error::source(&error) {
-                Some(cause) => cause.to_string().into(),
-                None => error.into(),
-            },
+            source: innermost(error),
         };
     };
     let code = told.code();
@@ -82,6 +85,26 @@ pub(super) fn sort(
         doing,
         source: told.message().to_owned().into(),
     }
+}
+
+/// The causes of an error say what it was; by itself it says where in the protocol.
+fn innermost(error: postgres::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    match (error.as_db_error(), std::error::Error::source(&error)) {
+        (Some(told), _) => told.message().to_owned().into(),
+        (None, Some(cause)) => cause.to_string().into(),
+        (None, None) => error.into(),
+    }
+}
+
+/// Whether it is not the server that refuses what was asked for on connecting, or only for now.
+fn is_unreachable(error: &postgres::Error) -> bool {
+    let for_now = [
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::TOO_MANY_CONNECTIONS,
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+    ];
+    error.code().is_none_or(|code| for_now.contains(code))
 }
 
 /// Whether the connection is gone.

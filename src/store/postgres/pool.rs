@@ -199,10 +199,9 @@ impl Pool {
             }
             let left = self.options.connect_timeout.saturating_sub(begun.elapsed());
             if left.is_zero() {
-                return Err(ExperimentStoreError::Backend {
+                return Err(ExperimentStoreError::Unreachable {
                     store: self.options.address().to_owned(),
-                    doing: "give a connection",
-                    source: format!("all {} are in use", self.options.pool_size).into(),
+                    source: format!("all {} connections are in use", self.options.pool_size).into(),
                 });
             }
             let waited = self.freed.wait_timeout(state, left);
@@ -212,7 +211,7 @@ impl Pool {
 
     fn open(&self) -> Result<Connection, ExperimentStoreError> {
         let mut client = connect(&self.options)?;
-        let failed = |error| failure::sort(&self.options, "connect", error);
+        let failed = |error| failure::sort(&self.options, failure::CONNECT, error);
         let schema = migrations::inspect(&mut client).map_err(failed)?;
         require_usable(&self.options, schema)?;
         if schema.is_unfinished {
@@ -259,9 +258,8 @@ pub(super) fn connect(options: &PgOptions) -> Result<Client, ExperimentStoreErro
     thread::spawn(move || drop(sender.send(dial(&dialling))));
     let timeout = options.opening_timeout();
     receiver.recv_timeout(timeout).unwrap_or_else(|_| {
-        Err(ExperimentStoreError::Backend {
+        Err(ExperimentStoreError::Unreachable {
             store: options.address().to_owned(),
-            doing: "connect",
             source: format!("there was no answer within {} s", timeout.as_secs_f32()).into(),
         })
     })
@@ -278,7 +276,7 @@ fn dial(options: &PgOptions) -> Result<Client, ExperimentStoreError> {
         (Err(error), Some(second)) if failure::is_refused_login(&error) => attempt(second),
         (connected, _) => connected,
     };
-    connected.map_err(|error| failure::sort(options, "connect", error))
+    connected.map_err(|error| failure::sort(options, failure::CONNECT, error))
 }
 
 /// What has to be driven for the client to get anything.
@@ -296,7 +294,7 @@ pub(super) async fn dial_async(
         (Err(error), Some(second)) if failure::is_refused_login(&error) => attempt(second).await,
         (connected, _) => connected,
     };
-    connected.map_err(|error| failure::sort(options, "connect", error))
+    connected.map_err(|error| failure::sort(options, failure::CONNECT, error))
 }
 
 impl Loan {

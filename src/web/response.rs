@@ -1,0 +1,131 @@
+//! What a client is told when something goes wrong: the status and the body.
+
+use std::error::Error;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use crate::error::{ExperimentError, ExperimentStoreError};
+
+/// The HTTP status of an error.
+///
+/// | error | status |
+/// |---|---|
+/// | [`NotFound`](ExperimentError::NotFound) | 404 Not Found |
+/// | [`Archived`](ExperimentError::Archived) | 410 Gone |
+/// | [`NotRunning`](ExperimentError::NotRunning), [`Concluded`](ExperimentError::Concluded), [`AlreadyExists`](ExperimentError::AlreadyExists), [`ExcludedByGroup`](ExperimentError::ExcludedByGroup), [`ChangedMeanwhile`](ExperimentError::ChangedMeanwhile), [`VariantInUse`](ExperimentError::VariantInUse), [`NoVariant`](ExperimentError::NoVariant) | 409 Conflict |
+/// | [`UnknownVariant`](ExperimentError::UnknownVariant), [`InvalidConfig`](ExperimentError::InvalidConfig) | 422 Unprocessable Content: the request could be read, and what it names can't be done |
+/// | [`Store`](ExperimentError::Store): [`Busy`](ExperimentStoreError::Busy), [`Lost`](ExperimentStoreError::Lost), or [`Unreachable`](ExperimentStoreError::Unreachable) | 503 Service Unavailable: it may work a moment later |
+/// | any other [`Store`](ExperimentError::Store) | 500 Internal Server Error |
+///
+/// As a response the error has this status and its message as plain text; but of a failed store only that
+/// it failed, since the message names the store's address. That message is logged as a `tracing` event of
+/// level ERROR.
+#[must_use]
+pub fn status_of(error: &ExperimentError) -> StatusCode {
+    match error {
+        ExperimentError::NotFound(_) => StatusCode::NOT_FOUND,
+        ExperimentError::Archived(_) => StatusCode::GONE,
+        ExperimentError::NotRunning(..)
+        | ExperimentError::Concluded(_)
+        | ExperimentError::AlreadyExists(..)
+        | ExperimentError::ExcludedByGroup(..)
+        | ExperimentError::ChangedMeanwhile(_)
+        | ExperimentError::VariantInUse { .. }
+        | ExperimentError::NoVariant(_) => StatusCode::CONFLICT,
+        ExperimentError::UnknownVariant { .. } | ExperimentError::InvalidConfig { .. } => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        ExperimentError::Store(failure) => status_of_failure(failure),
+    }
+}
+
+fn status_of_failure(failure: &ExperimentStoreError) -> StatusCode {
+    match failure {
+        ExperimentStoreError::Busy { .. }
+        | ExperimentStoreError::Lost { .. }
+        | ExperimentStoreError::Unreachable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        ExperimentStoreError::Missing { .. }
+        | ExperimentStoreError::OrphanedLog { .. }
+        | ExperimentStoreError::NotEmpty { .. }
+        | ExperimentStoreError::Unfinished { .. }
+        | ExperimentStoreError::OtherCopy { .. }
+        | ExperimentStoreError::NotAStore { .. }
+        | ExperimentStoreError::NewerSchema { .. }
+        | ExperimentStoreError::ReadOnly { .. }
+        | ExperimentStoreError::Corrupt { .. }
+        | ExperimentStoreError::Address { .. }
+        | ExperimentStoreError::NotMigrated { .. }
+        | ExperimentStoreError::Denied { .. }
+        | ExperimentStoreError::Backend { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for ExperimentError {
+    fn into_response(self) -> Response {
+        let status = status_of(&self);
+        match self {
+            Self::Store(failure) => {
+                log(&failure, "the store of the experiments failed");
+                (status, "the store of the experiments failed").into_response()
+            }
+            refusal => (status, refusal.to_string()).into_response(),
+        }
+    }
+}
+
+/// Why there is no [`Experiments`](super::Experiments) for a request. A response of status 500 whose
+/// body names the fix, but for a failed session.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExperimentsRejection {
+    /// The request has no `ExperimentService` extension.
+    #[error(
+        "no ExperimentService in this request: add `.layer(Extension(service))` to the router, below its routes"
+    )]
+    MissingService,
+    /// The actor has to come from the session, and there is none.
+    #[error(
+        "no session in this request, and no ExperimentActor: add `.layer(SessionManagerLayer::new(store))` of tower-sessions to the router, below its routes"
+    )]
+    MissingSession,
+    /// The session's user is neither a text nor a number.
+    #[error(
+        "the session's '{key}' is neither a text nor a number: keep the user's id there, or name its key with `Extension(ExperimentSession::with_user_key(..))`"
+    )]
+    UnusableUser {
+        /// The key under which it was found.
+        key: String,
+    },
+    /// The session could not be read or written. The response is a 503 without the reason, which is
+    /// logged as a `tracing` event of level ERROR.
+    #[error("the session failed")]
+    Session(#[from] tower_sessions::session::Error),
+}
+
+impl IntoResponse for ExperimentsRejection {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::MissingService | Self::MissingSession | Self::UnusableUser { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::Session(failure) => {
+                log(failure, "the session failed");
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        (status, self.to_string()).into_response()
+    }
+}
+
+/// Logs a failure with its causes.
+fn log(failure: &(dyn Error + 'static), what: &str) {
+    let mut reason = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        reason.push_str(": ");
+        reason.push_str(&error.to_string());
+        cause = error.source();
+    }
+    tracing::error!(reason, "{what}");
+}
