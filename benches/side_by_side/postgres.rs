@@ -45,7 +45,7 @@ pub(crate) fn run(report: &Report) {
     if !figures.any(|figure| report.wants(figure)) {
         return;
     }
-    let server = Server::start_with(true);
+    let server = Server::start_with("-c fsync=on", |_| {});
     for (clients, figure) in &repeats {
         let url = server.database();
         let store = store(&url, Some("g"));

@@ -25,6 +25,7 @@ mod sandbox;
 mod schema;
 mod server;
 mod survey;
+mod tls;
 mod transcripts;
 mod watch;
 mod web;

@@ -22,7 +22,7 @@ use postgres::{Client, NoTls};
 const SCRIPT: &str = r#"
 set -eu
 trap '' INT TERM HUP
-directory=$1 bin=$2 fsync=$3
+directory=$1 bin=$2 settings=$3
 data=$directory/data
 stop() { "$bin/pg_ctl" stop --pgdata="$data" --mode=immediate > /dev/null; }
 trap 'stop 2> /dev/null || true; rm -rf "$directory"' EXIT
@@ -30,9 +30,14 @@ trap 'stop 2> /dev/null || true; rm -rf "$directory"' EXIT
 {
     echo "local all guarded scram-sha-256"
     echo "local all all trust"
+    echo "hostssl all all all trust"
 } > "$data/pg_hba.conf"
+if [ -e "$directory/server.key" ]; then
+    install -m 600 "$directory/server.key" "$directory/server.crt" "$data"
+fi
 start() {
-    "$bin/pg_ctl" start --pgdata="$data" --wait --timeout=300 --log="$directory/log" --options="-k $directory -c listen_addresses= -c max_connections=400 -c shared_buffers=64MB -c fsync=$fsync" > /dev/null
+    "$bin/pg_ctl" start --pgdata="$data" --wait --timeout=300 --log="$directory/log" --options="-k $directory -c listen_addresses= -c max_connections=400 -c shared_buffers=64MB $settings" > /dev/null ||
+        { cat "$directory/log" >&2; exit 1; }
     echo ready
 }
 start
@@ -57,17 +62,19 @@ pub(crate) struct Server {
 impl Server {
     /// A server of one's own, to be treated badly.
     pub(crate) fn start() -> Self {
-        Self::start_with(false)
+        Self::start_with("-c fsync=off", |_| {})
     }
 
-    /// The same; `fsync` is whether its commits wait for the disk.
-    pub(crate) fn start_with(fsync: bool) -> Self {
+    /// The same with these settings, and with what `prepare` puts into its directory. Files called
+    /// `server.crt` and `server.key` are its certificate and its key.
+    pub(crate) fn start_with(settings: &str, prepare: impl FnOnce(&Path)) -> Self {
         let programs = programs().expect("no Postgres server programs on this machine");
         let directory = tempfile::Builder::new()
             .prefix("exp-pg-")
             .tempdir_in("/tmp")
             .unwrap()
             .keep();
+        prepare(&directory);
         let mut keeper = if is_root() {
             let owned = Command::new("chown")
                 .arg(UNPRIVILEGED)
@@ -90,7 +97,7 @@ impl Server {
         let mut keeper = keeper
             .args(["-c", SCRIPT, "bash"])
             .args([&directory, &programs])
-            .arg(if fsync { "on" } else { "off" })
+            .arg(settings)
             .current_dir(&directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
