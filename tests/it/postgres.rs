@@ -666,6 +666,38 @@ fn after_a_restart_the_next_call_works() {
     store.set_override("e", "user:2", "a").unwrap();
 }
 
+/// What needs nothing to be written is answered by a replica as well.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_replica_is_read_and_not_written() {
+    let mut server = Server::start();
+    let url = server.database();
+    let primary = store(&url);
+    primary.insert(&running("e")).unwrap();
+    let stored = primary.assign(&request("e", "user:1")).unwrap();
+    let replica = PgExperimentStore::open(options(&server.replica(&url))).unwrap();
+    let unexposed = AssignRequest {
+        keep_exposure: false,
+        ..request("e", "user:1")
+    };
+    assert_eq!(replica.assign(&unexposed).unwrap().variant, stored.variant);
+    // The second time it has seen the experiment.
+    assert_eq!(replica.assign(&unexposed).unwrap().variant, stored.variant);
+    for refused in [
+        replica.assign(&request("e", "user:1")).unwrap_err(),
+        replica.assign(&request("e", "user:2")).unwrap_err(),
+        replica.set_override("e", "user:2", "a").unwrap_err(),
+    ] {
+        assert!(
+            matches!(
+                refused,
+                ExperimentError::Store(ExperimentStoreError::ReadOnly { .. })
+            ),
+            "{refused}"
+        );
+    }
+}
+
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
 fn a_password_and_permissions_are_asked_for_and_never_shown() {

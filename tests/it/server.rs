@@ -18,33 +18,41 @@ use postgres::{Client, NoTls};
 
 /// Makes a cluster in the directory `$1` with the programs in `$2`, says `ready`, and removes it when
 /// its standard input ends, or when something fails. On a line `stop` it kills the server, on a line
-/// `start` it starts it again. A signal to all of a run's processes ends the tests, and with them the standard input.
+/// `start` it starts it again, on a line `replica` it starts another one that follows it. A signal to
+/// all of a run's processes ends the tests, and with them the standard input.
 const SCRIPT: &str = r#"
 set -eu
 trap '' INT TERM HUP
 directory=$1 bin=$2 settings=$3
 data=$directory/data
-stop() { "$bin/pg_ctl" stop --pgdata="$data" --mode=immediate > /dev/null; }
-trap 'stop 2> /dev/null || true; rm -rf "$directory"' EXIT
+replica=$directory/replica
+stop() { "$bin/pg_ctl" stop --pgdata="$1" --mode=immediate > /dev/null; }
+trap 'stop "$data" 2> /dev/null || true; stop "$replica/data" 2> /dev/null || true; rm -rf "$directory"' EXIT
 "$bin/initdb" --pgdata="$data" --auth=trust --username=admin --encoding=UTF8 --no-locale --no-sync > /dev/null
 {
     echo "local all guarded scram-sha-256"
     echo "local all all trust"
+    echo "local replication all trust"
     echo "hostssl all all all trust"
 } > "$data/pg_hba.conf"
 if [ -e "$directory/server.key" ]; then
     install -m 600 "$directory/server.key" "$directory/server.crt" "$data"
 fi
 start() {
-    "$bin/pg_ctl" start --pgdata="$data" --wait --timeout=300 --log="$directory/log" --options="-k $directory -c listen_addresses= -c max_connections=400 -c shared_buffers=64MB $settings" > /dev/null ||
+    "$bin/pg_ctl" start --pgdata="$1/data" --wait --timeout=300 --log="$directory/log" --options="-k $1 -c listen_addresses= -c max_connections=400 -c shared_buffers=64MB $settings" > /dev/null ||
         { cat "$directory/log" >&2; exit 1; }
     echo ready
 }
-start
+start "$directory"
 while read -r order; do
     case $order in
-        stop) stop; echo ready ;;
-        start) start ;;
+        stop) stop "$data"; echo ready ;;
+        start) start "$directory" ;;
+        replica)
+            mkdir "$replica"
+            "$bin/pg_basebackup" --pgdata="$replica/data" --write-recovery-conf --host="$directory" --username=admin --checkpoint=fast --no-sync
+            start "$replica"
+            ;;
     esac
 done
 "#;
@@ -132,6 +140,12 @@ impl Server {
 
     pub(crate) fn start_again(&mut self) {
         self.order("start");
+    }
+
+    /// The address of a database on a replica, as it is at this moment.
+    pub(crate) fn replica(&mut self, url: &str) -> String {
+        self.order("replica");
+        format!("{url}/replica")
     }
 
     fn order(&mut self, order: &str) {
