@@ -45,7 +45,7 @@ pub(crate) fn run(report: &Report) {
     if !figures.any(|figure| report.wants(figure)) {
         return;
     }
-    let server = Server::start_with("-c fsync=on", |_| {});
+    let server = Server::start_with("-c fsync=on -c max_connections=100", |_| {});
     for (clients, figure) in &repeats {
         let url = server.database();
         let store = store(&url, Some("g"));

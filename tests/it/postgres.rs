@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use experiments::{
     AssignManyRequest, AssignRequest, ExperimentConfig, ExperimentError, ExperimentService,
-    ExperimentState, ExperimentStore, ExperimentStoreError, Keep, PgExperimentStore, PgOptions,
-    VariantConfig,
+    ExperimentState, ExperimentStore, ExperimentStoreError, Keep, ManyReason, PgExperimentStore,
+    PgOptions, VariantConfig,
 };
 
 use crate::server::{self, Server, client, options};
@@ -283,6 +283,45 @@ fn many_are_stored_while_others_take_the_same_one_by_one() {
         assert_eq!(Some(&*kept.variant), variant);
     }
     assert_eq!(store.info().unwrap().assignments, 20_000);
+}
+
+/// In a group they go two batches at a time, and are answered as if one had come after another.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn many_of_a_group_are_answered_in_order() {
+    let url = server::shared().database();
+    for pool_size in [1, 4] {
+        let group = format!("g{pool_size}");
+        let store = PgExperimentStore::open_or_create(options(&url).pool_size(pool_size)).unwrap();
+        let (name, sibling) = (format!("e{pool_size}"), format!("s{pool_size}"));
+        store
+            .insert(&running(&name).exclusion_group(&*group))
+            .unwrap();
+        store
+            .insert(&running(&sibling).exclusion_group(&*group))
+            .unwrap();
+        store.assign(&request(&sibling, "user:7")).unwrap();
+        // Every actor comes again in another batch.
+        let actors: Vec<String> = (0..30_000)
+            .map(|n| format!("user:{}", n % 15_000))
+            .collect();
+        let names: Vec<&str> = actors.iter().map(String::as_str).collect();
+        let request = AssignManyRequest {
+            experiment: &name,
+            actors: &names,
+            keep: Keep::Assignments,
+        };
+        let answers = store.assign_many(&request).unwrap();
+        let reasons: Vec<ManyReason> = answers.iter().map(|(_, reason)| reason).collect();
+        for (n, reason) in reasons.into_iter().enumerate() {
+            let expected = match n {
+                _ if n % 15_000 == 7 => ManyReason::Excluded,
+                0..15_000 => ManyReason::Assigned,
+                _ => ManyReason::Sticky,
+            };
+            assert_eq!(reason, expected, "{n}");
+        }
+    }
 }
 
 /// It knows nothing of the gate, and closes it all the same.

@@ -1,21 +1,24 @@
 //! Assigning many actors: the rules of one, in few large steps.
 //!
 //! New assignments go in by `COPY`. Where somebody else has taken an actor meanwhile it fails on the
-//! key, and from there on the actors are locked, a batch at a time. So are those of a group from the
-//! start, as no key keeps siblings apart. So many locks fit into a server's memory only in small
-//! batches.
+//! key, and from there on the actors are locked. So are those of a group from the start, as no key
+//! keeps siblings apart. So many locks fit into a server's memory only in small batches.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::Write as _;
+use std::panic::resume_unwind;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use foldhash::fast::FixedState;
-use postgres::Client;
+use postgres::Row;
+use postgres::binary_copy::BinaryCopyInWriter;
+use postgres::types::Type;
 
 use super::PgExperimentStore;
-use super::experiments::{self, ONE, SHARE_GATE};
+use super::experiments::{self, SHARE_GATE, WITH_WHAT_IT_HOLDS};
 use super::failure::{self, Failure};
-use super::mutation;
 use super::pool::Connection;
 use crate::bulk::{Answers, AssignManyRequest, Keep};
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -26,8 +29,47 @@ use crate::validation::validate_actor;
 
 /// Actors in one transaction.
 const BATCH: usize = 50_000;
-/// The same where each is locked: a server has room for 6400 locks unless it is told otherwise.
-const LOCKED_BATCH: usize = 1_000;
+/// In one order, so that two who take many never wait for each other.
+const LOCK_ACTORS_AND_SHARE_GATE: &str = "WITH locked AS MATERIALIZED (
+        SELECT pg_advisory_xact_lock(key) FROM (
+            SELECT DISTINCT hashtext(actor) AS key FROM unnest($1::text[]) AS actor ORDER BY key
+        ) keys
+    ), counted AS MATERIALIZED (SELECT count(*) FROM locked)
+    SELECT pg_advisory_xact_lock_shared(1163415621, hashtext($2)) FROM counted";
+
+/// Whose turn it is to lock.
+#[derive(Default)]
+struct Turns {
+    next: Mutex<usize>,
+    moved: Condvar,
+}
+
+impl Turns {
+    /// Waits until all before it have passed. `false` if there is nothing to wait for any more.
+    fn wait_for(&self, index: usize) -> bool {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.moved.wait_while(next, |next| *next < index);
+        *waited.unwrap_or_else(PoisonError::into_inner) != usize::MAX
+    }
+
+    fn pass(&self, index: usize) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = (*next).max(index + 1);
+        self.moved.notify_all();
+    }
+
+    /// Something has failed, and nobody goes on.
+    fn end(&self) {
+        self.pass(usize::MAX - 1);
+    }
+}
+
+fn take(answers: &mut Answers, settled: Settled) -> Result<(), ExperimentError> {
+    for answer in settled {
+        answers.push(answer)?;
+    }
+    Ok(())
+}
 
 /// What is stored of an actor.
 #[derive(Default)]
@@ -63,70 +105,122 @@ impl PgExperimentStore {
         for actor in request.actors {
             validate_actor(request.experiment, actor)?;
         }
-        let writes = request.keep != Keep::Nothing;
+        if !experiments::is_storable(request.experiment) {
+            return Err(ExperimentError::NotFound(request.experiment.to_owned()));
+        }
         let mut answers = Answers::default();
         let mut rest = request.actors;
-        // Once somebody else was met who takes the same actors, each of them is locked.
-        let mut was_met = false;
         while !rest.is_empty() {
-            let settled = if writes {
-                self.write("store the assignments", |db| {
-                    let settled = self.batch(db, request, rest, was_met);
-                    was_met |= matches!(&settled, Err(Failure::Postgres(error))
-                        if failure::is_conflict(error));
-                    settled
-                })
-            } else {
+            let (actors, after) = rest.split_at(rest.len().min(BATCH));
+            let settled = if request.keep == Keep::Nothing {
                 self.read("read the assignments", |db| {
-                    self.batch(db, request, rest, false)
-                })
-            }?;
-            rest = &rest[settled.len()..];
-            for answer in settled {
-                answers.push(answer)?;
-            }
+                    self.batch(db, request, actors, false)
+                })?
+            } else {
+                self.without_locks(request, actors)?
+            };
+            let Some(settled) = settled else {
+                for settled in self.with_locks(request, rest)? {
+                    take(&mut answers, settled)?;
+                }
+                break;
+            };
+            take(&mut answers, settled)?;
+            rest = after;
         }
         Ok(answers)
     }
 
-    /// Settles as many of the actors as one transaction should.
+    /// One batch; `None` and nothing is done if its actors have to be locked.
+    fn without_locks(
+        &self,
+        request: &AssignManyRequest<'_>,
+        actors: &[&str],
+    ) -> Result<Option<Settled>, ExperimentError> {
+        let mut was_met = false;
+        self.write("store the assignments", |db| {
+            if was_met {
+                return Ok(None);
+            }
+            db.row(SHARE_GATE, &[&request.experiment])?;
+            let settled = self.batch(db, request, actors, false);
+            was_met = matches!(&settled, Err(Failure::Postgres(error))
+                if failure::is_conflict(error));
+            settled
+        })
+    }
+
+    /// All that is left, two batches at a time: while one is stored, the actors of the next are locked
+    /// and looked for. They lock one after another, so that an actor who comes twice is assigned where
+    /// it comes first.
+    fn with_locks(
+        &self,
+        request: &AssignManyRequest<'_>,
+        actors: &[&str],
+    ) -> Result<Vec<Settled>, ExperimentError> {
+        let size = self.read("read its settings", lockable)?;
+        let batches: Vec<&[&str]> = actors.chunks(size).collect();
+        let turns = Turns::default();
+        let settle_every_other = |first: usize| {
+            let mut settled = Vec::new();
+            for (index, actors) in batches.iter().enumerate().skip(first).step_by(2) {
+                if !turns.wait_for(index) {
+                    break;
+                }
+                let batch = self.write("store the assignments", |db| {
+                    // Everybody locks in this order: actors, then experiments.
+                    db.row(LOCK_ACTORS_AND_SHARE_GATE, &[actors, &request.experiment])?;
+                    turns.pass(index);
+                    self.batch(db, request, actors, true)
+                });
+                if batch.is_err() {
+                    turns.end();
+                }
+                settled.extend(batch?);
+            }
+            Ok::<_, ExperimentError>(settled)
+        };
+        let (even, odd) = thread::scope(|scope| {
+            let odd = scope.spawn(|| settle_every_other(1));
+            let even = settle_every_other(0);
+            (
+                even,
+                odd.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            )
+        });
+        let (even, mut odd) = (even?, odd?.into_iter());
+        let mut all = Vec::with_capacity(batches.len());
+        for settled in even {
+            all.push(settled);
+            all.extend(odd.next());
+        }
+        Ok(all)
+    }
+
+    /// Settles these actors; `None`, and nothing is done, if they have to be locked for that and are
+    /// not.
     fn batch(
         &self,
         db: &mut Connection,
         request: &AssignManyRequest<'_>,
         actors: &[&str],
-        was_met: bool,
-    ) -> Result<Settled, Failure> {
+        are_locked: bool,
+    ) -> Result<Option<Settled>, Failure> {
         let name = request.experiment;
-        let load = |db: &mut Connection, sql| {
-            let stored = experiments::load(self.address(), db, sql, name)?;
-            let stored = stored.ok_or_else(|| ExperimentError::NotFound(name.to_owned()))?;
-            Ok::<_, Failure>(stored.config)
-        };
-        let mut config = load(db, ONE)?;
-        let is_locked =
-            (config.exclusion_group.is_some() || was_met) && request.keep != Keep::Nothing;
-        let size = if is_locked { LOCKED_BATCH } else { BATCH };
-        let actors = &actors[..actors.len().min(size)];
-        if request.keep != Keep::Nothing {
-            // Everybody locks in this order: actors, then experiments. Without the locks, an
-            // experiment that has entered a group meanwhile would go unnoticed.
-            if is_locked {
-                mutation::lock_actors(db, actors)?;
-            }
-            db.row(SHARE_GATE, &[&name])?;
-            let locked = load(db, ONE)?;
-            if locked.exclusion_group != config.exclusion_group {
-                return Err(ExperimentError::ChangedMeanwhile(name.to_owned()).into());
-            }
-            config = locked;
+        let not_found = || ExperimentError::NotFound(name.to_owned());
+        let row = db.row(WITH_WHAT_IT_HOLDS, &[&name])?;
+        let held = Held::read(self.address(), &row.ok_or_else(not_found)?)?;
+        let writes = request.keep != Keep::Nothing;
+        if writes && !are_locked && held.config.exclusion_group.is_some() {
+            // Who is assigned in another experiment of it meanwhile would go unnoticed.
+            return Ok(None);
         }
-        let found = find(db, &config, actors)?;
-        let settled = settle(request, &config, actors, &found)?;
-        if request.keep != Keep::Nothing {
+        let found = find(db, &held, actors)?;
+        let settled = settle(request, &held.config, actors, &found)?;
+        if writes {
             self.keep(db, request, actors, &settled)?;
         }
-        Ok(settled)
+        Ok(Some(settled))
     }
 
     fn keep(
@@ -165,142 +259,137 @@ impl PgExperimentStore {
         // In the order of the key, so that two who take the same actors meet at the first.
         let mut assigned: Vec<(&str, &Assigned)> = of(AssignmentReason::Assigned).collect();
         assigned.sort_unstable_by_key(|(actor, _)| *actor);
-        let at = timestamp(db, now)?;
+        let at = moment(now);
         if !assigned.is_empty() {
             let into = "COPY autumn_experiment_assignments
-                (experiment, actor, variant, assigned_at) FROM STDIN";
-            let rows = assigned.iter().map(|(actor, assigned)| (*actor, *assigned));
-            copy(&mut db.client, into, rows, |line, actor, assigned| {
-                field(line, request.experiment, b'\t');
-                field(line, actor, b'\t');
-                field(line, &assigned.variant, b'\t');
-                field(line, &at, b'\n');
+                (experiment, actor, variant, assigned_at) FROM STDIN BINARY";
+            let columns = [Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ];
+            copy(db, into, &columns, |writer| {
+                for (actor, assigned) in assigned {
+                    writer.write(&[&request.experiment, &actor, &assigned.variant, &at])?;
+                }
+                Ok(())
             })?;
         }
         if request.keep == Keep::AssignmentsAndExposures {
             let into = "COPY exp_exposures
-                (experiment, variant, actor, is_override, exposed_at) FROM STDIN";
+                (experiment, actor, variant, exposed_at, is_override) FROM STDIN BINARY";
+            let columns = [
+                Type::TEXT,
+                Type::TEXT,
+                Type::TEXT,
+                Type::TIMESTAMPTZ,
+                Type::BOOL,
+            ];
             let shown = answered().filter(|(_, assigned)| assigned.is_exposure());
-            copy(&mut db.client, into, shown, |line, actor, assigned| {
-                field(line, request.experiment, b'\t');
-                field(line, &assigned.variant, b'\t');
-                field(line, actor, b'\t');
-                field(line, if assigned.is_override() { "t" } else { "f" }, b'\t');
-                field(line, &at, b'\n');
+            copy(db, into, &columns, |writer| {
+                for (actor, assigned) in shown {
+                    let is_override = assigned.is_override();
+                    writer.write(&[
+                        &request.experiment,
+                        &actor,
+                        &assigned.variant,
+                        &at,
+                        &is_override,
+                    ])?;
+                }
+                Ok(())
             })?;
         }
         Ok(())
     }
 }
 
-/// The time as `COPY` reads it.
-fn timestamp(db: &mut Connection, secs: i64) -> Result<String, Failure> {
-    let row = db.row("SELECT to_timestamp($1::bigint)::text", &[&secs])?;
-    Ok(row.map_or(Ok(String::new()), |row| row.try_get(0))?)
+/// A time that Postgres can hold.
+fn moment(secs: i64) -> SystemTime {
+    /// The last second of its last year, 294276.
+    const LAST: u64 = 9_224_318_015_999;
+    let secs = u64::try_from(secs).unwrap_or(0).min(LAST);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(secs)
 }
 
-fn copy<'a>(
-    client: &mut Client,
-    into: &str,
-    rows: impl Iterator<Item = (&'a str, &'a Assigned)>,
-    mut write: impl FnMut(&mut Vec<u8>, &str, &Assigned),
+/// How many actors' locks fit into one transaction: a fifth of the locks that the server has room
+/// for, 1280 unless it is told otherwise, so that there is room for two, and for others meanwhile.
+fn lockable(db: &mut Connection) -> Result<usize, Failure> {
+    let row = db.client.query_one(
+        "SELECT current_setting('max_locks_per_transaction')::bigint
+            * (current_setting('max_connections')::bigint
+                + current_setting('max_prepared_transactions')::bigint) / 5",
+        &[],
+    )?;
+    let locks = usize::try_from(row.try_get::<_, i64>(0)?);
+    Ok(locks.unwrap_or(BATCH).clamp(1, BATCH))
+}
+
+fn copy(
+    db: &mut Connection,
+    into: &'static str,
+    columns: &[Type],
+    write: impl FnOnce(&mut BinaryCopyInWriter<'_>) -> Result<(), postgres::Error>,
 ) -> Result<(), Failure> {
-    const CHUNK: usize = 1 << 16;
-    let mut writer = client.copy_in(into)?;
-    let mut buffer = Vec::with_capacity(CHUNK + 1024);
-    // The writer only fails where the connection does, and `finish` tells how.
-    for (actor, assigned) in rows {
-        write(&mut buffer, actor, assigned);
-        if buffer.len() >= CHUNK {
-            if writer.write_all(&buffer).is_err() {
-                break;
-            }
-            buffer.clear();
-        }
-    }
-    let _ = writer.write_all(&buffer);
+    let into = db.prepared(into)?;
+    let mut writer = BinaryCopyInWriter::new(db.client.copy_in(&into)?, columns);
+    write(&mut writer)?;
     writer.finish()?;
     Ok(())
 }
 
-/// A field in `COPY`'s text format.
-fn field(line: &mut Vec<u8>, text: &str, end: u8) {
-    for &byte in text.as_bytes() {
-        let escaped = match byte {
-            b'\\' => b'\\',
-            b'\t' => b't',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            _ => {
-                line.push(byte);
-                continue;
-            }
-        };
-        line.extend([b'\\', escaped]);
+/// The experiment, and what has to be looked for.
+struct Held {
+    config: ExperimentConfig,
+    has_overrides: bool,
+    has_assignments: bool,
+    /// The others of its group that have any.
+    siblings: Vec<String>,
+}
+
+impl Held {
+    fn read(store: &str, row: &Row) -> Result<Self, Failure> {
+        Ok(Self {
+            config: experiments::stored(store, row)?.config,
+            has_overrides: row.try_get(9)?,
+            has_assignments: row.try_get(10)?,
+            siblings: row.try_get(11)?,
+        })
     }
-    line.push(end);
 }
 
 /// What is stored of these actors; who has nothing is not in it.
-fn find(
-    db: &mut Connection,
-    config: &ExperimentConfig,
-    actors: &[&str],
-) -> Result<ByActor<Found>, Failure> {
+///
+/// It takes one search of an index for each: what the server supposes of a table that has only just
+/// been filled would have it read all of the table, with every batch.
+fn find(db: &mut Connection, held: &Held, actors: &[&str]) -> Result<ByActor<Found>, Failure> {
     let mut found = ByActor::<Found>::default();
-    let any = db.row(
-        "SELECT EXISTS (SELECT FROM autumn_experiment_overrides WHERE experiment = $1),
-                EXISTS (SELECT FROM autumn_experiment_assignments WHERE experiment = $1)",
-        &[&config.name],
-    )?;
-    let any = |column| any.as_ref().map_or(Ok(false), |row| row.try_get(column));
-    // One search of an index for each actor: what the server supposes of a table that has only just
-    // been filled would have it read all of it, with every batch.
-    if any(0)? {
+    let name = &held.config.name;
+    if held.has_overrides {
         let rows = db.rows(
             "SELECT wanted.actor, o.variant FROM unnest($2::text[]) AS wanted (actor)
              CROSS JOIN LATERAL (
                  SELECT variant FROM autumn_experiment_overrides
                  WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
              ) o",
-            &[&config.name, &actors],
+            &[name, &actors],
         )?;
         for row in rows {
             found.entry(row.try_get(0)?).or_default().pinned = Some(row.try_get(1)?);
         }
     }
-    if any(1)? {
+    let own = held.has_assignments.then_some(name);
+    for experiment in own.into_iter().chain(&held.siblings) {
         let rows = db.rows(
             "SELECT wanted.actor, a.variant, a.is_override FROM unnest($2::text[]) AS wanted (actor)
              CROSS JOIN LATERAL (
                  SELECT variant, is_override FROM autumn_experiment_assignments
                  WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
              ) a",
-            &[&config.name, &actors],
+            &[experiment, &actors],
         )?;
         for row in rows {
-            let stored = (row.try_get(1)?, row.try_get(2)?);
-            found.entry(row.try_get(0)?).or_default().stored = Some(stored);
-        }
-    }
-    if let Some(group) = &config.exclusion_group {
-        let siblings = db.rows(
-            "SELECT e.name FROM autumn_experiments e WHERE e.exclusion_group = $1 AND e.name <> $2
-                AND EXISTS (SELECT FROM autumn_experiment_assignments WHERE experiment = e.name)",
-            &[group, &config.name],
-        )?;
-        for sibling in siblings {
-            let sibling: String = sibling.try_get(0)?;
-            let rows = db.rows(
-                "SELECT wanted.actor FROM unnest($2::text[]) AS wanted (actor)
-                 CROSS JOIN LATERAL (
-                     SELECT FROM autumn_experiment_assignments
-                     WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
-                 ) a",
-                &[&sibling, &actors],
-            )?;
-            for row in rows {
-                found.entry(row.try_get(0)?).or_default().in_sibling = true;
+            let found = found.entry(row.try_get(0)?).or_default();
+            if experiment == name {
+                found.stored = Some((row.try_get(1)?, row.try_get(2)?));
+            } else {
+                found.in_sibling = true;
             }
         }
     }

@@ -64,6 +64,22 @@ pub(super) const LOCKED: &str = concat!(
     columns!(),
     " FROM autumn_experiments e WHERE e.name = $1 FOR UPDATE"
 );
+/// An experiment, and what has to be looked for in it: whether it has overrides, whether it has
+/// assignments, and which others of its group have any. The first of an order is asked for, so that an
+/// index is used: the server would read the whole table to find that there is none.
+pub(super) const WITH_WHAT_IT_HOLDS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", (SELECT true FROM autumn_experiment_overrides \
+         WHERE experiment = $1 ORDER BY actor LIMIT 1) IS NOT NULL, \
+       (SELECT true FROM autumn_experiment_assignments \
+         WHERE experiment = $1 ORDER BY actor LIMIT 1) IS NOT NULL, \
+       ARRAY(SELECT s.name FROM autumn_experiments s \
+         WHERE s.exclusion_group = e.exclusion_group AND s.name <> e.name \
+           AND (SELECT true FROM autumn_experiment_assignments \
+             WHERE experiment = s.name ORDER BY actor LIMIT 1) IS NOT NULL) \
+     FROM autumn_experiments e WHERE e.name = $1"
+);
 /// Until the end of the transaction the experiment is not changed.
 pub(super) const SHARE_GATE: &str = "SELECT pg_advisory_xact_lock_shared(1163415621, hashtext($1))";
 pub(super) const SITUATION: &str = situation!();

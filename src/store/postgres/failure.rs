@@ -128,10 +128,11 @@ pub(super) fn is_refused_login(error: &postgres::Error) -> bool {
     error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
 }
 
-/// Whether somebody else has taken the key meanwhile, or two have waited for each other: the same
-/// step may succeed when taken again.
+/// Whether somebody else has taken the key meanwhile, two have waited for each other, or others hold
+/// too many locks: the same step may succeed when taken again.
 pub(super) fn is_conflict(error: &postgres::Error) -> bool {
     [
+        SqlState::OUT_OF_MEMORY,
         SqlState::UNIQUE_VIOLATION,
         SqlState::T_R_DEADLOCK_DETECTED,
         SqlState::T_R_SERIALIZATION_FAILURE,

@@ -88,7 +88,7 @@ pub(super) fn apply_all(
 
 /// Holds what the application holds while it assigns one of these actors. In one order, so that two
 /// who take many never wait for each other.
-pub(super) fn lock_actors(db: &mut Connection, actors: &[&str]) -> Result<(), Failure> {
+fn lock_actors(db: &mut Connection, actors: &[&str]) -> Result<(), Failure> {
     db.rows(
         "SELECT pg_advisory_xact_lock(key) FROM (
             SELECT DISTINCT hashtext(actor) AS key FROM unnest($1::text[]) AS actor ORDER BY key
