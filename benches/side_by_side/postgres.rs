@@ -253,7 +253,7 @@ fn bulk_beside_copy(report: &Report, figure: &str, server: &Server, group: Optio
     }
     report.times(
         figure,
-        1,
+        3,
         Target::AtMost(2.0),
         || {
             let store = store(&server.database(), group);

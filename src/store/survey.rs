@@ -46,13 +46,8 @@ pub(super) fn contradictions(experiments: &[ExperimentConfig]) -> Vec<String> {
     found
 }
 
-/// A sentence about one experiment.
-pub(super) fn about(experiment: &str, what: &str) -> String {
-    format!("experiment {}: {what}", Quoted(experiment))
-}
-
-/// The same with a count before it, as it is written for one and for many.
-pub(super) fn counted(experiment: &str, count: i64, noun: &str, what: &str) -> String {
+/// A sentence about an experiment or a group, with a count that is written for one and for many.
+pub(super) fn counted(subject: &str, name: &str, count: i64, noun: &str, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
-    about(experiment, &format!("{count} {noun}{plural} {what}"))
+    format!("{subject} {}: {count} {noun}{plural} {what}", Quoted(name))
 }

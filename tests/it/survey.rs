@@ -56,8 +56,7 @@ fn what_cannot_be_true_of_a_file_is_found() {
         (
             "INSERT INTO assignments SELECT space_id, actor, 1, variant, assigned_after
              FROM assignments WHERE actor = 'user:1'",
-            "experiment 'g': 1 actor of the exclusion group of that name assigned in two of its \
-             experiments",
+            "group 'g': 1 actor assigned in two of its experiments",
         ),
         (
             "UPDATE variants SET assigned = assigned + 3 WHERE experiment_id = 1 AND idx = 0",
@@ -90,8 +89,7 @@ fn what_cannot_be_true_of_a_database_is_found() {
         (
             "INSERT INTO autumn_experiment_assignments (experiment, actor, variant)
              VALUES ('two', 'user:1', 'a')",
-            "experiment 'g': 1 actor of the exclusion group of that name assigned in two of its \
-             experiments",
+            "group 'g': 1 actor assigned in two of its experiments",
         ),
         (
             "DELETE FROM autumn_experiments WHERE name = 'two'",

@@ -5,13 +5,15 @@ use super::{PgExperimentStore, experiments, migrations};
 use crate::error::ExperimentError;
 use crate::store::survey::{StoreInfo, contradictions, counted};
 
-/// Each finds a name, a count and what is wrong; none finds anything in a sound store.
-const INVARIANTS: &[(&str, &str, &str)] = &[
+/// Each finds a name and a count. Then follow of what the name is, what is counted, and what is wrong
+/// with it; none finds anything in a sound store.
+const INVARIANTS: &[(&str, &str, &str, &str)] = &[
     (
         "SELECT a.experiment, count(*) FROM autumn_experiment_assignments a
          JOIN autumn_experiments e ON e.name = a.experiment
          WHERE NOT e.variants @> jsonb_build_array(jsonb_build_object('name', a.variant))
          GROUP BY a.experiment ORDER BY a.experiment",
+        "experiment",
         "assignment",
         "of a variant that it does not have",
     ),
@@ -19,6 +21,7 @@ const INVARIANTS: &[(&str, &str, &str)] = &[
         "SELECT a.experiment, count(*) FROM autumn_experiment_assignments a
          JOIN autumn_experiments e ON e.name = a.experiment
          WHERE e.state = 'draft' GROUP BY a.experiment ORDER BY a.experiment",
+        "experiment",
         "assignment",
         "in a draft",
     ),
@@ -29,13 +32,15 @@ const INVARIANTS: &[(&str, &str, &str)] = &[
              WHERE e.exclusion_group IS NOT NULL AND NOT a.is_override
              GROUP BY e.exclusion_group, a.actor HAVING count(*) > 1
          ) twice GROUP BY exclusion_group ORDER BY exclusion_group",
+        "group",
         "actor",
-        "of the exclusion group of that name assigned in two of its experiments",
+        "assigned in two of its experiments",
     ),
     (
         "SELECT a.experiment, count(*) FROM autumn_experiment_assignments a
          WHERE NOT EXISTS (SELECT FROM autumn_experiments e WHERE e.name = a.experiment)
          GROUP BY a.experiment ORDER BY a.experiment",
+        "experiment",
         "assignment",
         "of an experiment that is not there",
     ),
@@ -99,10 +104,10 @@ impl PgExperimentStore {
                 .map(|row| Ok(experiments::stored(self.address(), row)?.config))
                 .collect();
             let mut found = contradictions(&configs?);
-            for (sql, noun, what) in INVARIANTS {
+            for (sql, subject, noun, what) in INVARIANTS {
                 for row in transaction.query(*sql, &[])? {
                     let name: &str = row.try_get(0)?;
-                    found.push(counted(name, row.try_get(1)?, noun, what));
+                    found.push(counted(subject, name, row.try_get(1)?, noun, what));
                 }
             }
             Ok(found)

@@ -10,14 +10,16 @@ use super::{Failure, SqliteExperimentStore, experiments, migrations};
 use crate::error::ExperimentError;
 use crate::store::survey::{StoreInfo, contradictions, counted};
 
-/// Each finds a name, a count and what is wrong; none finds anything in a sound store.
-const INVARIANTS: &[(&str, &str, &str)] = &[
+/// Each finds a name and a count. Then follow of what the name is, what is counted, and what is wrong
+/// with it; none finds anything in a sound store.
+const INVARIANTS: &[(&str, &str, &str, &str)] = &[
     (
         "SELECT e.name, count(*) FROM assignments a
          JOIN experiments e ON e.space_id = a.space_id AND e.slot = a.slot
          LEFT JOIN variants v ON v.experiment_id = e.id
              AND v.idx = CASE WHEN a.variant < 0 THEN -1 - a.variant ELSE a.variant END
          WHERE v.position IS NULL GROUP BY e.name",
+        "experiment",
         "assignment",
         "of a variant that it does not have",
     ),
@@ -25,6 +27,7 @@ const INVARIANTS: &[(&str, &str, &str)] = &[
         "SELECT e.name, count(*) FROM assignments a
          JOIN experiments e ON e.space_id = a.space_id AND e.slot = a.slot
          WHERE e.state = 'draft' GROUP BY e.name",
+        "experiment",
         "assignment",
         "in a draft",
     ),
@@ -34,13 +37,15 @@ const INVARIANTS: &[(&str, &str, &str)] = &[
              GROUP BY space_id, actor HAVING count(*) > 1
          ) twice JOIN spaces s ON s.id = twice.space_id
          WHERE s.exclusion_group IS NOT NULL GROUP BY s.exclusion_group",
+        "group",
         "actor",
-        "of the exclusion group of that name assigned in two of its experiments",
+        "assigned in two of its experiments",
     ),
     (
         "SELECT 'a removed one', count(*) FROM assignments a
          LEFT JOIN experiments e ON e.space_id = a.space_id AND e.slot = a.slot
          WHERE e.id IS NULL HAVING count(*) > 0",
+        "experiment",
         "assignment",
         "of an experiment that is not there",
     ),
@@ -51,12 +56,14 @@ const INVARIANTS: &[(&str, &str, &str)] = &[
          ))) AS off
          FROM experiments e JOIN variants v ON v.experiment_id = e.id
          GROUP BY e.name HAVING off > 0",
+        "experiment",
         "assignment",
         "more or less than it counts",
     ),
     (
         "SELECT name, 1 FROM experiments
          WHERE id NOT IN (SELECT experiment_id FROM changes)",
+        "experiment",
         "experiment",
         "without an entry in the audit log",
     ),
@@ -105,12 +112,12 @@ impl SqliteExperimentStore {
             let all = experiments::load_all(db)?;
             let configs: Vec<_> = all.into_iter().map(|stored| stored.config).collect();
             found.extend(contradictions(&configs));
-            for (sql, noun, what) in INVARIANTS {
+            for (sql, subject, noun, what) in INVARIANTS {
                 let mut query = db.prepare(sql)?;
                 let mut rows = query.query([])?;
                 while let Some(row) = rows.next()? {
                     let name: String = row.get(0)?;
-                    found.push(counted(&name, row.get(1)?, noun, what));
+                    found.push(counted(subject, &name, row.get(1)?, noun, what));
                 }
             }
             Ok(found)
