@@ -6,6 +6,7 @@
 //! An interrupted copy goes on where it was: the target keeps, with the records and in the same
 //! transaction, how many of them it has, and the tally of the source that they came from.
 
+use std::collections::HashSet;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,20 @@ pub enum Record {
     Exposure(ExposureRecord),
     /// An actor's stored variant.
     Assignment(Assignment),
+}
+
+impl Record {
+    /// The experiment that it is, or that it belongs to.
+    #[must_use]
+    pub fn experiment(&self) -> &str {
+        match self {
+            Self::Experiment { config, .. } => &config.name,
+            Self::Override(record) => &record.experiment,
+            Self::Change(record) => &record.experiment,
+            Self::Exposure(record) => &record.experiment,
+            Self::Assignment(record) => &record.experiment,
+        }
+    }
 }
 
 /// How much a store holds, and what of.
@@ -179,8 +194,12 @@ pub struct Copied {
     pub tally: Tally,
     /// How many of its records had been written by an earlier try.
     pub resumed_at: u64,
-    /// Whether the source was changed after the copy was begun: what was written since is not in it.
+    /// Whether the source was changed after the copy was begun, or could not be read again to see: what
+    /// was written since is not in it.
     pub is_outdated: bool,
+    /// Entries of experiments that are not there, which an application may leave when it deletes one.
+    /// They were not copied.
+    pub left_out: u64,
 }
 
 /// Copies all that is in the source, reads it back and compares counts and checksum. `progress` is
@@ -195,9 +214,11 @@ pub fn copy(
     restart: bool,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Copied, ExperimentError> {
-    let mut done = None;
+    let mut copied = None;
     source.view(&mut |view| {
-        let expected = Tally::of(view)?;
+        let mut view = Belonging { view, left_out: 0 };
+        let expected = Tally::of(&mut view)?;
+        let left_out = view.left_out;
         let resumed_at = target.begin(&expected, restart)?;
         let total = expected.records();
         let mut written = resumed_at;
@@ -224,29 +245,59 @@ pub fn copy(
         if !batch.is_empty() {
             flush(&mut batch)?;
         }
-        let found = target.tally()?;
-        if found != expected {
-            return Err(not_the_same(target.name(), &found, &expected).into());
+        let tally = target.tally()?;
+        if tally != expected {
+            return Err(not_the_same(target.name(), &tally, &expected).into());
         }
         target.finish()?;
-        done = Some((found, resumed_at));
+        copied = Some(Copied {
+            tally,
+            resumed_at,
+            is_outdated: true,
+            left_out,
+        });
         Ok(())
     })?;
-    let mut after = None;
-    source.view(&mut |view| {
-        after = Some(Tally::of(view)?);
-        Ok(())
-    })?;
-    let (tally, resumed_at) = done.ok_or_else(|| ExperimentStoreError::Backend {
+    let mut copied = copied.ok_or_else(|| ExperimentStoreError::Backend {
         store: target.name(),
         doing: "be copied into",
         source: "the source showed nothing".into(),
     })?;
-    Ok(Copied {
-        is_outdated: after.as_ref() != Some(&tally),
-        tally,
-        resumed_at,
-    })
+    // It is complete, whatever comes of this.
+    let looked = source.view(&mut |view| {
+        let after = Tally::of(&mut Belonging { view, left_out: 0 })?;
+        copied.is_outdated = after != copied.tally;
+        Ok(())
+    });
+    if let Err(error) = looked {
+        tracing::warn!(%error, "copied_and_not_compared_again");
+    }
+    Ok(copied)
+}
+
+/// The records of experiments that are there.
+struct Belonging<'a> {
+    view: &'a mut dyn View,
+    left_out: u64,
+}
+
+impl View for Belonging<'_> {
+    fn scan(&mut self, each: Each<'_>) -> Result<(), ExperimentError> {
+        let mut known = HashSet::new();
+        let mut left_out = 0;
+        self.view.scan(&mut |record| {
+            if let Record::Experiment { config, .. } = &record {
+                known.insert(config.name.clone());
+            }
+            if known.contains(record.experiment()) {
+                return each(record);
+            }
+            left_out += 1;
+            Ok(())
+        })?;
+        self.left_out = left_out;
+        Ok(())
+    }
 }
 
 fn not_the_same(store: String, found: &Tally, expected: &Tally) -> ExperimentStoreError {
@@ -254,7 +305,7 @@ fn not_the_same(store: String, found: &Tally, expected: &Tally) -> ExperimentSto
     ExperimentStoreError::Corrupt {
         store,
         found: format!(
-            "it holds {}, where {} were copied into it",
+            "it holds {}, where {} were copied into it; others may have written to it meanwhile",
             told(found),
             told(expected)
         ),

@@ -272,6 +272,134 @@ fn an_interrupted_copy_into_a_file_goes_on() {
     assert_eq!(left, Vec::<String>::new());
 }
 
+/// Nobody reads or takes a file that is being written, and nothing that is no copy is thrown away.
+#[test]
+fn an_unfinished_file_is_its_writers_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = file(&directory);
+    fill(&source);
+    let path = directory.path().join("copy.db");
+    let unfinished = directory.path().join("copy.db.unfinished");
+    std::fs::write(
+        &unfinished,
+        "something else, long enough to be read as a database. ".repeat(20),
+    )
+    .unwrap();
+    let refused = copy(
+        &source,
+        &mut SqliteCopy::new(&path),
+        true,
+        &mut nothing_is_told,
+    );
+    assert!(refused.is_err());
+    assert!(
+        std::fs::read_to_string(&unfinished)
+            .unwrap()
+            .starts_with("something")
+    );
+    std::fs::remove_file(&unfinished).unwrap();
+    let other = SqliteExperimentStore::open_or_create(&unfinished).unwrap();
+    other
+        .insert(&ExperimentConfig::new(
+            "kept",
+            vec![VariantConfig::new("a", 1)],
+        ))
+        .unwrap();
+    drop(other);
+    let refused = copy(
+        &source,
+        &mut SqliteCopy::new(&path),
+        true,
+        &mut nothing_is_told,
+    );
+    assert!(matches!(
+        refused,
+        Err(ExperimentError::Store(
+            ExperimentStoreError::NotEmpty { .. }
+        ))
+    ));
+    assert_eq!(
+        SqliteExperimentStore::open(&unfinished)
+            .unwrap()
+            .list()
+            .unwrap()
+            .len(),
+        1
+    );
+    std::fs::remove_file(&unfinished).unwrap();
+
+    let read_while_written = |_: u64, _: u64| {
+        let reader = rusqlite::Connection::open(&unfinished).unwrap();
+        reader.busy_timeout(std::time::Duration::ZERO).unwrap();
+        let read = reader.query_row("SELECT count(*) FROM experiments", [], |_| Ok(()));
+        assert!(read.is_err());
+    };
+    let mut read_while_written = read_while_written;
+    copy(
+        &source,
+        &mut SqliteCopy::new(&path),
+        false,
+        &mut read_while_written,
+    )
+    .unwrap();
+    let copied = SqliteExperimentStore::open(&path).unwrap();
+    assert_eq!(tally(&copied), tally(&source));
+    assert_eq!(copied.check().unwrap(), Vec::<String>::new());
+}
+
+/// A pool that was open before knows nothing of the copy, nor does an application.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn what_others_have_written_is_not_thrown_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = file(&directory);
+    fill(&source);
+    let url = server::shared().database();
+    let open_before = PgExperimentStore::open_or_create(options(&url)).unwrap();
+    let mut target = PgCopy::new(options(&url));
+    target.begin(&tally(&source), false).unwrap();
+    let created = open_before.insert(&ExperimentConfig::new(
+        "e",
+        vec![VariantConfig::new("a", 1)],
+    ));
+    assert!(matches!(
+        created,
+        Err(ExperimentError::Store(
+            ExperimentStoreError::Unfinished { .. }
+        ))
+    ));
+    client(&url)
+        .batch_execute("INSERT INTO autumn_experiments (name) VALUES ('theirs')")
+        .unwrap();
+    let refused = target.begin(&tally(&source), true).unwrap_err();
+    assert!(matches!(
+        refused,
+        ExperimentError::Store(ExperimentStoreError::NotEmpty { .. })
+    ));
+    let kept = client(&url).query("SELECT name FROM autumn_experiments", &[]);
+    assert_eq!(kept.unwrap().len(), 1);
+}
+
+/// An application that deletes an experiment leaves what belonged to it.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn what_belongs_to_nothing_is_left_out_and_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = server::shared().database();
+    let source = PgExperimentStore::open_or_create(options(&url)).unwrap();
+    fill(&source);
+    let before = tally(&source);
+    client(&url)
+        .batch_execute("DELETE FROM autumn_experiments WHERE name = 'draft'")
+        .unwrap();
+    let copied = copied(
+        &source,
+        &mut SqliteCopy::new(directory.path().join("copy.db")),
+    );
+    assert_eq!((copied.left_out, copied.is_outdated), (1, false));
+    assert_eq!(copied.tally.records(), before.records() - 2);
+}
+
 #[test]
 fn what_happens_meanwhile_is_told() {
     let directory = tempfile::tempdir().unwrap();

@@ -570,6 +570,35 @@ fn a_repeat_takes_one_round_trip_and_a_first_assignment_at_most_two() {
     store.insert(&running("new")).unwrap();
     let unseen = proxy.count(|| store.assign(&request("new", "user:1")).unwrap());
     assert_eq!(unseen.0, 2);
+    let weights = [VariantConfig::new("a", 3), VariantConfig::new("b", 1)];
+    store.set_variants("new", &weights).unwrap();
+    let changed = proxy.count(|| store.assign(&request("new", "user:2")).unwrap());
+    assert_eq!(changed.0, 2);
+    store.set_variants("new", &weights).unwrap();
+    let repeats = [0, 1].map(|_| {
+        proxy
+            .count(|| store.assign(&request("new", "user:2")).unwrap())
+            .0
+    });
+    assert_eq!(repeats, [2, 1]);
+    // An override is stored by the first, and then there as any other.
+    store.set_override("new", "qa", "b").unwrap();
+    store.assign(&request("new", "warm:2")).unwrap();
+    let pinned = [0, 1].map(|_| proxy.count(|| store.assign(&request("new", "qa")).unwrap()));
+    assert_eq!([pinned[0].0, pinned[1].0], [2, 1]);
+    for (_, assigned) in pinned {
+        assert_eq!(assigned.variant, "b");
+        assert!(assigned.is_override());
+    }
+    let shown = store.exposures("new").unwrap();
+    assert_eq!(shown.iter().filter(|shown| shown.is_override).count(), 2);
+    store
+        .insert(&running("sibling").exclusion_group("g"))
+        .unwrap();
+    store.assign(&request("sibling", "warm:3")).unwrap();
+    let excluded = proxy.count(|| store.assign(&request("sibling", "user:1")).unwrap_err());
+    assert_eq!(excluded.0, 1);
+    assert!(matches!(excluded.1, ExperimentError::ExcludedByGroup(..)));
     let unexposed = AssignRequest {
         keep_exposure: false,
         ..request("e", "user:1")
@@ -818,6 +847,52 @@ fn a_server_that_says_nothing_is_given_up() {
         .connect_timeout(Duration::from_millis(300));
     let error = PgExperimentStore::open(options).unwrap_err();
     assert_eq!(source(&error), "there was no answer within 0.3 s");
+}
+
+/// Each attempt that is given up would leave a thread and its descriptors behind.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_server_that_falls_silent_costs_nothing_more_with_each_attempt() {
+    let server = Server::start();
+    let url = server.database();
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join(".s.PGSQL.5432");
+    let target = server.directory().join(".s.PGSQL.5432");
+    std::os::unix::fs::symlink(&target, &socket).unwrap();
+    let (base, _) = url.split_once("?host=").unwrap();
+    let silent_url = format!("{base}?host={}", directory.path().display());
+    let store = PgExperimentStore::open_or_create(
+        options(&silent_url).connect_timeout(Duration::from_millis(50)),
+    )
+    .unwrap();
+    let mut admin = client(&url);
+    std::fs::remove_file(&socket).unwrap();
+    let silent = UnixListener::bind(&socket).unwrap();
+    admin
+        .batch_execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .unwrap();
+    for _ in 0..20 {
+        assert!(matches!(
+            store.list(),
+            Err(ExperimentError::Store(
+                ExperimentStoreError::Unreachable { .. } | ExperimentStoreError::Lost { .. }
+            ))
+        ));
+    }
+    // Those that were hung up can be read to their end; the first attempt still waits.
+    silent.set_nonblocking(true).unwrap();
+    let waiting = std::iter::from_fn(|| silent.accept().ok())
+        .filter(|(client, _)| {
+            client.set_nonblocking(true).unwrap();
+            let mut bytes = Vec::new();
+            matches!((&mut &*client).read_to_end(&mut bytes), Err(error)
+                if error.kind() == std::io::ErrorKind::WouldBlock)
+        })
+        .count();
+    assert!(waiting <= 2, "{waiting}");
 }
 
 fn source(error: &ExperimentStoreError) -> String {

@@ -22,11 +22,7 @@ fn authority() -> (String, Issuer<'static, KeyPair>) {
 /// `localhost` and of the authority in the file `authority.crt` of its directory; that in `other.crt`
 /// is another one.
 fn server() -> (Server, u16) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
-    let settings = format!("-c fsync=off -c ssl=on -c port={port} -c listen_addresses=127.0.0.1");
-    let server = Server::start_with(&settings, |directory: &Path| {
+    server_with(|directory: &Path| {
         let (pem, authority_of_server) = authority();
         fs::write(directory.join("authority.crt"), pem).unwrap();
         fs::write(directory.join("other.crt"), authority().0).unwrap();
@@ -35,7 +31,15 @@ fn server() -> (Server, u16) {
         let certificate = params.signed_by(&key, &authority_of_server).unwrap();
         fs::write(directory.join("server.crt"), certificate.pem()).unwrap();
         fs::write(directory.join("server.key"), key.serialize_pem()).unwrap();
-    });
+    })
+}
+
+fn server_with(prepare: impl FnOnce(&Path)) -> (Server, u16) {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let settings = format!("-c fsync=off -c ssl=on -c port={port} -c listen_addresses=127.0.0.1");
+    let server = Server::start_with(&settings, prepare);
     (server, port)
 }
 
@@ -96,6 +100,59 @@ fn each_mode_asks_for_as_much_as_it_says() {
     }
 }
 
+/// Where nobody is let in with it, `prefer` does without, and only that.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn what_is_only_preferred_is_done_without() {
+    let (server, port) = server();
+    let rules = server.directory().join("data/pg_hba.conf");
+    fs::write(&rules, "hostnossl all all all trust\nlocal all all trust\n").unwrap();
+    let socket = format!(
+        "postgres://admin@:{port}/postgres?host={}",
+        server.directory().display()
+    );
+    let mut admin = crate::server::client(&socket);
+    admin.batch_execute("SELECT pg_reload_conf()").unwrap();
+    let open = |mode: &str| {
+        let url = format!("postgres://admin@localhost:{port}/postgres?sslmode={mode}");
+        PgExperimentStore::open_or_create(PgOptions::parse(&url).unwrap())
+    };
+    // The server reads its rules anew when it gets to it.
+    let begun = std::time::Instant::now();
+    while open("require").is_ok() {
+        assert!(begun.elapsed() < std::time::Duration::from_mins(1));
+    }
+    for mode in ["prefer", "allow", "disable"] {
+        open(mode).unwrap();
+    }
+}
+
+/// As many are made: signed by itself, and named as its own root.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_certificate_may_be_its_own_root() {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap();
+    let (server, port) = server_with(|directory| {
+        fs::write(directory.join("server.crt"), certificate.pem()).unwrap();
+        fs::write(directory.join("server.key"), key.serialize_pem()).unwrap();
+        fs::write(directory.join("other.crt"), authority().0).unwrap();
+    });
+    let open = |host: &str, mode: &str, root: &str| {
+        let url = format!(
+            "postgres://admin@{host}:{port}/postgres?sslmode={mode}&sslrootcert={}/{root}",
+            server.directory().display()
+        );
+        PgExperimentStore::open_or_create(PgOptions::parse(&url).unwrap())
+    };
+    open("localhost", "verify-full", "server.crt").unwrap();
+    open("127.0.0.1", "verify-ca", "server.crt").unwrap();
+    assert!(open("127.0.0.1", "verify-full", "server.crt").is_err());
+    assert!(open("localhost", "verify-ca", "other.crt").is_err());
+}
+
 /// It watches over a connection of its own.
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
@@ -109,8 +166,10 @@ fn a_watched_store_is_encrypted_as_well() {
     let elsewhere = PgExperimentStore::open(options).unwrap();
     let config = experiments::ExperimentConfig::new("e", variants);
     elsewhere.insert(&config).unwrap();
+    let begun = std::time::Instant::now();
     while store.list().unwrap().is_empty() {
         assert_eq!(store.failed_refreshes(), 0);
+        assert!(begun.elapsed() < std::time::Duration::from_mins(1));
         std::thread::yield_now();
     }
 }

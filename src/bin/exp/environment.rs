@@ -31,7 +31,13 @@ pub(crate) fn store_place(named: Option<PathBuf>) -> Result<Place, UsageError> {
 
 /// What somebody names as a store: a file, or a database by its address.
 pub(crate) fn place(path: PathBuf) -> Result<Place, UsageError> {
-    match scheme(&path.to_string_lossy()).as_deref() {
+    let text = path.to_string_lossy();
+    match scheme(&text).as_deref() {
+        None if is_nearly_an_address(&text) => Err(UsageError(
+            "a database is named as postgres://USER@HOST/DATABASE, and a file not by a name that \
+             looks like one"
+                .to_owned(),
+        )),
         None => Ok(Place::File(path)),
         Some("postgres" | "postgresql") => {
             let address = path.to_str().unwrap_or_default();
@@ -53,6 +59,15 @@ fn database(address: &str) -> Result<PgOptions, UsageError> {
         Some(password) => options.or_password(&password),
         None => options,
     })
+}
+
+/// Whether it was meant as the address of a database, in another form or with a slip in it. It would be
+/// shown as the name of a file, with the password that may be in it.
+fn is_nearly_an_address(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["postgres:", "postgresql:", "password=", "host="]
+        .iter()
+        .any(|part| text.contains(part))
 }
 
 /// What stands before `://`, in lower case.

@@ -123,9 +123,12 @@ pub(super) fn is_lost(error: &postgres::Error) -> bool {
             .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
-/// Whether the server does not let this user in by this way.
-pub(super) fn is_refused_login(error: &postgres::Error) -> bool {
+/// Whether the server does not let this user in by this way, or the handshake of TLS has failed.
+pub(super) fn is_closed_way(error: &postgres::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let io = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
     error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+        || io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData)
 }
 
 /// Whether somebody else has taken the key meanwhile, two have waited for each other, or others hold

@@ -22,6 +22,7 @@
 //! [`ExperimentService::assign_async`](crate::ExperimentService::assign_async) or `spawn_blocking`.
 //! Handles may be dropped anywhere.
 
+mod assign;
 mod bulk;
 mod experiments;
 mod failure;
@@ -38,23 +39,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use postgres::Row;
-
-use self::bulk::Found;
-use self::experiments::{ONE, SHOWN_AGAIN, SITUATION, SITUATION_AND_EXPOSURE};
+use self::experiments::ONE;
 use self::failure::Failure;
 pub use self::options::PgOptions;
-use self::pool::{Connection, Pool, Values};
+use self::pool::{Connection, Pool};
 pub use self::transfer::PgCopy;
 use self::watch::{Memory, Watch};
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::{
-    Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantCount,
-};
+use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
 use crate::exposure::{ExposureRecord, ExposureSink};
-use crate::rules::assignment::{self, AssignmentReason};
 use crate::rules::lifecycle::Mutation;
 use crate::store::{AssignRequest, Assigned, Expected, ExperimentStore, Situation};
 use crate::validation::{validate_actor, validate_request_id};
@@ -76,34 +71,6 @@ impl std::fmt::Debug for PgExperimentStore {
             .field("clock", &self.clock)
             .finish_non_exhaustive()
     }
-}
-
-/// What the rules have decided for an actor, to be written.
-struct Outcome<'a> {
-    variant: &'a str,
-    is_override: bool,
-    /// Whether it is to be stored as the actor's assignment.
-    store: bool,
-    /// Whether an exposure is to be kept.
-    expose: bool,
-}
-
-/// What they have seen of it.
-struct Seen<'a> {
-    situation: &'a Situation,
-    version: &'a str,
-}
-
-/// What the first round trip of an assignment finds.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives for one call, and the large one is the first half of a write"
-)]
-enum Looked {
-    /// All that decides it, and the version of the experiment's row.
-    Found(Situation, String),
-    /// The variant that is stored; its exposure has been kept.
-    ShownAgain(String),
 }
 
 impl PgExperimentStore {
@@ -296,145 +263,6 @@ impl PgExperimentStore {
             }
         }
     }
-
-    fn read_situation(
-        &self,
-        experiment: &str,
-        actor: &str,
-    ) -> Result<(Situation, String), ExperimentError> {
-        self.read("read an assignment", |db| {
-            let row = if experiments::is_storable(experiment) && experiments::is_storable(actor) {
-                db.row(SITUATION, &[&experiment, &actor])?
-            } else {
-                None
-            };
-            experiments::situation(self.address(), row.as_ref(), experiment, actor)
-        })
-    }
-
-    /// An assignment in one round trip, in a running experiment that was seen before. `None` if that
-    /// doesn't decide it; then nothing is stored.
-    fn assign_as_known(
-        &self,
-        request: &AssignRequest<'_>,
-    ) -> Result<Option<Assigned>, ExperimentError> {
-        let AssignRequest {
-            experiment,
-            actor,
-            request_id,
-            keep_exposure,
-        } = *request;
-        let Some(known) = self.pool.known(experiment) else {
-            return Ok(None);
-        };
-        let subject = Some((&known.config, &known.allocation));
-        let nothing = Found::default();
-        let Ok(bucketed) = assignment::decide(experiment, actor, subject, &nothing) else {
-            return Ok(None);
-        };
-        let mut loan = self.pool.get()?;
-        let done = loan.run(|db| {
-            let row = db.row(
-                "SELECT variant, is_new
-                 FROM exp_assign($1, $2, $3, $4, to_timestamp($5::bigint), $6, $7)",
-                &[
-                    &experiment,
-                    &actor,
-                    &known.version,
-                    &&*bucketed.variant,
-                    &self.now(),
-                    &keep_exposure,
-                    &request_id,
-                ],
-            )?;
-            let Some(row) = row else { return Ok(None) };
-            let variant: Option<String> = row.try_get(0)?;
-            let reason = if row.try_get(1)? {
-                AssignmentReason::Assigned
-            } else {
-                AssignmentReason::Sticky
-            };
-            Ok(variant.map(|variant| Assigned { variant, reason }))
-        });
-        match done {
-            Err(Failure::Postgres(error)) if failure::is_conflict(&error) => Ok(None),
-            done => done.map_err(|failure| self.failed("assign", failure)),
-        }
-    }
-
-    /// The first round trip of an assignment: what decides it. The exposure of one that is stored is
-    /// kept with it.
-    fn look(&self, request: &AssignRequest<'_>) -> Result<Looked, ExperimentError> {
-        let AssignRequest {
-            experiment,
-            actor,
-            request_id,
-            ..
-        } = *request;
-        if !request.keep_exposure || !experiments::is_storable(experiment) {
-            let (situation, version) = self.read_situation(experiment, actor)?;
-            return Ok(Looked::Found(situation, version));
-        }
-        // It writes, so it is not repeated on another connection.
-        let mut loan = self.pool.get()?;
-        let looked = loan.run(|db| {
-            let values: Values<'_> = &[&experiment, &actor, &request_id, &self.now()];
-            let row = db.row(SITUATION_AND_EXPOSURE, values)?;
-            let shown = row.as_ref().map(|row| row.try_get(SHOWN_AGAIN));
-            if let Some(Some(variant)) = shown.transpose()? {
-                return Ok(Looked::ShownAgain(variant));
-            }
-            let (situation, version) =
-                experiments::situation(self.address(), row.as_ref(), experiment, actor)?;
-            Ok(Looked::Found(situation, version))
-        });
-        looked.map_err(|failure| self.failed("read an assignment", failure))
-    }
-
-    /// The second: stores the variant and the exposure, if all that was seen is still so.
-    fn store_if_unchanged(
-        &self,
-        seen: &Seen<'_>,
-        outcome: &Outcome<'_>,
-        request: &AssignRequest<'_>,
-    ) -> Result<bool, ExperimentError> {
-        let Situation {
-            experiment,
-            actor,
-            override_variant,
-            assignment,
-            ..
-        } = seen.situation;
-        let assigned = assignment.as_ref().map(|stored| &stored.variant);
-        let overridden = assignment.as_ref().map(|stored| stored.is_override);
-        let mut loan = self.pool.get()?;
-        let stored = loan.run(|db| {
-            let row = db.row(
-                "SELECT exp_store_assignment($1, $2, $3, $4, $5, $6, $7, $8,
-                    to_timestamp($9::bigint), $10, $11, $12)",
-                &[
-                    experiment,
-                    actor,
-                    &seen.version,
-                    override_variant,
-                    &assigned,
-                    &overridden,
-                    &outcome.variant,
-                    &outcome.is_override,
-                    &self.now(),
-                    &outcome.store,
-                    &outcome.expose,
-                    &request.request_id,
-                ],
-            )?;
-            Ok(row.map_or(Ok(false), |row: Row| row.try_get(0))?)
-        });
-        match stored {
-            // Two took each other's locks, or a key: what is there now decides.
-            Err(Failure::Postgres(error)) if failure::is_conflict(&error) => Ok(false),
-            stored => stored.map_err(|failure| self.failed("store an assignment", failure)),
-        }
-    }
 }
 
 fn in_transaction<T>(
@@ -501,38 +329,7 @@ impl ExperimentStore for PgExperimentStore {
         variant: &str,
         is_override: bool,
     ) -> Result<String, ExperimentError> {
-        validate_actor(experiment, actor)?;
-        let request = AssignRequest {
-            experiment,
-            actor,
-            request_id: None,
-            keep_exposure: false,
-        };
-        let begun = Instant::now();
-        loop {
-            let (situation, version) = self.read_situation(experiment, actor)?;
-            let config = situation.config.as_ref();
-            let kept = assignment::admit(experiment, variant, is_override, config, &situation)?;
-            if let Some(kept) = kept {
-                return Ok(kept.into_owned());
-            }
-            let seen = Seen {
-                situation: &situation,
-                version: &version,
-            };
-            let outcome = Outcome {
-                variant,
-                is_override,
-                store: true,
-                expose: false,
-            };
-            if self.store_if_unchanged(&seen, &outcome, &request)? {
-                return Ok(variant.to_owned());
-            }
-            if begun.elapsed() > self.lock_timeout() {
-                return Err(mutation::gave_up(self));
-            }
-        }
+        self.record_variant(experiment, actor, variant, is_override)
     }
 
     fn get_override(
@@ -664,60 +461,10 @@ impl ExperimentStore for PgExperimentStore {
         self.assign_in_bulk(request)
     }
 
-    /// Assignment and exposure are one commit. One round trip if it is stored already, two otherwise;
-    /// more only while somebody else changes the same.
+    /// Assignment and exposure are one commit. One round trip if it is stored already or the experiment
+    /// was seen before, two otherwise; more only while somebody else changes the same.
     fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {
-        validate_actor(request.experiment, request.actor)?;
-        validate_request_id(request.experiment, request.request_id)?;
-        let known = self
-            .memory()
-            .and_then(|memory| memory.get(request.experiment));
-        if let Some(config) = known.filter(|config| config.state != ExperimentState::Running) {
-            let found = Situation {
-                config: Some(config),
-                ..Situation::unknown(request.experiment, request.actor)
-            };
-            return found.decide().map(Assigned::from);
-        }
-        if let Some(assigned) = self.assign_as_known(request)? {
-            return Ok(assigned);
-        }
-        let begun = Instant::now();
-        loop {
-            let (situation, version) = match self.look(request)? {
-                Looked::Found(situation, version) => (situation, version),
-                Looked::ShownAgain(variant) => {
-                    let reason = AssignmentReason::Sticky;
-                    return Ok(Assigned { variant, reason });
-                }
-            };
-            let decision = situation.decide()?;
-            if let Some(config) = &situation.config {
-                self.pool.get_to_know(config, &version);
-            }
-            let store = decision.store;
-            let assigned = Assigned::from(decision);
-            let expose = request.keep_exposure && assigned.is_exposure();
-            if !store && !expose {
-                return Ok(assigned);
-            }
-            let seen = Seen {
-                situation: &situation,
-                version: &version,
-            };
-            let outcome = Outcome {
-                variant: &assigned.variant,
-                is_override: assigned.is_override(),
-                store,
-                expose,
-            };
-            if self.store_if_unchanged(&seen, &outcome, request)? {
-                return Ok(assigned);
-            }
-            if begun.elapsed() > self.lock_timeout() {
-                return Err(mutation::gave_up(self));
-            }
-        }
+        self.assign_one(request)
     }
 }
 

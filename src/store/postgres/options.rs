@@ -22,12 +22,12 @@ pub(super) enum SslMode {
 }
 
 impl SslMode {
-    /// How the connection is tried first, and how once more if the server lets nobody in that way.
+    /// How the connection is tried first, and how once more if that way is not open.
     pub(super) fn attempts(self) -> (config::SslMode, Option<config::SslMode>) {
         match self {
             Self::Disable => (config::SslMode::Disable, None),
             Self::Allow => (config::SslMode::Disable, Some(config::SslMode::Require)),
-            Self::Prefer => (config::SslMode::Prefer, None),
+            Self::Prefer => (config::SslMode::Prefer, Some(config::SslMode::Disable)),
             Self::Require | Self::VerifyCa | Self::VerifyFull => (config::SslMode::Require, None),
         }
     }
@@ -82,7 +82,7 @@ impl PgOptions {
             && rest[..at].contains(['@', '/', '?'])
         {
             return Err(invalid(
-                "a user or password with @, / or ? in it writes them as %40, %2F and %3F",
+                "@, / and ? in a user, a password or a parameter are written as %40, %2F and %3F",
             ));
         }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
@@ -200,10 +200,10 @@ impl PgOptions {
     }
 
     /// After how long a [watched](super::PgExperimentStore::watched) store reads its experiments again
-    /// without having been told of a change. 1 s unless said.
+    /// without having been told of a change. 1 s unless said, at least 10 ms.
     #[must_use]
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
-        self.refresh_interval = interval;
+        self.refresh_interval = interval.max(Duration::from_millis(10));
         self
     }
 
@@ -243,7 +243,7 @@ impl PgOptions {
         let mut config = self.config.clone();
         config.ssl_mode(ssl_mode);
         // A timeout of 0 would be none to the server.
-        let millis = |timeout: Duration| timeout.as_millis().max(1);
+        let millis = |timeout: Duration| timeout.as_millis().clamp(1, i32::MAX as u128);
         // The last one counts: the timeouts are the user's to set, the isolation is not. Every step
         // relies on a statement's seeing what was committed before it began.
         let options = format!(

@@ -4,6 +4,7 @@
 //! first refusal (a wrong password, an unknown database) is what a person needs to read.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -105,6 +106,8 @@ pub(super) struct Known {
 pub(super) struct Pool {
     options: PgOptions,
     known: RwLock<HashMap<String, Arc<Known>>>,
+    /// Whether the last attempt at a connection came to nothing.
+    was_unreachable: AtomicBool,
     state: Mutex<State>,
     freed: Condvar,
 }
@@ -129,6 +132,7 @@ impl Pool {
         Arc::new(Self {
             options,
             known: RwLock::default(),
+            was_unreachable: AtomicBool::new(false),
             state: Mutex::default(),
             freed: Condvar::new(),
         })
@@ -210,7 +214,13 @@ impl Pool {
     }
 
     fn open(&self) -> Result<Connection, ExperimentStoreError> {
-        let mut client = connect(&self.options)?;
+        if self.was_unreachable.load(Ordering::Relaxed) {
+            probe(&self.options)?;
+        }
+        let connected = connect(&self.options);
+        let unreachable = matches!(connected, Err(ExperimentStoreError::Unreachable { .. }));
+        self.was_unreachable.store(unreachable, Ordering::Relaxed);
+        let mut client = connected?;
         let failed = |error| failure::sort(&self.options, failure::CONNECT, error);
         let schema = migrations::inspect(&mut client).map_err(failed)?;
         require_usable(&self.options, schema)?;
@@ -260,7 +270,7 @@ pub(super) fn connect(options: &PgOptions) -> Result<Client, ExperimentStoreErro
     receiver.recv_timeout(timeout).unwrap_or_else(|_| {
         Err(ExperimentStoreError::Unreachable {
             store: options.address().to_owned(),
-            source: format!("there was no answer within {} s", timeout.as_secs_f32()).into(),
+            source: no_answer(timeout),
         })
     })
 }
@@ -273,10 +283,35 @@ fn dial(options: &PgOptions) -> Result<Client, ExperimentStoreError> {
     };
     let (first, second) = options.effective_ssl_mode().attempts();
     let connected = match (attempt(first), second) {
-        (Err(error), Some(second)) if failure::is_refused_login(&error) => attempt(second),
+        (Err(error), Some(second)) if failure::is_closed_way(&error) => attempt(second),
         (connected, _) => connected,
     };
     connected.map_err(|error| failure::sort(options, failure::CONNECT, error))
+}
+
+/// Whether the server lets us in, found out in a way that leaves nothing behind if it never answers: an
+/// attempt by [`connect`] that is given up goes on until the other end closes it.
+fn probe(options: &PgOptions) -> Result<(), ExperimentStoreError> {
+    let unreachable = |source| ExperimentStoreError::Unreachable {
+        store: options.address().to_owned(),
+        source,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| unreachable(error.into()))?;
+    let timeout = options.opening_timeout();
+    let dialled =
+        runtime.block_on(async { tokio::time::timeout(timeout, dial_async(options)).await });
+    runtime.shutdown_background();
+    match dialled {
+        Ok(dialled) => dialled.map(drop),
+        Err(_) => Err(unreachable(no_answer(timeout))),
+    }
+}
+
+fn no_answer(timeout: Duration) -> Box<dyn std::error::Error + Send + Sync> {
+    format!("there was no answer within {} s", timeout.as_secs_f32()).into()
 }
 
 /// What has to be driven for the client to get anything.
@@ -291,7 +326,7 @@ pub(super) async fn dial_async(
     let attempt = async |mode| options.connection(mode).connect(connector.clone()).await;
     let (first, second) = options.effective_ssl_mode().attempts();
     let connected = match (attempt(first).await, second) {
-        (Err(error), Some(second)) if failure::is_refused_login(&error) => attempt(second).await,
+        (Err(error), Some(second)) if failure::is_closed_way(&error) => attempt(second).await,
         (connected, _) => connected,
     };
     connected.map_err(|error| failure::sort(options, failure::CONNECT, error))
@@ -316,6 +351,9 @@ impl Loan {
             && failure::is_lost(error)
         {
             self.connection = None;
+            // Another server may answer the next time, which counts its versions differently.
+            let known = self.pool.known.write();
+            known.unwrap_or_else(PoisonError::into_inner).clear();
             for idle in &mut self.pool.state().idle {
                 idle.is_suspect = true;
             }

@@ -139,6 +139,8 @@ fn secs(row: &Row, column: usize) -> Result<u64, Failure> {
 pub struct PgCopy {
     options: PgOptions,
     client: Option<Client>,
+    /// Of the source, as it is kept with the progress.
+    tally: String,
 }
 
 impl std::fmt::Debug for PgCopy {
@@ -156,6 +158,7 @@ impl PgCopy {
         Self {
             options,
             client: None,
+            tally: String::new(),
         }
     }
 
@@ -206,16 +209,18 @@ impl Target for PgCopy {
             }
             usable => usable?,
         }
-        let text = serde_json::to_string(tally).unwrap_or_default();
-        self.run(|transaction, options| begin(transaction, options, &text, restart))
+        let tally = serde_json::to_string(tally).unwrap_or_default();
+        self.tally.clone_from(&tally);
+        self.run(|transaction, options| begin(transaction, options, &tally, restart))
     }
 
     fn append(&mut self, written: u64, records: &[Record]) -> Result<(), ExperimentError> {
+        let tally = self.tally.clone();
         self.run(|transaction, options| {
             let (before, count) = (seconds(written), i64::try_from(records.len()));
             let moved = transaction.execute(
-                "UPDATE exp_copy SET written = written + $2 WHERE written = $1",
-                &[&before, &count.unwrap_or(i64::MAX)],
+                "UPDATE exp_copy SET written = written + $2 WHERE written = $1 AND tally = $3",
+                &[&before, &count.unwrap_or(i64::MAX), &tally],
             )?;
             if moved == 0 {
                 let refused = not_alone(options.address().to_owned());
@@ -264,13 +269,7 @@ fn begin(
         "CREATE TABLE IF NOT EXISTS exp_copy (tally text NOT NULL, written bigint NOT NULL)",
     )?;
     if restart {
-        let begun = transaction.execute("DELETE FROM exp_copy", &[])?;
-        if begun > 0 {
-            transaction.batch_execute(
-                "TRUNCATE autumn_experiments, autumn_experiment_assignments,
-                    autumn_experiment_overrides, autumn_experiment_changes, exp_exposures",
-            )?;
-        }
+        throw_away(transaction, options)?;
     }
     let found = transaction.query_opt("SELECT tally = $1, written FROM exp_copy", &[&tally])?;
     let store = options.address().to_owned();
@@ -329,6 +328,29 @@ const PUT_ASSIGNMENTS: &str = "INSERT INTO autumn_experiment_assignments
      SELECT experiment, actor, variant, is_override, to_timestamp(at)
      FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::bigint[])
         AS r (experiment, actor, variant, is_override, at)";
+
+/// Empties the tables, if nothing is in them but what an unfinished copy has written.
+fn throw_away(transaction: &mut Transaction<'_>, options: &PgOptions) -> Result<(), Failure> {
+    const TABLES: &str = "autumn_experiments, autumn_experiment_assignments,
+        autumn_experiment_overrides, autumn_experiment_changes, exp_exposures";
+    let begun = transaction.query_opt("SELECT written FROM exp_copy FOR UPDATE", &[])?;
+    let Some(begun) = begun else { return Ok(()) };
+    transaction.batch_execute(&format!("LOCK TABLE {TABLES} IN ACCESS EXCLUSIVE MODE"))?;
+    let found = transaction.query_one(
+        "SELECT (SELECT count(*) FROM autumn_experiments)
+            + (SELECT count(*) FROM autumn_experiment_assignments)
+            + (SELECT count(*) FROM autumn_experiment_overrides)
+            + (SELECT count(*) FROM autumn_experiment_changes)
+            + (SELECT count(*) FROM exp_exposures)",
+        &[],
+    )?;
+    if found.try_get::<_, i64>(0)? != begun.try_get::<_, i64>(0)? {
+        let store = options.address().to_owned();
+        return Err(ExperimentError::from(ExperimentStoreError::NotEmpty { store }).into());
+    }
+    transaction.batch_execute(&format!("TRUNCATE {TABLES}; DELETE FROM exp_copy"))?;
+    Ok(())
+}
 
 /// Columns of the records of one kind, as arrays.
 macro_rules! columns {

@@ -25,6 +25,8 @@ use crate::experiment::ExperimentConfig;
 
 /// The pause after a first failure; it doubles with each that follows.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// However long the database has been away, and however seldom it is read otherwise.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is known, and since when.
 struct Known {
@@ -156,7 +158,7 @@ async fn keep_fresh(memory: &Memory, options: &PgOptions) -> Infallible {
             "experiments_not_refreshed"
         );
         sleep(pause).await;
-        pause = (pause * 2).min(options.refresh_interval);
+        pause = (pause * 2).min(options.refresh_interval.clamp(FIRST_PAUSE, LONGEST_PAUSE));
     }
 }
 
@@ -176,10 +178,13 @@ async fn follow(
     let (sender, mut changes) = mpsc::channel(1);
     tokio::spawn(listen(connection, sender));
     let listening = client.batch_execute("LISTEN autumn_experiments");
-    timeout(patience, listening)
-        .await
-        .map_err(in_time)?
-        .map_err(told)?;
+    match timeout(patience, listening).await.map_err(in_time)? {
+        // A replica tells nobody anything; there it is looked for only.
+        Err(error) if error.as_db_error().is_some() => {
+            tracing::debug!(store = options.address(), %error, "experiments_not_listened_for");
+        }
+        listening => listening.map_err(told)?,
+    }
     loop {
         let ticket = memory.ticket();
         let read = read_all(&client, options.address());

@@ -1,10 +1,10 @@
 //! A store as a source and as a target of a copy.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::actors::{self, APPEND_EXPOSURE, Choice};
@@ -111,7 +111,7 @@ fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
 }
 
 /// A copy that becomes a store in a new file. Until it is finished it is beside it, under the same
-/// name and `.unfinished`.
+/// name and `.unfinished`, and nobody else can open that.
 #[derive(Debug)]
 pub struct SqliteCopy {
     place: Place,
@@ -176,36 +176,89 @@ impl SqliteCopy {
         }
     }
 
-    /// How far the copy in the file is, if it is one of a source of this tally.
-    fn progress(&mut self, tally: &Tally) -> Result<Option<u64>, ExperimentError> {
-        let text = serde_json::to_string(tally).unwrap_or_default();
+    /// Has the file to itself until the connection is closed, whoever else would read it or copy into
+    /// it. Without a log beside it: what is committed is in the file that is moved in the end.
+    fn take_alone(&mut self) -> Result<(), ExperimentError> {
         let db = self.connection()?;
-        let found = (|| {
-            db.execute_batch(
-                "CREATE TABLE IF NOT EXISTS copy_progress (tally TEXT NOT NULL, written INTEGER NOT NULL)",
-            )?;
-            db.query_row("SELECT tally = ?1, written FROM copy_progress", [&text], |row| {
-                Ok((row.get::<_, bool>(0)?, row.get::<_, u64>(1)?))
+        let taken = db
+            .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
+            .and_then(|()| {
+                db.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))
             })
-            .optional()
-        })()
-        .map_err(|error| self.failed(error))?;
-        if let Some((is_of_this, written)) = found {
+            .and_then(|()| db.execute_batch("BEGIN EXCLUSIVE; COMMIT"));
+        taken.map_err(|error| self.failed(error))
+    }
+
+    /// How far the copy in the file is, if it is one of a source of this tally.
+    fn progress(&mut self, tally: &Tally, restart: bool) -> Result<Option<u64>, ExperimentError> {
+        let text = serde_json::to_string(tally).unwrap_or_default();
+        let found = unfinished(self.connection()?, &text, restart);
+        if let Some((is_of_this, written)) = found.map_err(|error| self.failed(error))? {
             return Ok(is_of_this.then_some(written));
         }
         // It is new, or it was complete when its finish was interrupted.
         let found = self.tally()?;
-        if found == *tally {
-            return Ok(Some(tally.records()));
+        if found.records() > 0 && found != *tally {
+            let store = self.unfinished.name();
+            return Err(ExperimentStoreError::NotEmpty { store }.into());
         }
-        if found.records() > 0 {
-            return Ok(None);
-        }
-        let sql = "INSERT INTO copy_progress (tally, written) VALUES (?1, 0)";
-        let begun = self.connection()?.execute(sql, [&text]);
+        let db = self.connection()?;
+        let begun = db
+            .execute_batch(
+                "CREATE TABLE copy_progress (tally TEXT NOT NULL, written INTEGER NOT NULL)",
+            )
+            .and_then(|()| {
+                db.execute(
+                    "INSERT INTO copy_progress (tally, written) VALUES (?1, ?2)",
+                    params![text, found.records()],
+                )
+            });
         begun.map_err(|error| self.failed(error))?;
-        Ok(Some(0))
+        Ok(Some(found.records()))
     }
+}
+
+/// Whether the unfinished copy in the file is of this tally, and how far it is; `None` if there is
+/// none.
+fn unfinished(
+    db: &mut Connection,
+    tally: &str,
+    restart: bool,
+) -> rusqlite::Result<Option<(bool, u64)>> {
+    let there: bool = db.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'copy_progress')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !there {
+        return Ok(None);
+    }
+    if restart {
+        let transaction = db.transaction()?;
+        for table in [
+            "spaces",
+            "experiments",
+            "variants",
+            "assignments",
+            "overrides",
+            "exposures",
+            "changes",
+            "copy_progress",
+        ] {
+            transaction.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        transaction.execute(
+            "INSERT INTO copy_progress (tally, written) VALUES (?1, 0)",
+            [tally],
+        )?;
+        transaction.commit()?;
+    }
+    db.query_row(
+        "SELECT tally = ?1, written FROM copy_progress",
+        [tally],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+    .optional()
 }
 
 impl Target for SqliteCopy {
@@ -217,23 +270,14 @@ impl Target for SqliteCopy {
         if let Some(orphaned) = self.place.orphaned_log() {
             return Err(orphaned.into());
         }
-        if restart {
-            for suffix in ["", "-wal", "-shm"] {
-                match fs::remove_file(beside(&self.unfinished.path, suffix)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(self.refused(error));
-                    }
-                    _ => {}
-                }
-            }
-        }
         let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
         if !self.unfinished.path.exists() {
             file::create(&self.unfinished, timeout)?;
         }
         let (db, _) = file::open(&self.unfinished, SqliteAccess::ReadWrite, timeout)?;
         self.db = Some(db);
-        let Some(written) = self.progress(tally)? else {
+        self.take_alone()?;
+        let Some(written) = self.progress(tally, restart)? else {
             let store = self.place.name();
             return Err(ExperimentStoreError::OtherCopy { store }.into());
         };
@@ -268,15 +312,13 @@ impl Target for SqliteCopy {
 
     fn finish(&mut self) -> Result<(), ExperimentError> {
         let db = self.connection()?;
-        let dropped = db.execute_batch("DROP TABLE copy_progress; PRAGMA wal_checkpoint(TRUNCATE)");
-        dropped.map_err(|error| self.failed(error))?;
-        self.db = None;
-        // Who closes it last without the settings of a store removes the log.
-        let alone = Connection::open(&self.unfinished.path).and_then(|db| {
-            db.query_row("SELECT count(*) FROM experiments", [], |_| Ok(()))?;
-            db.close().map_err(|(_, error)| error)
-        });
-        alone.map_err(|error| self.failed(error))?;
+        let done = db
+            .execute_batch("DROP TABLE copy_progress")
+            // As every store is; it stays so for everybody who opens it.
+            .and_then(|()| db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())))
+            .and_then(|()| db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
+        done.map_err(|error| self.failed(error))?;
+        // Under the lock, so that it is this file that is moved.
         let complete = tempfile::TempPath::try_from_path(&self.unfinished.path);
         let complete = complete.map_err(|error| self.refused(error))?;
         if let Err(error) = complete.persist_noclobber(&self.place.path) {
@@ -285,7 +327,11 @@ impl Target for SqliteCopy {
             return Err(self.refused(error));
         }
         let directory = self.place.path.parent().unwrap_or(Path::new("."));
-        file::sync_directory(directory).map_err(|error| self.refused(error))
+        file::sync_directory(directory).map_err(|error| self.refused(error))?;
+        match self.db.take().map(Connection::close) {
+            Some(Err((_, error))) => Err(self.failed(error)),
+            Some(Ok(())) | None => Ok(()),
+        }
     }
 
     fn name(&self) -> String {

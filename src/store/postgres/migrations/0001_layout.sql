@@ -56,7 +56,8 @@ DO $$ BEGIN
     IF NOT EXISTS (
         SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
         WHERE t.tgrelid = 'autumn_experiment_changes'::regclass AND NOT t.tgisinternal
-            AND p.prosrc LIKE '%autumn_experiments%'
+            AND t.tgenabled <> 'D'
+            AND p.prosrc ~* 'notify.*autumn_experiments'
     ) THEN
         CREATE FUNCTION exp_notify_change() RETURNS trigger LANGUAGE plpgsql AS $f$
         BEGIN

@@ -33,27 +33,28 @@ END $$;
 CREATE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
     FOR EACH ROW EXECUTE FUNCTION exp_close_gate();
 
--- The exposure of an assignment that is stored: the variant, or NULL and no exposure if the
--- experiment does not run, something is pinned to the actor, or nothing is stored.
+-- The exposure of an assignment that is stored: its variant, or NULL and no exposure if the experiment
+-- does not run or nothing is stored. `pinned` is whether an override is behind it; it is NULL as well if
+-- that is not so any more.
 --
 -- A function, because its INSERT sees what was committed before the gate opened, which the statement
 -- that calls it may not.
 CREATE FUNCTION exp_show_again(
-    in_experiment text, in_actor text, in_request_id text, at timestamptz
+    in_experiment text, in_actor text, pinned boolean, in_request_id text, at timestamptz
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     shown text;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
     INSERT INTO exp_exposures (experiment, variant, actor, request_id, is_override, exposed_at)
-        SELECT a.experiment, a.variant, a.actor, in_request_id, false, at
+        SELECT a.experiment, a.variant, a.actor, in_request_id, pinned, at
         FROM autumn_experiment_assignments a
         JOIN autumn_experiments e ON e.name = a.experiment
+        LEFT JOIN autumn_experiment_overrides o
+            ON o.experiment = a.experiment AND o.actor = a.actor
         WHERE a.experiment = in_experiment AND a.actor = in_actor AND e.state = 'running'
-            AND NOT EXISTS (
-                SELECT FROM autumn_experiment_overrides o
-                WHERE o.experiment = in_experiment AND o.actor = in_actor
-            )
+            AND CASE WHEN pinned THEN a.is_override AND o.variant = a.variant
+                ELSE o.variant IS NULL END
         RETURNING variant INTO shown;
     RETURN shown;
 END $$;
@@ -126,31 +127,38 @@ BEGIN
 END $$;
 
 -- A whole assignment in one call, for who has seen the running experiment in this version before:
--- what is stored, or `new_variant` where nothing is, which the experiment's buckets say. NULL, and
--- nothing stored, if there is anything else to know: an override, a sibling, a newer version.
+-- what is stored, or `new_variant` where nothing is, which the experiment's buckets say. `variant` is
+-- NULL, and nothing is stored, if there is anything else to know: an override that is not stored yet, a
+-- sibling, a newer version.
 CREATE FUNCTION exp_assign(
     in_experiment text, in_actor text, seen_version text, new_variant text, at timestamptz,
-    expose boolean, in_request_id text, OUT variant text, OUT is_new boolean
+    expose boolean, in_request_id text,
+    OUT variant text, OUT is_new boolean, OUT is_pinned boolean
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    is_pinned boolean;
+    pin text;
     held text;
+    held_is_override boolean;
 BEGIN
-    is_new := false;
-    SELECT a.variant, o.actor IS NOT NULL INTO held, is_pinned
+    SELECT o.variant, a.variant, a.is_override INTO pin, held, held_is_override
         FROM autumn_experiments e
         LEFT JOIN autumn_experiment_assignments a
             ON a.experiment = in_experiment AND a.actor = in_actor
         LEFT JOIN autumn_experiment_overrides o
             ON o.experiment = in_experiment AND o.actor = in_actor
         WHERE e.name = in_experiment AND e.xmin::text = seen_version;
-    IF NOT FOUND OR is_pinned THEN
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    is_new := held IS NULL;
+    is_pinned := pin IS NOT NULL;
+    IF is_pinned AND (held IS NULL OR NOT held_is_override OR held <> pin) THEN
         RETURN;
     END IF;
     IF held IS NOT NULL THEN
         IF expose THEN
-            held := exp_show_again(in_experiment, in_actor, in_request_id, at);
+            held := exp_show_again(in_experiment, in_actor, is_pinned, in_request_id, at);
         END IF;
         exp_assign.variant := held;
         RETURN;
@@ -180,5 +188,4 @@ BEGIN
             VALUES (in_experiment, new_variant, in_actor, in_request_id, false, at);
     END IF;
     exp_assign.variant := new_variant;
-    is_new := true;
 END $$;

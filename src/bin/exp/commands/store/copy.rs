@@ -62,6 +62,12 @@ impl Copy {
             "copied to {}, and read back",
             escape(&target.name())
         ));
+        if copied.left_out > 0 {
+            context.warn(format_args!(
+                "left out what belongs to experiments that are not there any more: {} entries",
+                copied.left_out
+            ));
+        }
         if copied.is_outdated {
             context
                 .warn("the store was changed while it was copied; what is new is not in the copy");

@@ -1,0 +1,309 @@
+//! Assigning one actor: one look that is often enough, then one step that stores.
+
+use std::time::Instant;
+
+use postgres::Row;
+
+use super::PgExperimentStore;
+use super::bulk::Found;
+use super::experiments::{
+    self, ASSIGN, ASSIGNED, IS_NEW, IS_PINNED, SHOWN_AGAIN, SITUATION, SITUATION_AND_EXPOSURE,
+};
+use super::failure::{self, Failure};
+use super::mutation;
+use super::pool::Values;
+use crate::error::ExperimentError;
+use crate::experiment::ExperimentState;
+use crate::rules::assignment::{self, AssignmentReason};
+use crate::store::{AssignRequest, Assigned, Situation};
+use crate::validation::{validate_actor, validate_request_id};
+
+/// What the rules have decided for an actor, to be written.
+struct Outcome<'a> {
+    variant: &'a str,
+    is_override: bool,
+    /// Whether it is to be stored as the actor's assignment.
+    store: bool,
+    /// Whether an exposure is to be kept.
+    expose: bool,
+}
+
+/// What they have seen of it.
+struct Seen<'a> {
+    situation: &'a Situation,
+    version: &'a str,
+}
+
+/// What the first round trip of an assignment finds.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one call, and the large one is the first half of a write"
+)]
+enum Looked {
+    /// All that decides it, and the version of the experiment's row.
+    Found(Situation, String),
+    /// It is decided, and all that had to be is stored.
+    Done(Assigned),
+}
+
+impl PgExperimentStore {
+    pub(super) fn assign_one(
+        &self,
+        request: &AssignRequest<'_>,
+    ) -> Result<Assigned, ExperimentError> {
+        validate_actor(request.experiment, request.actor)?;
+        validate_request_id(request.experiment, request.request_id)?;
+        let known = self
+            .memory()
+            .and_then(|memory| memory.get(request.experiment));
+        if let Some(config) = known.filter(|config| config.state != ExperimentState::Running) {
+            let found = Situation {
+                config: Some(config),
+                ..Situation::unknown(request.experiment, request.actor)
+            };
+            return found.decide().map(Assigned::from);
+        }
+        let begun = Instant::now();
+        loop {
+            let (situation, version) = match self.look(request)? {
+                Looked::Found(situation, version) => (situation, version),
+                Looked::Done(assigned) => return Ok(assigned),
+            };
+            let decision = situation.decide()?;
+            if let Some(config) = &situation.config {
+                self.pool.get_to_know(config, &version);
+            }
+            let store = decision.store;
+            let assigned = Assigned::from(decision);
+            let expose = request.keep_exposure && assigned.is_exposure();
+            if !store && !expose {
+                return Ok(assigned);
+            }
+            let seen = Seen {
+                situation: &situation,
+                version: &version,
+            };
+            let outcome = Outcome {
+                variant: &assigned.variant,
+                is_override: assigned.is_override(),
+                store,
+                expose,
+            };
+            if self.store_if_unchanged(&seen, &outcome, request)? {
+                return Ok(assigned);
+            }
+            if begun.elapsed() > self.lock_timeout() {
+                return Err(mutation::gave_up(self));
+            }
+        }
+    }
+
+    pub(super) fn record_variant(
+        &self,
+        experiment: &str,
+        actor: &str,
+        variant: &str,
+        is_override: bool,
+    ) -> Result<String, ExperimentError> {
+        validate_actor(experiment, actor)?;
+        let request = AssignRequest {
+            experiment,
+            actor,
+            request_id: None,
+            keep_exposure: false,
+        };
+        let begun = Instant::now();
+        loop {
+            let (situation, version) = self.read_situation(experiment, actor)?;
+            let config = situation.config.as_ref();
+            let kept = assignment::admit(experiment, variant, is_override, config, &situation)?;
+            if let Some(kept) = kept {
+                return Ok(kept.into_owned());
+            }
+            let seen = Seen {
+                situation: &situation,
+                version: &version,
+            };
+            let outcome = Outcome {
+                variant,
+                is_override,
+                store: true,
+                expose: false,
+            };
+            if self.store_if_unchanged(&seen, &outcome, &request)? {
+                return Ok(variant.to_owned());
+            }
+            if begun.elapsed() > self.lock_timeout() {
+                return Err(mutation::gave_up(self));
+            }
+        }
+    }
+
+    pub(super) fn read_situation(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<(Situation, String), ExperimentError> {
+        self.read("read an assignment", |db| {
+            let row = if experiments::is_storable(experiment) && experiments::is_storable(actor) {
+                db.row(SITUATION, &[&experiment, &actor])?
+            } else {
+                None
+            };
+            experiments::situation(self.address(), row.as_ref(), experiment, actor)
+        })
+    }
+
+    /// The first round trip of an assignment: what decides it. In a running experiment that was seen
+    /// before, it is tried at once; elsewhere the exposure of what is stored is kept at once.
+    fn look(&self, request: &AssignRequest<'_>) -> Result<Looked, ExperimentError> {
+        let AssignRequest {
+            experiment, actor, ..
+        } = *request;
+        let known = self.pool.known(experiment);
+        if let Some(known) = known {
+            let subject = Some((&known.config, &known.allocation));
+            let nothing = Found::default();
+            let bucketed = assignment::decide(experiment, actor, subject, &nothing);
+            if let Ok(bucketed) = bucketed {
+                return self.try_as_known(request, &known.version, &bucketed.variant);
+            }
+        }
+        if !request.keep_exposure || !experiments::is_storable(experiment) {
+            let (situation, version) = self.read_situation(experiment, actor)?;
+            return Ok(Looked::Found(situation, version));
+        }
+        self.show_again_or_read(request)
+    }
+
+    fn try_as_known(
+        &self,
+        request: &AssignRequest<'_>,
+        version: &str,
+        bucketed: &str,
+    ) -> Result<Looked, ExperimentError> {
+        let AssignRequest {
+            experiment,
+            actor,
+            request_id,
+            keep_exposure,
+        } = *request;
+        // It writes, so it is not repeated on another connection.
+        let mut loan = self.pool.get()?;
+        let tried = loan.run(|db| {
+            let values: Values<'_> = &[
+                &experiment,
+                &actor,
+                &version,
+                &bucketed,
+                &self.now(),
+                &keep_exposure,
+                &request_id,
+            ];
+            let row = db.row(ASSIGN, values)?;
+            let variant = row.as_ref().map(|row| row.try_get(ASSIGNED)).transpose()?;
+            let (Some(row), Some(Some(variant))) = (&row, variant) else {
+                return self.found(row.as_ref(), request);
+            };
+            let reason = match (row.try_get(IS_NEW)?, row.try_get(IS_PINNED)?) {
+                (true, _) => AssignmentReason::Assigned,
+                (false, true) => AssignmentReason::Override,
+                (false, false) => AssignmentReason::Sticky,
+            };
+            Ok(Looked::Done(Assigned { variant, reason }))
+        });
+        drop(loan);
+        match tried {
+            // Two took each other's locks: what is there now decides.
+            Err(Failure::Postgres(error)) if failure::is_conflict(&error) => {
+                let (situation, version) = self.read_situation(experiment, actor)?;
+                Ok(Looked::Found(situation, version))
+            }
+            tried => tried.map_err(|failure| self.failed("assign", failure)),
+        }
+    }
+
+    fn show_again_or_read(&self, request: &AssignRequest<'_>) -> Result<Looked, ExperimentError> {
+        let AssignRequest {
+            experiment,
+            actor,
+            request_id,
+            ..
+        } = *request;
+        // It writes, so it is not repeated on another connection.
+        let mut loan = self.pool.get()?;
+        let looked = loan.run(|db| {
+            let values: Values<'_> = &[&experiment, &actor, &request_id, &self.now()];
+            let row = db.row(SITUATION_AND_EXPOSURE, values)?;
+            let shown = row.as_ref().map(|row| row.try_get(SHOWN_AGAIN));
+            let shown = shown.transpose()?.flatten();
+            let found = self.found(row.as_ref(), request)?;
+            let (Some(variant), Looked::Found(situation, version)) = (shown, &found) else {
+                return Ok(found);
+            };
+            if let Some(config) = &situation.config {
+                self.pool.get_to_know(config, version);
+            }
+            // It was kept only if this was still so.
+            let reason = match situation.override_variant {
+                Some(_) => AssignmentReason::Override,
+                None => AssignmentReason::Sticky,
+            };
+            Ok(Looked::Done(Assigned { variant, reason }))
+        });
+        looked.map_err(|failure| self.failed("read an assignment", failure))
+    }
+
+    fn found(&self, row: Option<&Row>, request: &AssignRequest<'_>) -> Result<Looked, Failure> {
+        let AssignRequest {
+            experiment, actor, ..
+        } = *request;
+        let (situation, version) = experiments::situation(self.address(), row, experiment, actor)?;
+        Ok(Looked::Found(situation, version))
+    }
+
+    /// The second: stores the variant and the exposure, if all that was seen is still so.
+    fn store_if_unchanged(
+        &self,
+        seen: &Seen<'_>,
+        outcome: &Outcome<'_>,
+        request: &AssignRequest<'_>,
+    ) -> Result<bool, ExperimentError> {
+        let Situation {
+            experiment,
+            actor,
+            override_variant,
+            assignment,
+            ..
+        } = seen.situation;
+        let assigned = assignment.as_ref().map(|stored| &stored.variant);
+        let overridden = assignment.as_ref().map(|stored| stored.is_override);
+        let mut loan = self.pool.get()?;
+        let stored = loan.run(|db| {
+            let row = db.row(
+                "SELECT exp_store_assignment($1, $2, $3, $4, $5, $6, $7, $8,
+                    to_timestamp($9::bigint), $10, $11, $12)",
+                &[
+                    experiment,
+                    actor,
+                    &seen.version,
+                    override_variant,
+                    &assigned,
+                    &overridden,
+                    &outcome.variant,
+                    &outcome.is_override,
+                    &self.now(),
+                    &outcome.store,
+                    &outcome.expose,
+                    &request.request_id,
+                ],
+            )?;
+            Ok(row.map_or(Ok(false), |row: Row| row.try_get(0))?)
+        });
+        match stored {
+            // Two took each other's locks, or a key: what is there now decides.
+            Err(Failure::Postgres(error)) if failure::is_conflict(&error) => Ok(false),
+            stored => stored.map_err(|failure| self.failed("store an assignment", failure)),
+        }
+    }
+}
