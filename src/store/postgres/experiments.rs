@@ -12,31 +12,11 @@ use crate::experiment::{
 use crate::exposure::ExposureRecord;
 use crate::store::Situation;
 
-/// The columns of an experiment, as [`config`] reads them.
+/// The columns of an experiment, as [`stored`] reads them; `exp_situation` begins with them, too.
 macro_rules! columns {
     () => {
         "e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group, \
          e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.xmin::text"
-    };
-}
-
-/// All that decides an actor's assignment, as [`situation`] reads it.
-macro_rules! situation {
-    ($where:literal) => {
-        concat!(
-            "SELECT ",
-            columns!(),
-            ", o.variant AS pinned, h.variant AS assigned, h.is_override, \
-               floor(extract(epoch FROM h.assigned_at))::bigint, \
-               (SELECT s.name FROM autumn_experiment_assignments b \
-                JOIN autumn_experiments s ON s.name = b.experiment \
-                WHERE b.actor = $2 AND s.exclusion_group = e.exclusion_group \
-                  AND s.name <> e.name ORDER BY s.name LIMIT 1) AS sibling \
-             FROM autumn_experiments e \
-             LEFT JOIN autumn_experiment_overrides o ON o.experiment = e.name AND o.actor = $2 \
-             LEFT JOIN autumn_experiment_assignments h ON h.experiment = e.name AND h.actor = $2 ",
-            $where
-        )
     };
 }
 
@@ -82,27 +62,23 @@ pub(super) const WITH_WHAT_IT_HOLDS: &str = concat!(
 );
 /// Until the end of the transaction the experiment is not changed.
 pub(super) const SHARE_GATE: &str = "SELECT pg_advisory_xact_lock_shared(1163415621, hashtext($1))";
-pub(super) const SITUATION: &str = situation!("WHERE e.name = $1");
+/// All that decides an actor's assignment, as [`situation`] reads it.
+pub(super) const SITUATION: &str = "SELECT * FROM exp_situation($1, $2)";
 
 /// The same, and in the same round trip the exposure of the common cases: the experiment runs, and an
 /// assignment is there that nothing has been pinned over. Whatever else there is the rules decide
 /// first. The last column is the variant whose exposure was kept; the others may be older than that.
-pub(super) const SITUATION_AND_EXPOSURE: &str = concat!(
-    "WITH found AS MATERIALIZED (",
-    situation!("WHERE e.name = $1"),
-    ") SELECT found.*, CASE WHEN state = 'running' \
-         AND (pinned IS NULL AND assigned IS NOT NULL OR is_override AND pinned = assigned) \
-         THEN exp_show_again($1, $2, pinned IS NOT NULL, $3, to_timestamp($4::bigint)) END FROM found"
-);
+pub(super) const SITUATION_AND_EXPOSURE: &str =
+    "WITH found AS MATERIALIZED (SELECT * FROM exp_situation($1, $2))
+     SELECT found.*, CASE WHEN state = 'running'
+         AND (pinned IS NULL AND assigned IS NOT NULL OR is_override AND pinned = assigned)
+         THEN exp_show_again($1, $2, pinned IS NOT NULL, $3, to_timestamp($4::bigint)) END
+     FROM found";
 pub(super) const SHOWN_AGAIN: usize = 14;
 
-/// A whole assignment by `exp_assign`, and if that can't decide it, what does.
-pub(super) const ASSIGN: &str = concat!(
-    "SELECT s.*, a.variant, a.is_new, a.is_pinned \
-     FROM exp_assign($1, $2, $3, $4, to_timestamp($5::bigint), $6, $7) a LEFT JOIN LATERAL (",
-    situation!("WHERE e.name = $1 AND a.variant IS NULL"),
-    ") s ON true"
-);
+/// A whole assignment, and if that can't decide it, what does.
+pub(super) const ASSIGN: &str =
+    "SELECT * FROM exp_assign($1, $2, $3, $4, to_timestamp($5::bigint), $6, $7)";
 pub(super) const ASSIGNED: usize = 14;
 pub(super) const IS_NEW: usize = 15;
 pub(super) const IS_PINNED: usize = 16;

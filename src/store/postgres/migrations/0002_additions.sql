@@ -33,6 +33,26 @@ END $$;
 CREATE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
     FOR EACH ROW EXECUTE FUNCTION exp_close_gate();
 
+-- All that decides an actor's assignment. `version` is the xmin of the experiment's row; `sibling` is
+-- another experiment of the group in which the actor has an assignment.
+CREATE FUNCTION exp_situation(in_experiment text, in_actor text) RETURNS TABLE (
+    name text, description text, state text, variants text, winner text, exclusion_group text,
+    bucketing text, updated_at bigint, version text,
+    pinned text, assigned text, is_override boolean, assigned_at bigint, sibling text
+) LANGUAGE sql STABLE AS $$
+    SELECT e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group,
+        e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.xmin::text,
+        o.variant, a.variant, a.is_override, floor(extract(epoch FROM a.assigned_at))::bigint,
+        (SELECT s.name FROM autumn_experiment_assignments b
+         JOIN autumn_experiments s ON s.name = b.experiment
+         WHERE b.actor = in_actor AND s.exclusion_group = e.exclusion_group AND s.name <> e.name
+         ORDER BY s.name LIMIT 1)
+    FROM autumn_experiments e
+    LEFT JOIN autumn_experiment_overrides o ON o.experiment = e.name AND o.actor = in_actor
+    LEFT JOIN autumn_experiment_assignments a ON a.experiment = e.name AND a.actor = in_actor
+    WHERE e.name = in_experiment
+$$;
+
 -- The exposure of an assignment that is stored: its variant, or NULL and no exposure if the experiment
 -- does not run or nothing is stored. `pinned` is whether an override is behind it; it is NULL as well if
 -- that is not so any more.
@@ -127,65 +147,63 @@ BEGIN
 END $$;
 
 -- A whole assignment in one call, for who has seen the running experiment in this version before:
--- what is stored, or `new_variant` where nothing is, which the experiment's buckets say. `variant` is
--- NULL, and nothing is stored, if there is anything else to know: an override that is not stored yet, a
--- sibling, a newer version.
+-- what is stored, or `new_variant` where nothing is, which the experiment's buckets say. If there is
+-- anything else to know, an override that is not stored yet, a sibling, a newer version, nothing is
+-- stored, `given` is NULL, and the other columns are the situation, for the caller to decide.
 CREATE FUNCTION exp_assign(
     in_experiment text, in_actor text, seen_version text, new_variant text, at timestamptz,
-    expose boolean, in_request_id text,
-    OUT variant text, OUT is_new boolean, OUT is_pinned boolean
-) LANGUAGE plpgsql AS $$
+    expose boolean, in_request_id text
+) RETURNS TABLE (
+    name text, description text, state text, variants text, winner text, exclusion_group text,
+    bucketing text, updated_at bigint, version text,
+    pinned text, assigned text, is_override boolean, assigned_at bigint, sibling text,
+    given text, is_new boolean, is_pinned boolean
+) LANGUAGE plpgsql ROWS 1 AS $$
 #variable_conflict use_column
-DECLARE
-    pin text;
-    held text;
-    held_is_override boolean;
 BEGIN
-    SELECT o.variant, a.variant, a.is_override INTO pin, held, held_is_override
+    SELECT a.variant, a.variant IS NULL, o.variant IS NOT NULL INTO given, is_new, is_pinned
         FROM autumn_experiments e
         LEFT JOIN autumn_experiment_assignments a
             ON a.experiment = in_experiment AND a.actor = in_actor
         LEFT JOIN autumn_experiment_overrides o
             ON o.experiment = in_experiment AND o.actor = in_actor
-        WHERE e.name = in_experiment AND e.xmin::text = seen_version;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    is_new := held IS NULL;
-    is_pinned := pin IS NOT NULL;
-    IF is_pinned AND (held IS NULL OR NOT held_is_override OR held <> pin) THEN
-        RETURN;
-    END IF;
-    IF held IS NOT NULL THEN
-        IF expose THEN
-            held := exp_show_again(in_experiment, in_actor, is_pinned, in_request_id, at);
-        END IF;
-        exp_assign.variant := held;
-        RETURN;
-    END IF;
-    PERFORM pg_advisory_xact_lock(hashtext(in_actor));
-    PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
-    INSERT INTO autumn_experiment_assignments (experiment, actor, variant, is_override, assigned_at)
-        SELECT in_experiment, in_actor, new_variant, false, at
-        FROM autumn_experiments e
         WHERE e.name = in_experiment AND e.xmin::text = seen_version
-            AND NOT EXISTS (
-                SELECT FROM autumn_experiment_overrides o
-                WHERE o.experiment = in_experiment AND o.actor = in_actor
-            )
-            AND NOT EXISTS (
-                SELECT FROM autumn_experiment_assignments b
-                JOIN autumn_experiments s ON s.name = b.experiment
-                WHERE b.actor = in_actor AND s.exclusion_group = e.exclusion_group
-                    AND s.name <> in_experiment
-            )
-        ON CONFLICT (experiment, actor) DO NOTHING;
-    IF NOT FOUND THEN
-        RETURN;
+            AND (o.variant IS NULL OR a.is_override AND a.variant = o.variant);
+    IF FOUND AND exp_assign.given IS NOT NULL THEN
+        IF expose THEN
+            exp_assign.given := exp_show_again(
+                in_experiment, in_actor, exp_assign.is_pinned, in_request_id, at);
+        END IF;
+    ELSIF FOUND THEN
+        PERFORM pg_advisory_xact_lock(hashtext(in_actor));
+        PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
+        INSERT INTO autumn_experiment_assignments AS stored
+            (experiment, actor, variant, is_override, assigned_at)
+            SELECT in_experiment, in_actor, new_variant, false, at
+            FROM autumn_experiments e
+            WHERE e.name = in_experiment AND e.xmin::text = seen_version
+                AND NOT EXISTS (
+                    SELECT FROM autumn_experiment_overrides o
+                    WHERE o.experiment = in_experiment AND o.actor = in_actor
+                )
+                AND NOT EXISTS (
+                    SELECT FROM autumn_experiment_assignments b
+                    JOIN autumn_experiments s ON s.name = b.experiment
+                    WHERE b.actor = in_actor AND s.exclusion_group = e.exclusion_group
+                        AND s.name <> in_experiment
+                )
+            ON CONFLICT (experiment, actor) DO NOTHING
+            RETURNING stored.variant INTO given;
+        IF FOUND AND expose THEN
+            INSERT INTO exp_exposures
+                (experiment, variant, actor, request_id, is_override, exposed_at)
+                VALUES (in_experiment, new_variant, in_actor, in_request_id, false, at);
+        END IF;
     END IF;
-    IF expose THEN
-        INSERT INTO exp_exposures (experiment, variant, actor, request_id, is_override, exposed_at)
-            VALUES (in_experiment, new_variant, in_actor, in_request_id, false, at);
+    IF exp_assign.given IS NOT NULL THEN
+        RETURN NEXT;
+    ELSE
+        RETURN QUERY SELECT s.*, NULL::text, false, false
+            FROM exp_situation(in_experiment, in_actor) s;
     END IF;
-    exp_assign.variant := new_variant;
 END $$;
