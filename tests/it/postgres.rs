@@ -734,6 +734,85 @@ fn after_a_restart_the_next_call_works() {
     store.set_override("e", "user:2", "a").unwrap();
 }
 
+/// Whoever waits for a lock, or for an answer, is told after a while.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn waiting_has_an_end() {
+    let url = server::shared().database();
+    store(&url).insert(&running("e")).unwrap();
+    let mut other = client(&url);
+    let mut holding = other.transaction().unwrap();
+    holding
+        .batch_execute("SELECT pg_advisory_xact_lock(hashtext('user:1'))")
+        .unwrap();
+    for impatient in [
+        options(&url).lock_timeout(Duration::from_millis(50)),
+        options(&url).statement_timeout(Duration::from_millis(50)),
+    ] {
+        let store = PgExperimentStore::open(impatient).unwrap();
+        for refused in [
+            store.assign(&request("e", "user:1")).map(drop),
+            store.set_override("e", "user:1", "a").map(drop),
+        ] {
+            assert!(
+                matches!(
+                    refused,
+                    Err(ExperimentError::Store(ExperimentStoreError::Busy { .. }))
+                ),
+                "{refused:?}"
+            );
+        }
+        // Nothing is left of it.
+        assert_eq!(store.get_override("e", "user:1").unwrap(), None);
+        store.assign(&request("e", "user:2")).unwrap();
+    }
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_line_cut_in_the_middle_of_a_change_leaves_nothing_of_it() {
+    let url = server::shared().database();
+    let proxy = Proxy::new(server::shared());
+    let store = store(&proxy.url(&url));
+    store.insert(&running("e")).unwrap();
+    store.set_override("e", "warm:1", "a").unwrap();
+    let (round_trips, _) = proxy.count(|| store.set_override("e", "warm:1", "b").unwrap());
+    // Every one of them but the last, which commits.
+    for cut_at in 0..round_trips - 1 {
+        proxy.cut(Cut::Request(cut_at));
+        let cut = store.set_override("e", "user:1", "a").unwrap_err();
+        assert_lost(&cut, "write a change");
+        assert_eq!(store.get_override("e", "user:1").unwrap(), None);
+        // The new connection has its statements prepared.
+        store.set_override("e", "warm:1", "a").unwrap();
+        store.set_override("e", "warm:1", "b").unwrap();
+    }
+    assert_eq!(
+        store.history("e", 0).unwrap().len(),
+        3 + 2 * (round_trips - 1)
+    );
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn tables_that_are_gone_are_told_of() {
+    let url = server::shared().database();
+    let store = store(&url);
+    store.insert(&running("e")).unwrap();
+    store.assign(&request("e", "user:1")).unwrap();
+    client(&url)
+        .batch_execute("DROP TABLE exp_exposures")
+        .unwrap();
+    let gone = store.assign(&request("e", "user:1")).unwrap_err();
+    assert!(
+        matches!(
+            gone,
+            ExperimentError::Store(ExperimentStoreError::NotMigrated { .. })
+        ),
+        "{gone}"
+    );
+}
+
 /// What needs nothing to be written is answered by a replica as well.
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]

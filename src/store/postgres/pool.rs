@@ -384,12 +384,15 @@ impl Drop for Loan {
 }
 
 /// Closing a connection waits for it, which must not happen on a worker of an async runtime, where
-/// the last handle may well be dropped.
+/// the last handle may well be dropped. Elsewhere it is waited for, as the process may end with it.
 impl Drop for Pool {
     fn drop(&mut self) {
         let idle = std::mem::take(&mut self.state().idle);
         if !idle.is_empty() {
-            let _ = thread::spawn(move || drop(idle)).join();
+            let closing = thread::spawn(move || drop(idle));
+            if tokio::runtime::Handle::try_current().is_err() {
+                let _ = closing.join();
+            }
         }
     }
 }

@@ -5,13 +5,10 @@ use experiments::store::transfer::{self, Source, Tally, Target};
 use experiments::text::escape;
 use experiments::{ExperimentStore as _, PgCopy, PgExperimentStore, SqliteCopy};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::Serialize;
 
+use super::figures::Figures;
 use crate::context::{Context, Opened, Purpose};
 use crate::environment::{self, Place};
-use crate::output::View;
-use crate::output::text::Text;
-use crate::output::tsv::Tsv;
 
 /// Copy everything into an empty store: from a file to a database, or back
 ///
@@ -51,7 +48,7 @@ impl Copy {
         });
         bar.finish_and_clear();
         let copied = copied?;
-        context.show(&Shown(copied.tally))?;
+        context.show(&figures(copied.tally))?;
         if copied.resumed_at > 0 {
             context.say(format_args!(
                 "went on after the first {} records",
@@ -94,34 +91,17 @@ fn progress(context: &Context) -> ProgressBar {
     }
 }
 
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Shown(Tally);
-
-impl Shown {
-    fn lines(&self) -> [(&'static str, String); 6] {
-        let tally = &self.0;
-        [
+fn figures(tally: Tally) -> Figures<Tally> {
+    Figures {
+        lines: vec![
             ("experiments", tally.experiments.to_string()),
             ("assignments", tally.assignments.to_string()),
             ("overrides", tally.overrides.to_string()),
             ("exposures", tally.exposures.to_string()),
             ("changes", tally.changes.to_string()),
             ("checksum", tally.checksum.clone()),
-        ]
-    }
-}
-
-impl View for Shown {
-    fn tsv(&self, tsv: &mut Tsv) {
-        for (name, value) in self.lines() {
-            tsv.line(&[name, &value]);
-        }
-    }
-
-    fn text(&self, text: &mut Text) {
-        for (name, value) in self.lines() {
-            text.line(format_args!("{name:<12} {value}"));
-        }
+        ],
+        note: None,
+        value: tally,
     }
 }

@@ -1,11 +1,8 @@
 use clap::Args;
 use experiments::StoreInfo;
-use serde::Serialize;
 
+use super::figures::Figures;
 use crate::context::{Context, Opened, Purpose};
-use crate::output::View;
-use crate::output::text::{Text, safe};
-use crate::output::tsv::Tsv;
 
 /// Show where the store is and how much it holds
 #[derive(Args)]
@@ -15,21 +12,17 @@ pub(crate) struct Info {}
 impl Info {
     #[expect(clippy::unused_self, reason = "every command runs by value")]
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        context.show(&Shown(match context.open(Purpose::Use)? {
+        let info = match context.open(Purpose::Use)? {
             Opened::File(store) => store.info()?,
             Opened::Database(store) => store.info()?,
-        }))
+        };
+        context.show(&figures(info))
     }
 }
 
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Shown(StoreInfo);
-
-impl Shown {
-    fn lines(&self) -> [(&'static str, String); 9] {
-        let info = &self.0;
-        [
+fn figures(info: StoreInfo) -> Figures<StoreInfo> {
+    Figures {
+        lines: vec![
             ("store", info.store.clone()),
             ("engine", info.engine.clone()),
             ("schema", info.schema.to_string()),
@@ -39,23 +32,10 @@ impl Shown {
             ("overrides", info.overrides.to_string()),
             ("exposures", info.exposures.to_string()),
             ("changes", info.changes.to_string()),
-        ]
-    }
-}
-
-impl View for Shown {
-    fn tsv(&self, tsv: &mut Tsv) {
-        for (name, value) in self.lines() {
-            tsv.line(&[name, &value]);
-        }
-    }
-
-    fn text(&self, text: &mut Text) {
-        for (name, value) in self.lines() {
-            text.line(format_args!("{name:<12} {}", safe(&value)));
-        }
-        if self.0.adopted {
-            text.line("an application made the tables before exp came");
-        }
+        ],
+        note: info
+            .adopted
+            .then_some("an application made the tables before exp came"),
+        value: info,
     }
 }

@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod copy;
+mod figures;
 mod info;
 mod migrate;
 
