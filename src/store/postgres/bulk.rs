@@ -6,9 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::iter;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, SystemTime};
 
 use foldhash::fast::FixedState;
@@ -17,9 +19,10 @@ use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::types::Type;
 
 use super::PgExperimentStore;
-use super::experiments::{self, SHARE_GATE, WITH_WHAT_IT_HOLDS};
+use super::experiments::{self, WITH_WHAT_IT_HOLDS};
 use super::failure::{self, Failure};
-use super::pool::Connection;
+use super::locks::{LOCK_ACTORS_AND_SHARE_GATE, SHARE_GATE};
+use super::pool::{Connection, Loan};
 use crate::bulk::{Answers, AssignManyRequest, Keep};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ExperimentConfig;
@@ -29,15 +32,8 @@ use crate::validation::validate_actor;
 
 /// Actors in one transaction.
 const BATCH: usize = 50_000;
-/// In one order, so that two who take many never wait for each other.
-const LOCK_ACTORS_AND_SHARE_GATE: &str = "WITH locked AS MATERIALIZED (
-        SELECT pg_advisory_xact_lock(key) FROM (
-            SELECT DISTINCT hashtext(actor) AS key FROM unnest($1::text[]) AS actor ORDER BY key
-        ) keys
-    ), counted AS MATERIALIZED (SELECT count(*) FROM locked)
-    SELECT pg_advisory_xact_lock_shared(1163415621, hashtext($2)) FROM counted";
 
-/// Whose turn it is to lock.
+/// Batches are locked one after another, in their order.
 #[derive(Default)]
 struct Turns {
     next: Mutex<usize>,
@@ -45,22 +41,48 @@ struct Turns {
 }
 
 impl Turns {
-    /// Waits until all before it have passed. `false` if there is nothing to wait for any more.
-    fn wait_for(&self, index: usize) -> bool {
+    /// Waits until all before it have passed. `None` if there is nothing to wait for any more.
+    fn wait_for(&self, index: usize) -> Option<Turn<'_>> {
         let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.moved.wait_while(next, |next| *next < index);
-        *waited.unwrap_or_else(PoisonError::into_inner) != usize::MAX
+        let next = *waited.unwrap_or_else(PoisonError::into_inner);
+        (next != usize::MAX).then_some(Turn {
+            turns: self,
+            index,
+            is_done: false,
+        })
     }
 
-    fn pass(&self, index: usize) {
+    fn move_to(&self, index: usize) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        *next = (*next).max(index + 1);
+        *next = (*next).max(index);
         self.moved.notify_all();
     }
+}
 
-    /// Something has failed, and nobody goes on.
-    fn end(&self) {
-        self.pass(usize::MAX - 1);
+/// A batch's turn. Unless it is done, nobody goes on after it: it has failed.
+struct Turn<'a> {
+    turns: &'a Turns,
+    index: usize,
+    is_done: bool,
+}
+
+impl Turn<'_> {
+    /// The next may lock.
+    fn pass(&self) {
+        self.turns.move_to(self.index + 1);
+    }
+
+    fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.turns.move_to(usize::MAX);
+        }
     }
 }
 
@@ -150,9 +172,9 @@ impl PgExperimentStore {
         })
     }
 
-    /// All that is left, two batches at a time: while one is stored, the actors of the next are locked
-    /// and looked for. They lock one after another, so that an actor who comes twice is assigned where
-    /// it comes first.
+    /// All that is left, two batches at a time where a second connection is free: while one is stored,
+    /// the actors of the next are locked and looked for. They lock one after another, so that an actor
+    /// who comes twice is assigned where it comes first, unless the first batch had to be taken again.
     fn with_locks(
         &self,
         request: &AssignManyRequest<'_>,
@@ -160,41 +182,50 @@ impl PgExperimentStore {
     ) -> Result<Vec<Settled>, ExperimentError> {
         let size = self.read("read its settings", lockable)?;
         let batches: Vec<&[&str]> = actors.chunks(size).collect();
-        let turns = Turns::default();
-        let settle_every_other = |first: usize| {
-            let mut settled = Vec::new();
-            for (index, actors) in batches.iter().enumerate().skip(first).step_by(2) {
-                if !turns.wait_for(index) {
-                    break;
-                }
-                let batch = self.write("store the assignments", |db| {
-                    // Everybody locks in this order: actors, then experiments.
-                    db.row(LOCK_ACTORS_AND_SHARE_GATE, &[actors, &request.experiment])?;
-                    turns.pass(index);
-                    self.batch(db, request, actors, true)
-                });
-                if batch.is_err() {
-                    turns.end();
-                }
-                settled.extend(batch?);
-            }
-            Ok::<_, ExperimentError>(settled)
+        let (unclaimed, turns) = (AtomicUsize::new(0), Turns::default());
+        // Whoever claims a batch has the connection for it, as those that follow wait for it.
+        let settle_next = |loan: &mut Loan| -> Result<Option<(usize, Settled)>, ExperimentError> {
+            let index = unclaimed.fetch_add(1, Ordering::Relaxed);
+            let Some(actors) = batches.get(index) else {
+                return Ok(None);
+            };
+            let Some(turn) = turns.wait_for(index) else {
+                return Ok(None);
+            };
+            let settled = self.write_on(loan, "store the assignments", |db| {
+                db.row(LOCK_ACTORS_AND_SHARE_GATE, &[actors, &request.experiment])?;
+                turn.pass();
+                self.batch(db, request, actors, true)
+            })?;
+            turn.done();
+            Ok(settled.map(|settled| (index, settled)))
         };
-        let (even, odd) = thread::scope(|scope| {
-            let odd = scope.spawn(|| settle_every_other(1));
-            let even = settle_every_other(0);
-            (
-                even,
-                odd.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            )
+        let mut first = Some(self.pool.get()?);
+        let second = self.pool.get_within(Duration::ZERO).ok().flatten();
+        let (all, others) = thread::scope(|scope| {
+            let helper = second.map(|mut loan| {
+                let settle_next = &settle_next;
+                scope.spawn(move || {
+                    iter::from_fn(|| settle_next(&mut loan).transpose())
+                        .collect::<Result<Vec<_>, _>>()
+                })
+            });
+            // It gives its connection back with each batch, to whoever waits for one.
+            let all: Result<Vec<_>, ExperimentError> = iter::from_fn(|| {
+                let loan = first.take().map_or_else(|| self.pool.get(), Ok);
+                let settled = loan.map_err(ExperimentError::from);
+                settled
+                    .and_then(|mut loan| settle_next(&mut loan))
+                    .transpose()
+            })
+            .collect();
+            let others = helper.map_or(Ok(Ok(Vec::new())), ScopedJoinHandle::join);
+            (all, others.unwrap_or_else(|panic| resume_unwind(panic)))
         });
-        let (even, mut odd) = (even?, odd?.into_iter());
-        let mut all = Vec::with_capacity(batches.len());
-        for settled in even {
-            all.push(settled);
-            all.extend(odd.next());
-        }
-        Ok(all)
+        let mut all = all?;
+        all.extend(others?);
+        all.sort_unstable_by_key(|(index, _)| *index);
+        Ok(all.into_iter().map(|(_, settled)| settled).collect())
     }
 
     /// Settles these actors; `None`, and nothing is done, if they have to be locked for that and are

@@ -16,7 +16,7 @@ use crate::store::Situation;
 macro_rules! columns {
     () => {
         "e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group, \
-         e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.xmin::text"
+         e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, exp_version(e)"
     };
 }
 
@@ -60,8 +60,6 @@ pub(super) const WITH_WHAT_IT_HOLDS: &str = concat!(
              WHERE experiment = s.name ORDER BY actor LIMIT 1) IS NOT NULL) \
      FROM autumn_experiments e WHERE e.name = $1"
 );
-/// Until the end of the transaction the experiment is not changed.
-pub(super) const SHARE_GATE: &str = "SELECT pg_advisory_xact_lock_shared(1163415621, hashtext($1))";
 /// All that decides an actor's assignment, as [`situation`] reads it.
 pub(super) const SITUATION: &str = "SELECT * FROM exp_situation($1, $2)";
 
@@ -83,7 +81,7 @@ pub(super) const ASSIGNED: usize = 14;
 pub(super) const IS_NEW: usize = 15;
 pub(super) const IS_PINNED: usize = 16;
 
-/// An experiment as it is stored, and the version of its row.
+/// An experiment as it is stored, and what stands for all that it says about assigning.
 pub(super) struct Stored {
     pub(super) config: ExperimentConfig,
     pub(super) version: String,

@@ -26,6 +26,7 @@ mod assign;
 mod bulk;
 mod experiments;
 mod failure;
+mod locks;
 mod migrations;
 mod mutation;
 mod options;
@@ -42,7 +43,7 @@ use std::time::{Duration, Instant};
 use self::experiments::ONE;
 use self::failure::Failure;
 pub use self::options::PgOptions;
-use self::pool::{Connection, Pool};
+use self::pool::{Connection, Loan, Pool};
 pub use self::transfer::PgCopy;
 use self::watch::{Memory, Watch};
 use crate::bulk::{Answers, AssignManyRequest};
@@ -248,11 +249,20 @@ impl PgExperimentStore {
     fn write<T>(
         &self,
         doing: &'static str,
+        step: impl FnMut(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentError> {
+        self.write_on(&mut self.pool.get()?, doing, step)
+    }
+
+    /// The same on a connection that is there already.
+    fn write_on<T>(
+        &self,
+        loan: &mut Loan,
+        doing: &'static str,
         mut step: impl FnMut(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
         let begun = Instant::now();
         loop {
-            let mut loan = self.pool.get()?;
             match loan.run(|db| in_transaction(db, &mut step)) {
                 Err(Failure::Postgres(error)) if failure::is_conflict(&error) => {
                     if begun.elapsed() > self.lock_timeout() {
@@ -425,7 +435,7 @@ impl ExperimentStore for PgExperimentStore {
         validate_request_id(&exposure.experiment, exposure.request_id.as_deref())?;
         self.write("store an exposure", |db| {
             let name = &exposure.experiment;
-            db.row(experiments::SHARE_GATE, &[name])?;
+            db.row(locks::SHARE_GATE, &[name])?;
             let stored = experiments::load(self.address(), db, ONE, name)?;
             let stored = stored.ok_or_else(|| ExperimentError::NotFound(name.clone()))?;
             stored.config.require_variant(&exposure.variant)?;

@@ -5,14 +5,12 @@ use std::cell::RefCell;
 use super::PgExperimentStore;
 use super::experiments::{self, LOCKED};
 use super::failure::Failure;
+use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
 use super::pool::Connection;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
 use crate::store::Expected;
-
-/// Under it one mutation follows another: they are rare, and none waits for two.
-const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(1163415635, 1)";
 
 /// What the rules may ask about the experiment of a mutation.
 struct Subject<'a> {
@@ -53,14 +51,13 @@ pub(super) fn apply_all(
         let store = store.address().to_owned();
         return Err(ExperimentError::from(ExperimentStoreError::Unfinished { store }).into());
     }
-    // Everybody locks in this order: actors, then the rows of experiments, then their gates.
     let actors: Vec<&str> = mutations
         .iter()
         .filter_map(Mutation::actor)
         .filter(|actor| experiments::is_storable(actor))
         .collect();
     if !actors.is_empty() {
-        lock_actors(db, &actors)?;
+        db.rows(LOCK_ACTORS, &[&actors])?;
     }
     let mut names: Vec<&str> = expected
         .iter()
@@ -70,17 +67,10 @@ pub(super) fn apply_all(
     names.retain(|name| experiments::is_storable(name));
     names.sort_unstable();
     names.dedup();
-    for name in &names {
-        db.row(
-            "SELECT 1 FROM autumn_experiments WHERE name = $1 FOR UPDATE",
-            &[name],
-        )?;
-    }
-    for name in &names {
-        db.row(
-            "SELECT pg_advisory_xact_lock(1163415621, hashtext($1))",
-            &[name],
-        )?;
+    for lock in [LOCK_EXPERIMENT, CLOSE_GATE] {
+        for name in &names {
+            db.row(lock, &[name])?;
+        }
     }
     for expected in expected {
         let found = experiments::load(store.address(), db, LOCKED, expected.experiment)?;
@@ -90,18 +80,6 @@ pub(super) fn apply_all(
     mutations
         .map(|mutation| apply(store, db, mutation))
         .collect()
-}
-
-/// Holds what the application holds while it assigns one of these actors. In one order, so that two
-/// who take many never wait for each other.
-fn lock_actors(db: &mut Connection, actors: &[&str]) -> Result<(), Failure> {
-    db.rows(
-        "SELECT pg_advisory_xact_lock(key) FROM (
-            SELECT DISTINCT hashtext(actor) AS key FROM unnest($1::text[]) AS actor ORDER BY key
-         ) keys",
-        &[&actors],
-    )?;
-    Ok(())
 }
 
 fn apply(

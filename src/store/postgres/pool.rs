@@ -96,7 +96,7 @@ impl Connection {
     }
 }
 
-/// A running experiment as it was in some version of its row. The database says whether it still is.
+/// A running experiment as it was seen. The database says whether it is still like that.
 pub(super) struct Known {
     pub(super) config: ExperimentConfig,
     pub(super) allocation: Allocation,
@@ -106,8 +106,8 @@ pub(super) struct Known {
 pub(super) struct Pool {
     options: PgOptions,
     known: RwLock<HashMap<String, Arc<Known>>>,
-    /// Whether the last attempt at a connection came to nothing.
-    was_unreachable: AtomicBool,
+    /// Whether there was no answer to the last attempt at a connection.
+    was_silent: AtomicBool,
     state: Mutex<State>,
     freed: Condvar,
 }
@@ -132,7 +132,7 @@ impl Pool {
         Arc::new(Self {
             options,
             known: RwLock::default(),
-            was_unreachable: AtomicBool::new(false),
+            was_silent: AtomicBool::new(false),
             state: Mutex::default(),
             freed: Condvar::new(),
         })
@@ -171,6 +171,19 @@ impl Pool {
 
     /// A connection to a database whose schema this version works with.
     pub(super) fn get(self: &Arc<Self>) -> Result<Loan, ExperimentStoreError> {
+        let timeout = self.options.connect_timeout;
+        let loan = self.get_within(timeout)?;
+        loan.ok_or_else(|| ExperimentStoreError::Unreachable {
+            store: self.options.address().to_owned(),
+            source: format!("all {} connections are in use", self.options.pool_size).into(),
+        })
+    }
+
+    /// The same; `None` if all are in use for as long as that.
+    pub(super) fn get_within(
+        self: &Arc<Self>,
+        timeout: Duration,
+    ) -> Result<Option<Loan>, ExperimentStoreError> {
         let begun = Instant::now();
         let mut state = self.state();
         loop {
@@ -182,7 +195,7 @@ impl Pool {
                     is_used: true,
                 };
                 if loan.connection.as_mut().is_some_and(Connection::is_alive) {
-                    return Ok(loan);
+                    return Ok(Some(loan));
                 }
                 loan.connection = None;
                 drop(loan);
@@ -199,14 +212,11 @@ impl Pool {
                     is_used: false,
                 };
                 loan.connection = Some(self.open()?);
-                return Ok(loan);
+                return Ok(Some(loan));
             }
-            let left = self.options.connect_timeout.saturating_sub(begun.elapsed());
+            let left = timeout.saturating_sub(begun.elapsed());
             if left.is_zero() {
-                return Err(ExperimentStoreError::Unreachable {
-                    store: self.options.address().to_owned(),
-                    source: format!("all {} connections are in use", self.options.pool_size).into(),
-                });
+                return Ok(None);
             }
             let waited = self.freed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -214,13 +224,13 @@ impl Pool {
     }
 
     fn open(&self) -> Result<Connection, ExperimentStoreError> {
-        if self.was_unreachable.load(Ordering::Relaxed) {
+        if self.was_silent.load(Ordering::Relaxed) {
             probe(&self.options)?;
         }
-        let connected = connect(&self.options);
-        let unreachable = matches!(connected, Err(ExperimentStoreError::Unreachable { .. }));
-        self.was_unreachable.store(unreachable, Ordering::Relaxed);
-        let mut client = connected?;
+        let connected = connect_in_time(&self.options);
+        self.was_silent
+            .store(connected.is_none(), Ordering::Relaxed);
+        let mut client = connected.unwrap_or_else(|| Err(no_answer(&self.options)))?;
         let failed = |error| failure::sort(&self.options, failure::CONNECT, error);
         let schema = migrations::inspect(&mut client).map_err(failed)?;
         require_usable(&self.options, schema)?;
@@ -261,18 +271,17 @@ pub(super) fn require_usable(
 
 /// Opens a connection, whatever stands in the database.
 pub(super) fn connect(options: &PgOptions) -> Result<Client, ExperimentStoreError> {
+    connect_in_time(options).unwrap_or_else(|| Err(no_answer(options)))
+}
+
+/// `None` if there was no answer.
+fn connect_in_time(options: &PgOptions) -> Option<Result<Client, ExperimentStoreError>> {
     // On a thread of its own: the client's timeout ends with the socket's connection, and whoever is
     // there may accept it and say nothing more.
     let (sender, receiver) = mpsc::channel();
     let dialling = options.clone();
     thread::spawn(move || drop(sender.send(dial(&dialling))));
-    let timeout = options.opening_timeout();
-    receiver.recv_timeout(timeout).unwrap_or_else(|_| {
-        Err(ExperimentStoreError::Unreachable {
-            store: options.address().to_owned(),
-            source: no_answer(timeout),
-        })
-    })
+    receiver.recv_timeout(options.opening_timeout()).ok()
 }
 
 fn dial(options: &PgOptions) -> Result<Client, ExperimentStoreError> {
@@ -292,26 +301,29 @@ fn dial(options: &PgOptions) -> Result<Client, ExperimentStoreError> {
 /// Whether the server lets us in, found out in a way that leaves nothing behind if it never answers: an
 /// attempt by [`connect`] that is given up goes on until the other end closes it.
 fn probe(options: &PgOptions) -> Result<(), ExperimentStoreError> {
-    let unreachable = |source| ExperimentStoreError::Unreachable {
-        store: options.address().to_owned(),
-        source,
-    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| unreachable(error.into()))?;
+        .map_err(|error| ExperimentStoreError::Unreachable {
+            store: options.address().to_owned(),
+            source: error.into(),
+        })?;
     let timeout = options.opening_timeout();
     let dialled =
         runtime.block_on(async { tokio::time::timeout(timeout, dial_async(options)).await });
     runtime.shutdown_background();
     match dialled {
         Ok(dialled) => dialled.map(drop),
-        Err(_) => Err(unreachable(no_answer(timeout))),
+        Err(_) => Err(no_answer(options)),
     }
 }
 
-fn no_answer(timeout: Duration) -> Box<dyn std::error::Error + Send + Sync> {
-    format!("there was no answer within {} s", timeout.as_secs_f32()).into()
+fn no_answer(options: &PgOptions) -> ExperimentStoreError {
+    let waited_secs = options.opening_timeout().as_secs_f32();
+    ExperimentStoreError::Unreachable {
+        store: options.address().to_owned(),
+        source: format!("there was no answer within {waited_secs} s").into(),
+    }
 }
 
 /// What has to be driven for the client to get anything.
@@ -351,9 +363,6 @@ impl Loan {
             && failure::is_lost(error)
         {
             self.connection = None;
-            // Another server may answer the next time, which counts its versions differently.
-            let known = self.pool.known.write();
-            known.unwrap_or_else(PoisonError::into_inner).clear();
             for idle in &mut self.pool.state().idle {
                 idle.is_suspect = true;
             }

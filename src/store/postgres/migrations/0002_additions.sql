@@ -33,15 +33,23 @@ END $$;
 CREATE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
     FOR EACH ROW EXECUTE FUNCTION exp_close_gate();
 
--- All that decides an actor's assignment. `version` is the xmin of the experiment's row; `sibling` is
--- another experiment of the group in which the actor has an assignment.
+-- What an experiment's row says about assigning, in 64 bits: two rows of which it is the same assign
+-- alike. Of the content, because a number that the server gives to a row, as xmin, can come again with
+-- another content on the server that takes over when one has failed.
+CREATE FUNCTION exp_version(e autumn_experiments) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT hash_record_extended(
+        ROW(e.state, e.variants, e.winner, e.exclusion_group, e.bucketing), 0)::text
+$$;
+
+-- All that decides an actor's assignment. `sibling` is another experiment of the group in which the
+-- actor has an assignment.
 CREATE FUNCTION exp_situation(in_experiment text, in_actor text) RETURNS TABLE (
     name text, description text, state text, variants text, winner text, exclusion_group text,
     bucketing text, updated_at bigint, version text,
     pinned text, assigned text, is_override boolean, assigned_at bigint, sibling text
 ) LANGUAGE sql STABLE AS $$
     SELECT e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group,
-        e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.xmin::text,
+        e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, exp_version(e),
         o.variant, a.variant, a.is_override, floor(extract(epoch FROM a.assigned_at))::bigint,
         (SELECT s.name FROM autumn_experiment_assignments b
          JOIN autumn_experiments s ON s.name = b.experiment
@@ -53,9 +61,14 @@ CREATE FUNCTION exp_situation(in_experiment text, in_actor text) RETURNS TABLE (
     WHERE e.name = in_experiment
 $$;
 
+CREATE FUNCTION exp_has_variant(e autumn_experiments, variant text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT e.variants @> jsonb_build_array(jsonb_build_object('name', variant))
+$$;
+
 -- The exposure of an assignment that is stored: its variant, or NULL and no exposure if the experiment
--- does not run or nothing is stored. `pinned` is whether an override is behind it; it is NULL as well if
--- that is not so any more.
+-- does not run or nothing is stored. `pinned` is whether an override is behind it, to a variant that
+-- the experiment has; it is NULL as well if that is not so any more.
 --
 -- A function, because its INSERT sees what was committed before the gate opened, which the statement
 -- that calls it may not.
@@ -74,14 +87,15 @@ BEGIN
             ON o.experiment = a.experiment AND o.actor = a.actor
         WHERE a.experiment = in_experiment AND a.actor = in_actor AND e.state = 'running'
             AND CASE WHEN pinned THEN a.is_override AND o.variant = a.variant
+                AND exp_has_variant(e, o.variant)
                 ELSE o.variant IS NULL END
         RETURNING variant INTO shown;
     RETURN shown;
 END $$;
 
 -- The second half of an assignment: stores what the rules decided, if all that they looked at is
--- still so. `seen_version` is the xmin of the experiment's row. FALSE, and nothing stored, if
--- anything is otherwise; the caller then reads and decides again.
+-- still so. FALSE, and nothing stored, if anything is otherwise; the caller then reads and decides
+-- again.
 --
 -- A function, because each of its statements sees what was committed before it began: those after
 -- the lock see what its last holder stored. The lock is the one that the application takes.
@@ -98,8 +112,8 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext(in_actor));
     PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
-    SELECT exclusion_group INTO in_group FROM autumn_experiments
-        WHERE name = in_experiment AND xmin::text = seen_version;
+    SELECT exclusion_group INTO in_group FROM autumn_experiments e
+        WHERE name = in_experiment AND exp_version(e) = seen_version;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -167,8 +181,9 @@ BEGIN
             ON a.experiment = in_experiment AND a.actor = in_actor
         LEFT JOIN autumn_experiment_overrides o
             ON o.experiment = in_experiment AND o.actor = in_actor
-        WHERE e.name = in_experiment AND e.xmin::text = seen_version
-            AND (o.variant IS NULL OR a.is_override AND a.variant = o.variant);
+        WHERE e.name = in_experiment AND exp_version(e) = seen_version
+            AND (o.variant IS NULL OR a.is_override AND a.variant = o.variant
+                AND exp_has_variant(e, o.variant));
     IF FOUND AND exp_assign.given IS NOT NULL THEN
         IF expose THEN
             exp_assign.given := exp_show_again(
@@ -181,7 +196,7 @@ BEGIN
             (experiment, actor, variant, is_override, assigned_at)
             SELECT in_experiment, in_actor, new_variant, false, at
             FROM autumn_experiments e
-            WHERE e.name = in_experiment AND e.xmin::text = seen_version
+            WHERE e.name = in_experiment AND exp_version(e) = seen_version
                 AND NOT EXISTS (
                     SELECT FROM autumn_experiment_overrides o
                     WHERE o.experiment = in_experiment AND o.actor = in_actor
