@@ -31,7 +31,7 @@ struct Outcome<'a> {
 /// What they have seen of it.
 struct Seen<'a> {
     situation: &'a Situation,
-    version: &'a str,
+    version: i64,
 }
 
 /// What the first round trip of an assignment finds.
@@ -40,8 +40,8 @@ struct Seen<'a> {
     reason = "it lives for one call, and the large one is the first half of a write"
 )]
 enum Looked {
-    /// All that decides it, and the version of the experiment's row.
-    Found(Situation, String),
+    /// All that decides it, and the experiment's `exp_version`.
+    Found(Situation, i64),
     /// It is decided, and all that had to be is stored.
     Done(Assigned),
 }
@@ -71,7 +71,7 @@ impl PgExperimentStore {
             };
             let decision = situation.decide()?;
             if let Some(config) = &situation.config {
-                self.pool.get_to_know(config, &version);
+                self.pool.get_to_know(config, version);
             }
             let store = decision.store;
             let assigned = Assigned::from(decision);
@@ -81,7 +81,7 @@ impl PgExperimentStore {
             }
             let seen = Seen {
                 situation: &situation,
-                version: &version,
+                version,
             };
             let outcome = Outcome {
                 variant: &assigned.variant,
@@ -122,7 +122,7 @@ impl PgExperimentStore {
             }
             let seen = Seen {
                 situation: &situation,
-                version: &version,
+                version,
             };
             let outcome = Outcome {
                 variant,
@@ -143,7 +143,7 @@ impl PgExperimentStore {
         &self,
         experiment: &str,
         actor: &str,
-    ) -> Result<(Situation, String), ExperimentError> {
+    ) -> Result<(Situation, i64), ExperimentError> {
         self.read("read an assignment", |db| {
             let row = if experiments::is_storable(experiment) && experiments::is_storable(actor) {
                 db.row(SITUATION, &[&experiment, &actor])?
@@ -166,7 +166,7 @@ impl PgExperimentStore {
             let nothing = Found::default();
             let bucketed = assignment::decide(experiment, actor, subject, &nothing);
             if let Ok(bucketed) = bucketed {
-                return self.try_as_known(request, &known.version, &bucketed.variant);
+                return self.try_as_known(request, known.version, &bucketed.variant);
             }
         }
         if !request.keep_exposure || !experiments::is_storable(experiment) {
@@ -179,7 +179,7 @@ impl PgExperimentStore {
     fn try_as_known(
         &self,
         request: &AssignRequest<'_>,
-        version: &str,
+        version: i64,
         bucketed: &str,
     ) -> Result<Looked, ExperimentError> {
         let AssignRequest {
@@ -242,7 +242,7 @@ impl PgExperimentStore {
                 return Ok(found);
             };
             if let Some(config) = &situation.config {
-                self.pool.get_to_know(config, version);
+                self.pool.get_to_know(config, *version);
             }
             // It was kept only if this was still so.
             let reason = match situation.override_variant {

@@ -16,7 +16,7 @@ use crate::store::Situation;
 macro_rules! columns {
     () => {
         "e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group, \
-         e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, exp_version(e)"
+         e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.exp_version"
     };
 }
 
@@ -81,10 +81,10 @@ pub(super) const ASSIGNED: usize = 14;
 pub(super) const IS_NEW: usize = 15;
 pub(super) const IS_PINNED: usize = 16;
 
-/// An experiment as it is stored, and what stands for all that it says about assigning.
+/// An experiment as it is stored, and its `exp_version`.
 pub(super) struct Stored {
     pub(super) config: ExperimentConfig,
-    pub(super) version: String,
+    pub(super) version: i64,
 }
 
 /// The row says what can't be.
@@ -138,20 +138,20 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
     })
 }
 
-/// What was found of an actor, and the version of the experiment's row.
+/// What was found of an actor, and the experiment's `exp_version`.
 pub(super) fn situation(
     store: &str,
     row: Option<&Row>,
     experiment: &str,
     actor: &str,
-) -> Result<(Situation, String), Failure> {
+) -> Result<(Situation, i64), Failure> {
     let mut found = Situation::unknown(experiment, actor);
     // Of an outer join the row may be empty.
     let name = row
         .map(|row| row.try_get::<_, Option<&str>>(0))
         .transpose()?;
     let (Some(row), Some(Some(_))) = (row, name) else {
-        return Ok((found, String::new()));
+        return Ok((found, 0));
     };
     let Stored { config, version } = stored(store, row)?;
     found.config = Some(config);

@@ -100,7 +100,7 @@ impl Connection {
 pub(super) struct Known {
     pub(super) config: ExperimentConfig,
     pub(super) allocation: Allocation,
-    pub(super) version: String,
+    pub(super) version: i64,
 }
 
 pub(super) struct Pool {
@@ -149,7 +149,7 @@ impl Pool {
     }
 
     /// Keeps what was seen, if it runs.
-    pub(super) fn get_to_know(&self, config: &ExperimentConfig, version: &str) {
+    pub(super) fn get_to_know(&self, config: &ExperimentConfig, version: i64) {
         let is_known = |known: &Arc<Known>| known.version == version;
         if config.state != ExperimentState::Running
             || self.known(&config.name).as_ref().is_some_and(is_known)
@@ -159,7 +159,7 @@ impl Pool {
         let seen = Known {
             config: config.clone(),
             allocation: config.allocation(),
-            version: version.to_owned(),
+            version,
         };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(config.name.clone(), Arc::new(seen));

@@ -3,6 +3,13 @@
 
 ALTER TABLE autumn_experiments ADD COLUMN IF NOT EXISTS bucketing text NOT NULL DEFAULT 'fnv1a';
 
+-- What the row says about assigning, in 64 bits: two rows that have it in common assign alike. Of the
+-- content, because a number that the server gives to a row, as xmin, can come again with another
+-- content on the server that takes over when one has failed.
+ALTER TABLE autumn_experiments ADD COLUMN exp_version bigint NOT NULL GENERATED ALWAYS AS (
+    hash_record_extended(ROW(state, variants, winner, exclusion_group, bucketing), 0)
+) STORED;
+
 ALTER TABLE autumn_experiment_changes ADD COLUMN IF NOT EXISTS detail jsonb;
 
 -- The audit log is read from its end, one experiment at a time.
@@ -33,23 +40,15 @@ END $$;
 CREATE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
     FOR EACH ROW EXECUTE FUNCTION exp_close_gate();
 
--- What an experiment's row says about assigning, in 64 bits: two rows of which it is the same assign
--- alike. Of the content, because a number that the server gives to a row, as xmin, can come again with
--- another content on the server that takes over when one has failed.
-CREATE FUNCTION exp_version(e autumn_experiments) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT hash_record_extended(
-        ROW(e.state, e.variants, e.winner, e.exclusion_group, e.bucketing), 0)::text
-$$;
-
 -- All that decides an actor's assignment. `sibling` is another experiment of the group in which the
 -- actor has an assignment.
 CREATE FUNCTION exp_situation(in_experiment text, in_actor text) RETURNS TABLE (
     name text, description text, state text, variants text, winner text, exclusion_group text,
-    bucketing text, updated_at bigint, version text,
+    bucketing text, updated_at bigint, version bigint,
     pinned text, assigned text, is_override boolean, assigned_at bigint, sibling text
 ) LANGUAGE sql STABLE AS $$
     SELECT e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group,
-        e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, exp_version(e),
+        e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.exp_version,
         o.variant, a.variant, a.is_override, floor(extract(epoch FROM a.assigned_at))::bigint,
         (SELECT s.name FROM autumn_experiment_assignments b
          JOIN autumn_experiments s ON s.name = b.experiment
@@ -100,7 +99,7 @@ END $$;
 -- A function, because each of its statements sees what was committed before it began: those after
 -- the lock see what its last holder stored. The lock is the one that the application takes.
 CREATE FUNCTION exp_store_assignment(
-    in_experiment text, in_actor text, seen_version text, seen_pinned text,
+    in_experiment text, in_actor text, seen_version bigint, seen_pinned text,
     seen_variant text, seen_is_override boolean,
     new_variant text, new_is_override boolean, at timestamptz,
     store boolean, expose boolean, in_request_id text
@@ -112,8 +111,8 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext(in_actor));
     PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
-    SELECT exclusion_group INTO in_group FROM autumn_experiments e
-        WHERE name = in_experiment AND exp_version(e) = seen_version;
+    SELECT exclusion_group INTO in_group FROM autumn_experiments
+        WHERE name = in_experiment AND exp_version = seen_version;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -165,11 +164,11 @@ END $$;
 -- anything else to know, an override that is not stored yet, a sibling, a newer version, nothing is
 -- stored, `given` is NULL, and the other columns are the situation, for the caller to decide.
 CREATE FUNCTION exp_assign(
-    in_experiment text, in_actor text, seen_version text, new_variant text, at timestamptz,
+    in_experiment text, in_actor text, seen_version bigint, new_variant text, at timestamptz,
     expose boolean, in_request_id text
 ) RETURNS TABLE (
     name text, description text, state text, variants text, winner text, exclusion_group text,
-    bucketing text, updated_at bigint, version text,
+    bucketing text, updated_at bigint, version bigint,
     pinned text, assigned text, is_override boolean, assigned_at bigint, sibling text,
     given text, is_new boolean, is_pinned boolean
 ) LANGUAGE plpgsql ROWS 1 AS $$
@@ -181,7 +180,7 @@ BEGIN
             ON a.experiment = in_experiment AND a.actor = in_actor
         LEFT JOIN autumn_experiment_overrides o
             ON o.experiment = in_experiment AND o.actor = in_actor
-        WHERE e.name = in_experiment AND exp_version(e) = seen_version
+        WHERE e.name = in_experiment AND e.exp_version = seen_version
             AND (o.variant IS NULL OR a.is_override AND a.variant = o.variant
                 AND exp_has_variant(e, o.variant));
     IF FOUND AND exp_assign.given IS NOT NULL THEN
@@ -196,7 +195,7 @@ BEGIN
             (experiment, actor, variant, is_override, assigned_at)
             SELECT in_experiment, in_actor, new_variant, false, at
             FROM autumn_experiments e
-            WHERE e.name = in_experiment AND exp_version(e) = seen_version
+            WHERE e.name = in_experiment AND e.exp_version = seen_version
                 AND NOT EXISTS (
                     SELECT FROM autumn_experiment_overrides o
                     WHERE o.experiment = in_experiment AND o.actor = in_actor
