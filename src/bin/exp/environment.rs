@@ -34,8 +34,8 @@ pub(crate) fn place(path: PathBuf) -> Result<Place, UsageError> {
     let text = path.to_string_lossy();
     match scheme(&text).as_deref() {
         None if is_nearly_an_address(&text) => Err(UsageError(
-            "a database is named as postgres://USER@HOST/DATABASE, and a file not by a name that \
-             looks like one"
+            "a database is named as postgres://USER@HOST/DATABASE; a file whose name looks like \
+             that of one is named with ./ before it"
                 .to_owned(),
         )),
         None => Ok(Place::File(path)),
@@ -64,10 +64,25 @@ fn database(address: &str) -> Result<PgOptions, UsageError> {
 /// Whether it was meant as the address of a database, in another form or with a slip in it. It would be
 /// shown as the name of a file, with the password that may be in it.
 fn is_nearly_an_address(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["postgres:", "postgresql:", "password=", "host="]
-        .iter()
-        .any(|part| text.contains(part))
+    let is_path = ["./", "../", "/"].iter().any(|root| text.starts_with(root));
+    if is_path && !text.starts_with("//") {
+        return false;
+    }
+    let text = text.to_ascii_lowercase().replace(" =", "=");
+    let has_credentials = |part: &str| {
+        let user_and_password = part.rsplit_once('@').map(|(before, _)| before);
+        user_and_password.is_some_and(|before| before.contains(':'))
+    };
+    let mut words =
+        text.split(|separator: char| separator.is_whitespace() || "?&;".contains(separator));
+    text.contains("://")
+        || text.starts_with("postgres:")
+        || text.starts_with("postgresql:")
+        || text.split('/').any(has_credentials)
+        || words.any(|word| {
+            let key = word.split_once('=').map(|(key, _)| key);
+            key.is_some_and(|key| ["host", "hostaddr", "user", "password", "dbname"].contains(&key))
+        })
 }
 
 /// What stands before `://`, in lower case.
