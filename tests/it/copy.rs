@@ -347,6 +347,52 @@ fn an_unfinished_file_is_its_writers_alone() {
     assert_eq!(copied.check().unwrap(), Vec::<String>::new());
 }
 
+/// Who waits for another's copy is told that it is there.
+#[test]
+fn of_two_who_copy_to_one_file_one_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = file(&directory);
+    fill(&source);
+    let expected = tally(&source);
+    for round in 0..8 {
+        let path = directory.path().join(format!("copy{round}.db"));
+        let both = std::sync::Barrier::new(2);
+        let (first, second) = std::thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                let mut target = SqliteCopy::new(&path);
+                let mut is_told = false;
+                copy(&source, &mut target, false, &mut |_, _| {
+                    if !is_told {
+                        is_told = true;
+                        both.wait();
+                    }
+                })
+            });
+            let second = scope.spawn(|| {
+                both.wait();
+                SqliteCopy::new(&path).begin(&expected, false)
+            });
+            (first.join().unwrap(), second.join().unwrap())
+        });
+        assert_eq!(first.unwrap().tally, expected);
+        match second {
+            Err(ExperimentError::Store(ExperimentStoreError::NotEmpty { store })) => {
+                assert_eq!(store, path.display().to_string());
+            }
+            other => panic!("{other:?}"),
+        }
+        let copied = SqliteExperimentStore::open(&path).unwrap();
+        assert_eq!(tally(&copied), expected);
+        let mode = rusqlite::Connection::open(&path).unwrap().query_row(
+            "PRAGMA journal_mode",
+            [],
+            |row| row.get::<_, String>(0),
+        );
+        assert_eq!(mode.unwrap(), "wal");
+        assert_eq!(copied.check().unwrap(), Vec::<String>::new());
+    }
+}
+
 /// A pool that was open before knows nothing of the copy, nor does an application.
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]

@@ -95,6 +95,14 @@ fn what_cannot_be_true_of_a_database_is_found() {
             "DELETE FROM autumn_experiments WHERE name = 'two'",
             "experiment 'two': 1 assignment of an experiment that is not there",
         ),
+        (
+            "UPDATE autumn_experiment_overrides SET experiment = 'gone'",
+            "experiment 'gone': 1 override of an experiment that is not there",
+        ),
+        (
+            "UPDATE exp_exposures SET experiment = 'gone'",
+            "experiment 'gone': 2 exposures of an experiment that is not there",
+        ),
     ];
     for (damage, told) in faults {
         let url = server::shared().database();

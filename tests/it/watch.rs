@@ -231,20 +231,41 @@ fn a_thread_that_waits_for_the_database_ends_as_well() {
     });
 }
 
-/// A replica lets nobody listen; there the experiments are only looked for.
+/// A replica lets nobody listen; there the experiments are only looked for, until it takes over.
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
 fn on_a_replica_it_looks() {
+    const INTERVAL: Duration = Duration::from_secs(2);
     let mut server = Server::start();
     let url = server.database();
     let primary = PgExperimentStore::open_or_create(options(&url)).unwrap();
     primary.insert(&running("e")).unwrap();
-    let replica = PgExperimentStore::open(options(&server.replica(&url))).unwrap();
-    let replica = replica.watched().unwrap();
+    let replica_url = server.replica(&url);
+    let open = || PgExperimentStore::open(options(&replica_url).refresh_interval(INTERVAL));
+    let replica = open().unwrap().watched().unwrap();
     primary
+        .set_state("e", ExperimentState::Concluded, Some("a"))
+        .unwrap();
+    eventually("it is concluded", || {
+        state(&replica, "e") == Some(ExperimentState::Concluded)
+    });
+    client(&replica_url)
+        .batch_execute("SELECT pg_promote()")
+        .unwrap();
+    // The first may have been under way.
+    for _ in 0..2 {
+        let begun = Instant::now();
+        eventually("it has looked", || {
+            replica.refreshed_ago().unwrap() < begun.elapsed()
+        });
+    }
+    let begun = Instant::now();
+    open()
+        .unwrap()
         .set_state("e", ExperimentState::Archived, None)
         .unwrap();
     eventually("it is archived", || {
         state(&replica, "e") == Some(ExperimentState::Archived)
     });
+    assert!(begun.elapsed() < INTERVAL / 2, "it was not told");
 }

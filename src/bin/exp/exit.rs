@@ -198,6 +198,10 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
         ExperimentStoreError::Missing { store } if store.starts_with("postgres://") => {
             "exp create makes one in that database, exp store migrate only its tables"
         }
+        ExperimentStoreError::NotEmpty { store } if store.ends_with(".unfinished") => {
+            "it holds a store that is complete: give it another name to keep it, or remove it; then \
+             copy again"
+        }
         ExperimentStoreError::NotEmpty { .. } => {
             "a copy goes to a file that is not there yet, or to a database without experiments"
         }
@@ -210,7 +214,8 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
         }
         ExperimentStoreError::Denied { .. } => {
             "the owner of the tables can grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON the \
-             tables, USAGE ON their sequences, EXECUTE ON the function"
+             tables, USAGE ON their sequences, EXECUTE ON the functions; exp store migrate and copy make \
+             tables, which CREATE ON the schema allows"
         }
         ExperimentStoreError::Lost { .. } => {
             "it may have been done or not; to repeat it is safe, and tells"

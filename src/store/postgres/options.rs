@@ -306,7 +306,12 @@ fn address(config: &Config) -> String {
                 if index > 0 {
                     address.push(',');
                 }
-                address.push_str(name);
+                // As an address of IPv6 is written before a port.
+                if name.contains(':') {
+                    let _ = write!(address, "[{name}]");
+                } else {
+                    address.push_str(name);
+                }
             }
             #[cfg(unix)]
             Host::Unix(path) => socket = Some(path.display().to_string()),
@@ -346,6 +351,20 @@ mod tests {
         };
         assert_eq!(last("default_transaction_isolation="), "read\\ committed");
         assert!(last("statement_timeout=").starts_with("5 "), "{options}");
+    }
+
+    #[test]
+    fn an_address_is_shown_as_it_can_be_given() {
+        for url in [
+            "postgres://ann@[::1]/app",
+            "postgres://ann@[fe80::1]:5433/app",
+            "postgres://ann@one,[::1],three:7/app",
+            "postgres://db.example/app",
+        ] {
+            let shown = PgOptions::parse(url).unwrap().address().to_owned();
+            assert_eq!(PgOptions::parse(&shown).unwrap().address(), shown);
+            assert_eq!(shown, url);
+        }
     }
 
     #[test]

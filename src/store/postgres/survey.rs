@@ -44,6 +44,22 @@ const INVARIANTS: &[(&str, &str, &str, &str)] = &[
         "assignment",
         "of an experiment that is not there",
     ),
+    (
+        "SELECT o.experiment, count(*) FROM autumn_experiment_overrides o
+         WHERE NOT EXISTS (SELECT FROM autumn_experiments e WHERE e.name = o.experiment)
+         GROUP BY o.experiment ORDER BY o.experiment",
+        "experiment",
+        "override",
+        "of an experiment that is not there",
+    ),
+    (
+        "SELECT x.experiment, count(*) FROM exp_exposures x
+         WHERE NOT EXISTS (SELECT FROM autumn_experiments e WHERE e.name = x.experiment)
+         GROUP BY x.experiment ORDER BY x.experiment",
+        "experiment",
+        "exposure",
+        "of an experiment that is not there",
+    ),
 ];
 
 impl PgExperimentStore {

@@ -109,8 +109,9 @@ impl ServerCertVerifier for Verifier {
             )) if !self.checks_name => Ok(ServerCertVerified::assertion()),
             // An authority's certificate that is a server's as well, as a self-signed one often is. Its
             // dates have been found good before this.
-            Err(Error::InvalidCertificate(CertificateError::Other(_)))
-                if self.given.contains(end_entity) =>
+            Err(Error::InvalidCertificate(CertificateError::Other(why)))
+                if why.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
+                    && self.given.contains(end_entity) =>
             {
                 if self.checks_name {
                     verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;

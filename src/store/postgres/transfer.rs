@@ -335,6 +335,8 @@ fn throw_away(transaction: &mut Transaction<'_>, options: &PgOptions) -> Result<
         autumn_experiment_overrides, autumn_experiment_changes, exp_exposures";
     let begun = transaction.query_opt("SELECT written FROM exp_copy FOR UPDATE", &[])?;
     let Some(begun) = begun else { return Ok(()) };
+    // A large table takes as long as it takes.
+    transaction.batch_execute("SET LOCAL statement_timeout = 0")?;
     transaction.batch_execute(&format!("LOCK TABLE {TABLES} IN ACCESS EXCLUSIVE MODE"))?;
     let found = transaction.query_one(
         "SELECT (SELECT count(*) FROM autumn_experiments)

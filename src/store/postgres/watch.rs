@@ -177,15 +177,21 @@ async fn follow(
         .map_err(|error| error.to_string())?;
     let (sender, mut changes) = mpsc::channel(1);
     tokio::spawn(listen(connection, sender));
-    let listening = client.batch_execute("LISTEN autumn_experiments");
-    match timeout(patience, listening).await.map_err(in_time)? {
-        // A replica tells nobody anything; there it is looked for only.
-        Err(error) if error.as_db_error().is_some() => {
-            tracing::debug!(store = options.address(), %error, "experiments_not_listened_for");
-        }
-        listening => listening.map_err(told)?,
-    }
+    let mut is_listening = false;
     loop {
+        if !is_listening {
+            let listening = client.batch_execute("LISTEN autumn_experiments");
+            match timeout(patience, listening).await.map_err(in_time)? {
+                // A replica tells nobody anything, as long as it is one.
+                Err(error) if error.as_db_error().is_some() => {
+                    tracing::debug!(store = options.address(), %error, "experiments_not_listened_for");
+                }
+                listened => {
+                    listened.map_err(told)?;
+                    is_listening = true;
+                }
+            }
+        }
         let ticket = memory.ticket();
         let read = read_all(&client, options.address());
         let experiments = timeout(patience, read).await.map_err(in_time)??;

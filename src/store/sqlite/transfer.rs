@@ -177,16 +177,33 @@ impl SqliteCopy {
     }
 
     /// Has the file to itself until the connection is closed, whoever else would read it or copy into
-    /// it. Without a log beside it: what is committed is in the file that is moved in the end.
+    /// it.
     fn take_alone(&mut self) -> Result<(), ExperimentError> {
-        let db = self.connection()?;
+        let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
+        if !self.unfinished.path.exists() {
+            file::create(&self.unfinished, timeout)?;
+        }
+        let (db, _) = file::open(&self.unfinished, SqliteAccess::ReadWrite, timeout)?;
         let taken = db
-            .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
-            .and_then(|()| {
-                db.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))
-            })
+            .pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))
             .and_then(|()| db.execute_batch("BEGIN EXCLUSIVE; COMMIT"));
+        self.db = Some(db);
         taken.map_err(|error| self.failed(error))
+    }
+
+    /// What is committed is in the file that is moved in the end, not in a log beside it.
+    fn do_without_log(&mut self) -> Result<(), ExperimentError> {
+        let db = self.connection()?;
+        let done = db.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
+        done.map_err(|error| self.failed(error))
+    }
+
+    fn require_absent(&self) -> Result<(), ExperimentError> {
+        if self.place.path.exists() || self.place.path.is_symlink() {
+            let store = self.place.name();
+            return Err(ExperimentStoreError::NotEmpty { store }.into());
+        }
+        Ok(())
     }
 
     /// How far the copy in the file is, if it is one of a source of this tally.
@@ -263,20 +280,18 @@ fn unfinished(
 
 impl Target for SqliteCopy {
     fn begin(&mut self, tally: &Tally, restart: bool) -> Result<u64, ExperimentError> {
-        if self.place.path.exists() || self.place.path.is_symlink() {
-            let store = self.place.name();
-            return Err(ExperimentStoreError::NotEmpty { store }.into());
-        }
+        self.require_absent()?;
         if let Some(orphaned) = self.place.orphaned_log() {
             return Err(orphaned.into());
         }
-        let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
-        if !self.unfinished.path.exists() {
-            file::create(&self.unfinished, timeout)?;
+        let taken = self.take_alone();
+        // Whoever had it until now may have finished, and this be the file that was moved.
+        if let Err(finished) = self.require_absent() {
+            self.db = None;
+            return Err(finished);
         }
-        let (db, _) = file::open(&self.unfinished, SqliteAccess::ReadWrite, timeout)?;
-        self.db = Some(db);
-        self.take_alone()?;
+        taken?;
+        self.do_without_log()?;
         let Some(written) = self.progress(tally, restart)? else {
             let store = self.place.name();
             return Err(ExperimentStoreError::OtherCopy { store }.into());
