@@ -1,138 +1,19 @@
-//! A database as a source and as a target of a copy.
+//! A database as the target of a copy.
 
-use postgres::fallible_iterator::FallibleIterator as _;
-use postgres::{Client, IsolationLevel, Row, Transaction};
+use postgres::{Client, Transaction};
 
-use super::failure::{self, Failure};
-use super::options::PgOptions;
-use super::pool::{connect, require_usable};
-use super::{PgExperimentStore, experiments, migrations};
+use super::super::failure::{self, Failure};
+use super::super::options::PgOptions;
+use super::super::pool::{connect, require_usable};
+use super::super::{PgExperimentStore, experiments, migrations};
+use super::source::{READING, view};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override};
 use crate::exposure::ExposureRecord;
-use crate::store::transfer::{Each, Record, Source, Step, Tally, Target, View};
+use crate::store::transfer::{Record, Tally, Target};
 use crate::store::transfer::{not_alone, seconds};
 
-const READING: &str = "be read as a whole";
 const WRITING: &str = "be copied into";
-
-impl Source for PgExperimentStore {
-    fn view(&self, step: Step<'_>) -> Result<(), ExperimentError> {
-        let mut client = connect(self.pool.options())?;
-        view(self.pool.options(), &mut client, step)
-    }
-}
-
-/// One view of the database, on a connection that nobody else uses.
-fn view(options: &PgOptions, client: &mut Client, step: Step<'_>) -> Result<(), ExperimentError> {
-    let failed = |error| ExperimentError::from(failure::sort(options, READING, error));
-    // A large table takes as long as it takes.
-    client
-        .batch_execute("SET statement_timeout = 0")
-        .map_err(failed)?;
-    let transaction = client
-        .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .read_only(true)
-        .start()
-        .map_err(failed)?;
-    let mut scan = Scan {
-        transaction,
-        options,
-    };
-    step(&mut scan)
-}
-
-struct Scan<'a> {
-    transaction: Transaction<'a>,
-    options: &'a PgOptions,
-}
-
-impl View for Scan<'_> {
-    fn scan(&mut self, each: Each<'_>) -> Result<(), ExperimentError> {
-        self.all(each).map_err(|failure| match failure {
-            Failure::Refused(refusal) => refusal,
-            Failure::Postgres(error) => failure::sort(self.options, READING, error).into(),
-        })
-    }
-}
-
-impl Scan<'_> {
-    fn all(&mut self, each: Each<'_>) -> Result<(), Failure> {
-        let address = self.options.address();
-        self.rows(experiments::ALL_WITH_CREATION, each, |row| {
-            Ok(Record::Experiment {
-                config: experiments::stored(address, row)?.config,
-                created_at_secs: secs(row, experiments::CREATED_AT)?,
-            })
-        })?;
-        let overrides = "SELECT experiment, actor, variant,
-                floor(extract(epoch FROM created_at))::bigint
-            FROM autumn_experiment_overrides
-            ORDER BY experiment COLLATE \"C\", actor COLLATE \"C\"";
-        self.rows(overrides, each, |row| {
-            Ok(Record::Override(Override {
-                experiment: row.try_get(0)?,
-                actor: row.try_get(1)?,
-                variant: row.try_get(2)?,
-                created_at_secs: secs(row, 3)?,
-            }))
-        })?;
-        let changes = "SELECT mutation, actor, floor(extract(epoch FROM changed_at))::bigint,
-                detail::text, experiment
-            FROM autumn_experiment_changes ORDER BY id";
-        self.rows(changes, each, |row| {
-            let name: String = row.try_get(4)?;
-            let change: ChangeRecord = experiments::change(address, &name, row)?;
-            Ok(Record::Change(change))
-        })?;
-        let exposures = "SELECT experiment, variant, actor, request_id, is_override,
-                floor(extract(epoch FROM exposed_at))::bigint
-            FROM exp_exposures ORDER BY id";
-        self.rows(exposures, each, |row| {
-            Ok(Record::Exposure(ExposureRecord {
-                experiment: row.try_get(0)?,
-                variant: row.try_get(1)?,
-                actor: row.try_get(2)?,
-                request_id: row.try_get(3)?,
-                is_override: row.try_get(4)?,
-                timestamp_secs: secs(row, 5)?,
-            }))
-        })?;
-        let assignments = "SELECT experiment, actor, variant, is_override,
-                floor(extract(epoch FROM assigned_at))::bigint
-            FROM autumn_experiment_assignments
-            ORDER BY experiment COLLATE \"C\", actor COLLATE \"C\"";
-        self.rows(assignments, each, |row| {
-            Ok(Record::Assignment(Assignment {
-                experiment: row.try_get(0)?,
-                actor: row.try_get(1)?,
-                variant: row.try_get(2)?,
-                is_override: row.try_get(3)?,
-                assigned_at_secs: secs(row, 4)?,
-            }))
-        })
-    }
-
-    /// One row after another, however many there are.
-    fn rows(
-        &mut self,
-        sql: &str,
-        each: Each<'_>,
-        read: impl Fn(&Row) -> Result<Record, Failure>,
-    ) -> Result<(), Failure> {
-        let no_parameters: [&str; 0] = [];
-        let mut rows = self.transaction.query_raw(sql, no_parameters)?;
-        while let Some(row) = rows.next()? {
-            each(read(&row)?)?;
-        }
-        Ok(())
-    }
-}
-
-fn secs(row: &Row, column: usize) -> Result<u64, Failure> {
-    Ok(experiments::unsigned(row.try_get(column)?))
-}
 
 /// A copy into a database, whose tables must be empty. Until it is finished a table `exp_copy` is
 /// there, and no command uses the store.

@@ -1,0 +1,6 @@
+//! A database as a source and as a target of a copy.
+
+mod source;
+mod target;
+
+pub use self::target::PgCopy;

@@ -1,0 +1,6 @@
+//! A store as a source and as a target of a copy.
+
+mod source;
+mod target;
+
+pub use self::target::SqliteCopy;

@@ -1,0 +1,107 @@
+//! A file as the source of a copy.
+
+use std::collections::HashMap;
+
+use rusqlite::Connection;
+
+use super::super::actors::{self, Choice};
+use super::super::experiments::{self, Stored, contradiction};
+use super::super::{Failure, SqliteExperimentStore};
+use crate::error::ExperimentError;
+use crate::experiment::{Assignment, ChangeRecord};
+use crate::exposure::ExposureRecord;
+use crate::store::transfer::{Each, Record, Source, Step, View};
+
+impl Source for SqliteExperimentStore {
+    fn view(&self, step: Step<'_>) -> Result<(), ExperimentError> {
+        self.read("be read as a whole", |db| {
+            let failed = |error| self.failed("be read as a whole", error);
+            let mut scan = Scan { db, failed };
+            step(&mut scan).map_err(Failure::Refused)
+        })
+    }
+}
+
+/// What is read in one transaction.
+pub(super) struct Scan<'a, F> {
+    pub(super) db: &'a Connection,
+    pub(super) failed: F,
+}
+
+impl<F: Fn(rusqlite::Error) -> ExperimentError> View for Scan<'_, F> {
+    fn scan(&mut self, each: Each<'_>) -> Result<(), ExperimentError> {
+        scan(self.db, each).map_err(|failure| match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Sqlite(error) => (self.failed)(error),
+        })
+    }
+}
+
+fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
+    let all = experiments::load_all(db)?;
+    let by_id: HashMap<i64, &Stored> = all.iter().map(|stored| (stored.id, stored)).collect();
+    let known = |id: i64| {
+        let stored = by_id.get(&id).copied();
+        stored.ok_or_else(|| contradiction(format!("an entry is of experiment number {id}")))
+    };
+    for stored in &all {
+        each(Record::Experiment {
+            config: stored.config.clone(),
+            created_at_secs: u64::try_from(stored.created_at).unwrap_or(0),
+        })?;
+    }
+    for stored in &all {
+        for pinned in actors::overrides(db, stored)? {
+            each(Record::Override(pinned))?;
+        }
+    }
+    let mut query = db.prepare(
+        "SELECT experiment_id, mutation, operator, changed_at, detail FROM changes ORDER BY id",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let name = &known(row.get(0)?)?.config.name;
+        each(Record::Change(ChangeRecord {
+            experiment: name.clone(),
+            mutation: row.get(1)?,
+            actor: row.get(2)?,
+            timestamp_secs: row.get(3)?,
+            detail: experiments::read_detail(row, 4)?,
+        }))?;
+    }
+    let mut query = db.prepare(
+        "SELECT experiment_id, variant, actor, request_id, exposed_at FROM exposures ORDER BY id",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let stored = known(row.get(0)?)?;
+        let choice = Choice::read(row, 1)?;
+        each(Record::Exposure(ExposureRecord {
+            experiment: stored.config.name.clone(),
+            variant: stored.variant_name(choice.variant)?.to_owned(),
+            actor: row.get(2)?,
+            request_id: row.get(3)?,
+            is_override: choice.is_override,
+            timestamp_secs: row.get(4)?,
+        }))?;
+    }
+    for stored in &all {
+        let mut query = db.prepare(
+            "SELECT actor, variant, assigned_after FROM assignments
+             WHERE space_id = ?1 AND slot = ?2 ORDER BY actor",
+        )?;
+        let mut rows = query.query([stored.space, stored.slot])?;
+        while let Some(row) = rows.next()? {
+            let choice = Choice::read(row, 1)?;
+            let at = stored.created_at.saturating_add(row.get(2)?);
+            each(Record::Assignment(Assignment {
+                experiment: stored.config.name.clone(),
+                actor: row.get(0)?,
+                variant: stored.variant_name(choice.variant)?.to_owned(),
+                is_override: choice.is_override,
+                assigned_at_secs: u64::try_from(at).unwrap_or(0),
+            }))?;
+        }
+    }
+    Ok(())
+}
