@@ -98,7 +98,7 @@ pub(crate) fn run(report: &Report) {
 /// One statement that does what a first assignment has to, by Postgres's own benchmark.
 fn beside_pgbench(report: &Report, figure: &str, server: &Server) {
     const CLIENTS: usize = 16;
-    const EACH: usize = 200;
+    const EACH: usize = 1000;
     let url = server.database();
     let store = store(&url, Some("g"));
     let directory = tempfile::tempdir().unwrap();

@@ -844,6 +844,19 @@ fn a_replica_is_read_and_not_written() {
             "{refused}"
         );
     }
+    // Nor does the winner have to be written, whatever was seen of the experiment before.
+    primary
+        .set_state("e", ExperimentState::Concluded, Some("b"))
+        .unwrap();
+    let begun = std::time::Instant::now();
+    while replica.get("e").unwrap().unwrap().winner.is_none() {
+        assert!(begun.elapsed() < Duration::from_mins(1));
+    }
+    let unexposed = AssignRequest {
+        actor: "user:3",
+        ..unexposed
+    };
+    assert_eq!(replica.assign(&unexposed).unwrap().variant, "b");
 }
 
 #[test]

@@ -174,23 +174,30 @@ CREATE FUNCTION exp_assign(
 ) LANGUAGE plpgsql ROWS 1 AS $$
 #variable_conflict use_column
 BEGIN
-    SELECT a.variant, a.variant IS NULL, o.variant IS NOT NULL INTO given, is_new, is_pinned
+    SELECT NOT EXISTS (
+            SELECT FROM autumn_experiment_assignments a
+            WHERE a.experiment = in_experiment AND a.actor = in_actor
+        ) INTO is_new
         FROM autumn_experiments e
-        LEFT JOIN autumn_experiment_assignments a
-            ON a.experiment = in_experiment AND a.actor = in_actor
-        LEFT JOIN autumn_experiment_overrides o
-            ON o.experiment = in_experiment AND o.actor = in_actor
-        WHERE e.name = in_experiment AND e.exp_version = seen_version
-            AND (o.variant IS NULL OR a.is_override AND a.variant = o.variant
-                AND exp_has_variant(e, o.variant));
-    IF FOUND AND exp_assign.given IS NOT NULL THEN
-        IF expose THEN
+        WHERE e.name = in_experiment AND e.exp_version = seen_version;
+    IF NOT exp_assign.is_new THEN
+        SELECT a.variant, o.variant IS NOT NULL INTO given, is_pinned
+            FROM autumn_experiments e
+            JOIN autumn_experiment_assignments a
+                ON a.experiment = in_experiment AND a.actor = in_actor
+            LEFT JOIN autumn_experiment_overrides o
+                ON o.experiment = in_experiment AND o.actor = in_actor
+            WHERE e.name = in_experiment AND e.exp_version = seen_version
+                AND (o.variant IS NULL OR a.is_override AND a.variant = o.variant
+                    AND exp_has_variant(e, o.variant));
+        IF FOUND AND expose THEN
             exp_assign.given := exp_show_again(
                 in_experiment, in_actor, exp_assign.is_pinned, in_request_id, at);
         END IF;
-    ELSIF FOUND THEN
-        PERFORM pg_advisory_xact_lock(hashtext(in_actor));
-        PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
+    ELSIF exp_assign.is_new THEN
+        is_pinned := false;
+        PERFORM pg_advisory_xact_lock(hashtext(in_actor)),
+            pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
         INSERT INTO autumn_experiment_assignments AS stored
             (experiment, actor, variant, is_override, assigned_at)
             SELECT in_experiment, in_actor, new_variant, false, at
