@@ -490,6 +490,37 @@ impl Proxy {
     }
 }
 
+/// How many answers the server still owes: one to each query or synchronisation that was sent.
+#[derive(Default)]
+struct Owed {
+    /// What was sent and is not a whole message yet.
+    begun: Vec<u8>,
+    has_logged_in: bool,
+    answers: usize,
+}
+
+impl Owed {
+    fn sent(&mut self, bytes: &[u8]) {
+        self.begun.extend(bytes);
+        loop {
+            // The first message has no type.
+            let start = usize::from(self.has_logged_in);
+            let Some(length) = self.begun.get(start..start + 4) else {
+                return;
+            };
+            let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
+            if self.begun.len() < start + length {
+                return;
+            }
+            let message: Vec<u8> = self.begun.drain(..start + length).collect();
+            if !self.has_logged_in || [b'Q', b'S'].contains(&message[0]) {
+                self.answers += 1;
+            }
+            self.has_logged_in = true;
+        }
+    }
+}
+
 fn relay(
     client: &UnixStream,
     server: &UnixStream,
@@ -511,12 +542,14 @@ fn relay(
         let _ = client.shutdown(Shutdown::Both);
         let _ = server.shutdown(Shutdown::Both);
     };
+    let owed = Arc::new(Mutex::new(Owed::default()));
     let (mut from_client, mut to_server) =
         (client.try_clone().unwrap(), server.try_clone().unwrap());
-    let is_request_cut = is_cut.clone();
+    let (is_request_cut, owing) = (is_cut.clone(), Arc::clone(&owed));
     thread::spawn(move || {
         let mut bytes = [0; 8192];
         while let Ok(read @ 1..) = from_client.read(&mut bytes) {
+            owing.lock().unwrap().sent(&bytes[..read]);
             if is_request_cut(Cut::Request) || to_server.write_all(&bytes[..read]).is_err() {
                 break;
             }
@@ -532,11 +565,20 @@ fn relay(
             let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
             let mut message = head.to_vec();
             message.resize(length + 1, 0);
-            if from_server.read_exact(&mut message[5..]).is_err() || is_cut(Cut::Answer) {
+            if from_server.read_exact(&mut message[5..]).is_err() {
                 break;
             }
-            // `Z`: the server is ready for the next query.
-            if head[0] == b'Z' {
+            // `Z`: the server is ready for the next query. What is sent together is answered together,
+            // and its last answer ends the round trip.
+            let is_last = head[0] == b'Z' && {
+                let mut owed = owed.lock().unwrap();
+                owed.answers -= 1;
+                owed.answers == 0
+            };
+            if is_last && is_cut(Cut::Answer) {
+                break;
+            }
+            if is_last {
                 round_trips.fetch_add(1, Ordering::SeqCst);
             }
             if to_client.write_all(&message).is_err() {

@@ -18,14 +18,30 @@
 //! [`PgExperimentStore::watched`] serves the experiments from memory.
 //!
 //! # In an async program
-//! The methods block, and must not be called on a worker of an async runtime (tokio panics): use
+//! The methods block the thread that calls them, also a worker of an async runtime: they work there, and
+//! keep it from doing anything else meanwhile. Better use
 //! [`ExperimentService::assign_async`](crate::ExperimentService::assign_async) or `spawn_blocking`.
-//! Handles may be dropped anywhere.
+//! Dropping a handle waits for nothing.
+//!
+//! # Behind a pooler
+//! Nothing is kept in the server's session: every statement is unnamed, every lock belongs to a
+//! transaction, and isolation and timeouts are set in each. So `PgBouncer` works in session mode and in
+//! transaction mode. In transaction mode a [watched](PgExperimentStore::watched) store is not told of
+//! changes, and finds them by reading the experiments after each
+//! [refresh interval](PgOptions::refresh_interval).
+//!
+//! # How long a call may take
+//! The server is told to give up after the lock and the statement timeout of the [options](PgOptions);
+//! a server that does not even say that is given up a few seconds later, with
+//! [`Silent`](ExperimentStoreError::Silent).
 
 mod assign;
 mod bulk;
+mod connection;
+mod dial;
 mod experiments;
 mod failure;
+mod known;
 mod locks;
 mod migrations;
 mod mutation;
@@ -35,15 +51,17 @@ mod survey;
 mod tls;
 mod transfer;
 mod watch;
+mod wire;
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::connection::{Connection, Mode, Pace};
 use self::experiments::ONE;
-use self::failure::Failure;
+use self::failure::{Failure, Fault};
 pub use self::options::PgOptions;
-use self::pool::{Connection, Loan, Pool};
+use self::pool::{Loan, Pool};
 pub use self::transfer::PgCopy;
 use self::watch::{Memory, Watch};
 use crate::bulk::{Answers, AssignManyRequest};
@@ -83,14 +101,25 @@ impl PgExperimentStore {
     /// adds](ExperimentStoreError::NotMigrated), or one of a [newer
     /// version](ExperimentStoreError::NewerSchema).
     pub fn open(options: PgOptions) -> Result<Self, ExperimentStoreError> {
-        let pool = Pool::new(options);
-        drop(pool.get()?);
-        Ok(Self {
-            pool,
+        let mut first = Connection::open_unchecked(&options)?;
+        let inspected = migrations::inspect(&mut first);
+        let schema = inspected.map_err(|fault| failure::sort(&options, failure::CONNECT, fault))?;
+        migrations::require_usable(&options, schema)?;
+        let store = Self::lazy(options);
+        store.pool.add(first);
+        Ok(store)
+    }
+
+    /// A store in the database of these options, which is not connected to before the first call. What
+    /// [`open`](Self::open) refuses is then that call's error; it takes no round trip of its own.
+    #[must_use]
+    pub fn lazy(options: PgOptions) -> Self {
+        Self {
+            pool: Pool::new(options),
             operator: None,
             clock: Clock::System,
             watch: None,
-        })
+        }
     }
 
     /// Makes what is missing in the database, and opens the store. What is there stays as it is.
@@ -108,14 +137,9 @@ impl PgExperimentStore {
     /// # Errors
     /// The database can't be reached, or the user may not make tables.
     pub fn migrate(options: &PgOptions) -> Result<bool, ExperimentStoreError> {
-        let mut client = pool::connect(options)?;
-        let failed = |error| failure::sort(options, "make its tables", error);
-        let before = migrations::inspect(&mut client).map_err(failed)?;
-        if before.version >= migrations::latest() {
-            return Ok(false);
-        }
-        migrations::migrate(&mut client).map_err(failed)?;
-        Ok(true)
+        let mut db = Connection::open_unchecked(options)?;
+        let migrated = migrations::migrate(&mut db);
+        migrated.map_err(|fault| failure::sort(options, "make its tables", fault))
     }
 
     /// Whether an application that knows only the plain hash had made the tables before `exp` came.
@@ -123,8 +147,8 @@ impl PgExperimentStore {
     /// # Errors
     /// When the store fails.
     pub fn is_adopted(&self) -> Result<bool, ExperimentError> {
-        self.read("read the schema", |db| {
-            Ok(migrations::inspect(&mut db.client)?.was_adopted)
+        self.read("read the schema", Pace::Quick, |db| {
+            Ok(migrations::inspect(db)?.was_adopted)
         })
     }
 
@@ -178,7 +202,7 @@ impl PgExperimentStore {
     }
 
     fn read_all(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
-        self.read("list the experiments", |db| {
+        self.read("list the experiments", Pace::Long, |db| {
             experiments::all(self.address(), db)
         })
     }
@@ -210,14 +234,14 @@ impl PgExperimentStore {
         i64::try_from(self.clock.now_secs()).unwrap_or(i64::MAX)
     }
 
-    fn sort(&self, doing: &'static str, error: postgres::Error) -> ExperimentStoreError {
-        failure::sort(self.pool.options(), doing, error)
+    fn sort(&self, doing: &'static str, fault: Fault) -> ExperimentStoreError {
+        failure::sort(self.pool.options(), doing, fault)
     }
 
     fn failed(&self, doing: &'static str, failure: Failure) -> ExperimentError {
         match failure {
             Failure::Refused(refusal) => refusal,
-            Failure::Postgres(error) => self.sort(doing, error).into(),
+            Failure::Fault(fault) => self.sort(doing, fault).into(),
         }
     }
 
@@ -226,14 +250,19 @@ impl PgExperimentStore {
     fn read<T>(
         &self,
         doing: &'static str,
+        pace: Pace,
         step: impl Fn(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
         let mut repeated = false;
         loop {
             let mut loan = self.pool.get()?;
-            match loan.run(&step) {
-                Err(Failure::Postgres(error))
-                    if failure::is_lost(&error) && loan.is_used && !repeated =>
+            let paced = |db: &mut Connection| {
+                db.pace(pace);
+                step(db)
+            };
+            match loan.run(paced) {
+                Err(Failure::Fault(fault))
+                    if failure::is_lost(&fault) && loan.is_used && !repeated =>
                 {
                     repeated = true;
                     drop(loan);
@@ -244,14 +273,26 @@ impl PgExperimentStore {
         }
     }
 
+    /// Runs a step that writes nothing, all of whose statements see the same.
+    fn snapshot<T>(
+        &self,
+        doing: &'static str,
+        mut step: impl FnMut(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentError> {
+        let mut loan = self.pool.get()?;
+        let done = loan.run(|db| in_transaction(db, Mode::Snapshot, Pace::Unbounded, &mut step));
+        done.map_err(|failure| self.failed(doing, failure))
+    }
+
     /// Runs a step in one transaction; it is committed if the step succeeds. If somebody else was
     /// faster in a way that only shows on writing, it is taken again.
     fn write<T>(
         &self,
         doing: &'static str,
+        pace: Pace,
         step: impl FnMut(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
-        self.write_on(&mut self.pool.get()?, doing, step)
+        self.write_on(&mut self.pool.get()?, doing, pace, step)
     }
 
     /// The same on a connection that is there already.
@@ -259,12 +300,13 @@ impl PgExperimentStore {
         &self,
         loan: &mut Loan,
         doing: &'static str,
+        pace: Pace,
         mut step: impl FnMut(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
         let begun = Instant::now();
         loop {
-            match loan.run(|db| in_transaction(db, &mut step)) {
-                Err(Failure::Postgres(error)) if failure::is_conflict(&error) => {
+            match loan.run(|db| in_transaction(db, Mode::Write, pace, &mut step)) {
+                Err(Failure::Fault(fault)) if failure::is_conflict(&fault) => {
                     if begun.elapsed() > self.lock_timeout() {
                         return Err(mutation::gave_up(self));
                     }
@@ -277,17 +319,19 @@ impl PgExperimentStore {
 
 fn in_transaction<T>(
     db: &mut Connection,
+    mode: Mode,
+    pace: Pace,
     step: &mut impl FnMut(&mut Connection) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    db.client.batch_execute("BEGIN")?;
+    db.begin(mode, pace);
     match step(db) {
         Ok(done) => {
-            db.client.batch_execute("COMMIT")?;
+            db.commit()?;
             Ok(done)
         }
         Err(failure) => {
             // On a connection that is lost the server does it.
-            let _ = db.client.batch_execute("ROLLBACK");
+            let _ = db.roll_back();
             Err(failure)
         }
     }
@@ -299,7 +343,7 @@ impl ExperimentStore for PgExperimentStore {
         if let Some(known) = self.memory().and_then(|memory| memory.get(experiment)) {
             return Ok(Some(known));
         }
-        self.read("read an experiment", |db| {
+        self.read("read an experiment", Pace::Quick, |db| {
             let found = experiments::load(self.address(), db, ONE, experiment)?;
             Ok(found.map(|stored| stored.config))
         })
@@ -317,7 +361,7 @@ impl ExperimentStore for PgExperimentStore {
         expected: &[Expected<'_>],
         mutations: &[Mutation<'_>],
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
-        let changes = self.write("write a change", |db| {
+        let changes = self.write("write a change", Pace::Quick, |db| {
             mutation::apply_all(self, db, expected, mutations)
         })?;
         self.remember_changes();
@@ -347,13 +391,13 @@ impl ExperimentStore for PgExperimentStore {
         experiment: &str,
         actor: &str,
     ) -> Result<Option<String>, ExperimentError> {
-        self.read("read an override", |db| {
+        self.read("read an override", Pace::Quick, |db| {
             experiments::pinned(db, experiment, actor)
         })
     }
 
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
-        self.read("list the overrides", |db| {
+        self.read("list the overrides", Pace::Long, |db| {
             experiments::overrides(db, experiment)
         })
     }
@@ -370,7 +414,7 @@ impl ExperimentStore for PgExperimentStore {
         {
             return Ok(false);
         }
-        self.read("read the assignments of a group", |db| {
+        self.read("read the assignments of a group", Pace::Quick, |db| {
             let found = db.row(
                 "SELECT 1 FROM autumn_experiment_assignments a
                  JOIN autumn_experiments e ON e.name = a.experiment
@@ -386,7 +430,7 @@ impl ExperimentStore for PgExperimentStore {
     }
 
     fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
-        self.read("count the assignments", |db| {
+        self.read("count the assignments", Pace::Long, |db| {
             let Some(stored) = experiments::load(self.address(), db, ONE, experiment)? else {
                 return Ok(Vec::new());
             };
@@ -425,7 +469,7 @@ impl ExperimentStore for PgExperimentStore {
         experiment: &str,
         limit: usize,
     ) -> Result<Vec<ChangeRecord>, ExperimentError> {
-        self.read("read the audit log", |db| {
+        self.read("read the audit log", Pace::Long, |db| {
             experiments::changes(self.address(), db, experiment, limit)
         })
     }
@@ -433,7 +477,7 @@ impl ExperimentStore for PgExperimentStore {
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
         validate_actor(&exposure.experiment, &exposure.actor)?;
         validate_request_id(&exposure.experiment, exposure.request_id.as_deref())?;
-        self.write("store an exposure", |db| {
+        self.write("store an exposure", Pace::Quick, |db| {
             let name = &exposure.experiment;
             db.row(locks::SHARE_GATE, &[name])?;
             let stored = experiments::load(self.address(), db, ONE, name)?;
@@ -458,7 +502,7 @@ impl ExperimentStore for PgExperimentStore {
     }
 
     fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
-        self.read("read the exposures", |db| {
+        self.read("read the exposures", Pace::Long, |db| {
             experiments::exposures(db, experiment)
         })
     }

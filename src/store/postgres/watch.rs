@@ -5,22 +5,19 @@
 //! what was known last stays.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::future::poll_fn;
+use std::io::{PipeReader, PipeWriter, pipe};
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Client};
-
-use super::experiments::{self, ALL};
-use super::failure::Failure;
+use super::connection::Connection;
+use super::experiments;
+use super::failure::{self, Failure, Fault};
 use super::options::PgOptions;
-use super::pool;
-use crate::error::ExperimentStoreError;
+use super::wire::{self, Heard};
+use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ExperimentConfig;
 
 /// The pause after a first failure; it doubles with each that follows.
@@ -107,7 +104,7 @@ fn by_name(experiments: Vec<ExperimentConfig>) -> BTreeMap<String, ExperimentCon
 /// The memory and the thread that keeps it fresh; the thread ends when this is dropped.
 pub(super) struct Watch {
     pub(super) memory: Arc<Memory>,
-    _until_dropped: oneshot::Sender<Infallible>,
+    _until_dropped: PipeWriter,
 }
 
 impl Watch {
@@ -121,24 +118,11 @@ impl Watch {
             source: error.into(),
         };
         let memory = Arc::new(Memory::new(experiments));
-        let (until_dropped, dropped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
+        let (dropped, until_dropped) = pipe().map_err(failed)?;
         let (kept, options) = (Arc::clone(&memory), options.clone());
         thread::Builder::new()
             .name("exp-watch".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    tokio::select! {
-                        never = keep_fresh(&kept, &options) => match never {},
-                        _ = dropped => {}
-                    }
-                });
-                // The lookup of a host's name may still be on its way; nobody waits for it.
-                runtime.shutdown_background();
-            })
+            .spawn(move || keep_fresh(&kept, &options, &dropped))
             .map_err(failed)?;
         Ok(Self {
             memory,
@@ -147,81 +131,64 @@ impl Watch {
     }
 }
 
-async fn keep_fresh(memory: &Memory, options: &PgOptions) -> Infallible {
+/// Returns once `dropped` is closed at its other end.
+fn keep_fresh(memory: &Memory, options: &PgOptions, dropped: &PipeReader) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let Err(error) = follow(memory, options, &mut pause).await;
+        let Err(error) = follow(memory, options, &mut pause, dropped) else {
+            return;
+        };
         memory.count_failure();
         tracing::warn!(
             store = options.address(),
-            error,
+            %error,
             "experiments_not_refreshed"
         );
-        sleep(pause).await;
+        if wire::is_ready_within(dropped.as_fd(), pause) {
+            return;
+        }
         pause = (pause * 2).min(options.refresh_interval.clamp(FIRST_PAUSE, LONGEST_PAUSE));
     }
 }
 
-/// Reads the experiments, again with each change and after each interval, until something fails.
-async fn follow(
+/// Reads the experiments, again with each change and after each interval, until something fails or
+/// `dropped` is closed.
+fn follow(
     memory: &Memory,
     options: &PgOptions,
     pause: &mut Duration,
-) -> Result<Infallible, String> {
-    let patience = options.opening_timeout();
-    let in_time = |_| "there was no answer in time".to_owned();
-    let told = |error: tokio_postgres::Error| error.to_string();
-    let (client, connection) = timeout(patience, pool::dial_async(options))
-        .await
-        .map_err(in_time)?
-        .map_err(|error| error.to_string())?;
-    let (sender, mut changes) = mpsc::channel(1);
-    tokio::spawn(listen(connection, sender));
+    dropped: &PipeReader,
+) -> Result<(), ExperimentError> {
+    let failed = |failure| match failure {
+        Failure::Refused(refusal) => refusal,
+        Failure::Fault(fault) => failure::sort(options, "watch its experiments", fault).into(),
+    };
+    let mut db = Connection::open(options)?;
     let mut is_listening = false;
     loop {
         if !is_listening {
-            let listening = client.batch_execute("LISTEN autumn_experiments");
-            match timeout(patience, listening).await.map_err(in_time)? {
-                // A replica tells nobody anything, as long as it is one.
-                Err(error) if error.as_db_error().is_some() => {
-                    tracing::debug!(store = options.address(), %error, "experiments_not_listened_for");
-                }
-                listened => {
-                    listened.map_err(told)?;
-                    is_listening = true;
-                }
-            }
+            is_listening = listen(&mut db, options).map_err(|fault| failed(fault.into()))?;
         }
         let ticket = memory.ticket();
-        let read = read_all(&client, options.address());
-        let experiments = timeout(patience, read).await.map_err(in_time)??;
+        let experiments = experiments::all(options.address(), &mut db).map_err(failed)?;
         memory.keep(ticket, experiments);
         *pause = FIRST_PAUSE;
-        tokio::select! {
-            change = changes.recv() => change.ok_or("the connection was lost")?,
-            () = sleep(options.refresh_interval) => {}
+        let heard = db.wire().listen(options.refresh_interval, dropped.as_fd());
+        match heard.map_err(|halt| failed(halt.into()))? {
+            Heard::Notification | Heard::Nothing => {}
+            Heard::Other => return Ok(()),
         }
     }
 }
 
-/// Passes on that something was changed, not what: what is waiting to be heard stands for all.
-async fn listen(mut connection: pool::Wire, changes: mpsc::Sender<()>) {
-    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-        if matches!(message, AsyncMessage::Notification(_)) {
-            let _ = changes.try_send(());
+/// Asks to be told of changes; `false` where that can't be had.
+fn listen(db: &mut Connection, options: &PgOptions) -> Result<bool, Fault> {
+    match db.batch("LISTEN autumn_experiments") {
+        // A replica tells nobody anything, as long as it is one.
+        Err(Fault::Postgres(error)) if error.as_db_error().is_some() => {
+            tracing::debug!(store = options.address(), %error, "experiments_not_listened_for");
+            Ok(false)
         }
+        listened => listened.map(|()| true),
     }
-}
-
-async fn read_all(client: &Client, store: &str) -> Result<Vec<ExperimentConfig>, String> {
-    let rows = client.query(ALL, &[]).await;
-    let rows = rows.map_err(|error| error.to_string())?;
-    let configs = rows
-        .iter()
-        .map(|row| match experiments::stored(store, row) {
-            Ok(stored) => Ok(stored.config),
-            Err(Failure::Refused(error)) => Err(error.to_string()),
-            Err(Failure::Postgres(error)) => Err(error.to_string()),
-        });
-    configs.collect()
 }
