@@ -22,6 +22,9 @@ const QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Opens a connection, whatever is in the database.
 pub(super) fn dial(options: &PgOptions) -> Result<Wire, ExperimentStoreError> {
+    if let Some(problem) = options.problem.clone() {
+        return Err(ExperimentStoreError::Address { problem });
+    }
     let mut connector = tls::connector(options)?;
     let until = Instant::now() + options.opening_timeout();
     let mut attempt = |mode| try_hosts(&options.connection(mode), &mut connector, until);

@@ -74,7 +74,7 @@ pub(super) fn sort(options: &PgOptions, doing: &'static str, fault: Fault) -> Ex
             return ExperimentStoreError::Unreachable { store, source };
         }
     } else if let Fault::Silent(patience) = fault {
-        let waited_secs = patience.as_secs();
+        let waited_secs = (patience + Duration::from_millis(500)).as_secs();
         return ExperimentStoreError::Silent {
             store,
             doing,

@@ -25,7 +25,7 @@
 //!
 //! # Behind a pooler
 //! Nothing is kept in the server's session: every statement is unnamed, every lock belongs to a
-//! transaction, and isolation and timeouts are set in each. So `PgBouncer` works in session mode and in
+//! transaction, and isolation and timeouts are set in each. So PgBouncer works in session mode and in
 //! transaction mode. In transaction mode a [watched](PgExperimentStore::watched) store is not told of
 //! changes, and finds them by reading the experiments after each
 //! [refresh interval](PgOptions::refresh_interval).
@@ -53,8 +53,8 @@ mod transfer;
 mod watch;
 mod wire;
 
-use std::sync::Arc;
-use std::thread;
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use self::connection::{Connection, Mode, Pace};
@@ -79,7 +79,8 @@ pub struct PgExperimentStore {
     pool: Arc<Pool>,
     operator: Option<Arc<str>>,
     clock: Clock,
-    watch: Option<Arc<Watch>>,
+    /// Empty as long as it is not watched.
+    watch: Arc<OnceLock<Watch>>,
 }
 
 impl std::fmt::Debug for PgExperimentStore {
@@ -110,6 +111,24 @@ impl PgExperimentStore {
         Ok(store)
     }
 
+    /// How old the experiments of a store may be that [`new`](Self::new) made and
+    /// [`spawn_poll_listener`](Self::spawn_poll_listener) has watched.
+    pub const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(1);
+
+    /// A store in the database of this address, as [`PgOptions::parse`] reads it. It is not connected to
+    /// before the first call; an address that can't be read is that call's error.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self::with_cache_ttl(url, Self::DEFAULT_CACHE_TTL)
+    }
+
+    /// The same, with another [refresh interval](PgOptions::refresh_interval) once it is watched. A store
+    /// that is not watched keeps no experiments that could grow old.
+    #[must_use]
+    pub fn with_cache_ttl(url: impl Into<String>, ttl: Duration) -> Self {
+        Self::lazy(PgOptions::read(&url.into()).refresh_interval(ttl))
+    }
+
     /// A store in the database of these options, which is not connected to before the first call. What
     /// [`open`](Self::open) refuses is then that call's error; it takes no round trip of its own.
     #[must_use]
@@ -118,7 +137,7 @@ impl PgExperimentStore {
             pool: Pool::new(options),
             operator: None,
             clock: Clock::System,
-            watch: None,
+            watch: Arc::default(),
         }
     }
 
@@ -179,14 +198,46 @@ impl PgExperimentStore {
     /// # Errors
     /// The experiments can't be read the first time.
     pub fn watched(mut self) -> Result<Self, ExperimentError> {
-        let watch = Watch::start(self.pool.options(), self.read_all()?)?;
-        self.watch = Some(Arc::new(watch));
+        let memory = Memory::default();
+        memory.keep(memory.ticket(), self.read_all()?);
+        let started = Watch::start(self.pool.options(), Arc::new(memory));
+        let (watch, _) = started.map_err(|error| ExperimentStoreError::Backend {
+            store: self.address().to_owned(),
+            doing: "watch its experiments",
+            source: error.into(),
+        })?;
+        // Clones that were made before are not watched by that.
+        self.watch = Arc::new(OnceLock::from(watch));
         Ok(self)
+    }
+
+    /// Has a store and all its clones watched from now on, as [`watched`](Self::watched) does, and reads
+    /// the experiments again after that interval in any case. Until they are read for the first time,
+    /// calls ask the database. The thread ends when the last clone of the store is dropped; one that is
+    /// watched already gets no other.
+    ///
+    /// # Panics
+    /// The system has no thread or no descriptor left.
+    #[expect(
+        clippy::must_use_candidate,
+        clippy::needless_pass_by_value,
+        reason = "the reference's signature"
+    )]
+    pub fn spawn_poll_listener(store: Arc<Self>, interval: Duration) -> JoinHandle<()> {
+        let options = store.pool.options().clone().refresh_interval(interval);
+        #[expect(
+            clippy::expect_used,
+            reason = "the reference's signature has no room for an error"
+        )]
+        let (watch, thread) = Watch::start(&options, Arc::default()).expect("no thread to be had");
+        // A watch that is not needed ends its thread when it is dropped.
+        drop(store.watch.set(watch));
+        thread
     }
 
     /// How many refreshes of a [watched](Self::watched) store have failed so far.
     #[must_use]
-    pub fn failed_refreshes(&self) -> u64 {
+    pub fn refresh_errors(&self) -> u64 {
         self.memory().map_or(0, Memory::failures)
     }
 
@@ -194,11 +245,11 @@ impl PgExperimentStore {
     /// other.
     #[must_use]
     pub fn refreshed_ago(&self) -> Option<Duration> {
-        self.memory().map(Memory::age)
+        self.memory().and_then(Memory::age)
     }
 
     fn memory(&self) -> Option<&Memory> {
-        self.watch.as_ref().map(|watch| &*watch.memory)
+        self.watch.get().map(|watch| &*watch.memory)
     }
 
     fn read_all(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
@@ -350,10 +401,20 @@ impl ExperimentStore for PgExperimentStore {
     }
 
     fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
-        match self.memory() {
-            Some(memory) => Ok(memory.list()),
+        match self.memory().and_then(Memory::list) {
+            Some(known) => Ok(known),
             None => self.read_all(),
         }
+    }
+
+    /// Reads the experiments; a [watched](Self::watched) store serves them from then on.
+    fn preload(&self) -> Result<(), ExperimentError> {
+        let ticket = self.memory().map(Memory::ticket);
+        let experiments = self.read_all()?;
+        if let (Some(memory), Some(ticket)) = (self.memory(), ticket) {
+            memory.keep(ticket, experiments);
+        }
+        Ok(())
     }
 
     fn mutate_all(

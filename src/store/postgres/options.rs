@@ -45,6 +45,8 @@ pub struct PgOptions {
     pub(super) statement_timeout: Duration,
     pub(super) lock_timeout: Duration,
     pub(super) refresh_interval: Duration,
+    /// Why nothing can be opened by it.
+    pub(super) problem: Option<String>,
 }
 
 /// Without the password.
@@ -149,6 +151,26 @@ impl PgOptions {
             statement_timeout: Duration::from_mins(1),
             lock_timeout: Duration::from_secs(10),
             refresh_interval: Duration::from_secs(1),
+            problem: None,
+        })
+    }
+
+    /// The same; what is wrong with it is found out by whoever would open something by it.
+    pub(super) fn read(url: &str) -> Self {
+        Self::parse(url).unwrap_or_else(|error| Self {
+            problem: match error {
+                ExperimentStoreError::Address { problem } => Some(problem),
+                other => Some(other.to_string()),
+            },
+            config: Config::new(),
+            ssl_mode: SslMode::Prefer,
+            root_cert: None,
+            address: "postgres://".to_owned(),
+            pool_size: 1,
+            connect_timeout: Duration::ZERO,
+            statement_timeout: Duration::ZERO,
+            lock_timeout: Duration::ZERO,
+            refresh_interval: Duration::ZERO,
         })
     }
 

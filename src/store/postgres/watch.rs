@@ -9,7 +9,7 @@ use std::io::{PipeReader, PipeWriter, pipe};
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
@@ -17,7 +17,7 @@ use super::experiments;
 use super::failure::{self, Failure, Fault};
 use super::options::PgOptions;
 use super::wire::{self, Heard};
-use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::error::ExperimentError;
 use crate::experiment::ExperimentConfig;
 
 /// The pause after a first failure; it doubles with each that follows.
@@ -33,38 +33,30 @@ struct Known {
 }
 
 /// What the thread and the handles share.
+#[derive(Default)]
 pub(super) struct Memory {
-    known: RwLock<Known>,
-    next_ticket: AtomicU64,
+    /// `None` before anything was read.
+    known: RwLock<Option<Known>>,
+    last_ticket: AtomicU64,
     failures: AtomicU64,
 }
 
 impl Memory {
-    fn new(experiments: Vec<ExperimentConfig>) -> Self {
-        Self {
-            known: RwLock::new(Known {
-                ticket: 0,
-                read_at: Instant::now(),
-                experiments: by_name(experiments),
-            }),
-            next_ticket: AtomicU64::new(1),
-            failures: AtomicU64::new(0),
-        }
-    }
-
-    fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
-        look(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> Option<T> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(look)
     }
 
     pub(super) fn get(&self, experiment: &str) -> Option<ExperimentConfig> {
         self.read(|known| known.experiments.get(experiment).cloned())
+            .flatten()
     }
 
-    pub(super) fn list(&self) -> Vec<ExperimentConfig> {
+    pub(super) fn list(&self) -> Option<Vec<ExperimentConfig>> {
         self.read(|known| known.experiments.values().cloned().collect())
     }
 
-    pub(super) fn age(&self) -> Duration {
+    pub(super) fn age(&self) -> Option<Duration> {
         self.read(|known| known.read_at.elapsed())
     }
 
@@ -78,7 +70,7 @@ impl Memory {
 
     /// Taken before the experiments are read.
     pub(super) fn ticket(&self) -> u64 {
-        self.next_ticket.fetch_add(1, Ordering::SeqCst)
+        self.last_ticket.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Keeps what was read, unless somebody has kept what was asked for later: what a handle has
@@ -86,12 +78,12 @@ impl Memory {
     pub(super) fn keep(&self, ticket: u64, experiments: Vec<ExperimentConfig>) {
         let experiments = by_name(experiments);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if ticket > known.ticket {
-            *known = Known {
+        if known.as_ref().is_none_or(|known| ticket > known.ticket) {
+            *known = Some(Known {
                 ticket,
                 read_at: Instant::now(),
                 experiments,
-            };
+            });
         }
     }
 }
@@ -108,26 +100,21 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// Starts the thread, which begins by reading the experiments.
     pub(super) fn start(
         options: &PgOptions,
-        experiments: Vec<ExperimentConfig>,
-    ) -> Result<Self, ExperimentStoreError> {
-        let failed = |error: std::io::Error| ExperimentStoreError::Backend {
-            store: options.address().to_owned(),
-            doing: "watch its experiments",
-            source: error.into(),
-        };
-        let memory = Arc::new(Memory::new(experiments));
-        let (dropped, until_dropped) = pipe().map_err(failed)?;
+        memory: Arc<Memory>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (dropped, until_dropped) = pipe()?;
         let (kept, options) = (Arc::clone(&memory), options.clone());
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("exp-watch".to_owned())
-            .spawn(move || keep_fresh(&kept, &options, &dropped))
-            .map_err(failed)?;
-        Ok(Self {
+            .spawn(move || keep_fresh(&kept, &options, &dropped))?;
+        let watch = Self {
             memory,
             _until_dropped: until_dropped,
-        })
+        };
+        Ok((watch, thread))
     }
 }
 
