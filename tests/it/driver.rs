@@ -158,7 +158,7 @@ fn flood(mut client: TcpStream) -> usize {
     let mut sent = 0;
     let head = [b'R', 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0];
     let mut bytes: &[u8] = &head;
-    let chunk = [0; 1 << 16];
+    let chunk = vec![0; 1 << 16];
     while sent < 1 << 28 && client.write_all(bytes).is_ok() {
         sent += bytes.len();
         bytes = &chunk;

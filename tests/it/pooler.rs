@@ -279,6 +279,8 @@ fn a_watched_store_looks_for_changes() {
     }
 }
 
+const LOGIN: usize = 1;
+
 /// A process that assigns one actor: a login, then one round trip for what is stored, two for what is
 /// not.
 #[test]
@@ -294,7 +296,6 @@ fn a_short_process_takes_two_round_trips_after_its_login() {
         assert!(output.status.success(), "{output:?}");
         round_trips
     };
-    const LOGIN: usize = 1;
     assert_eq!(assign("user:1"), LOGIN + 2);
     assert_eq!(assign("user:1"), LOGIN + 1);
     assert_eq!(assign("user:1 --no-exposure"), LOGIN + 1);
