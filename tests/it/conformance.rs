@@ -5,7 +5,7 @@ use experiments::{
     ExperimentStore, InMemoryExperimentStore, PgExperimentStore, SqliteExperimentStore,
 };
 
-use crate::{pooler, server};
+use crate::{pgbouncer, server};
 
 /// How many callers race.
 const CALLERS: usize = 16;
@@ -172,8 +172,8 @@ mod pooled {
     use super::*;
 
     fn urls() -> [String; 2] {
-        [pooler::SESSION, pooler::TRANSACTION]
-            .map(|setup| pooler::shared(setup).url(&server::shared().database()))
+        [pgbouncer::SESSION, pgbouncer::TRANSACTION]
+            .map(|setup| pgbouncer::shared(setup).url(&server::shared().database()))
     }
 
     macro_rules! promises {

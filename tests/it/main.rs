@@ -18,6 +18,7 @@ mod declare;
 mod driver;
 mod model;
 mod permissions;
+mod pgbouncer;
 mod pooler;
 mod postgres;
 mod processes;
