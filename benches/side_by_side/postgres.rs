@@ -110,7 +110,8 @@ fn behind_a_pooler(report: &Report, [repeat, first]: &[String; 2], server: &Serv
     let pooler = Pooler::start(server, pgbouncer::TRANSACTION);
     let url = server.database();
     let direct = store(&url, Some("g"));
-    let pooled = PgExperimentStore::open(PgOptions::parse(&pooler.url(&url)).unwrap()).unwrap();
+    let options = PgOptions::parse(&pooler.url(&url)).unwrap();
+    let behind = PgExperimentStore::open(options).unwrap();
     let known = actors("known", 0);
     for actor in &known {
         assign(&direct, actor);
@@ -119,7 +120,7 @@ fn behind_a_pooler(report: &Report, [repeat, first]: &[String; 2], server: &Serv
         repeat,
         5,
         Target::AtLeast(0.5),
-        || together(16, &known, |actor| assign(&pooled, actor)),
+        || together(16, &known, |actor| assign(&behind, actor)),
         || together(16, &known, |actor| assign(&direct, actor)),
     );
     let round = Cell::new(0);
@@ -133,7 +134,7 @@ fn behind_a_pooler(report: &Report, [repeat, first]: &[String; 2], server: &Serv
         Target::AtLeast(0.5),
         || {
             let actors = new("pooled");
-            together(16, &actors, |actor| assign(&pooled, actor))
+            together(16, &actors, |actor| assign(&behind, actor))
         },
         || {
             let actors = new("direct");
