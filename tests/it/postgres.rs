@@ -526,7 +526,7 @@ fn a_line_cut_before_the_answer_leaves_all_of_it() {
     let proxy = Proxy::new(server::shared());
     let store = store(&proxy.url(&url));
     store.insert(&running("e")).unwrap();
-    for actor in ["warm:1", "warm:2"] {
+    for actor in ["warm:1", "warm:2", "warm:3"] {
         store.assign(&request("e", actor)).unwrap();
     }
 
@@ -534,7 +534,7 @@ fn a_line_cut_before_the_answer_leaves_all_of_it() {
     let cut = store.assign(&request("e", "user:1")).unwrap_err();
     assert_lost(&cut, "assign");
     let stored = store.get_assignment("e", "user:1").unwrap().unwrap();
-    assert_eq!(store.exposures("e").unwrap().len(), 3);
+    assert_eq!(store.exposures("e").unwrap().len(), 4);
     let again = store.assign(&request("e", "user:1")).unwrap();
     assert_eq!(again.variant, stored.variant);
 

@@ -1,22 +1,25 @@
 //! A connection as the steps of the store use it: statements, transactions, and how long each may take.
 //!
-//! Every statement is unnamed and sent with the types of its parameters, so that it takes one round
-//! trip and leaves nothing behind in the server, whose sessions a pooler may hand to somebody else after
-//! each transaction. For the same reason isolation and timeouts are set in each transaction.
+//! A statement is unnamed and sent with the types of its parameters, so that it takes one round trip and
+//! leaves nothing behind in the server, whose sessions a pooler may lend to somebody else after each
+//! transaction. For the same reason isolation and timeouts are set in each transaction. Where the session
+//! is this connection's own, they are set once, and what is asked again and again is prepared.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join;
+use futures_util::future::{join, join4};
 use futures_util::{StreamExt as _, pin_mut};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, Statement};
 
 use super::dial::dial;
 use super::failure::{Failure, Fault};
 use super::migrations;
 use super::options::PgOptions;
+use super::session::{self, Session};
 use super::wire::Wire;
 use crate::error::ExperimentStoreError;
 
@@ -111,8 +114,12 @@ pub(super) struct Connection {
     pub(super) is_suspect: bool,
     /// Whether the schema is still to be checked, with the first statement.
     is_unchecked: bool,
+    session: Session,
+    /// What was asked before, prepared from the second time on.
+    statements: HashMap<&'static str, Option<Statement>>,
     /// A transaction that begins with the next statement.
     to_begin: Option<String>,
+    is_in_transaction: bool,
     patience: Duration,
     /// What the server is told of the transaction.
     statement_timeout: Duration,
@@ -135,7 +142,10 @@ impl Connection {
             last_used: Instant::now(),
             is_suspect: false,
             is_unchecked: false,
+            session: Session::Unknown,
+            statements: HashMap::new(),
             to_begin: None,
+            is_in_transaction: false,
             patience: patience(options, Pace::Quick),
             statement_timeout: options.statement_timeout,
         })
@@ -157,6 +167,7 @@ impl Connection {
         self.last_used = Instant::now();
         self.is_suspect = false;
         self.to_begin = None;
+        self.is_in_transaction = false;
         self.pace(Pace::Quick);
     }
 
@@ -175,7 +186,32 @@ impl Connection {
     pub(super) fn begin(&mut self, mode: Mode, pace: Pace) {
         self.pace(pace);
         self.statement_timeout = statement_timeout(&self.options, pace);
-        self.to_begin = Some(begin_statement(&self.options, mode, self.statement_timeout));
+        let mut begin = match mode {
+            Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
+            Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned(),
+        };
+        if self.is_ours() {
+            // The timeout of the session is that of many rows.
+            if pace == Pace::Unbounded {
+                begin.push_str("; SET LOCAL statement_timeout = 0");
+            }
+        } else {
+            set_timeouts(
+                &mut begin,
+                "SET LOCAL",
+                &self.options,
+                self.statement_timeout,
+            );
+            if mode == Mode::Write {
+                begin.push_str("; ");
+                begin.push_str(&have_commits_wait(true));
+            }
+        }
+        self.to_begin = Some(begin);
+    }
+
+    fn is_ours(&self) -> bool {
+        matches!(self.session, Session::New | Session::Ours)
     }
 
     /// The same, with how long was waited where the server gave a statement of the transaction up.
@@ -196,30 +232,75 @@ impl Connection {
         if self.to_begin.take().is_some() {
             return Ok(());
         }
-        self.batch(how)
+        let ended = self.batch(how);
+        self.is_in_transaction = false;
+        ended
     }
 
     /// Runs one statement in a transaction of its own, in one round trip.
-    pub(super) fn single(&mut self, sql: &str, values: Values<'_>) -> Result<Option<Row>, Fault> {
+    pub(super) fn single(
+        &mut self,
+        sql: &'static str,
+        values: Values<'_>,
+    ) -> Result<Option<Row>, Fault> {
+        if self.is_ours() {
+            self.pace(Pace::Quick);
+            self.statement_timeout = self.options.statement_timeout;
+            let row = self.row(sql, values);
+            return row.map_err(|fault| self.explain(fault));
+        }
         self.begin(Mode::Write, Pace::Quick);
         let (rows, committed) = self.ask(async |client| {
             join(query(client, sql, values), client.batch_execute("COMMIT")).await
         })?;
+        self.is_in_transaction = false;
         let rows = rows.map_err(|error| self.explain(error.into()))?;
         committed?;
         Ok(rows.into_iter().next())
     }
 
-    pub(super) fn rows(&mut self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
-        Ok(self.ask(async |client| query(client, sql, values).await)??)
+    pub(super) fn rows(
+        &mut self,
+        sql: &'static str,
+        values: Values<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        if !self.is_ours() {
+            return Ok(self.ask(async |client| query(client, sql, values).await)??);
+        }
+        match self.statements.get(sql).cloned() {
+            Some(Some(prepared)) => {
+                let values: Vec<_> = values.iter().map(|value| value.sql()).collect();
+                Ok(self.ask(async |client| client.query(&prepared, &values).await)??)
+            }
+            Some(None) => {
+                let types: Vec<Type> = values.iter().map(|value| value.kind()).collect();
+                let (rows, prepared) = self.ask(async |client| {
+                    join(
+                        query(client, sql, values),
+                        client.prepare_typed(sql, &types),
+                    )
+                    .await
+                })?;
+                self.statements.insert(sql, prepared.ok());
+                Ok(rows?)
+            }
+            None => {
+                self.statements.insert(sql, None);
+                Ok(self.ask(async |client| query(client, sql, values).await)??)
+            }
+        }
     }
 
-    pub(super) fn row(&mut self, sql: &str, values: Values<'_>) -> Result<Option<Row>, Fault> {
+    pub(super) fn row(
+        &mut self,
+        sql: &'static str,
+        values: Values<'_>,
+    ) -> Result<Option<Row>, Fault> {
         Ok(self.rows(sql, values)?.into_iter().next())
     }
 
     /// The row of a statement that always gives one.
-    pub(super) fn one(&mut self, sql: &str, values: Values<'_>) -> Result<Row, Fault> {
+    pub(super) fn one(&mut self, sql: &'static str, values: Values<'_>) -> Result<Row, Fault> {
         let none = || Fault::Io(std::io::Error::other("it gave no row"));
         self.row(sql, values)?.ok_or_else(none)
     }
@@ -279,8 +360,19 @@ impl Connection {
     /// Sends what comes before the statement, and the statement, together.
     fn ask<T>(&mut self, ask: impl AsyncFnOnce(&Client) -> T) -> Result<T, Fault> {
         let (to_begin, is_unchecked) = (self.to_begin.take(), self.is_unchecked);
+        // What is set in a transaction goes with it, if it is rolled back.
+        let sets_up = self.session == Session::New && !self.is_in_transaction;
+        let set_up = sets_up.then(|| set_up_statement(&self.options));
+        self.is_in_transaction |= to_begin.is_some();
+        let is_unknown = self.session == Session::Unknown;
         let until = Instant::now() + self.patience;
         let (before, done) = self.wire.run(until, async |client| {
+            let set_up = async {
+                match &set_up {
+                    Some(set_up) => client.batch_execute(set_up).await,
+                    None => Ok(()),
+                }
+            };
             let begun = async {
                 match &to_begin {
                     Some(begin) => client.batch_execute(begin).await,
@@ -294,10 +386,24 @@ impl Connection {
                     Ok(())
                 }
             };
-            join(join(begun, checked), ask(client)).await
+            let session = async {
+                if is_unknown {
+                    session::find_out(client).await.map(Some)
+                } else {
+                    Ok(None)
+                }
+            };
+            join(join4(set_up, begun, checked, session), ask(client)).await
         })?;
-        before.0?;
-        before.1?;
+        let (set_up, begun, checked, session) = before;
+        set_up?;
+        begun?;
+        checked?;
+        if let Some(session) = session? {
+            self.session = session;
+        } else if sets_up {
+            self.session = Session::Ours;
+        }
         self.is_unchecked = false;
         Ok(done)
     }
@@ -338,29 +444,36 @@ fn statement_timeout(options: &PgOptions, pace: Pace) -> Duration {
     }
 }
 
-fn begin_statement(options: &PgOptions, mode: Mode, statement_timeout: Duration) -> String {
-    let mut statement = match mode {
-        Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
-        Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned(),
-    };
+/// Adds the timeouts, unless they are the user's to set.
+fn set_timeouts(sql: &mut String, set: &str, options: &PgOptions, statement_timeout: Duration) {
     // To the server, 0 is none.
     let millis = |timeout: Duration| timeout.as_millis().clamp(1, i32::MAX as u128);
     if statement_timeout.is_zero() {
-        statement.push_str("; SET LOCAL statement_timeout = 0");
+        let _ = write!(sql, "; {set} statement_timeout = 0");
     } else if !options.sets("statement_timeout") {
         let timeout = millis(statement_timeout);
-        let _ = write!(statement, "; SET LOCAL statement_timeout = {timeout}");
+        let _ = write!(sql, "; {set} statement_timeout = {timeout}");
     }
     if !options.sets("lock_timeout") {
         let timeout = millis(options.lock_timeout);
-        let _ = write!(statement, "; SET LOCAL lock_timeout = {timeout}");
+        let _ = write!(sql, "; {set} lock_timeout = {timeout}");
     }
-    if mode == Mode::Write {
-        // What is told to a caller survives a crash of the server, whatever the database is set to.
-        statement.push_str(
-            "; SELECT set_config('synchronous_commit', 'on', true) \
-             WHERE current_setting('synchronous_commit') = 'off'",
-        );
-    }
-    statement
+}
+
+/// What is told to a caller survives a crash of the server, whatever the database is set to.
+fn have_commits_wait(is_local: bool) -> String {
+    format!(
+        "SELECT set_config('synchronous_commit', 'on', {is_local}) \
+         WHERE current_setting('synchronous_commit') = 'off'"
+    )
+}
+
+/// What a session of our own is set to, once.
+fn set_up_statement(options: &PgOptions) -> String {
+    let mut set_up =
+        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned();
+    set_timeouts(&mut set_up, "SET", options, options.statement_timeout);
+    set_up.push_str("; ");
+    set_up.push_str(&have_commits_wait(false));
+    set_up
 }

@@ -24,9 +24,9 @@
 //! Dropping a handle waits for nothing.
 //!
 //! # Behind a pooler
-//! Nothing is kept in the server's session: every statement is unnamed, every lock belongs to a
+//! Nothing is kept in a session that a pooler lends out: statements are unnamed, every lock belongs to a
 //! transaction, and isolation and timeouts are set in each. So PgBouncer works in session mode and in
-//! transaction mode. In transaction mode a [watched](PgExperimentStore::watched) store is not told of
+//! transaction mode. Where there is none in between, statements are prepared and settings are made once. In transaction mode a [watched](PgExperimentStore::watched) store is not told of
 //! changes, and finds them by reading the experiments after each
 //! [refresh interval](PgOptions::refresh_interval).
 //!
@@ -47,6 +47,7 @@ mod migrations;
 mod mutation;
 mod options;
 mod pool;
+mod session;
 mod survey;
 mod tls;
 mod transfer;
