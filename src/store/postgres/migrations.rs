@@ -16,11 +16,12 @@ pub(super) const LOCK: i64 = 0x4558_504d;
 /// What stands in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Schema {
-    /// How many of the migrations were made; 0 where `exp` was never here.
+    /// How many of the migrations were made; 0 where `exp` was never here, or where the application has
+    /// taken its tables back since, and with them what was added to them.
     pub(super) version: i32,
     /// Whether an application has made its tables.
     pub(super) has_tables: bool,
-    /// Whether they were there before `exp` was.
+    /// Whether they were there before `exp` added to them.
     pub(super) was_adopted: bool,
     /// Whether a copy into it was begun and not finished.
     pub(super) is_unfinished: bool,
@@ -34,7 +35,11 @@ pub(super) fn latest() -> i32 {
 pub(super) fn inspect(client: &mut Client) -> Result<Schema, postgres::Error> {
     let found = client.query_one(
         "SELECT to_regclass('autumn_experiments') IS NOT NULL,
-                to_regclass('exp_migrations') IS NOT NULL, to_regclass('exp_copy') IS NOT NULL",
+                to_regclass('exp_migrations') IS NOT NULL
+                    AND EXISTS (SELECT FROM pg_attribute
+                        WHERE attrelid = to_regclass('autumn_experiments')
+                            AND attname = 'exp_version' AND NOT attisdropped),
+                to_regclass('exp_copy') IS NOT NULL",
         &[],
     )?;
     let has_tables: bool = found.try_get(0)?;
@@ -99,6 +104,10 @@ fn migrate_alone(client: &mut Client) -> Result<Schema, postgres::Error> {
             made_at timestamptz NOT NULL DEFAULT now()
         )",
     )?;
+    if before.version == 0 {
+        // What is recorded was made to tables that are gone.
+        transaction.execute("DELETE FROM exp_migrations", &[])?;
+    }
     let done = usize::try_from(before.version).unwrap_or(0);
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
         transaction.batch_execute(migration)?;
