@@ -22,6 +22,7 @@
 //! [`ExperimentService::assign_async`](crate::ExperimentService::assign_async) or `spawn_blocking`.
 //! Handles may be dropped anywhere.
 
+mod application;
 mod assign;
 mod bulk;
 mod experiments;
