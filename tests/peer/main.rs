@@ -20,6 +20,7 @@ mod races;
 #[path = "../it/server.rs"]
 mod server;
 mod steps;
+mod switching;
 
 /// The address of a new database in which both are at home.
 fn database() -> String {
