@@ -276,4 +276,22 @@ pub enum ExperimentStoreError {
         /// Why it failed.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The database does not keep its text in UTF-8, so that it could not hold every actor.
+    #[error("store {} is in the encoding {encoding}, and exp needs UTF8", escape(.store))]
+    Encoding {
+        /// Where.
+        store: String,
+        /// The encoding, as the server names it.
+        encoding: String,
+    },
+    /// The server did not answer in time; a write may have been done or not.
+    #[error("store {} did not answer within {waited_secs} s on trying to {doing}", escape(.store))]
+    Silent {
+        /// Where.
+        store: String,
+        /// What was being done.
+        doing: &'static str,
+        /// How long was waited, in seconds.
+        waited_secs: u64,
+    },
 }

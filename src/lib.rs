@@ -69,6 +69,11 @@ pub use store::{
 pub use store::{PgCopy, PgExperimentStore, PgOptions};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
+/// The Postgres store, under the path that users of the reference know.
+#[cfg(feature = "postgres")]
+pub mod pg {
+    pub use crate::store::PgExperimentStore;
+}
 pub use validation::{
     MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS, actor_problem,
 };

@@ -72,6 +72,14 @@ impl ExperimentService {
         self
     }
 
+    /// Makes the store ready for the first call, so that it is as fast as the others.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn preload(&self) -> Result<(), ExperimentError> {
+        self.store.preload()
+    }
+
     /// Creates an experiment, or replaces the draft of that name.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! Tells the tests whether there is a Postgres to start, so that those that need one are reported as
-//! ignored where there is none. With `EXP_TEST_POSTGRES` set they fail there.
+//! Has the tests that need a Postgres server, or PgBouncer, ignored where there is none to start. With
+//! `EXP_TEST_POSTGRES` set they fail there.
 
 #![allow(
     clippy::disallowed_methods,
@@ -22,6 +22,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=EXP_TEST_POSTGRES");
     println!("cargo::rustc-check-cfg=cfg(no_postgres)");
+    println!("cargo::rustc-check-cfg=cfg(no_pgbouncer)");
     let path = env::var_os("PATH").unwrap_or_default();
     let versions = fs::read_dir(OF_DISTRIBUTION)
         .into_iter()
@@ -30,7 +31,14 @@ fn main() {
     let is_there = env::split_paths(&path)
         .chain(versions.map(|version| version.path().join("bin")))
         .any(|directory| directory.join("initdb").is_file());
-    if !is_there && env::var_os("EXP_TEST_POSTGRES").is_none() {
+    let may_miss = env::var_os("EXP_TEST_POSTGRES").is_none();
+    if !is_there && may_miss {
         println!("cargo::rustc-cfg=no_postgres");
+    }
+    let has_pooler = env::split_paths(&path)
+        .chain(["/usr/sbin".into()])
+        .any(|directory| directory.join("pgbouncer").is_file());
+    if !(is_there && has_pooler) && may_miss {
+        println!("cargo::rustc-cfg=no_pgbouncer");
     }
 }

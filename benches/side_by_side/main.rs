@@ -19,6 +19,8 @@ mod builds;
 mod declare;
 mod library;
 mod measure;
+#[path = "../../tests/it/pgbouncer.rs"]
+mod pgbouncer;
 mod postgres;
 mod process;
 #[path = "../../tests/it/server.rs"]

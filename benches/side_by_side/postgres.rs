@@ -3,6 +3,7 @@
 //! The server is started here, with commits that wait for the disk. The reference opens a connection for
 //! every call, and sends the statements of an assignment one by one.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::Write as _;
 use std::process::Command;
@@ -16,6 +17,7 @@ use experiments::{
 };
 
 use crate::measure::{Report, Target, time};
+use crate::pgbouncer::{self, Pooler};
 use crate::server::{self, Server};
 
 const MILLION: usize = 1_000_000;
@@ -27,6 +29,7 @@ pub(crate) fn run(report: &Report) {
     let bulk_in_group = "postgres bulk in a group, the same";
     let pgbench = "postgres first assign in a group, to pgbench";
     let seen = "postgres change seen elsewhere, ms";
+    let pooled = ["repeat", "first"].map(|what| format!("postgres {what} by PgBouncer, to direct"));
     if !server::is_there() {
         return report.skipped("postgres", "there are no server programs");
     }
@@ -41,6 +44,7 @@ pub(crate) fn run(report: &Report) {
         "postgres first assign in a group, 16 clients".to_owned(),
     )];
     let figures = repeats.iter().chain(&firsts).map(|(_, figure)| &**figure);
+    let figures = figures.chain(pooled.iter().map(|figure| &**figure));
     let mut figures = figures.chain([bulk, bulk_in_group, pgbench, seen]);
     if !figures.any(|figure| report.wants(figure)) {
         return;
@@ -82,6 +86,9 @@ pub(crate) fn run(report: &Report) {
             },
         );
     }
+    if pooled.iter().any(|figure| report.wants(figure)) {
+        behind_a_pooler(report, &pooled, &server);
+    }
     if report.wants(pgbench) {
         beside_pgbench(report, pgbench, &server);
     }
@@ -93,6 +100,47 @@ pub(crate) fn run(report: &Report) {
             bulk_beside_copy(report, figure, &server, group);
         }
     }
+}
+
+/// The same store by way of a pooler: what the way costs.
+fn behind_a_pooler(report: &Report, [repeat, first]: &[String; 2], server: &Server) {
+    if !pgbouncer::is_there() {
+        return report.skipped(repeat, "there is no pgbouncer");
+    }
+    let pooler = Pooler::start(server, pgbouncer::TRANSACTION);
+    let url = server.database();
+    let direct = store(&url, Some("g"));
+    let options = PgOptions::parse(&pooler.url(&url)).unwrap();
+    let behind = PgExperimentStore::open(options).unwrap();
+    let known = actors("known", 0);
+    for actor in &known {
+        assign(&direct, actor);
+    }
+    report.speeds(
+        repeat,
+        5,
+        Target::AtLeast(0.5),
+        || together(16, &known, |actor| assign(&behind, actor)),
+        || together(16, &known, |actor| assign(&direct, actor)),
+    );
+    let round = Cell::new(0);
+    let new = |who: &str| {
+        round.set(round.get() + 1);
+        actors(who, round.get())
+    };
+    report.speeds(
+        first,
+        5,
+        Target::AtLeast(0.5),
+        || {
+            let actors = new("pooled");
+            together(16, &actors, |actor| assign(&behind, actor))
+        },
+        || {
+            let actors = new("direct");
+            together(16, &actors, |actor| assign(&direct, actor))
+        },
+    );
 }
 
 /// One statement that does what a first assignment has to, by Postgres's own benchmark.

@@ -66,6 +66,15 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// When the store fails.
     fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError>;
 
+    /// Makes ready for the first call, so that it is as fast as the others: a store that is reached over a
+    /// network connects.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn preload(&self) -> Result<(), ExperimentError> {
+        Ok(())
+    }
+
     /// Decides and writes some mutations, one after another, and appends their changes, all in one
     /// transaction: for each the experiment is read,
     /// [`lifecycle::decide`](crate::rules::lifecycle::decide) is asked, its step is written. Returns
@@ -469,6 +478,7 @@ impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
     delegate! {
         get(experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError>;
         list() -> Result<Vec<ExperimentConfig>, ExperimentError>;
+        preload() -> Result<(), ExperimentError>;
         mutate_all(expected: &[Expected<'_>], mutations: &[Mutation<'_>])
             -> Result<Vec<Option<ChangeRecord>>, ExperimentError>;
         mutate(mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError>;

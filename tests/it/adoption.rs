@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use experiments::{
-    ExperimentConfig, ExperimentService, ExperimentStoreError, PgExperimentStore, VariantConfig,
+    ExperimentConfig, ExperimentError, ExperimentService, ExperimentStore, ExperimentStoreError,
+    PgExperimentStore, VariantConfig,
 };
 use postgres::fallible_iterator::FallibleIterator as _;
 
@@ -41,8 +42,20 @@ fn tables_that_were_taken_back_are_missing_and_can_be_made_again() {
     let url = server::shared().database();
     assert!(PgExperimentStore::migrate(&options(&url)).unwrap());
     use_it(&url);
+    let before = PgExperimentStore::open(options(&url)).unwrap();
+    before.list().unwrap();
 
     client(&url).batch_execute(TAKE_BACK).unwrap();
+    let gone = before.list().unwrap_err();
+    assert!(
+        matches!(
+            gone,
+            ExperimentError::Store(
+                ExperimentStoreError::Missing { .. } | ExperimentStoreError::NotMigrated { .. }
+            )
+        ),
+        "{gone}"
+    );
     let gone = PgExperimentStore::open(options(&url)).unwrap_err();
     assert!(
         matches!(gone, ExperimentStoreError::Missing { .. }),

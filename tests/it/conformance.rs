@@ -5,7 +5,7 @@ use experiments::{
     ExperimentStore, InMemoryExperimentStore, PgExperimentStore, SqliteExperimentStore,
 };
 
-use crate::server;
+use crate::{pgbouncer, server};
 
 /// How many callers race.
 const CALLERS: usize = 16;
@@ -160,6 +160,46 @@ mod postgres {
                         .map(|caller| &stores[caller % 2] as &dyn ExperimentStore)
                         .collect();
                     conformance::races::$name(&handles);
+                })*
+            };
+        }
+        experiments::for_each_race!(races);
+    }
+}
+
+/// By way of a pooler, which gives a connection of the server to each client or to each transaction.
+mod pooled {
+    use super::*;
+
+    fn urls() -> [String; 2] {
+        [pgbouncer::SESSION, pgbouncer::TRANSACTION]
+            .map(|setup| pgbouncer::shared(setup).url(&server::shared().database()))
+    }
+
+    macro_rules! promises {
+        ($($name:ident)*) => {
+            $(#[test] #[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")] fn $name() {
+                for url in urls() {
+                    conformance::$name(&in_database(&url));
+                }
+            })*
+        };
+    }
+    experiments::for_each_promise!(promises);
+
+    mod two_machines {
+        use super::*;
+
+        macro_rules! races {
+            ($($name:ident)*) => {
+                $(#[test] #[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")] fn $name() {
+                    for url in urls() {
+                        let stores = [in_database(&url), in_database(&url)];
+                        let handles: Vec<_> = (0..CALLERS)
+                            .map(|caller| &stores[caller % 2] as &dyn ExperimentStore)
+                            .collect();
+                        conformance::races::$name(&handles);
+                    }
                 })*
             };
         }

@@ -2,11 +2,9 @@
 //! number of round trips.
 
 use std::collections::HashSet;
-use std::io::{Read, Write};
-use std::net::Shutdown;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::io::Read;
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +14,7 @@ use experiments::{
     PgExperimentStore, PgOptions, VariantConfig,
 };
 
+use crate::proxy::{Cut, Proxy};
 use crate::server::{self, Server, client, options};
 
 /// The tables as the reference's application makes them.
@@ -431,120 +430,6 @@ fn two_who_assign_the_same_many_agree() {
         let kept = stores[0].get_assignment("e", actor).unwrap().unwrap();
         assert_eq!(&kept.variant, variant);
     }
-}
-
-/// What a [`Proxy`] does to the next message.
-#[derive(Clone, Copy, PartialEq)]
-enum Cut {
-    /// Cuts the line before this request (counted from 0, from when it was told) reaches the server.
-    Request(usize),
-    /// Cuts the line before the answer to this request reaches the client.
-    Answer(usize),
-}
-
-/// Stands between a store and the server, counts the round trips, and can cut the line.
-struct Proxy {
-    directory: tempfile::TempDir,
-    round_trips: Arc<AtomicUsize>,
-    cut: Arc<Mutex<Option<Cut>>>,
-}
-
-impl Proxy {
-    fn new(server: &Server) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(directory.path().join(".s.PGSQL.5432")).unwrap();
-        let proxy = Self {
-            directory,
-            round_trips: Arc::default(),
-            cut: Arc::default(),
-        };
-        let target = server.directory().join(".s.PGSQL.5432");
-        let (round_trips, cut) = (Arc::clone(&proxy.round_trips), Arc::clone(&proxy.cut));
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let server = UnixStream::connect(&target).unwrap();
-                relay(&client.unwrap(), &server, &round_trips, &cut);
-            }
-        });
-        proxy
-    }
-
-    fn url(&self, url: &str) -> String {
-        let (base, _) = url.split_once("?host=").unwrap();
-        format!("{base}?host={}", self.directory.path().display())
-    }
-
-    fn cut(&self, cut: Cut) {
-        let so_far = self.round_trips.load(Ordering::SeqCst);
-        *self.cut.lock().unwrap() = Some(match cut {
-            Cut::Request(n) => Cut::Request(so_far + n),
-            Cut::Answer(n) => Cut::Answer(so_far + n),
-        });
-    }
-
-    /// How many round trips a step took.
-    fn count<T>(&self, step: impl FnOnce() -> T) -> (usize, T) {
-        let before = self.round_trips.load(Ordering::SeqCst);
-        let done = step();
-        (self.round_trips.load(Ordering::SeqCst) - before, done)
-    }
-}
-
-fn relay(
-    client: &UnixStream,
-    server: &UnixStream,
-    round_trips: &Arc<AtomicUsize>,
-    cut: &Arc<Mutex<Option<Cut>>>,
-) {
-    let is_cut = {
-        let (round_trips, cut) = (Arc::clone(round_trips), Arc::clone(cut));
-        move |cut_now: fn(usize) -> Cut| {
-            let mut cut = cut.lock().unwrap();
-            let is_cut = *cut == Some(cut_now(round_trips.load(Ordering::SeqCst)));
-            if is_cut {
-                *cut = None;
-            }
-            is_cut
-        }
-    };
-    let hang_up = |client: &UnixStream, server: &UnixStream| {
-        let _ = client.shutdown(Shutdown::Both);
-        let _ = server.shutdown(Shutdown::Both);
-    };
-    let (mut from_client, mut to_server) =
-        (client.try_clone().unwrap(), server.try_clone().unwrap());
-    let is_request_cut = is_cut.clone();
-    thread::spawn(move || {
-        let mut bytes = [0; 8192];
-        while let Ok(read @ 1..) = from_client.read(&mut bytes) {
-            if is_request_cut(Cut::Request) || to_server.write_all(&bytes[..read]).is_err() {
-                break;
-            }
-        }
-        hang_up(&from_client, &to_server);
-    });
-    let (mut from_server, mut to_client) =
-        (server.try_clone().unwrap(), client.try_clone().unwrap());
-    let round_trips = Arc::clone(round_trips);
-    thread::spawn(move || {
-        let mut head = [0; 5];
-        while from_server.read_exact(&mut head).is_ok() {
-            let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-            let mut message = head.to_vec();
-            message.resize(length + 1, 0);
-            if from_server.read_exact(&mut message[5..]).is_err() || is_cut(Cut::Answer) {
-                break;
-            }
-            // `Z`: the server is ready for the next query.
-            if head[0] == b'Z' {
-                round_trips.fetch_add(1, Ordering::SeqCst);
-            }
-            if to_client.write_all(&message).is_err() {
-                break;
-            }
-        }
-        hang_up(&to_client, &from_server);
-    });
 }
 
 #[test]

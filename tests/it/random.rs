@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use experiments::{
     AssignManyRequest, AssignRequest, Assigned, ExperimentConfig, ExperimentError, ExperimentState,
-    ExperimentStore, InMemoryExperimentStore, Keep, ManyReason, SqliteExperimentStore,
-    VariantConfig,
+    ExperimentStore, InMemoryExperimentStore, Keep, ManyReason, PgExperimentStore,
+    SqliteExperimentStore, VariantConfig,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, TestCaseError, any, prop_assert_eq, prop_oneof};
@@ -17,6 +17,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::model::{Answer, Command, Experiment, Model};
 use crate::sandbox::Sandbox;
+use crate::server;
 
 const NAMES: [&str; 3] = ["checkout_v2", "banner", "a b"];
 const ACTORS: [&str; 4] = ["user:1", "user:2", "user:3", "ü"];
@@ -207,6 +208,69 @@ fn sqlite_agrees_with_the_model() {
             &SqliteExperimentStore::open_or_create(path).unwrap(),
             &commands,
         )
+    });
+}
+
+/// The rules that stand in SQL, for handles that know the experiments and for such as don't. `handle`
+/// gives the one for the command with that number.
+fn postgres_agrees(cases: u32, handle: impl Fn(&str) -> Box<dyn Fn(usize) -> PgExperimentStore>) {
+    let url = server::shared().database();
+    PgExperimentStore::migrate(&server::options(&url)).unwrap();
+    let mut admin = server::client(&url);
+    let admin = std::cell::RefCell::new(&mut admin);
+    try_sequences(cases, |commands| {
+        let empty = "TRUNCATE autumn_experiments, autumn_experiment_assignments,
+            autumn_experiment_overrides, autumn_experiment_changes, exp_exposures";
+        admin.borrow_mut().batch_execute(empty).unwrap();
+        let handle = handle(&url);
+        let mut model = Model::default();
+        for (number, command) in commands.iter().enumerate() {
+            let answer = answer_of(&handle(number), command);
+            prop_assert_eq!(answer, model.run(command), "{:?}", command);
+        }
+        let unwatched = PgExperimentStore::open(server::options(&url)).unwrap();
+        prop_assert_eq!(held(&unwatched, &ACTORS), model.experiments);
+        Ok(())
+    });
+}
+
+fn pool(url: &str) -> PgExperimentStore {
+    PgExperimentStore::open(server::options(url)).unwrap()
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_cold_handle_for_every_command_agrees_with_the_model() {
+    postgres_agrees(10, |url| {
+        let url = url.to_owned();
+        Box::new(move |_| pool(&url))
+    });
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_warm_handle_agrees_with_the_model() {
+    postgres_agrees(20, |url| {
+        let store = pool(url);
+        Box::new(move |_| store.clone())
+    });
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn two_pools_in_turn_agree_with_the_model() {
+    postgres_agrees(20, |url| {
+        let stores = [pool(url), pool(url)];
+        Box::new(move |number| stores[number % 2].clone())
+    });
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_watched_handle_agrees_with_the_model() {
+    postgres_agrees(20, |url| {
+        let store = pool(url).watched().unwrap();
+        Box::new(move |_| store.clone())
     });
 }
 

@@ -83,26 +83,7 @@ impl Server {
             .unwrap()
             .keep();
         prepare(&directory);
-        let mut keeper = if is_root() {
-            let owned = Command::new("chown")
-                .arg(UNPRIVILEGED)
-                .arg(&directory)
-                .status();
-            assert!(owned.unwrap().success());
-            let mut command = Command::new("setpriv");
-            command.args([
-                "--reuid",
-                UNPRIVILEGED,
-                "--regid",
-                UNPRIVILEGED,
-                "--init-groups",
-                "bash",
-            ]);
-            command
-        } else {
-            Command::new("bash")
-        };
-        let mut keeper = keeper
+        let mut keeper = unprivileged("bash", &directory)
             .args(["-c", SCRIPT, "bash"])
             .args([&directory, &programs])
             .arg(settings)
@@ -174,6 +155,22 @@ impl Server {
             self.directory.display()
         )
     }
+}
+
+/// A program that refuses root, to be run by somebody else, who owns the directory and what is in it.
+pub(crate) fn unprivileged(program: &str, directory: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let owned = Command::new("chown")
+        .args(["--recursive", UNPRIVILEGED])
+        .arg(directory)
+        .status();
+    assert!(owned.unwrap().success());
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", UNPRIVILEGED, "--regid", UNPRIVILEGED]);
+    command.args(["--init-groups", program]);
+    command
 }
 
 /// The server that the tests share.

@@ -168,7 +168,7 @@ fn a_watched_store_is_encrypted_as_well() {
     elsewhere.insert(&config).unwrap();
     let begun = std::time::Instant::now();
     while store.list().unwrap().is_empty() {
-        assert_eq!(store.failed_refreshes(), 0);
+        assert_eq!(store.refresh_errors(), 0);
         assert!(begun.elapsed() < std::time::Duration::from_mins(1));
         std::thread::yield_now();
     }

@@ -1,11 +1,13 @@
 //! The tables: made by either program first, and taken back by the application while ours is there.
 
+use std::thread;
+
 use experiments::{
     ExperimentConfig, ExperimentService, ExperimentStoreError, PgExperimentStore, VariantConfig,
 };
 
-use crate::application;
 use crate::server::{self, client, options};
+use crate::{application, rounds};
 
 /// Creates, starts and assigns.
 fn use_it(url: &str) {
@@ -155,4 +157,18 @@ fn for_the_application_from_nothing_and_after_it() {
     assert!(PgExperimentStore::migrate_for_application(&options(&url)).unwrap());
     assert!(!PgExperimentStore::migrate_for_application(&options(&url)).unwrap());
     use_it(&url);
+}
+
+#[test]
+fn both_migrate_at_the_same_moment() {
+    for _ in 0..rounds(3) {
+        let url = server::shared().database();
+        thread::scope(|scope| {
+            let theirs = scope.spawn(|| application::migrate(&url));
+            PgExperimentStore::migrate_for_application(&options(&url)).unwrap();
+            theirs.join().unwrap().unwrap();
+        });
+        application::migrate(&url).unwrap();
+        use_it(&url);
+    }
 }

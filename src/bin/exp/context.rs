@@ -202,12 +202,14 @@ impl Context {
 }
 
 /// The store in a database. Only where nothing is at all a new one is made; the tables of an
-/// application are added to when somebody says so.
+/// application are added to when somebody says so. Otherwise the first call connects, and checks what is
+/// there with what it asks.
 fn database(options: PgOptions, purpose: Purpose) -> anyhow::Result<PgExperimentStore> {
+    if purpose != Purpose::Create {
+        return Ok(PgExperimentStore::lazy(options));
+    }
     let opened = match PgExperimentStore::open(options.clone()) {
-        Err(ExperimentStoreError::Missing { .. }) if purpose == Purpose::Create => {
-            PgExperimentStore::open_or_create(options)
-        }
+        Err(ExperimentStoreError::Missing { .. }) => PgExperimentStore::open_or_create(options),
         opened => opened,
     };
     Ok(opened.map_err(ExperimentError::from)?)

@@ -217,8 +217,11 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
              tables, USAGE ON their sequences, EXECUTE ON the functions; exp store migrate and copy make \
              tables, which CREATE ON the schema allows"
         }
-        ExperimentStoreError::Lost { .. } => {
-            "it may have been done or not; to repeat it is safe, and tells"
+        ExperimentStoreError::Lost { .. } | ExperimentStoreError::Silent { .. } => {
+            "it may have been done or not; it is safe to run the command again"
+        }
+        ExperimentStoreError::Encoding { .. } => {
+            "create a database for it with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
         }
         ExperimentStoreError::ReadOnly { store } if store.starts_with("postgres://") => {
             "it is a replica, or set to read only: name the primary server"

@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use postgres::Row;
+use tokio_postgres::Row;
 
 use super::PgExperimentStore;
 use super::bulk::Found;
+use super::connection::{Pace, Values};
 use super::experiments::{
     self, ASSIGN, ASSIGNED, IS_NEW, IS_PINNED, SHOWN_AGAIN, SITUATION, SITUATION_AND_EXPOSURE,
 };
 use super::failure::{self, Failure};
 use super::mutation;
-use super::pool::Values;
 use crate::error::ExperimentError;
 use crate::experiment::ExperimentState;
 use crate::rules::assignment::{self, AssignmentReason};
@@ -71,7 +71,7 @@ impl PgExperimentStore {
             };
             let decision = situation.decide()?;
             if let Some(config) = &situation.config {
-                self.pool.get_to_know(config, version);
+                self.pool.known.put(config, version);
             }
             let store = decision.store;
             let assigned = Assigned::from(decision);
@@ -144,7 +144,7 @@ impl PgExperimentStore {
         experiment: &str,
         actor: &str,
     ) -> Result<(Situation, i64), ExperimentError> {
-        self.read("read an assignment", |db| {
+        self.read("read an assignment", Pace::Quick, |db| {
             let row = if experiments::is_storable(experiment) && experiments::is_storable(actor) {
                 db.row(SITUATION, &[&experiment, &actor])?
             } else {
@@ -160,7 +160,7 @@ impl PgExperimentStore {
         let AssignRequest {
             experiment, actor, ..
         } = *request;
-        let known = self.pool.known(experiment);
+        let known = self.pool.known.get(experiment);
         if let Some(known) = known {
             let subject = Some((&known.config, &known.allocation));
             let nothing = Found::default();
@@ -200,7 +200,7 @@ impl PgExperimentStore {
                 &keep_exposure,
                 &request_id,
             ];
-            let row = db.row(ASSIGN, values)?;
+            let row = db.single(ASSIGN, values)?;
             let variant = row.as_ref().map(|row| row.try_get(ASSIGNED)).transpose()?;
             let (Some(row), Some(Some(variant))) = (&row, variant) else {
                 return self.found(row.as_ref(), request);
@@ -215,7 +215,7 @@ impl PgExperimentStore {
         drop(loan);
         match tried {
             // Two took each other's locks: what is there now decides.
-            Err(Failure::Postgres(error)) if failure::is_conflict(&error) => {
+            Err(Failure::Fault(fault)) if failure::is_conflict(&fault) => {
                 let (situation, version) = self.read_situation(experiment, actor)?;
                 Ok(Looked::Found(situation, version))
             }
@@ -234,7 +234,7 @@ impl PgExperimentStore {
         let mut loan = self.pool.get()?;
         let looked = loan.run(|db| {
             let values: Values<'_> = &[&experiment, &actor, &request_id, &self.now()];
-            let row = db.row(SITUATION_AND_EXPOSURE, values)?;
+            let row = db.single(SITUATION_AND_EXPOSURE, values)?;
             let shown = row.as_ref().map(|row| row.try_get(SHOWN_AGAIN));
             let shown = shown.transpose()?.flatten();
             let found = self.found(row.as_ref(), request)?;
@@ -242,7 +242,7 @@ impl PgExperimentStore {
                 return Ok(found);
             };
             if let Some(config) = &situation.config {
-                self.pool.get_to_know(config, *version);
+                self.pool.known.put(config, *version);
             }
             // It was kept only if this was still so.
             let reason = match situation.override_variant {
@@ -280,7 +280,7 @@ impl PgExperimentStore {
         let overridden = assignment.as_ref().map(|stored| stored.is_override);
         let mut loan = self.pool.get()?;
         let stored = loan.run(|db| {
-            let row = db.row(
+            let row = db.single(
                 "SELECT exp_store_assignment($1, $2, $3, $4, $5, $6, $7, $8,
                     to_timestamp($9::bigint), $10, $11, $12)",
                 &[
@@ -302,7 +302,7 @@ impl PgExperimentStore {
         });
         match stored {
             // Two took each other's locks, or a key: what is there now decides.
-            Err(Failure::Postgres(error)) if failure::is_conflict(&error) => Ok(false),
+            Err(Failure::Fault(fault)) if failure::is_conflict(&fault) => Ok(false),
             stored => stored.map_err(|failure| self.failed("store an assignment", failure)),
         }
     }

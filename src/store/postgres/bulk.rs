@@ -14,15 +14,15 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, SystemTime};
 
 use foldhash::fast::FixedState;
-use postgres::Row;
-use postgres::binary_copy::BinaryCopyInWriter;
-use postgres::types::Type;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::PgExperimentStore;
+use super::connection::{Connection, Pace};
 use super::experiments::{self, WITH_WHAT_IT_HOLDS};
 use super::failure::{self, Failure};
 use super::locks::{LOCK_ACTORS_AND_SHARE_GATE, SHARE_GATE};
-use super::pool::{Connection, Loan};
+use super::pool::Loan;
 use crate::bulk::{Answers, AssignManyRequest, Keep};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ExperimentConfig;
@@ -135,7 +135,7 @@ impl PgExperimentStore {
         while !rest.is_empty() {
             let (actors, after) = rest.split_at(rest.len().min(BATCH));
             let settled = if request.keep == Keep::Nothing {
-                self.read("read the assignments", |db| {
+                self.read("read the assignments", Pace::Long, |db| {
                     self.batch(db, request, actors, false)
                 })?
             } else {
@@ -160,14 +160,14 @@ impl PgExperimentStore {
         actors: &[&str],
     ) -> Result<Option<Settled>, ExperimentError> {
         let mut was_met = false;
-        self.write("store the assignments", |db| {
+        self.write("store the assignments", Pace::Long, |db| {
             if was_met {
                 return Ok(None);
             }
             db.row(SHARE_GATE, &[&request.experiment])?;
             let settled = self.batch(db, request, actors, false);
-            was_met = matches!(&settled, Err(Failure::Postgres(error))
-                if failure::is_conflict(error));
+            was_met = matches!(&settled, Err(Failure::Fault(fault))
+                if failure::is_conflict(fault));
             settled
         })
     }
@@ -180,7 +180,7 @@ impl PgExperimentStore {
         request: &AssignManyRequest<'_>,
         actors: &[&str],
     ) -> Result<Vec<Settled>, ExperimentError> {
-        let size = self.read("read its settings", lockable)?;
+        let size = self.read("read its settings", Pace::Quick, lockable)?;
         let batches: Vec<&[&str]> = actors.chunks(size).collect();
         let (unclaimed, turns) = (AtomicUsize::new(0), Turns::default());
         // Whoever claims a batch has the connection for it, as those that follow wait for it.
@@ -192,8 +192,8 @@ impl PgExperimentStore {
             let Some(turn) = turns.wait_for(index) else {
                 return Ok(None);
             };
-            let settled = self.write_on(loan, "store the assignments", |db| {
-                db.row(LOCK_ACTORS_AND_SHARE_GATE, &[actors, &request.experiment])?;
+            let settled = self.write_on(loan, "store the assignments", Pace::Long, |db| {
+                db.row(LOCK_ACTORS_AND_SHARE_GATE, &[&actors, &request.experiment])?;
                 turn.pass();
                 self.batch(db, request, actors, true)
             })?;
@@ -295,12 +295,12 @@ impl PgExperimentStore {
             let into = "COPY autumn_experiment_assignments
                 (experiment, actor, variant, assigned_at) FROM STDIN BINARY";
             let columns = [Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ];
-            copy(db, into, &columns, |writer| {
-                for (actor, assigned) in assigned {
-                    writer.write(&[&request.experiment, &actor, &assigned.variant, &at])?;
-                }
-                Ok(())
-            })?;
+            let rows = assigned
+                .iter()
+                .map(|(actor, assigned)| -> Vec<&(dyn ToSql + Sync)> {
+                    vec![&request.experiment, actor, &assigned.variant, &at]
+                });
+            db.copy(into, &columns, rows)?;
         }
         if request.keep == Keep::AssignmentsAndExposures {
             let into = "COPY exp_exposures
@@ -312,20 +312,26 @@ impl PgExperimentStore {
                 Type::TIMESTAMPTZ,
                 Type::BOOL,
             ];
-            let shown = answered().filter(|(_, assigned)| assigned.is_exposure());
-            copy(db, into, &columns, |writer| {
-                for (actor, assigned) in shown {
-                    let is_override = assigned.is_override();
-                    writer.write(&[
+            let shown: Vec<(&str, &Assigned)> = answered()
+                .filter(|(_, assigned)| assigned.is_exposure())
+                .collect();
+            let rows = shown
+                .iter()
+                .map(|(actor, assigned)| -> Vec<&(dyn ToSql + Sync)> {
+                    let is_override = if assigned.is_override() {
+                        &true
+                    } else {
+                        &false
+                    };
+                    vec![
                         &request.experiment,
-                        &actor,
+                        actor,
                         &assigned.variant,
                         &at,
-                        &is_override,
-                    ])?;
-                }
-                Ok(())
-            })?;
+                        is_override,
+                    ]
+                });
+            db.copy(into, &columns, rows)?;
         }
         Ok(())
     }
@@ -342,7 +348,7 @@ fn moment(secs: i64) -> SystemTime {
 /// How many actors' locks fit into one transaction: a fifth of the locks that the server has room
 /// for, 1280 unless it is told otherwise, so that there is room for two, and for others meanwhile.
 fn lockable(db: &mut Connection) -> Result<usize, Failure> {
-    let row = db.client.query_one(
+    let row = db.one(
         "SELECT current_setting('max_locks_per_transaction')::bigint
             * (current_setting('max_connections')::bigint
                 + current_setting('max_prepared_transactions')::bigint) / 5",
@@ -350,19 +356,6 @@ fn lockable(db: &mut Connection) -> Result<usize, Failure> {
     )?;
     let locks = usize::try_from(row.try_get::<_, i64>(0)?);
     Ok(locks.unwrap_or(BATCH).clamp(1, BATCH))
-}
-
-fn copy(
-    db: &mut Connection,
-    into: &'static str,
-    columns: &[Type],
-    write: impl FnOnce(&mut BinaryCopyInWriter<'_>) -> Result<(), postgres::Error>,
-) -> Result<(), Failure> {
-    let into = db.prepared(into)?;
-    let mut writer = BinaryCopyInWriter::new(db.client.copy_in(&into)?, columns);
-    write(&mut writer)?;
-    writer.finish()?;
-    Ok(())
 }
 
 /// The experiment, and what has to be looked for.

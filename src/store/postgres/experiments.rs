@@ -1,9 +1,9 @@
 //! Experiments, overrides, the log: domain types to rows and back.
 
-use postgres::Row;
+use tokio_postgres::Row;
 
+use super::connection::Connection;
 use super::failure::Failure;
-use super::pool::Connection;
 use crate::bucketing::Bucketing;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{

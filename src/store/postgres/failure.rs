@@ -1,14 +1,29 @@
 //! Sorts a Postgres error into the failures that a caller can tell apart.
 
-use postgres::error::SqlState;
+use std::io;
+use std::time::Duration;
+
+use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::types::WrongType;
 
 use super::options::PgOptions;
+use super::wire::Halt;
 use crate::error::{ExperimentError, ExperimentStoreError};
 
 /// Why a step was not taken.
 pub(super) enum Failure {
     Refused(ExperimentError),
-    Postgres(postgres::Error),
+    Fault(Fault),
+}
+
+/// What went wrong with the database or on the way to it.
+pub(super) enum Fault {
+    Postgres(tokio_postgres::Error),
+    /// It has not answered for as long as that.
+    Silent(Duration),
+    /// The connection was closed, without a reason.
+    Closed,
+    Io(io::Error),
 }
 
 impl From<ExperimentError> for Failure {
@@ -17,52 +32,93 @@ impl From<ExperimentError> for Failure {
     }
 }
 
-impl From<postgres::Error> for Failure {
-    fn from(error: postgres::Error) -> Self {
+impl<T: Into<Fault>> From<T> for Failure {
+    fn from(fault: T) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
         Self::Postgres(error)
+    }
+}
+
+impl From<Halt> for Fault {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Silent(patience) => Self::Silent(patience),
+            Halt::Closed(Some(error)) => Self::Postgres(error),
+            Halt::Closed(None) => Self::Closed,
+            Halt::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+impl Fault {
+    fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Postgres(error) => error.code(),
+            _ => None,
+        }
     }
 }
 
 /// What is being done while there is no connection yet.
 pub(super) const CONNECT: &str = "connect";
 
-pub(super) fn sort(
-    options: &PgOptions,
-    doing: &'static str,
-    error: postgres::Error,
-) -> ExperimentStoreError {
+pub(super) fn sort(options: &PgOptions, doing: &'static str, fault: Fault) -> ExperimentStoreError {
     let store = options.address().to_owned();
-    if is_lost(&error) && doing != CONNECT {
+    if doing == CONNECT {
+        if let Some(source) = unreachable(options, &fault) {
+            return ExperimentStoreError::Unreachable { store, source };
+        }
+    } else if let Fault::Silent(patience) = fault {
+        let waited_secs = (patience + Duration::from_millis(500)).as_secs();
+        return ExperimentStoreError::Silent {
+            store,
+            doing,
+            waited_secs,
+        };
+    } else if is_lost(&fault) {
         return ExperimentStoreError::Lost { store, doing };
     }
-    if doing == CONNECT && is_unreachable(&error) {
-        let source = innermost(error);
-        return ExperimentStoreError::Unreachable { store, source };
-    }
-    let Some(told) = error.as_db_error() else {
-        if std::error::Error::source(&error)
-            .is_some_and(<dyn std::error::Error>::is::<postgres::types::WrongType>)
-        {
+    let error = match fault {
+        Fault::Postgres(error) => error,
+        Fault::Io(error) => {
+            let source = error.into();
+            return ExperimentStoreError::Backend {
+                store,
+                doing,
+                source,
+            };
+        }
+        Fault::Silent(_) | Fault::Closed => return ExperimentStoreError::Lost { store, doing },
+    };
+    let Some(said) = error.as_db_error() else {
+        let is_type = <dyn std::error::Error>::is::<WrongType>;
+        if std::error::Error::source(&error).is_some_and(is_type) {
             let found = error.to_string();
             return ExperimentStoreError::Corrupt { store, found };
         }
+        let source = innermost(&error);
         return ExperimentStoreError::Backend {
             store,
             doing,
-            source: innermost(error),
+            source,
         };
     };
-    let code = told.code();
+    refused(options, doing, said)
+}
+
+/// What the database refuses.
+fn refused(options: &PgOptions, doing: &'static str, said: &DbError) -> ExperimentStoreError {
+    let store = options.address().to_owned();
+    let code = said.code();
     if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
         return ExperimentStoreError::ReadOnly { store };
     }
-    if [
-        SqlState::UNDEFINED_TABLE,
-        SqlState::UNDEFINED_COLUMN,
-        SqlState::UNDEFINED_FUNCTION,
-    ]
-    .contains(code)
-    {
+    if is_missing(code) {
         return ExperimentStoreError::NotMigrated { store };
     }
     if *code == SqlState::LOCK_NOT_AVAILABLE {
@@ -73,42 +129,58 @@ pub(super) fn sort(
         let waited_secs = options.statement_timeout.as_secs();
         return ExperimentStoreError::Busy { store, waited_secs };
     }
+    let reason = said.message().to_owned();
     if *code == SqlState::INSUFFICIENT_PRIVILEGE {
         return ExperimentStoreError::Denied {
             store,
             doing,
-            reason: told.message().to_owned(),
+            reason,
         };
     }
     ExperimentStoreError::Backend {
         store,
         doing,
-        source: told.message().to_owned().into(),
+        source: reason.into(),
     }
 }
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// The causes of an error say what it was; by itself it says where in the protocol.
-fn innermost(error: postgres::Error) -> Box<dyn std::error::Error + Send + Sync> {
-    match (error.as_db_error(), std::error::Error::source(&error)) {
-        (Some(told), _) => told.message().to_owned().into(),
+fn innermost(error: &tokio_postgres::Error) -> Source {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(said), _) => said.message().to_owned().into(),
         (None, Some(cause)) => cause.to_string().into(),
-        (None, None) => error.into(),
+        (None, None) => error.to_string().into(),
     }
 }
 
-/// Whether it is not the server that refuses what was asked for on connecting, or only for now.
-fn is_unreachable(error: &postgres::Error) -> bool {
+/// Why no connection is to be had; `None` if the server refuses for good what was asked for.
+fn unreachable(options: &PgOptions, fault: &Fault) -> Option<Source> {
     let for_now = [
         SqlState::CANNOT_CONNECT_NOW,
         SqlState::TOO_MANY_CONNECTIONS,
         SqlState::ADMIN_SHUTDOWN,
         SqlState::CRASH_SHUTDOWN,
     ];
-    error.code().is_none_or(|code| for_now.contains(code))
+    let no_answer = || {
+        let waited_secs = options.opening_timeout().as_secs_f32();
+        format!("there was no answer within {waited_secs} s").into()
+    };
+    match fault {
+        Fault::Postgres(error) => {
+            let is_now = error.code().is_none_or(|code| for_now.contains(code));
+            is_now.then(|| innermost(error))
+        }
+        Fault::Silent(_) => Some(no_answer()),
+        Fault::Io(error) if error.kind() == io::ErrorKind::TimedOut => Some(no_answer()),
+        Fault::Io(error) => Some(error.to_string().into()),
+        Fault::Closed => Some("it closed the connection".into()),
+    }
 }
 
-/// Whether the connection is gone.
-pub(super) fn is_lost(error: &postgres::Error) -> bool {
+/// Whether the connection is gone, or nothing more can be expected of it.
+pub(super) fn is_lost(fault: &Fault) -> bool {
     let ended = [
         SqlState::ADMIN_SHUTDOWN,
         SqlState::CRASH_SHUTDOWN,
@@ -117,29 +189,52 @@ pub(super) fn is_lost(error: &postgres::Error) -> bool {
         SqlState::IDLE_SESSION_TIMEOUT,
         SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
     ];
+    let Fault::Postgres(error) = fault else {
+        return true;
+    };
     error.is_closed()
         || error.code().is_some_and(|code| ended.contains(code))
-        || std::error::Error::source(error)
-            .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+        || std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<io::Error>)
 }
 
 /// Whether the server does not let this user in by this way, or the handshake of TLS has failed.
-pub(super) fn is_closed_way(error: &postgres::Error) -> bool {
+pub(super) fn is_closed_way(error: &tokio_postgres::Error) -> bool {
     let cause = std::error::Error::source(error);
-    let io = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    let io = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
     error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
-        || io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData)
+        || io.is_some_and(|io| io.kind() == io::ErrorKind::InvalidData)
 }
 
 /// Whether somebody else has taken the key meanwhile, two have waited for each other, or others hold
-/// too many locks: the same step may succeed when taken again.
-pub(super) fn is_conflict(error: &postgres::Error) -> bool {
+/// too many locks: the same step may succeed when taken again. Behind a pooler the name of a prepared
+/// statement, which `COPY` needs, may be another program's; the next try has another name.
+pub(super) fn is_conflict(fault: &Fault) -> bool {
     [
         SqlState::OUT_OF_MEMORY,
         SqlState::UNIQUE_VIOLATION,
         SqlState::T_R_DEADLOCK_DETECTED,
         SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::DUPLICATE_PSTATEMENT,
     ]
     .iter()
-    .any(|code| error.code() == Some(code))
+    .any(|code| fault.code() == Some(code))
+}
+
+/// The code by which `exp_require` refuses.
+const UNUSABLE: &str = "EXP01";
+
+/// Whether the schema may not be what this version works with.
+pub(super) fn is_of_schema(fault: &Fault) -> bool {
+    fault
+        .code()
+        .is_some_and(|code| is_missing(code) || code.code() == UNUSABLE)
+}
+
+fn is_missing(code: &SqlState) -> bool {
+    [
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_COLUMN,
+        SqlState::UNDEFINED_FUNCTION,
+    ]
+    .contains(code)
 }

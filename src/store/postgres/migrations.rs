@@ -1,8 +1,13 @@
 //! The schema's history: an append-only list of files, each of which opens with why.
 
-use postgres::Client;
+use tokio_postgres::Client;
+use tokio_postgres::types::{ToSql, Type};
 
-use super::failure;
+use super::application;
+use super::connection::{Connection, Mode, Pace};
+use super::failure::{self, Fault};
+use super::options::PgOptions;
+use crate::error::ExperimentStoreError;
 
 /// Nobody edits a file that was released; a change is a new file at the end.
 const MIGRATIONS: &[&str] = &[
@@ -13,7 +18,7 @@ const MIGRATIONS: &[&str] = &[
 /// The lock under which the schema is changed: "EXPM" in ASCII.
 pub(super) const LOCK: i64 = 0x4558_504d;
 
-/// What stands in a database.
+/// What is in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Schema {
     /// How many of the migrations were made; 0 where `exp` was never here, or where the application has
@@ -32,8 +37,54 @@ pub(super) fn latest() -> i32 {
     i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
 }
 
-pub(super) fn inspect(client: &mut Client) -> Result<Schema, postgres::Error> {
-    let found = client.query_one(
+/// Asks the database to fail where the schema is another than this program's, or a copy is unfinished:
+/// what is sent with it in one transaction is then not done.
+pub(super) async fn require(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let latest = latest();
+    let version = (&latest as &(dyn ToSql + Sync), Type::INT4);
+    client
+        .query_typed("SELECT exp_require($1)", &[version])
+        .await?;
+    Ok(())
+}
+
+/// Whether the schema is one that this version works with, and complete.
+pub(super) fn require_usable(
+    options: &PgOptions,
+    schema: Schema,
+) -> Result<(), ExperimentStoreError> {
+    require_version(options, schema)?;
+    if schema.is_unfinished {
+        let store = options.address().to_owned();
+        return Err(ExperimentStoreError::Unfinished { store });
+    }
+    Ok(())
+}
+
+/// Whether the schema is one that this version works with.
+pub(super) fn require_version(
+    options: &PgOptions,
+    schema: Schema,
+) -> Result<(), ExperimentStoreError> {
+    let store = options.address().to_owned();
+    if schema.version == 0 && !schema.has_tables {
+        return Err(ExperimentStoreError::Missing { store });
+    }
+    if schema.version < latest() {
+        return Err(ExperimentStoreError::NotMigrated { store });
+    }
+    if schema.version > latest() {
+        return Err(ExperimentStoreError::NewerSchema {
+            store,
+            found: schema.version.into(),
+            supported: latest().into(),
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn inspect(db: &mut Connection) -> Result<Schema, Fault> {
+    let found = db.one(
         "SELECT to_regclass('autumn_experiments') IS NOT NULL,
                 to_regclass('exp_migrations') IS NOT NULL
                     AND EXISTS (SELECT FROM pg_attribute
@@ -50,7 +101,7 @@ pub(super) fn inspect(client: &mut Client) -> Result<Schema, postgres::Error> {
         is_unfinished: found.try_get(2)?,
     };
     if found.try_get(1)? {
-        let made = client.query_one(
+        let made = db.one(
             "SELECT coalesce(max(version), 0), coalesce(bool_or(adopted), false)
              FROM exp_migrations",
             &[],
@@ -61,32 +112,56 @@ pub(super) fn inspect(client: &mut Client) -> Result<Schema, postgres::Error> {
     Ok(schema)
 }
 
-/// Makes what is missing, in one transaction. Two at once wait for each other.
-pub(super) fn migrate(client: &mut Client) -> Result<Schema, postgres::Error> {
-    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK])?;
-    let migrated = loop {
-        match migrate_alone(client) {
-            // An application was using its tables; the transaction is undone.
-            Err(error) if failure::is_conflict(&error) => {}
-            done => break done,
-        }
-    };
-    // A connection that failed takes the lock along.
-    let unlocked = client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]);
-    let schema = migrated?;
-    unlocked?;
-    Ok(schema)
+/// For whom the tables are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    Us,
+    /// For an application, too, which is to find its own migration applied.
+    Application,
 }
 
-fn migrate_alone(client: &mut Client) -> Result<Schema, postgres::Error> {
-    let before = inspect(client)?;
-    if before.version >= latest() {
-        return Ok(before);
+/// Makes what is missing, in one transaction. Two at once wait for each other. Whether anything was
+/// missing.
+pub(super) fn migrate(db: &mut Connection, whom: For) -> Result<bool, Fault> {
+    if whom == For::Us && inspect(db)?.version >= latest() {
+        return Ok(false);
     }
-    let mut transaction = client.transaction()?;
+    loop {
+        db.begin(Mode::Write, Pace::Unbounded);
+        match migrate_in_transaction(db, whom) {
+            Ok(has_changed) => {
+                db.commit()?;
+                return Ok(has_changed);
+            }
+            Err(fault) => {
+                let _ = db.roll_back();
+                // An application was using its tables.
+                if !failure::is_conflict(&fault) {
+                    return Err(fault);
+                }
+            }
+        }
+    }
+}
+
+fn migrate_in_transaction(db: &mut Connection, whom: For) -> Result<bool, Fault> {
+    if whom == For::Application {
+        application::lock(db)?;
+    }
+    db.row("SELECT pg_advisory_xact_lock($1)", &[&LOCK])?;
+    let before = inspect(db)?;
+    let is_behind = before.version < latest();
+    if is_behind {
+        make(db, before)?;
+    }
+    let is_recorded = whom == For::Application && application::record(db)?;
+    Ok(is_behind || is_recorded)
+}
+
+fn make(db: &mut Connection, before: Schema) -> Result<(), Fault> {
     // All at once and before anything else: taken one by one, behind an application that uses them in
     // another order, two would wait for each other.
-    transaction.batch_execute(
+    db.batch(
         "DO $$ DECLARE present text; BEGIN
             SELECT string_agg(name, ', ') INTO present FROM unnest(ARRAY[
                 'autumn_experiments', 'autumn_experiment_assignments',
@@ -95,10 +170,8 @@ fn migrate_alone(client: &mut Client) -> Result<Schema, postgres::Error> {
             IF present IS NOT NULL THEN
                 EXECUTE 'LOCK TABLE ' || present || ' IN ACCESS EXCLUSIVE MODE';
             END IF;
-        END $$",
-    )?;
-    transaction.batch_execute(
-        "CREATE TABLE IF NOT EXISTS exp_migrations (
+        END $$;
+        CREATE TABLE IF NOT EXISTS exp_migrations (
             version integer PRIMARY KEY,
             adopted boolean NOT NULL,
             made_at timestamptz NOT NULL DEFAULT now()
@@ -106,17 +179,16 @@ fn migrate_alone(client: &mut Client) -> Result<Schema, postgres::Error> {
     )?;
     if before.version == 0 {
         // What is recorded was made to tables that are gone.
-        transaction.execute("DELETE FROM exp_migrations", &[])?;
+        db.execute("DELETE FROM exp_migrations", &[])?;
     }
     let done = usize::try_from(before.version).unwrap_or(0);
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
-        transaction.batch_execute(migration)?;
+        db.batch(migration)?;
         let version = i32::try_from(index + 1).unwrap_or(i32::MAX);
-        transaction.execute(
+        db.execute(
             "INSERT INTO exp_migrations (version, adopted) VALUES ($1, $2)",
             &[&version, &before.was_adopted],
         )?;
     }
-    transaction.commit()?;
-    inspect(client)
+    Ok(())
 }

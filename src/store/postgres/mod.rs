@@ -18,15 +18,31 @@
 //! [`PgExperimentStore::watched`] serves the experiments from memory.
 //!
 //! # In an async program
-//! The methods block, and must not be called on a worker of an async runtime (tokio panics): use
+//! The methods block the thread that calls them, also a worker of an async runtime: they work there, and
+//! keep it from doing anything else meanwhile. Better use
 //! [`ExperimentService::assign_async`](crate::ExperimentService::assign_async) or `spawn_blocking`.
-//! Handles may be dropped anywhere.
+//! Dropping a handle waits for nothing.
+//!
+//! # Behind a pooler
+//! Nothing is kept in the server's session: every statement is unnamed, every lock belongs to a
+//! transaction, and isolation and timeouts are set in each. So PgBouncer works in session mode and in
+//! transaction mode. In transaction mode a [watched](PgExperimentStore::watched) store is not told of
+//! changes, and finds them by reading the experiments after each
+//! [refresh interval](PgOptions::refresh_interval).
+//!
+//! # How long a call may take
+//! The server is told to give up after the lock and the statement timeout of the [options](PgOptions);
+//! a server that does not even say that is given up a few seconds later, with
+//! [`Silent`](ExperimentStoreError::Silent).
 
 mod application;
 mod assign;
 mod bulk;
+mod connection;
+mod dial;
 mod experiments;
 mod failure;
+mod known;
 mod locks;
 mod migrations;
 mod mutation;
@@ -36,15 +52,18 @@ mod survey;
 mod tls;
 mod transfer;
 mod watch;
+mod wire;
 
-use std::sync::Arc;
-use std::thread;
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use self::connection::{Connection, Mode, Pace};
 use self::experiments::ONE;
-use self::failure::Failure;
+use self::failure::{Failure, Fault};
+use self::migrations::For;
 pub use self::options::PgOptions;
-use self::pool::{Connection, Loan, Pool};
+use self::pool::{Loan, Pool};
 pub use self::transfer::PgCopy;
 use self::watch::{Memory, Watch};
 use crate::bulk::{Answers, AssignManyRequest};
@@ -62,7 +81,8 @@ pub struct PgExperimentStore {
     pool: Arc<Pool>,
     operator: Option<Arc<str>>,
     clock: Clock,
-    watch: Option<Arc<Watch>>,
+    /// Empty as long as it is not watched.
+    watch: Arc<OnceLock<Watch>>,
 }
 
 impl std::fmt::Debug for PgExperimentStore {
@@ -84,14 +104,43 @@ impl PgExperimentStore {
     /// adds](ExperimentStoreError::NotMigrated), or one of a [newer
     /// version](ExperimentStoreError::NewerSchema).
     pub fn open(options: PgOptions) -> Result<Self, ExperimentStoreError> {
-        let pool = Pool::new(options);
-        drop(pool.get()?);
-        Ok(Self {
-            pool,
+        let mut first = Connection::open_unchecked(&options)?;
+        let inspected = migrations::inspect(&mut first);
+        let schema = inspected.map_err(|fault| failure::sort(&options, failure::CONNECT, fault))?;
+        migrations::require_usable(&options, schema)?;
+        let store = Self::lazy(options);
+        store.pool.add(first);
+        Ok(store)
+    }
+
+    /// How old the experiments of a store may be that [`new`](Self::new) made and
+    /// [`spawn_poll_listener`](Self::spawn_poll_listener) has watched.
+    pub const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(1);
+
+    /// A store in the database of this address, as [`PgOptions::parse`] reads it. It is not connected to
+    /// before the first call; an address that can't be read is that call's error.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self::with_cache_ttl(url, Self::DEFAULT_CACHE_TTL)
+    }
+
+    /// The same, with another [refresh interval](PgOptions::refresh_interval) once it is watched. A store
+    /// that is not watched keeps no experiments that could grow old.
+    #[must_use]
+    pub fn with_cache_ttl(url: impl Into<String>, ttl: Duration) -> Self {
+        Self::lazy(PgOptions::read(&url.into()).refresh_interval(ttl))
+    }
+
+    /// A store in the database of these options, which is not connected to before the first call. What
+    /// [`open`](Self::open) refuses is then that call's error; it takes no round trip of its own.
+    #[must_use]
+    pub fn lazy(options: PgOptions) -> Self {
+        Self {
+            pool: Pool::new(options),
             operator: None,
             clock: Clock::System,
-            watch: None,
-        })
+            watch: Arc::default(),
+        }
     }
 
     /// Makes what is missing in the database, and opens the store. What is there stays as it is.
@@ -109,14 +158,26 @@ impl PgExperimentStore {
     /// # Errors
     /// The database can't be reached, or the user may not make tables.
     pub fn migrate(options: &PgOptions) -> Result<bool, ExperimentStoreError> {
-        let mut client = pool::connect(options)?;
-        let failed = |error| failure::sort(options, "make its tables", error);
-        let before = migrations::inspect(&mut client).map_err(failed)?;
-        if before.version >= migrations::latest() {
-            return Ok(false);
-        }
-        migrations::migrate(&mut client).map_err(failed)?;
-        Ok(true)
+        Self::migrate_for(options, For::Us)
+    }
+
+    /// The same, and records for an application of the Autumn framework that its own migration of these
+    /// tables, `20260530300000`, is applied: it then makes none of its own and uses these. Without the
+    /// record its migrations stop at a type that exists.
+    ///
+    /// Only for the database of such an application: another program that uses diesel would find a
+    /// migration recorded that it doesn't have.
+    ///
+    /// # Errors
+    /// As [`migrate`](Self::migrate).
+    pub fn migrate_for_application(options: &PgOptions) -> Result<bool, ExperimentStoreError> {
+        Self::migrate_for(options, For::Application)
+    }
+
+    fn migrate_for(options: &PgOptions, whom: For) -> Result<bool, ExperimentStoreError> {
+        let mut db = Connection::open_unchecked(options)?;
+        let migrated = migrations::migrate(&mut db, whom);
+        migrated.map_err(|fault| failure::sort(options, "make its tables", fault))
     }
 
     /// Whether an application that knows only the plain hash had made the tables before `exp` came.
@@ -124,8 +185,8 @@ impl PgExperimentStore {
     /// # Errors
     /// When the store fails.
     pub fn is_adopted(&self) -> Result<bool, ExperimentError> {
-        self.read("read the schema", |db| {
-            Ok(migrations::inspect(&mut db.client)?.was_adopted)
+        self.read("read the schema", Pace::Quick, |db| {
+            Ok(migrations::inspect(db)?.was_adopted)
         })
     }
 
@@ -156,14 +217,46 @@ impl PgExperimentStore {
     /// # Errors
     /// The experiments can't be read the first time.
     pub fn watched(mut self) -> Result<Self, ExperimentError> {
-        let watch = Watch::start(self.pool.options(), self.read_all()?)?;
-        self.watch = Some(Arc::new(watch));
+        let memory = Memory::default();
+        memory.keep(memory.ticket(), self.read_all()?);
+        let started = Watch::start(self.pool.options(), Arc::new(memory));
+        let (watch, _) = started.map_err(|error| ExperimentStoreError::Backend {
+            store: self.address().to_owned(),
+            doing: "watch its experiments",
+            source: error.into(),
+        })?;
+        // Clones that were made before are not watched by that.
+        self.watch = Arc::new(OnceLock::from(watch));
         Ok(self)
+    }
+
+    /// Has a store and all its clones watched from now on, as [`watched`](Self::watched) does, and reads
+    /// the experiments again after that interval in any case. Until they are read for the first time,
+    /// calls ask the database. The thread ends when the last clone of the store is dropped; one that is
+    /// watched already gets no other.
+    ///
+    /// # Panics
+    /// The system has no thread or no descriptor left.
+    #[expect(
+        clippy::must_use_candidate,
+        clippy::needless_pass_by_value,
+        reason = "the reference's signature"
+    )]
+    pub fn spawn_poll_listener(store: Arc<Self>, interval: Duration) -> JoinHandle<()> {
+        let options = store.pool.options().clone().refresh_interval(interval);
+        #[expect(
+            clippy::expect_used,
+            reason = "the reference's signature has no room for an error"
+        )]
+        let (watch, thread) = Watch::start(&options, Arc::default()).expect("no thread to be had");
+        // A watch that is not needed ends its thread when it is dropped.
+        drop(store.watch.set(watch));
+        thread
     }
 
     /// How many refreshes of a [watched](Self::watched) store have failed so far.
     #[must_use]
-    pub fn failed_refreshes(&self) -> u64 {
+    pub fn refresh_errors(&self) -> u64 {
         self.memory().map_or(0, Memory::failures)
     }
 
@@ -171,15 +264,15 @@ impl PgExperimentStore {
     /// other.
     #[must_use]
     pub fn refreshed_ago(&self) -> Option<Duration> {
-        self.memory().map(Memory::age)
+        self.memory().and_then(Memory::age)
     }
 
     fn memory(&self) -> Option<&Memory> {
-        self.watch.as_ref().map(|watch| &*watch.memory)
+        self.watch.get().map(|watch| &*watch.memory)
     }
 
     fn read_all(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
-        self.read("list the experiments", |db| {
+        self.read("list the experiments", Pace::Long, |db| {
             experiments::all(self.address(), db)
         })
     }
@@ -211,14 +304,14 @@ impl PgExperimentStore {
         i64::try_from(self.clock.now_secs()).unwrap_or(i64::MAX)
     }
 
-    fn sort(&self, doing: &'static str, error: postgres::Error) -> ExperimentStoreError {
-        failure::sort(self.pool.options(), doing, error)
+    fn sort(&self, doing: &'static str, fault: Fault) -> ExperimentStoreError {
+        failure::sort(self.pool.options(), doing, fault)
     }
 
     fn failed(&self, doing: &'static str, failure: Failure) -> ExperimentError {
         match failure {
             Failure::Refused(refusal) => refusal,
-            Failure::Postgres(error) => self.sort(doing, error).into(),
+            Failure::Fault(fault) => self.sort(doing, fault).into(),
         }
     }
 
@@ -227,14 +320,19 @@ impl PgExperimentStore {
     fn read<T>(
         &self,
         doing: &'static str,
+        pace: Pace,
         step: impl Fn(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
         let mut repeated = false;
         loop {
             let mut loan = self.pool.get()?;
-            match loan.run(&step) {
-                Err(Failure::Postgres(error))
-                    if failure::is_lost(&error) && loan.is_used && !repeated =>
+            let paced = |db: &mut Connection| {
+                db.pace(pace);
+                step(db)
+            };
+            match loan.run(paced) {
+                Err(Failure::Fault(fault))
+                    if failure::is_lost(&fault) && loan.is_used && !repeated =>
                 {
                     repeated = true;
                     drop(loan);
@@ -245,14 +343,26 @@ impl PgExperimentStore {
         }
     }
 
+    /// Runs a step that writes nothing, all of whose statements see the same.
+    fn snapshot<T>(
+        &self,
+        doing: &'static str,
+        mut step: impl FnMut(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentError> {
+        let mut loan = self.pool.get()?;
+        let done = loan.run(|db| in_transaction(db, Mode::Snapshot, Pace::Unbounded, &mut step));
+        done.map_err(|failure| self.failed(doing, failure))
+    }
+
     /// Runs a step in one transaction; it is committed if the step succeeds. If somebody else was
     /// faster in a way that only shows on writing, it is taken again.
     fn write<T>(
         &self,
         doing: &'static str,
+        pace: Pace,
         step: impl FnMut(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
-        self.write_on(&mut self.pool.get()?, doing, step)
+        self.write_on(&mut self.pool.get()?, doing, pace, step)
     }
 
     /// The same on a connection that is there already.
@@ -260,12 +370,13 @@ impl PgExperimentStore {
         &self,
         loan: &mut Loan,
         doing: &'static str,
+        pace: Pace,
         mut step: impl FnMut(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
         let begun = Instant::now();
         loop {
-            match loan.run(|db| in_transaction(db, &mut step)) {
-                Err(Failure::Postgres(error)) if failure::is_conflict(&error) => {
+            match loan.run(|db| in_transaction(db, Mode::Write, pace, &mut step)) {
+                Err(Failure::Fault(fault)) if failure::is_conflict(&fault) => {
                     if begun.elapsed() > self.lock_timeout() {
                         return Err(mutation::gave_up(self));
                     }
@@ -278,17 +389,19 @@ impl PgExperimentStore {
 
 fn in_transaction<T>(
     db: &mut Connection,
+    mode: Mode,
+    pace: Pace,
     step: &mut impl FnMut(&mut Connection) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    db.client.batch_execute("BEGIN")?;
+    db.begin(mode, pace);
     match step(db) {
         Ok(done) => {
-            db.client.batch_execute("COMMIT")?;
+            db.commit()?;
             Ok(done)
         }
         Err(failure) => {
             // On a connection that is lost the server does it.
-            let _ = db.client.batch_execute("ROLLBACK");
+            let _ = db.roll_back();
             Err(failure)
         }
     }
@@ -300,17 +413,27 @@ impl ExperimentStore for PgExperimentStore {
         if let Some(known) = self.memory().and_then(|memory| memory.get(experiment)) {
             return Ok(Some(known));
         }
-        self.read("read an experiment", |db| {
+        self.read("read an experiment", Pace::Quick, |db| {
             let found = experiments::load(self.address(), db, ONE, experiment)?;
             Ok(found.map(|stored| stored.config))
         })
     }
 
     fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
-        match self.memory() {
-            Some(memory) => Ok(memory.list()),
+        match self.memory().and_then(Memory::list) {
+            Some(known) => Ok(known),
             None => self.read_all(),
         }
+    }
+
+    /// Reads the experiments; a [watched](Self::watched) store serves them from then on.
+    fn preload(&self) -> Result<(), ExperimentError> {
+        let ticket = self.memory().map(Memory::ticket);
+        let experiments = self.read_all()?;
+        if let (Some(memory), Some(ticket)) = (self.memory(), ticket) {
+            memory.keep(ticket, experiments);
+        }
+        Ok(())
     }
 
     fn mutate_all(
@@ -318,7 +441,7 @@ impl ExperimentStore for PgExperimentStore {
         expected: &[Expected<'_>],
         mutations: &[Mutation<'_>],
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
-        let changes = self.write("write a change", |db| {
+        let changes = self.write("write a change", Pace::Quick, |db| {
             mutation::apply_all(self, db, expected, mutations)
         })?;
         self.remember_changes();
@@ -348,13 +471,13 @@ impl ExperimentStore for PgExperimentStore {
         experiment: &str,
         actor: &str,
     ) -> Result<Option<String>, ExperimentError> {
-        self.read("read an override", |db| {
+        self.read("read an override", Pace::Quick, |db| {
             experiments::pinned(db, experiment, actor)
         })
     }
 
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
-        self.read("list the overrides", |db| {
+        self.read("list the overrides", Pace::Long, |db| {
             experiments::overrides(db, experiment)
         })
     }
@@ -371,7 +494,7 @@ impl ExperimentStore for PgExperimentStore {
         {
             return Ok(false);
         }
-        self.read("read the assignments of a group", |db| {
+        self.read("read the assignments of a group", Pace::Quick, |db| {
             let found = db.row(
                 "SELECT 1 FROM autumn_experiment_assignments a
                  JOIN autumn_experiments e ON e.name = a.experiment
@@ -387,7 +510,7 @@ impl ExperimentStore for PgExperimentStore {
     }
 
     fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
-        self.read("count the assignments", |db| {
+        self.read("count the assignments", Pace::Long, |db| {
             let Some(stored) = experiments::load(self.address(), db, ONE, experiment)? else {
                 return Ok(Vec::new());
             };
@@ -426,7 +549,7 @@ impl ExperimentStore for PgExperimentStore {
         experiment: &str,
         limit: usize,
     ) -> Result<Vec<ChangeRecord>, ExperimentError> {
-        self.read("read the audit log", |db| {
+        self.read("read the audit log", Pace::Long, |db| {
             experiments::changes(self.address(), db, experiment, limit)
         })
     }
@@ -434,7 +557,7 @@ impl ExperimentStore for PgExperimentStore {
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
         validate_actor(&exposure.experiment, &exposure.actor)?;
         validate_request_id(&exposure.experiment, exposure.request_id.as_deref())?;
-        self.write("store an exposure", |db| {
+        self.write("store an exposure", Pace::Quick, |db| {
             let name = &exposure.experiment;
             db.row(locks::SHARE_GATE, &[name])?;
             let stored = experiments::load(self.address(), db, ONE, name)?;
@@ -459,7 +582,7 @@ impl ExperimentStore for PgExperimentStore {
     }
 
     fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
-        self.read("read the exposures", |db| {
+        self.read("read the exposures", Pace::Long, |db| {
             experiments::exposures(db, experiment)
         })
     }

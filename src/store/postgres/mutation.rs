@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 
+use tokio_postgres::Row;
+
 use super::PgExperimentStore;
+use super::connection::Connection;
 use super::experiments::{self, LOCKED};
 use super::failure::Failure;
 use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
-use super::pool::Connection;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
@@ -27,9 +29,10 @@ impl MutationFacts for Subject<'_> {
              WHERE experiment = $1 AND variant = $2)",
             &[&self.experiment, &variant],
         );
-        let failed = |error| self.store.sort("read the assignments", error);
+        let failed = |fault| self.store.sort("read the assignments", fault);
         let found = found.map_err(failed)?;
-        found.map_or(Ok(false), |row| row.try_get(0).map_err(failed))
+        let read = |row: Row| row.try_get(0).map_err(|error| failed(error.into()));
+        found.map_or(Ok(false), read)
     }
 
     fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {

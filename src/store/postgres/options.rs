@@ -45,6 +45,8 @@ pub struct PgOptions {
     pub(super) statement_timeout: Duration,
     pub(super) lock_timeout: Duration,
     pub(super) refresh_interval: Duration,
+    /// Why nothing can be opened by it.
+    pub(super) problem: Option<String>,
 }
 
 /// Without the password.
@@ -149,6 +151,26 @@ impl PgOptions {
             statement_timeout: Duration::from_mins(1),
             lock_timeout: Duration::from_secs(10),
             refresh_interval: Duration::from_secs(1),
+            problem: None,
+        })
+    }
+
+    /// The same; what is wrong with it is found out by whoever would open something by it.
+    pub(super) fn read(url: &str) -> Self {
+        Self::parse(url).unwrap_or_else(|error| Self {
+            problem: match error {
+                ExperimentStoreError::Address { problem } => Some(problem),
+                other => Some(other.to_string()),
+            },
+            config: Config::new(),
+            ssl_mode: SslMode::Prefer,
+            root_cert: None,
+            address: "postgres://".to_owned(),
+            pool_size: 1,
+            connect_timeout: Duration::ZERO,
+            statement_timeout: Duration::ZERO,
+            lock_timeout: Duration::ZERO,
+            refresh_interval: Duration::ZERO,
         })
     }
 
@@ -238,22 +260,17 @@ impl PgOptions {
         self.dial_timeout().saturating_mul(hosts)
     }
 
-    /// The configuration of a connection, timeouts included.
+    /// Whether the URL's `options` set this parameter of a session; it is then the user's to set.
+    pub(super) fn sets(&self, parameter: &str) -> bool {
+        let options = self.config.get_options().unwrap_or_default();
+        options.contains(parameter)
+    }
+
+    /// The configuration of a connection. Nothing of ours is in it that a pooler would refuse: isolation
+    /// and timeouts are set in each transaction.
     pub(super) fn connection(&self, ssl_mode: config::SslMode) -> Config {
         let mut config = self.config.clone();
         config.ssl_mode(ssl_mode);
-        // A timeout of 0 would be none to the server.
-        let millis = |timeout: Duration| timeout.as_millis().clamp(1, i32::MAX as u128);
-        // The last one counts: the timeouts are the user's to set, the isolation is not. Every step
-        // relies on a statement's seeing what was committed before it began.
-        let options = format!(
-            "-c statement_timeout={} -c lock_timeout={} {} \
-             -c default_transaction_isolation=read\\ committed",
-            millis(self.statement_timeout),
-            millis(self.lock_timeout),
-            self.config.get_options().unwrap_or_default(),
-        );
-        config.options(&options);
         config.connect_timeout(self.dial_timeout());
         // A server that is gone without a word is noticed, while it is waited for and in between.
         if config.get_tcp_user_timeout().is_none() {
@@ -336,22 +353,6 @@ fn address(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_isolation_is_not_the_users_to_set() {
-        let url = "postgres://db/app?options=-c%20default_transaction_isolation%3Dserializable%20\
-                   -c%20statement_timeout%3D5";
-        let config = PgOptions::parse(url)
-            .unwrap()
-            .connection(config::SslMode::Disable);
-        let options = config.get_options().unwrap();
-        let last = |name: &str| {
-            let at = options.rfind(name).unwrap();
-            options[at + name.len()..].to_owned()
-        };
-        assert_eq!(last("default_transaction_isolation="), "read\\ committed");
-        assert!(last("statement_timeout=").starts_with("5 "), "{options}");
-    }
 
     #[test]
     fn an_address_is_shown_as_it_can_be_given() {

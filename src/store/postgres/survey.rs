@@ -1,5 +1,6 @@
 //! The database as a whole: how much of ours is in it, and whether it can be true.
 
+use super::connection::Pace;
 use super::failure::Failure;
 use super::{PgExperimentStore, experiments, migrations};
 use crate::error::ExperimentError;
@@ -68,9 +69,9 @@ impl PgExperimentStore {
     /// # Errors
     /// When the store fails.
     pub fn info(&self) -> Result<StoreInfo, ExperimentError> {
-        self.read("count what it holds", |db| {
-            let schema = migrations::inspect(&mut db.client)?;
-            let row = db.client.query_one(
+        self.read("count what it holds", Pace::Unbounded, |db| {
+            let schema = migrations::inspect(db)?;
+            let row = db.one(
                 "SELECT current_setting('server_version'),
                     (SELECT count(*) FROM autumn_experiments),
                     (SELECT count(*) FROM autumn_experiment_assignments),
@@ -107,21 +108,11 @@ impl PgExperimentStore {
     /// # Errors
     /// When the store fails.
     pub fn check(&self) -> Result<Vec<String>, ExperimentError> {
-        self.read("check it", |db| {
-            let mut transaction = db
-                .client
-                .build_transaction()
-                .isolation_level(postgres::IsolationLevel::RepeatableRead)
-                .read_only(true)
-                .start()?;
-            let rows = transaction.query(experiments::ALL, &[])?;
-            let configs: Result<Vec<_>, Failure> = rows
-                .iter()
-                .map(|row| Ok(experiments::stored(self.address(), row)?.config))
-                .collect();
-            let mut found = contradictions(&configs?);
+        self.snapshot("check it", |db| {
+            let configs = experiments::all(self.address(), db)?;
+            let mut found = contradictions(&configs);
             for (sql, subject, noun, what) in INVARIANTS {
-                for row in transaction.query(*sql, &[])? {
+                for row in db.rows(sql, &[])? {
                     let name: &str = row.try_get(0)?;
                     found.push(counted(subject, name, row.try_get(1)?, noun, what));
                 }

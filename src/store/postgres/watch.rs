@@ -5,22 +5,19 @@
 //! what was known last stays.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::future::poll_fn;
+use std::io::{PipeReader, PipeWriter, pipe};
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Client};
-
-use super::experiments::{self, ALL};
-use super::failure::Failure;
+use super::connection::Connection;
+use super::experiments;
+use super::failure::{self, Failure, Fault};
 use super::options::PgOptions;
-use super::pool;
-use crate::error::ExperimentStoreError;
+use super::wire::{self, Heard};
+use crate::error::ExperimentError;
 use crate::experiment::ExperimentConfig;
 
 /// The pause after a first failure; it doubles with each that follows.
@@ -36,38 +33,30 @@ struct Known {
 }
 
 /// What the thread and the handles share.
+#[derive(Default)]
 pub(super) struct Memory {
-    known: RwLock<Known>,
-    next_ticket: AtomicU64,
+    /// `None` before anything was read.
+    known: RwLock<Option<Known>>,
+    last_ticket: AtomicU64,
     failures: AtomicU64,
 }
 
 impl Memory {
-    fn new(experiments: Vec<ExperimentConfig>) -> Self {
-        Self {
-            known: RwLock::new(Known {
-                ticket: 0,
-                read_at: Instant::now(),
-                experiments: by_name(experiments),
-            }),
-            next_ticket: AtomicU64::new(1),
-            failures: AtomicU64::new(0),
-        }
-    }
-
-    fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
-        look(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> Option<T> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(look)
     }
 
     pub(super) fn get(&self, experiment: &str) -> Option<ExperimentConfig> {
         self.read(|known| known.experiments.get(experiment).cloned())
+            .flatten()
     }
 
-    pub(super) fn list(&self) -> Vec<ExperimentConfig> {
+    pub(super) fn list(&self) -> Option<Vec<ExperimentConfig>> {
         self.read(|known| known.experiments.values().cloned().collect())
     }
 
-    pub(super) fn age(&self) -> Duration {
+    pub(super) fn age(&self) -> Option<Duration> {
         self.read(|known| known.read_at.elapsed())
     }
 
@@ -81,7 +70,7 @@ impl Memory {
 
     /// Taken before the experiments are read.
     pub(super) fn ticket(&self) -> u64 {
-        self.next_ticket.fetch_add(1, Ordering::SeqCst)
+        self.last_ticket.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Keeps what was read, unless somebody has kept what was asked for later: what a handle has
@@ -89,12 +78,12 @@ impl Memory {
     pub(super) fn keep(&self, ticket: u64, experiments: Vec<ExperimentConfig>) {
         let experiments = by_name(experiments);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if ticket > known.ticket {
-            *known = Known {
+        if known.as_ref().is_none_or(|known| ticket > known.ticket) {
+            *known = Some(Known {
                 ticket,
                 read_at: Instant::now(),
                 experiments,
-            };
+            });
         }
     }
 }
@@ -107,121 +96,86 @@ fn by_name(experiments: Vec<ExperimentConfig>) -> BTreeMap<String, ExperimentCon
 /// The memory and the thread that keeps it fresh; the thread ends when this is dropped.
 pub(super) struct Watch {
     pub(super) memory: Arc<Memory>,
-    _until_dropped: oneshot::Sender<Infallible>,
+    _until_dropped: PipeWriter,
 }
 
 impl Watch {
+    /// Starts the thread, which begins by reading the experiments.
     pub(super) fn start(
         options: &PgOptions,
-        experiments: Vec<ExperimentConfig>,
-    ) -> Result<Self, ExperimentStoreError> {
-        let failed = |error: std::io::Error| ExperimentStoreError::Backend {
-            store: options.address().to_owned(),
-            doing: "watch its experiments",
-            source: error.into(),
-        };
-        let memory = Arc::new(Memory::new(experiments));
-        let (until_dropped, dropped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
+        memory: Arc<Memory>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (dropped, until_dropped) = pipe()?;
         let (kept, options) = (Arc::clone(&memory), options.clone());
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("exp-watch".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    tokio::select! {
-                        never = keep_fresh(&kept, &options) => match never {},
-                        _ = dropped => {}
-                    }
-                });
-                // The lookup of a host's name may still be on its way; nobody waits for it.
-                runtime.shutdown_background();
-            })
-            .map_err(failed)?;
-        Ok(Self {
+            .spawn(move || keep_fresh(&kept, &options, &dropped))?;
+        let watch = Self {
             memory,
             _until_dropped: until_dropped,
-        })
+        };
+        Ok((watch, thread))
     }
 }
 
-async fn keep_fresh(memory: &Memory, options: &PgOptions) -> Infallible {
+/// Returns once `dropped` is closed at its other end.
+fn keep_fresh(memory: &Memory, options: &PgOptions, dropped: &PipeReader) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let Err(error) = follow(memory, options, &mut pause).await;
+        let Err(error) = follow(memory, options, &mut pause, dropped) else {
+            return;
+        };
         memory.count_failure();
         tracing::warn!(
             store = options.address(),
-            error,
+            %error,
             "experiments_not_refreshed"
         );
-        sleep(pause).await;
+        if wire::is_ready_within(dropped.as_fd(), pause) {
+            return;
+        }
         pause = (pause * 2).min(options.refresh_interval.clamp(FIRST_PAUSE, LONGEST_PAUSE));
     }
 }
 
-/// Reads the experiments, again with each change and after each interval, until something fails.
-async fn follow(
+/// Reads the experiments, again with each change and after each interval, until something fails or
+/// `dropped` is closed.
+fn follow(
     memory: &Memory,
     options: &PgOptions,
     pause: &mut Duration,
-) -> Result<Infallible, String> {
-    let patience = options.opening_timeout();
-    let in_time = |_| "there was no answer in time".to_owned();
-    let told = |error: tokio_postgres::Error| error.to_string();
-    let (client, connection) = timeout(patience, pool::dial_async(options))
-        .await
-        .map_err(in_time)?
-        .map_err(|error| error.to_string())?;
-    let (sender, mut changes) = mpsc::channel(1);
-    tokio::spawn(listen(connection, sender));
+    dropped: &PipeReader,
+) -> Result<(), ExperimentError> {
+    let failed = |failure| match failure {
+        Failure::Refused(refusal) => refusal,
+        Failure::Fault(fault) => failure::sort(options, "watch its experiments", fault).into(),
+    };
+    let mut db = Connection::open(options)?;
     let mut is_listening = false;
     loop {
         if !is_listening {
-            let listening = client.batch_execute("LISTEN autumn_experiments");
-            match timeout(patience, listening).await.map_err(in_time)? {
-                // A replica tells nobody anything, as long as it is one.
-                Err(error) if error.as_db_error().is_some() => {
-                    tracing::debug!(store = options.address(), %error, "experiments_not_listened_for");
-                }
-                listened => {
-                    listened.map_err(told)?;
-                    is_listening = true;
-                }
-            }
+            is_listening = listen(&mut db, options).map_err(|fault| failed(fault.into()))?;
         }
         let ticket = memory.ticket();
-        let read = read_all(&client, options.address());
-        let experiments = timeout(patience, read).await.map_err(in_time)??;
+        let experiments = experiments::all(options.address(), &mut db).map_err(failed)?;
         memory.keep(ticket, experiments);
         *pause = FIRST_PAUSE;
-        tokio::select! {
-            change = changes.recv() => change.ok_or("the connection was lost")?,
-            () = sleep(options.refresh_interval) => {}
+        let heard = db.wire().listen(options.refresh_interval, dropped.as_fd());
+        match heard.map_err(|halt| failed(halt.into()))? {
+            Heard::Notification | Heard::Nothing => {}
+            Heard::Other => return Ok(()),
         }
     }
 }
 
-/// Passes on that something was changed, not what: what is waiting to be heard stands for all.
-async fn listen(mut connection: pool::Wire, changes: mpsc::Sender<()>) {
-    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-        if matches!(message, AsyncMessage::Notification(_)) {
-            let _ = changes.try_send(());
+/// Asks to be told of changes; `false` where that can't be had.
+fn listen(db: &mut Connection, options: &PgOptions) -> Result<bool, Fault> {
+    match db.batch("LISTEN autumn_experiments") {
+        // A replica tells nobody anything, as long as it is one.
+        Err(Fault::Postgres(error)) if error.as_db_error().is_some() => {
+            tracing::debug!(store = options.address(), %error, "experiments_not_listened_for");
+            Ok(false)
         }
+        listened => listened.map(|()| true),
     }
-}
-
-async fn read_all(client: &Client, store: &str) -> Result<Vec<ExperimentConfig>, String> {
-    let rows = client.query(ALL, &[]).await;
-    let rows = rows.map_err(|error| error.to_string())?;
-    let configs = rows
-        .iter()
-        .map(|row| match experiments::stored(store, row) {
-            Ok(stored) => Ok(stored.config),
-            Err(Failure::Refused(error)) => Err(error.to_string()),
-            Err(Failure::Postgres(error)) => Err(error.to_string()),
-        });
-    configs.collect()
 }

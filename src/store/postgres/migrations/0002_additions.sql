@@ -228,3 +228,14 @@ BEGIN
             FROM exp_situation(in_experiment, in_actor) s;
     END IF;
 END $$;
+
+-- Fails where the schema is another than the caller's version works with, or a copy into it is not
+-- finished: sent at the beginning of a transaction, it keeps the rest of it from being done.
+CREATE OR REPLACE FUNCTION exp_require(version integer) RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF (SELECT max(m.version) FROM exp_migrations m) IS DISTINCT FROM exp_require.version
+        OR to_regclass('exp_copy') IS NOT NULL
+    THEN
+        RAISE EXCEPTION 'the schema is another one, or a copy is unfinished' USING ERRCODE = 'EXP01';
+    END IF;
+END $$;

@@ -1,11 +1,10 @@
 //! A database as the source of a copy.
 
-use postgres::fallible_iterator::FallibleIterator as _;
-use postgres::{Client, IsolationLevel, Row, Transaction};
+use tokio_postgres::Row;
 
+use super::super::connection::{Connection, Mode, Pace};
 use super::super::failure::{self, Failure};
 use super::super::options::PgOptions;
-use super::super::pool::connect;
 use super::super::{PgExperimentStore, experiments};
 use crate::error::ExperimentError;
 use crate::experiment::{Assignment, ChangeRecord, Override};
@@ -16,37 +15,26 @@ pub(super) const READING: &str = "be read as a whole";
 
 impl Source for PgExperimentStore {
     fn view(&self, step: Step<'_>) -> Result<(), ExperimentError> {
-        let mut client = connect(self.pool.options())?;
-        view(self.pool.options(), &mut client, step)
+        let mut db = Connection::open(self.pool.options())?;
+        view(self.pool.options(), &mut db, step)
     }
 }
 
 /// One view of the database, on a connection that nobody else uses.
 pub(super) fn view(
     options: &PgOptions,
-    client: &mut Client,
+    db: &mut Connection,
     step: Step<'_>,
 ) -> Result<(), ExperimentError> {
-    let failed = |error| ExperimentError::from(failure::sort(options, READING, error));
-    // A large table takes as long as it takes.
-    client
-        .batch_execute("SET statement_timeout = 0")
-        .map_err(failed)?;
-    let transaction = client
-        .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .read_only(true)
-        .start()
-        .map_err(failed)?;
-    let mut scan = Scan {
-        transaction,
-        options,
-    };
-    step(&mut scan)
+    db.begin(Mode::Snapshot, Pace::Unbounded);
+    let done = step(&mut Scan { db, options });
+    // Nothing was written; a connection that is lost has ended it.
+    let _ = db.roll_back();
+    done
 }
 
 struct Scan<'a> {
-    transaction: Transaction<'a>,
+    db: &'a mut Connection,
     options: &'a PgOptions,
 }
 
@@ -54,7 +42,7 @@ impl View for Scan<'_> {
     fn scan(&mut self, each: Each<'_>) -> Result<(), ExperimentError> {
         self.all(each).map_err(|failure| match failure {
             Failure::Refused(refusal) => refusal,
-            Failure::Postgres(error) => failure::sort(self.options, READING, error).into(),
+            Failure::Fault(fault) => failure::sort(self.options, READING, fault).into(),
         })
     }
 }
@@ -116,19 +104,13 @@ impl Scan<'_> {
         })
     }
 
-    /// One row after another, however many there are.
     fn rows(
         &mut self,
         sql: &str,
         each: Each<'_>,
         read: impl Fn(&Row) -> Result<Record, Failure>,
     ) -> Result<(), Failure> {
-        let no_parameters: [&str; 0] = [];
-        let mut rows = self.transaction.query_raw(sql, no_parameters)?;
-        while let Some(row) = rows.next()? {
-            each(read(&row)?)?;
-        }
-        Ok(())
+        self.db.scan(sql, &mut |row| Ok(each(read(row)?)?))
     }
 }
 

@@ -1,11 +1,9 @@
 //! A database as the target of a copy.
 
-use postgres::{Client, Transaction};
-
-use super::super::failure::{self, Failure};
+use super::super::connection::{Connection, Mode, Pace};
+use super::super::failure::{self, Failure, Fault};
 use super::super::options::PgOptions;
-use super::super::pool::{connect, require_usable};
-use super::super::{PgExperimentStore, experiments, migrations};
+use super::super::{PgExperimentStore, experiments, in_transaction, migrations};
 use super::source::{READING, view};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override};
@@ -19,7 +17,7 @@ const WRITING: &str = "be copied into";
 /// there, and no command uses the store.
 pub struct PgCopy {
     options: PgOptions,
-    client: Option<Client>,
+    db: Option<Connection>,
     /// Of the source, as it is kept with the progress.
     tally: String,
 }
@@ -38,53 +36,42 @@ impl PgCopy {
     pub fn new(options: PgOptions) -> Self {
         Self {
             options,
-            client: None,
+            db: None,
             tally: String::new(),
         }
     }
 
-    fn failed(&self, error: postgres::Error) -> ExperimentError {
-        failure::sort(&self.options, WRITING, error).into()
+    fn failed(&self, fault: Fault) -> ExperimentError {
+        failure::sort(&self.options, WRITING, fault).into()
     }
 
-    fn client(&mut self) -> Result<&mut Client, ExperimentError> {
-        if self.client.is_none() {
-            self.client = Some(connect(&self.options)?);
-        }
-        self.client.as_mut().ok_or_else(|| {
-            let store = self.options.address().to_owned();
-            ExperimentStoreError::Lost {
-                store,
-                doing: WRITING,
-            }
-            .into()
-        })
+    fn connection(&mut self) -> Result<&mut Connection, ExperimentError> {
+        let opened = match self.db.take() {
+            Some(db) => db,
+            None => Connection::open_unchecked(&self.options)?,
+        };
+        Ok(self.db.insert(opened))
     }
 
     fn run<T>(
         &mut self,
-        step: impl FnOnce(&mut Transaction<'_>, &PgOptions) -> Result<T, Failure>,
+        mut step: impl FnMut(&mut Connection, &PgOptions) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
         let options = self.options.clone();
-        let client = self.client()?;
-        let done = (|| {
-            let mut transaction = client.transaction()?;
-            let done = step(&mut transaction, &options)?;
-            transaction.commit()?;
-            Ok(done)
-        })();
+        let db = self.connection()?;
+        let done = in_transaction(db, Mode::Write, Pace::Long, &mut |db| step(db, &options));
         done.map_err(|failure| match failure {
             Failure::Refused(refusal) => refusal,
-            Failure::Postgres(error) => self.failed(error),
+            Failure::Fault(fault) => self.failed(fault),
         })
     }
 }
 
 impl Target for PgCopy {
     fn begin(&mut self, tally: &Tally, restart: bool) -> Result<u64, ExperimentError> {
-        let schema = migrations::inspect(self.client()?);
-        let schema = schema.map_err(|error| self.failed(error))?;
-        match require_usable(&self.options, schema) {
+        let schema = migrations::inspect(self.connection()?);
+        let schema = schema.map_err(|fault| self.failed(fault))?;
+        match migrations::require_version(&self.options, schema) {
             Err(ExperimentStoreError::Missing { .. }) => {
                 PgExperimentStore::migrate(&self.options)?;
             }
@@ -92,14 +79,14 @@ impl Target for PgCopy {
         }
         let tally = serde_json::to_string(tally).unwrap_or_default();
         self.tally.clone_from(&tally);
-        self.run(|transaction, options| begin(transaction, options, &tally, restart))
+        self.run(|db, options| begin(db, options, &tally, restart))
     }
 
     fn append(&mut self, written: u64, records: &[Record]) -> Result<(), ExperimentError> {
         let tally = self.tally.clone();
-        self.run(|transaction, options| {
+        self.run(|db, options| {
             let (before, count) = (seconds(written), i64::try_from(records.len()));
-            let moved = transaction.execute(
+            let moved = db.execute(
                 "UPDATE exp_copy SET written = written + $2 WHERE written = $1 AND tally = $3",
                 &[&before, &count.unwrap_or(i64::MAX), &tally],
             )?;
@@ -107,15 +94,15 @@ impl Target for PgCopy {
                 let refused = not_alone(options.address().to_owned());
                 return Err(ExperimentError::from(refused).into());
             }
-            append(transaction, records)
+            append(db, records)
         })
     }
 
     fn tally(&mut self) -> Result<Tally, ExperimentError> {
         let options = self.options.clone();
-        let client = self.client()?;
+        let db = self.connection()?;
         let mut tally = None;
-        view(&options, client, &mut |view| {
+        view(&options, db, &mut |view| {
             tally = Some(Tally::of(view)?);
             Ok(())
         })?;
@@ -130,7 +117,7 @@ impl Target for PgCopy {
     }
 
     fn finish(&mut self) -> Result<(), ExperimentError> {
-        self.run(|transaction, _| Ok(transaction.batch_execute("DROP TABLE exp_copy")?))
+        self.run(|db, _| Ok(db.batch("DROP TABLE exp_copy")?))
     }
 
     fn name(&self) -> String {
@@ -139,20 +126,18 @@ impl Target for PgCopy {
 }
 
 fn begin(
-    transaction: &mut Transaction<'_>,
+    db: &mut Connection,
     options: &PgOptions,
     tally: &str,
     restart: bool,
 ) -> Result<u64, Failure> {
     // Two who begin at once wait for each other.
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&migrations::LOCK])?;
-    transaction.batch_execute(
-        "CREATE TABLE IF NOT EXISTS exp_copy (tally text NOT NULL, written bigint NOT NULL)",
-    )?;
+    db.execute("SELECT pg_advisory_xact_lock($1)", &[&migrations::LOCK])?;
+    db.batch("CREATE TABLE IF NOT EXISTS exp_copy (tally text NOT NULL, written bigint NOT NULL)")?;
     if restart {
-        throw_away(transaction, options)?;
+        throw_away(db, options)?;
     }
-    let found = transaction.query_opt("SELECT tally = $1, written FROM exp_copy", &[&tally])?;
+    let found = db.row("SELECT tally = $1, written FROM exp_copy", &[&tally])?;
     let store = options.address().to_owned();
     if let Some(found) = found {
         if !found.try_get::<_, bool>(0)? {
@@ -161,7 +146,7 @@ fn begin(
         }
         return Ok(experiments::unsigned(found.try_get(1)?));
     }
-    let holds_something = transaction.query_one(
+    let holds_something = db.one(
         "SELECT EXISTS (SELECT FROM autumn_experiments)
              OR EXISTS (SELECT FROM autumn_experiment_assignments)
              OR EXISTS (SELECT FROM autumn_experiment_overrides)
@@ -174,7 +159,7 @@ fn begin(
         return Err(ExperimentError::from(refused).into());
     }
     let sql = "INSERT INTO exp_copy (tally, written) VALUES ($1, 0)";
-    transaction.execute(sql, &[&tally])?;
+    db.execute(sql, &[&tally])?;
     Ok(0)
 }
 
@@ -211,15 +196,15 @@ const PUT_ASSIGNMENTS: &str = "INSERT INTO autumn_experiment_assignments
         AS r (experiment, actor, variant, is_override, at)";
 
 /// Empties the tables, if nothing is in them but what an unfinished copy has written.
-fn throw_away(transaction: &mut Transaction<'_>, options: &PgOptions) -> Result<(), Failure> {
+fn throw_away(db: &mut Connection, options: &PgOptions) -> Result<(), Failure> {
     const TABLES: &str = "autumn_experiments, autumn_experiment_assignments,
         autumn_experiment_overrides, autumn_experiment_changes, exp_exposures";
-    let begun = transaction.query_opt("SELECT written FROM exp_copy FOR UPDATE", &[])?;
+    let begun = db.row("SELECT written FROM exp_copy FOR UPDATE", &[])?;
     let Some(begun) = begun else { return Ok(()) };
     // A large table takes as long as it takes.
-    transaction.batch_execute("SET LOCAL statement_timeout = 0")?;
-    transaction.batch_execute(&format!("LOCK TABLE {TABLES} IN ACCESS EXCLUSIVE MODE"))?;
-    let found = transaction.query_one(
+    db.batch("SET LOCAL statement_timeout = 0")?;
+    db.batch(&format!("LOCK TABLE {TABLES} IN ACCESS EXCLUSIVE MODE"))?;
+    let found = db.one(
         "SELECT (SELECT count(*) FROM autumn_experiments)
             + (SELECT count(*) FROM autumn_experiment_assignments)
             + (SELECT count(*) FROM autumn_experiment_overrides)
@@ -231,7 +216,7 @@ fn throw_away(transaction: &mut Transaction<'_>, options: &PgOptions) -> Result<
         let store = options.address().to_owned();
         return Err(ExperimentError::from(ExperimentStoreError::NotEmpty { store }).into());
     }
-    transaction.batch_execute(&format!("TRUNCATE {TABLES}; DELETE FROM exp_copy"))?;
+    db.batch(&format!("TRUNCATE {TABLES}; DELETE FROM exp_copy"))?;
     Ok(())
 }
 
@@ -242,7 +227,7 @@ macro_rules! columns {
     };
 }
 
-fn append(transaction: &mut Transaction<'_>, records: &[Record]) -> Result<(), Failure> {
+fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
     let mut experiments: Vec<(&ExperimentConfig, u64, String)> = Vec::new();
     let mut overrides: Vec<&Override> = Vec::new();
     let mut changes: Vec<(&ChangeRecord, Option<String>)> = Vec::new();
@@ -268,7 +253,7 @@ fn append(transaction: &mut Transaction<'_>, records: &[Record]) -> Result<(), F
         }
     }
     if !experiments.is_empty() {
-        transaction.execute(
+        db.execute(
             PUT_EXPERIMENTS,
             columns!(
                 experiments,
@@ -285,7 +270,7 @@ fn append(transaction: &mut Transaction<'_>, records: &[Record]) -> Result<(), F
         )?;
     }
     if !overrides.is_empty() {
-        transaction.execute(
+        db.execute(
             PUT_OVERRIDES,
             columns!(
                 overrides,
@@ -297,7 +282,7 @@ fn append(transaction: &mut Transaction<'_>, records: &[Record]) -> Result<(), F
         )?;
     }
     if !changes.is_empty() {
-        transaction.execute(
+        db.execute(
             PUT_CHANGES,
             columns!(
                 changes,
@@ -310,7 +295,7 @@ fn append(transaction: &mut Transaction<'_>, records: &[Record]) -> Result<(), F
         )?;
     }
     if !exposures.is_empty() {
-        transaction.execute(
+        db.execute(
             PUT_EXPOSURES,
             columns!(
                 exposures,
@@ -324,7 +309,7 @@ fn append(transaction: &mut Transaction<'_>, records: &[Record]) -> Result<(), F
         )?;
     }
     if !assignments.is_empty() {
-        transaction.execute(
+        db.execute(
             PUT_ASSIGNMENTS,
             columns!(
                 assignments,

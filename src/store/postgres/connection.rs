@@ -1,0 +1,351 @@
+//! A connection as the steps of the store use it: statements, transactions, and how long each may take.
+//!
+//! Every statement is unnamed and sent with the types of its parameters, so that it takes one round
+//! trip and leaves nothing behind in the server, whose sessions a pooler may hand to somebody else after
+//! each transaction. For the same reason isolation and timeouts are set in each transaction.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join;
+use futures_util::{StreamExt as _, pin_mut};
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use super::dial::dial;
+use super::failure::{Failure, Fault};
+use super::migrations;
+use super::options::PgOptions;
+use super::wire::Wire;
+use crate::error::ExperimentStoreError;
+
+/// A value of a statement's parameter, of a type that is known without asking the server.
+pub(super) trait Value {
+    fn kind(&self) -> Type;
+    fn sql(&self) -> &(dyn ToSql + Sync);
+}
+
+/// Rust's types and the server's.
+pub(super) trait Typed: ToSql + Sync {
+    const TYPE: Type;
+}
+
+macro_rules! typed {
+    ($($rust:ty => $server:ident),* $(,)?) => {
+        $(impl Typed for $rust {
+            const TYPE: Type = Type::$server;
+        })*
+    };
+}
+
+typed! {
+    &str => TEXT,
+    String => TEXT,
+    bool => BOOL,
+    i32 => INT4,
+    i64 => INT8,
+    &[&str] => TEXT_ARRAY,
+    Vec<&str> => TEXT_ARRAY,
+    Vec<Option<&str>> => TEXT_ARRAY,
+    Vec<bool> => BOOL_ARRAY,
+    Vec<i64> => INT8_ARRAY,
+}
+
+impl<T: Typed> Typed for Option<T> {
+    const TYPE: Type = T::TYPE;
+}
+
+impl<T: Typed> Typed for &T {
+    const TYPE: Type = T::TYPE;
+}
+
+impl<T: Typed> Value for T {
+    fn kind(&self) -> Type {
+        T::TYPE
+    }
+
+    fn sql(&self) -> &(dyn ToSql + Sync) {
+        self
+    }
+}
+
+/// The values of a statement's parameters.
+pub(super) type Values<'a> = &'a [&'a dyn Value];
+
+/// How long a step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// It waits for locks and does next to nothing else.
+    Quick,
+    /// It works on many rows.
+    Long,
+    /// It works on all rows there are.
+    Unbounded,
+}
+
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Each statement sees what was committed before it began; on that the locks rely.
+    Write,
+    /// All statements see the same.
+    Snapshot,
+}
+
+/// How much longer than the server's own timeouts the client waits for an answer. Within it, the server
+/// says by itself that it gave up.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the server may be silent in a step that works on all there is.
+const UNBOUNDED_SILENCE: Duration = Duration::from_mins(15);
+
+/// A connection that was used within this time is taken to be alive.
+const RECENTLY: Duration = Duration::from_millis(100);
+
+pub(super) struct Connection {
+    wire: Wire,
+    options: PgOptions,
+    last_used: Instant,
+    /// Whether another one has been lost since, and this one with it for all that is known.
+    pub(super) is_suspect: bool,
+    /// Whether the schema is still to be checked, with the first statement.
+    is_unchecked: bool,
+    /// A transaction that begins with the next statement.
+    to_begin: Option<String>,
+    patience: Duration,
+}
+
+impl Connection {
+    /// Opens a connection that checks the schema with its first statement.
+    pub(super) fn open(options: &PgOptions) -> Result<Self, ExperimentStoreError> {
+        Ok(Self {
+            is_unchecked: true,
+            ..Self::open_unchecked(options)?
+        })
+    }
+
+    /// Opens a connection, whatever is in the database.
+    pub(super) fn open_unchecked(options: &PgOptions) -> Result<Self, ExperimentStoreError> {
+        Ok(Self {
+            wire: dial(options)?,
+            options: options.clone(),
+            last_used: Instant::now(),
+            is_suspect: false,
+            is_unchecked: false,
+            to_begin: None,
+            patience: patience(options, Pace::Quick),
+        })
+    }
+
+    pub(super) fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
+
+    /// Does something whatever is in the database.
+    pub(super) fn without_check<T>(&mut self, step: impl FnOnce(&mut Self) -> T) -> T {
+        let is_unchecked = std::mem::take(&mut self.is_unchecked);
+        let done = step(self);
+        self.is_unchecked = is_unchecked;
+        done
+    }
+
+    pub(super) fn put_back(&mut self) {
+        self.last_used = Instant::now();
+        self.is_suspect = false;
+        self.to_begin = None;
+        self.pace(Pace::Quick);
+    }
+
+    /// Whether the server has not closed it meanwhile, as far as is known here: it takes no round trip.
+    /// A step that writes can't be repeated once it has been sent, so this is found out before.
+    pub(super) fn is_alive(&mut self) -> bool {
+        (!self.is_suspect && self.last_used.elapsed() <= RECENTLY) || self.wire.is_open()
+    }
+
+    /// How long each of the following statements may take.
+    pub(super) fn pace(&mut self, pace: Pace) {
+        self.patience = patience(&self.options, pace);
+    }
+
+    /// Begins a transaction, with the statement that follows.
+    pub(super) fn begin(&mut self, mode: Mode, pace: Pace) {
+        self.pace(pace);
+        self.to_begin = Some(begin_statement(&self.options, mode, pace));
+    }
+
+    pub(super) fn commit(&mut self) -> Result<(), Fault> {
+        self.end("COMMIT")
+    }
+
+    pub(super) fn roll_back(&mut self) -> Result<(), Fault> {
+        self.end("ROLLBACK")
+    }
+
+    fn end(&mut self, how: &'static str) -> Result<(), Fault> {
+        // It may not have begun at all.
+        if self.to_begin.take().is_some() {
+            return Ok(());
+        }
+        self.batch(how)
+    }
+
+    /// Runs one statement in a transaction of its own, in one round trip.
+    pub(super) fn single(&mut self, sql: &str, values: Values<'_>) -> Result<Option<Row>, Fault> {
+        self.begin(Mode::Write, Pace::Quick);
+        let (rows, committed) = self.ask(async |client| {
+            join(query(client, sql, values), client.batch_execute("COMMIT")).await
+        })?;
+        let rows = rows?;
+        committed?;
+        Ok(rows.into_iter().next())
+    }
+
+    pub(super) fn rows(&mut self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
+        Ok(self.ask(async |client| query(client, sql, values).await)??)
+    }
+
+    pub(super) fn row(&mut self, sql: &str, values: Values<'_>) -> Result<Option<Row>, Fault> {
+        Ok(self.rows(sql, values)?.into_iter().next())
+    }
+
+    /// The row of a statement that always gives one.
+    pub(super) fn one(&mut self, sql: &str, values: Values<'_>) -> Result<Row, Fault> {
+        let none = || Fault::Io(std::io::Error::other("it gave no row"));
+        self.row(sql, values)?.ok_or_else(none)
+    }
+
+    pub(super) fn execute(&mut self, sql: &str, values: Values<'_>) -> Result<u64, Fault> {
+        let executed = self.ask(async |client| client.execute_typed(sql, &typed(values)).await)?;
+        Ok(executed?)
+    }
+
+    /// Statements without parameters and without results.
+    pub(super) fn batch(&mut self, sql: &str) -> Result<(), Fault> {
+        Ok(self.ask(async |client| client.batch_execute(sql).await)??)
+    }
+
+    /// One row after another, however many there are.
+    pub(super) fn scan(
+        &mut self,
+        sql: &str,
+        each: &mut dyn FnMut(&Row) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
+        let rows = self.ask(async |client| client.query_typed_raw(sql, none).await)?;
+        let rows = rows.map_err(Fault::from)?;
+        pin_mut!(rows);
+        loop {
+            let until = Instant::now() + self.patience;
+            let next = self
+                .wire
+                .run(until, async |_| rows.next().await)
+                .map_err(Fault::from)?;
+            let Some(row) = next else { return Ok(()) };
+            each(&row.map_err(Fault::from)?)?;
+        }
+    }
+
+    /// Writes rows by `COPY`.
+    pub(super) fn copy<'a>(
+        &mut self,
+        into: &str,
+        columns: &[Type],
+        rows: impl Iterator<Item = Vec<&'a (dyn ToSql + Sync)>>,
+    ) -> Result<(), Fault> {
+        let copied = self.ask(async |client| {
+            // The statement has a name, and is closed here, before the transaction ends.
+            let sink = client.copy_in(into).await?;
+            let writer = BinaryCopyInWriter::new(sink, columns);
+            pin_mut!(writer);
+            for row in rows {
+                writer.as_mut().write(&row).await?;
+            }
+            writer.finish().await
+        })?;
+        copied?;
+        Ok(())
+    }
+
+    /// Sends what comes before the statement, and the statement, together.
+    fn ask<T>(&mut self, ask: impl AsyncFnOnce(&Client) -> T) -> Result<T, Fault> {
+        let (to_begin, is_unchecked) = (self.to_begin.take(), self.is_unchecked);
+        let until = Instant::now() + self.patience;
+        let (before, done) = self.wire.run(until, async |client| {
+            let begun = async {
+                match &to_begin {
+                    Some(begin) => client.batch_execute(begin).await,
+                    None => Ok(()),
+                }
+            };
+            let checked = async {
+                if is_unchecked {
+                    migrations::require(client).await
+                } else {
+                    Ok(())
+                }
+            };
+            join(join(begun, checked), ask(client)).await
+        })?;
+        before.0?;
+        before.1?;
+        self.is_unchecked = false;
+        Ok(done)
+    }
+}
+
+async fn query(
+    client: &Client,
+    sql: &str,
+    values: Values<'_>,
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    client.query_typed(sql, &typed(values)).await
+}
+
+fn typed(values: Values<'_>) -> Vec<(&(dyn ToSql + Sync), Type)> {
+    let values = values.iter();
+    values.map(|value| (value.sql(), value.kind())).collect()
+}
+
+/// How long the client waits for an answer.
+fn patience(options: &PgOptions, pace: Pace) -> Duration {
+    match pace {
+        Pace::Quick => options.lock_timeout + GRACE,
+        Pace::Long => options.statement_timeout.max(options.lock_timeout) + GRACE,
+        Pace::Unbounded => UNBOUNDED_SILENCE,
+    }
+}
+
+fn begin_statement(options: &PgOptions, mode: Mode, pace: Pace) -> String {
+    let mut statement = match mode {
+        Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
+        Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned(),
+    };
+    // A timeout of 0 would be none to the server.
+    let millis = |timeout: Duration| timeout.as_millis().clamp(1, i32::MAX as u128);
+    let statement_timeout = match pace {
+        Pace::Unbounded => Some(0),
+        _ if options.sets("statement_timeout") => None,
+        Pace::Quick => Some(millis(
+            options
+                .statement_timeout
+                .min(options.lock_timeout + GRACE / 2),
+        )),
+        Pace::Long => Some(millis(options.statement_timeout)),
+    };
+    if let Some(timeout) = statement_timeout {
+        let _ = write!(statement, "; SET LOCAL statement_timeout = {timeout}");
+    }
+    if !options.sets("lock_timeout") {
+        let timeout = millis(options.lock_timeout);
+        let _ = write!(statement, "; SET LOCAL lock_timeout = {timeout}");
+    }
+    if mode == Mode::Write {
+        // What is told to a caller survives a crash of the server, whatever the database is set to.
+        statement.push_str(
+            "; SELECT set_config('synchronous_commit', 'on', true) \
+             WHERE current_setting('synchronous_commit') = 'off'",
+        );
+    }
+    statement
+}
