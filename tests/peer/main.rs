@@ -12,6 +12,7 @@
 
 mod agree;
 mod application;
+mod calls;
 mod layout;
 mod library;
 mod model;
