@@ -124,6 +124,11 @@ fn a_listener_that_was_lost_listens_again() {
     let store = watched(options(&url).refresh_interval(NEVER));
     store.insert(&running("e")).unwrap();
     let mut admin = client(&url);
+    let count = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    eventually("it is connected, besides the pool", || {
+        admin.query_one(count, &[]).unwrap().get::<_, i64>(0) == 2
+    });
     let mut listeners = || {
         let found = admin.query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -114,6 +114,8 @@ pub(super) struct Connection {
     /// A transaction that begins with the next statement.
     to_begin: Option<String>,
     patience: Duration,
+    /// What the server is told of the transaction.
+    statement_timeout: Duration,
 }
 
 impl Connection {
@@ -135,6 +137,7 @@ impl Connection {
             is_unchecked: false,
             to_begin: None,
             patience: patience(options, Pace::Quick),
+            statement_timeout: options.statement_timeout,
         })
     }
 
@@ -171,7 +174,13 @@ impl Connection {
     /// Begins a transaction, with the statement that follows.
     pub(super) fn begin(&mut self, mode: Mode, pace: Pace) {
         self.pace(pace);
-        self.to_begin = Some(begin_statement(&self.options, mode, pace));
+        self.statement_timeout = statement_timeout(&self.options, pace);
+        self.to_begin = Some(begin_statement(&self.options, mode, self.statement_timeout));
+    }
+
+    /// The same, with how long was waited where the server gave a statement of the transaction up.
+    pub(super) fn explain(&self, fault: Fault) -> Fault {
+        fault.within(self.statement_timeout)
     }
 
     pub(super) fn commit(&mut self) -> Result<(), Fault> {
@@ -196,7 +205,7 @@ impl Connection {
         let (rows, committed) = self.ask(async |client| {
             join(query(client, sql, values), client.batch_execute("COMMIT")).await
         })?;
-        let rows = rows?;
+        let rows = rows.map_err(|error| self.explain(error.into()))?;
         committed?;
         Ok(rows.into_iter().next())
     }
@@ -316,24 +325,30 @@ fn patience(options: &PgOptions, pace: Pace) -> Duration {
     }
 }
 
-fn begin_statement(options: &PgOptions, mode: Mode, pace: Pace) -> String {
+/// How long the server works on a statement of a transaction. Where it waits for locks and does next to
+/// nothing else, the server gives up before the client does, so that it is known what was done.
+fn statement_timeout(options: &PgOptions, pace: Pace) -> Duration {
+    match pace {
+        Pace::Quick => options
+            .statement_timeout
+            .min(options.lock_timeout + GRACE / 2),
+        Pace::Long => options.statement_timeout,
+        // To the server none.
+        Pace::Unbounded => Duration::ZERO,
+    }
+}
+
+fn begin_statement(options: &PgOptions, mode: Mode, statement_timeout: Duration) -> String {
     let mut statement = match mode {
         Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
         Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned(),
     };
-    // A timeout of 0 would be none to the server.
+    // To the server, 0 is none.
     let millis = |timeout: Duration| timeout.as_millis().clamp(1, i32::MAX as u128);
-    let statement_timeout = match pace {
-        Pace::Unbounded => Some(0),
-        _ if options.sets("statement_timeout") => None,
-        Pace::Quick => Some(millis(
-            options
-                .statement_timeout
-                .min(options.lock_timeout + GRACE / 2),
-        )),
-        Pace::Long => Some(millis(options.statement_timeout)),
-    };
-    if let Some(timeout) = statement_timeout {
+    if statement_timeout.is_zero() {
+        statement.push_str("; SET LOCAL statement_timeout = 0");
+    } else if !options.sets("statement_timeout") {
+        let timeout = millis(statement_timeout);
         let _ = write!(statement, "; SET LOCAL statement_timeout = {timeout}");
     }
     if !options.sets("lock_timeout") {

@@ -21,6 +21,8 @@ pub(super) enum Fault {
     Postgres(tokio_postgres::Error),
     /// It has not answered for as long as that.
     Silent(Duration),
+    /// It has given a statement up after as long as that.
+    GivenUp(Duration),
     /// The connection was closed, without a reason.
     Closed,
     Io(io::Error),
@@ -56,6 +58,14 @@ impl From<Halt> for Fault {
 }
 
 impl Fault {
+    /// The same, where it is that the server gave up a statement that may take so long.
+    pub(super) fn within(self, statement_timeout: Duration) -> Self {
+        match self.code() {
+            Some(&SqlState::QUERY_CANCELED) => Self::GivenUp(statement_timeout),
+            _ => self,
+        }
+    }
+
     fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Postgres(error) => error.code(),
@@ -92,6 +102,10 @@ pub(super) fn sort(options: &PgOptions, doing: &'static str, fault: Fault) -> Ex
                 doing,
                 source,
             };
+        }
+        Fault::GivenUp(patience) => {
+            let waited_secs = patience.as_secs();
+            return ExperimentStoreError::Busy { store, waited_secs };
         }
         Fault::Silent(_) | Fault::Closed => return ExperimentStoreError::Lost { store, doing },
     };
@@ -176,6 +190,7 @@ fn unreachable(options: &PgOptions, fault: &Fault) -> Option<Source> {
         Fault::Io(error) if error.kind() == io::ErrorKind::TimedOut => Some(no_answer()),
         Fault::Io(error) => Some(error.to_string().into()),
         Fault::Closed => Some("it closed the connection".into()),
+        Fault::GivenUp(_) => None,
     }
 }
 
@@ -189,8 +204,10 @@ pub(super) fn is_lost(fault: &Fault) -> bool {
         SqlState::IDLE_SESSION_TIMEOUT,
         SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
     ];
-    let Fault::Postgres(error) = fault else {
-        return true;
+    let error = match fault {
+        Fault::Postgres(error) => error,
+        Fault::GivenUp(_) => return false,
+        Fault::Silent(_) | Fault::Closed | Fault::Io(_) => return true,
     };
     error.is_closed()
         || error.code().is_some_and(|code| ended.contains(code))

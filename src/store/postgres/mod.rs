@@ -402,7 +402,10 @@ fn in_transaction<T>(
         Err(failure) => {
             // On a connection that is lost the server does it.
             let _ = db.roll_back();
-            Err(failure)
+            Err(match failure {
+                Failure::Fault(fault) => db.explain(fault).into(),
+                refused @ Failure::Refused(_) => refused,
+            })
         }
     }
 }

@@ -233,6 +233,10 @@ impl Wire {
     ) -> Result<Heard, Halt> {
         let until = Instant::now() + patience;
         loop {
+            // It may have come while something else was asked.
+            if std::mem::take(&mut self.has_heard) {
+                return Ok(Heard::Notification);
+            }
             let ready = await_socket(&self.line.0, Some(other), until)?;
             if ready == Ready::Other {
                 return Ok(Heard::Other);
@@ -241,10 +245,7 @@ impl Wire {
             if let Err(halt @ (Halt::Closed(_) | Halt::Io(_))) = looked {
                 return Err(halt);
             }
-            if std::mem::take(&mut self.has_heard) {
-                return Ok(Heard::Notification);
-            }
-            if ready == Ready::Nothing {
+            if ready == Ready::Nothing && !self.has_heard {
                 return Ok(Heard::Nothing);
             }
         }
