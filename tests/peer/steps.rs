@@ -78,24 +78,32 @@ fn take(
 
 /// Three times in four one that is not refused, if there is one among a few: refusals lead nowhere.
 fn guided(numbers: &mut Numbers, model: &Model) -> Step {
-    let mut step = random(numbers);
+    let mut step = random(numbers, model);
     if numbers.below(4) > 0 {
         for _ in 0..8 {
             if model.clone().take(&step).is_ok() {
                 break;
             }
-            step = random(numbers);
+            step = random(numbers, model);
         }
     }
     step
 }
 
-fn random(numbers: &mut Numbers) -> Step {
+fn random(numbers: &mut Numbers, model: &Model) -> Step {
+    let experiment = (*numbers.of(&EXPERIMENTS)).to_owned();
     let who = *numbers.of(&[Who::Library, Who::Application]);
     let actor = (*numbers.of(&ACTORS)).to_owned();
     let variant = (*numbers.of(&VARIANTS)).to_owned();
     let action = match numbers.below(40) {
-        0..=4 => Action::Create(variants(numbers), group(numbers)),
+        0..=4 => {
+            // The library leaves an experiment in its group once it has assigned, and only then.
+            let group = match model.experiments.get(&experiment) {
+                Some(current) if who == Who::Library => current.group.clone(),
+                _ => group(numbers),
+            };
+            Action::Create(variants(numbers), group)
+        }
         5..=9 => Action::Start,
         10..=11 => Action::Conclude(variant),
         12 => Action::Archive,
@@ -104,7 +112,6 @@ fn random(numbers: &mut Numbers) -> Step {
         21..=22 if who == Who::Library => Action::ClearOverride(actor),
         _ => Action::Assign(actor),
     };
-    let experiment = (*numbers.of(&EXPERIMENTS)).to_owned();
     Step {
         who,
         experiment,
