@@ -1,6 +1,6 @@
 //! What the README and the pages of docs/ show is what is seen: each ```console block is a session, in one
-//! sandbox after another block; each ```bash block is a script that succeeds there. The ```rust blocks are
-//! doctests of the library.
+//! sandbox after another block; each ```bash block is a script that succeeds there. What they show of Rust
+//! is a doctest of the library.
 
 use std::fmt::Write as _;
 use std::path::Path;
