@@ -79,6 +79,30 @@ fn tables_that_were_taken_back_are_missing_and_can_be_made_again() {
     use_it(&url);
 }
 
+/// A later migration of the application may change a column that ours is computed from.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn what_was_dropped_of_ours_is_added_again() {
+    let url = server::shared().database();
+    PgExperimentStore::migrate(&options(&url)).unwrap();
+    use_it(&url);
+    client(&url)
+        .batch_execute(
+            "ALTER TABLE autumn_experiments DROP COLUMN exp_version;
+             ALTER TABLE autumn_experiments ALTER COLUMN winner TYPE varchar(255)",
+        )
+        .unwrap();
+    let store = PgExperimentStore::open(options(&url));
+    assert!(matches!(
+        store,
+        Err(ExperimentStoreError::NotMigrated { .. })
+    ));
+    assert!(PgExperimentStore::migrate(&options(&url)).unwrap());
+    let service = ExperimentService::new(PgExperimentStore::open(options(&url)).unwrap());
+    service.conclude("e", "b").unwrap();
+    assert_eq!(service.assign("e", "user:1").unwrap(), "b");
+}
+
 /// Who disabled the application's trigger had a reason: it stays so, and ours notifies.
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
