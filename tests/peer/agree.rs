@@ -1,9 +1,15 @@
 //! Ways through both programs that random steps rarely find.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
+use experiments::{ExperimentConfig, ExperimentState, ExperimentStore, PgExperimentStore};
+
 use crate::application::Application;
 use crate::database;
 use crate::library::Library;
 use crate::program::{Program, Refusal, State, split};
+use crate::server::{self, options};
 
 /// What both say of the experiment `e`.
 fn state(library: &Library, application: &Application) -> State {
@@ -119,6 +125,27 @@ fn an_override_of_a_variant_that_went_is_exposed_alike() {
     let ours = library.assign("e", "user:1").unwrap();
     assert_eq!(application.assign("e", "user:1").unwrap(), ours);
     assert_eq!((ours.variant.as_str(), ours.exposed), ("b", Some(true)));
+}
+
+/// It is notified, by the trigger that either program has made, and does not have to look again.
+#[test]
+fn a_watched_store_hears_of_the_application() {
+    let ours_first = server::shared().database();
+    PgExperimentStore::migrate_for_application(&options(&ours_first)).unwrap();
+    for url in [database(), ours_first] {
+        let seldom = options(&url).refresh_interval(Duration::from_hours(1));
+        let watched = PgExperimentStore::open(seldom).unwrap().watched().unwrap();
+        let application = Application::open(&url);
+        application.create("e", &split(&[("a", 1)]), None).unwrap();
+        application.start("e").unwrap();
+        let begun = Instant::now();
+        let is_running = |config: &ExperimentConfig| config.state == ExperimentState::Running;
+        // Out of its memory.
+        while !watched.list().unwrap().iter().any(is_running) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it was not told");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 /// What only the application stores can be looked at, and mended.
