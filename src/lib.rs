@@ -83,3 +83,6 @@ pub use web::{ExperimentActor, ExperimentSession, Experiments};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../docs/switching.md")]
+mod switching {}

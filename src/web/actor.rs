@@ -8,9 +8,10 @@ use tower_sessions::session::Id;
 
 use super::response::ExperimentsRejection;
 
-/// The session's key under which an anonymous visitor's actor is kept. Removing it from the session
-/// makes the visitor a new one.
-pub const ANONYMOUS_KEY: &str = "experiments.anonymous";
+/// The session's key under which an anonymous visitor's actor is kept, unless [`ExperimentSession`] names
+/// another. The Autumn framework keeps it there, too, so that a program that takes over its sessions takes
+/// over its visitors. Removing it from the session makes the visitor a new one.
+pub const ANONYMOUS_KEY: &str = "_autumn_anon_actor";
 
 /// The actor of a request, as an extension that the application sets once it knows who asks. It goes
 /// before anything in the session, and needs no session. A blank one is passed over.
@@ -29,17 +30,20 @@ pub const ANONYMOUS_KEY: &str = "experiments.anonymous";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExperimentActor(pub String);
 
-/// Where in the session the user is, as an extension: `user_id` if there is none.
+/// Where in the session the actor is, as an extension: the user under `user_id`, and the anonymous id
+/// under [`ANONYMOUS_KEY`], if there is none.
 ///
 /// ```
 /// use axum::{Extension, Router};
 /// use experiments::ExperimentSession;
 ///
-/// let app: Router = Router::new().layer(Extension(ExperimentSession::with_user_key("account")));
+/// let session = ExperimentSession::with_user_key("account").with_anonymous_key("visitor");
+/// let app: Router = Router::new().layer(Extension(session));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExperimentSession {
     user_key: Cow<'static, str>,
+    anonymous_key: Cow<'static, str>,
 }
 
 impl ExperimentSession {
@@ -48,13 +52,27 @@ impl ExperimentSession {
     pub fn with_user_key(key: impl Into<Cow<'static, str>>) -> Self {
         Self {
             user_key: key.into(),
+            anonymous_key: Cow::Borrowed(ANONYMOUS_KEY),
         }
+    }
+
+    /// The session keeps an anonymous visitor's actor under this key, as a text.
+    #[must_use]
+    pub fn with_anonymous_key(mut self, key: impl Into<Cow<'static, str>>) -> Self {
+        self.anonymous_key = key.into();
+        self
     }
 
     /// The key under which the session holds the user.
     #[must_use]
     pub fn user_key(&self) -> &str {
         &self.user_key
+    }
+
+    /// The key under which the session keeps an anonymous visitor's actor.
+    #[must_use]
+    pub fn anonymous_key(&self) -> &str {
+        &self.anonymous_key
     }
 }
 
@@ -74,18 +92,14 @@ pub(super) async fn of(extensions: &Extensions) -> Result<String, ExperimentsRej
     let session: &Session = extensions
         .get()
         .ok_or(ExperimentsRejection::MissingSession)?;
-    let config = extensions.get().cloned().unwrap_or_default();
-    match user(session, &config).await? {
+    let config: ExperimentSession = extensions.get().cloned().unwrap_or_default();
+    match user(session, config.user_key()).await? {
         Some(user) => Ok(user),
-        None => anonymous(session).await,
+        None => anonymous(session, config.anonymous_key()).await,
     }
 }
 
-async fn user(
-    session: &Session,
-    config: &ExperimentSession,
-) -> Result<Option<String>, ExperimentsRejection> {
-    let key = config.user_key();
+async fn user(session: &Session, key: &str) -> Result<Option<String>, ExperimentsRejection> {
     let Some(value) = session.get_value(key).await? else {
         return Ok(None);
     };
@@ -100,8 +114,8 @@ async fn user(
     }
 }
 
-async fn anonymous(session: &Session) -> Result<String, ExperimentsRejection> {
-    let kept = session.get_value(ANONYMOUS_KEY).await?;
+async fn anonymous(session: &Session, key: &str) -> Result<String, ExperimentsRejection> {
+    let kept = session.get_value(key).await?;
     if let Some(actor) = kept.as_ref().and_then(|value| value.as_str())
         && !is_blank(actor)
     {
@@ -110,7 +124,7 @@ async fn anonymous(session: &Session) -> Result<String, ExperimentsRejection> {
     // The session's own id changes at login, and is a secret. A new id of its type is 128 bits of a
     // generator made for secrets.
     let actor = format!("anon:{}", Id::default());
-    session.insert(ANONYMOUS_KEY, &actor).await?;
+    session.insert(key, &actor).await?;
     Ok(actor)
 }
 

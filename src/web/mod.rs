@@ -24,7 +24,8 @@
 //! 1. the request's extension [`ExperimentActor`], which a middleware of the application sets;
 //! 2. the user in the `tower-sessions` session, under the key `user_id` or that of
 //!    [`ExperimentSession`]: a text as it is, a number as its decimal text;
-//! 3. an anonymous id, `anon:` and 128 random bits, kept in the session under [`ANONYMOUS_KEY`].
+//! 3. an anonymous id, `anon:` and 128 random bits, kept in the session under [`ANONYMOUS_KEY`] or that
+//!    of [`ExperimentSession`].
 //!
 //! An empty or blank actor in 1 or 2 stands for nobody and is passed over: otherwise everybody whose
 //! login left an empty field would be one visitor.

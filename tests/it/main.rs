@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod adoption;
 mod allocations;
 mod browser;
 mod bulk;

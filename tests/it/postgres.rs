@@ -18,7 +18,7 @@ use crate::proxy::{Cut, Proxy};
 use crate::server::{self, Server, client, options};
 
 /// The tables as the reference's application makes them.
-const APPLICATION: &str = "
+pub(crate) const APPLICATION: &str = "
     CREATE TYPE autumn_experiment_state AS ENUM ('draft', 'running', 'concluded', 'archived');
     CREATE TABLE autumn_experiments (
         id bigserial PRIMARY KEY, name text NOT NULL UNIQUE, description text,

@@ -1,5 +1,6 @@
-//! What the README shows is what is seen: each ```console block is a session, in one sandbox after
-//! another block; each ```bash block is a script that succeeds there.
+//! What the README and the pages of docs/ show is what is seen: each ```console block is a session, in one
+//! sandbox after another block; each ```bash block is a script that succeeds there. What they show of Rust
+//! is a doctest of the library.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,19 +9,31 @@ use snapbox::Data;
 use snapbox::assert::Assert;
 
 use crate::sandbox::Sandbox;
+use crate::server;
 
 #[test]
 fn every_block_is_what_is_seen() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(&path).unwrap();
-    let sandbox = Sandbox::new();
+    assert!(run("README.md", &Sandbox::new()) >= 3);
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn every_block_about_switching_is_what_is_seen() {
+    let url = server::shared().database();
+    assert!(run("docs/switching.md", &Sandbox::on_store(&url)) >= 1);
+}
+
+/// Runs the blocks of a page, and counts them.
+fn run(page: &str, sandbox: &Sandbox) -> usize {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let text = std::fs::read_to_string(&path).unwrap();
     let (mut seen, mut blocks) = (String::new(), 0);
-    let mut lines = readme.lines();
+    let mut lines = text.lines();
     while let Some(line) = lines.next() {
         let _ = writeln!(seen, "{line}");
         match line {
             "```console" => {
-                session(&sandbox, &mut lines, &mut seen);
+                session(sandbox, &mut lines, &mut seen);
                 blocks += 1;
             }
             "```bash" => {
@@ -34,9 +47,9 @@ fn every_block_is_what_is_seen() {
             _ => {}
         }
     }
-    assert!(blocks >= 3);
     let committed = Data::read_from(&path, None).raw();
     Assert::new().action_env("SNAPSHOTS").eq(seen, committed);
+    blocks
 }
 
 /// Runs the commands of a block and writes what is seen, up to the end of the block.

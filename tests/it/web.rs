@@ -191,6 +191,53 @@ fn the_session_key_can_be_chosen() {
     assert!(other.starts_with("anon:"), "{other}");
 }
 
+/// What the session holds under the key that the body names.
+async fn kept(session: Session, key: String) -> String {
+    let kept = session.get::<String>(&key).await.unwrap();
+    kept.unwrap_or_else(|| "nothing".to_owned())
+}
+
+/// An application of the Autumn framework keeps it there, and a switch makes nobody another visitor.
+#[test]
+fn the_anonymous_id_is_kept_where_the_reference_keeps_it() {
+    let app = bare().route("/kept", post(kept));
+    let server = Server::new(app.layer(Extension(service())).layer(sessions()));
+    let before = r#"{"_autumn_anon_actor":"8c1b2f5e-64f4-4a8e-9d33-0f3f8a3f7f10"}"#;
+    let same = "8c1b2f5e-64f4-4a8e-9d33-0f3f8a3f7f10".to_owned();
+    assert_eq!(actor_with(&server, before), (200, same));
+
+    let mut visitor = server.visitor();
+    let actor = visitor.get("/").body;
+    assert!(actor.starts_with("anon:"), "{actor}");
+    assert_eq!(visitor.post("/kept", "_autumn_anon_actor").body, actor);
+}
+
+#[test]
+fn the_anonymous_key_can_be_chosen() {
+    let config = ExperimentSession::with_user_key("account").with_anonymous_key("visitor");
+    assert_eq!(
+        (config.user_key(), config.anonymous_key()),
+        ("account", "visitor")
+    );
+    let app = bare()
+        .route("/kept", post(kept))
+        .layer(Extension(service()))
+        .layer(Extension(config))
+        .layer(sessions());
+    let server = Server::new(app);
+    let entries = r#"{"user_id":"ann","visitor":"v1","_autumn_anon_actor":"other"}"#;
+    assert_eq!(actor_with(&server, entries), (200, "v1".to_owned()));
+    assert_eq!(
+        actor_with(&server, r#"{"account":"bob","visitor":"v1"}"#),
+        (200, "bob".to_owned())
+    );
+
+    let mut visitor = server.visitor();
+    let actor = visitor.get("/").body;
+    assert_eq!(visitor.post("/kept", "visitor").body, actor);
+    assert_eq!(visitor.post("/kept", "_autumn_anon_actor").body, "nothing");
+}
+
 #[test]
 fn the_extension_goes_before_the_session() {
     let with = |actor: &str| {

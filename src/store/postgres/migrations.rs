@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::application;
 use super::connection::{Connection, Mode, Pace};
 use super::failure::{self, Fault};
 use super::options::PgOptions;
@@ -20,11 +21,12 @@ pub(super) const LOCK: i64 = 0x4558_504d;
 /// What is in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Schema {
-    /// How many of the migrations were made; 0 where `exp` was never here.
+    /// How many of the migrations were made; 0 where `exp` was never here, or where the application has
+    /// taken its tables back since, and with them what was added to them.
     pub(super) version: i32,
     /// Whether an application has made its tables.
     pub(super) has_tables: bool,
-    /// Whether they were there before `exp` was.
+    /// Whether they were there before `exp` added to them.
     pub(super) was_adopted: bool,
     /// Whether a copy into it was begun and not finished.
     pub(super) is_unfinished: bool,
@@ -84,7 +86,11 @@ pub(super) fn require_version(
 pub(super) fn inspect(db: &mut Connection) -> Result<Schema, Fault> {
     let found = db.one(
         "SELECT to_regclass('autumn_experiments') IS NOT NULL,
-                to_regclass('exp_migrations') IS NOT NULL, to_regclass('exp_copy') IS NOT NULL",
+                to_regclass('exp_migrations') IS NOT NULL
+                    AND EXISTS (SELECT FROM pg_attribute
+                        WHERE attrelid = to_regclass('autumn_experiments')
+                            AND attname = 'exp_version' AND NOT attisdropped),
+                to_regclass('exp_copy') IS NOT NULL",
         &[],
     )?;
     let has_tables: bool = found.try_get(0)?;
@@ -106,15 +112,23 @@ pub(super) fn inspect(db: &mut Connection) -> Result<Schema, Fault> {
     Ok(schema)
 }
 
+/// For whom the tables are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    Us,
+    /// For an application, too, which is to find its own migration applied.
+    Application,
+}
+
 /// Makes what is missing, in one transaction. Two at once wait for each other. Whether anything was
 /// missing.
-pub(super) fn migrate(db: &mut Connection) -> Result<bool, Fault> {
-    if inspect(db)?.version >= latest() {
+pub(super) fn migrate(db: &mut Connection, whom: For) -> Result<bool, Fault> {
+    if whom == For::Us && inspect(db)?.version >= latest() {
         return Ok(false);
     }
     loop {
         db.begin(Mode::Write, Pace::Unbounded);
-        match migrate_in_transaction(db) {
+        match migrate_in_transaction(db, whom) {
             Ok(has_changed) => {
                 db.commit()?;
                 return Ok(has_changed);
@@ -130,12 +144,21 @@ pub(super) fn migrate(db: &mut Connection) -> Result<bool, Fault> {
     }
 }
 
-fn migrate_in_transaction(db: &mut Connection) -> Result<bool, Fault> {
+fn migrate_in_transaction(db: &mut Connection, whom: For) -> Result<bool, Fault> {
+    if whom == For::Application {
+        application::lock(db)?;
+    }
     db.row("SELECT pg_advisory_xact_lock($1)", &[&LOCK])?;
     let before = inspect(db)?;
-    if before.version >= latest() {
-        return Ok(false);
+    let is_behind = before.version < latest();
+    if is_behind {
+        make(db, before)?;
     }
+    let is_recorded = whom == For::Application && application::record(db)?;
+    Ok(is_behind || is_recorded)
+}
+
+fn make(db: &mut Connection, before: Schema) -> Result<(), Fault> {
     // All at once and before anything else: taken one by one, behind an application that uses them in
     // another order, two would wait for each other.
     db.batch(
@@ -154,6 +177,10 @@ fn migrate_in_transaction(db: &mut Connection) -> Result<bool, Fault> {
             made_at timestamptz NOT NULL DEFAULT now()
         )",
     )?;
+    if before.version == 0 {
+        // What is recorded was made to tables that are gone.
+        db.execute("DELETE FROM exp_migrations", &[])?;
+    }
     let done = usize::try_from(before.version).unwrap_or(0);
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
         db.batch(migration)?;
@@ -163,5 +190,5 @@ fn migrate_in_transaction(db: &mut Connection) -> Result<bool, Fault> {
             &[&version, &before.was_adopted],
         )?;
     }
-    Ok(true)
+    Ok(())
 }

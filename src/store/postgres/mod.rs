@@ -35,6 +35,7 @@
 //! a server that does not even say that is given up a few seconds later, with
 //! [`Silent`](ExperimentStoreError::Silent).
 
+mod application;
 mod assign;
 mod bulk;
 mod connection;
@@ -61,6 +62,7 @@ use std::time::{Duration, Instant};
 use self::connection::{Connection, Mode, Pace};
 use self::experiments::ONE;
 use self::failure::{Failure, Fault};
+use self::migrations::For;
 pub use self::options::PgOptions;
 use self::pool::{Loan, Pool};
 pub use self::transfer::PgCopy;
@@ -157,8 +159,25 @@ impl PgExperimentStore {
     /// # Errors
     /// The database can't be reached, or the user may not make tables.
     pub fn migrate(options: &PgOptions) -> Result<bool, ExperimentStoreError> {
+        Self::migrate_for(options, For::Us)
+    }
+
+    /// The same, and records for an application of the Autumn framework that its own migration of these
+    /// tables, `20260530300000`, is applied: it then makes none of its own and uses these. Without the
+    /// record its migrations stop at a type that exists.
+    ///
+    /// Only for the database of such an application: another program that uses diesel would find a
+    /// migration recorded that it doesn't have.
+    ///
+    /// # Errors
+    /// As [`migrate`](Self::migrate).
+    pub fn migrate_for_application(options: &PgOptions) -> Result<bool, ExperimentStoreError> {
+        Self::migrate_for(options, For::Application)
+    }
+
+    fn migrate_for(options: &PgOptions, whom: For) -> Result<bool, ExperimentStoreError> {
         let mut db = Connection::open_unchecked(options)?;
-        let migrated = migrations::migrate(&mut db);
+        let migrated = migrations::migrate(&mut db, whom);
         migrated.map_err(|fault| failure::sort(options, "make its tables", fault))
     }
 

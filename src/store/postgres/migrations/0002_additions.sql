@@ -6,7 +6,7 @@ ALTER TABLE autumn_experiments ADD COLUMN IF NOT EXISTS bucketing text NOT NULL 
 -- What the row says about assigning, in 64 bits: two rows that have it in common assign alike. Of the
 -- content, because a number that the server gives to a row, as xmin, can come again with another
 -- content on the server that takes over when one has failed.
-ALTER TABLE autumn_experiments ADD COLUMN exp_version bigint NOT NULL GENERATED ALWAYS AS (
+ALTER TABLE autumn_experiments ADD COLUMN IF NOT EXISTS exp_version bigint NOT NULL GENERATED ALWAYS AS (
     hash_record_extended(ROW(state, variants, winner, exclusion_group, bucketing), 0)
 ) STORED;
 
@@ -16,7 +16,7 @@ ALTER TABLE autumn_experiment_changes ADD COLUMN IF NOT EXISTS detail jsonb;
 CREATE INDEX IF NOT EXISTS exp_changes_by_experiment ON autumn_experiment_changes (experiment, id);
 
 -- Only ever read through, one experiment at a time and rarely, so it has no index but its key.
-CREATE TABLE exp_exposures (
+CREATE TABLE IF NOT EXISTS exp_exposures (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     experiment  text NOT NULL,
     variant     text NOT NULL,
@@ -32,17 +32,17 @@ CREATE TABLE exp_exposures (
 -- without end.
 --
 -- A trigger closes it, so that the application does so, too, without knowing.
-CREATE FUNCTION exp_close_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION exp_close_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(1163415621, hashtext(OLD.name));
     RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END $$;
-CREATE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
+CREATE OR REPLACE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
     FOR EACH ROW EXECUTE FUNCTION exp_close_gate();
 
 -- All that decides an actor's assignment. `sibling` is another experiment of the group in which the
 -- actor has an assignment.
-CREATE FUNCTION exp_situation(in_experiment text, in_actor text) RETURNS TABLE (
+CREATE OR REPLACE FUNCTION exp_situation(in_experiment text, in_actor text) RETURNS TABLE (
     name text, description text, state text, variants text, winner text, exclusion_group text,
     bucketing text, updated_at bigint, version bigint,
     pinned text, assigned text, is_override boolean, assigned_at bigint, sibling text
@@ -60,9 +60,9 @@ CREATE FUNCTION exp_situation(in_experiment text, in_actor text) RETURNS TABLE (
     WHERE e.name = in_experiment
 $$;
 
-CREATE FUNCTION exp_has_variant(e autumn_experiments, variant text) RETURNS boolean
+CREATE OR REPLACE FUNCTION exp_has_variant(variants jsonb, variant text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT e.variants @> jsonb_build_array(jsonb_build_object('name', variant))
+    SELECT variants @> jsonb_build_array(jsonb_build_object('name', variant))
 $$;
 
 -- The exposure of an assignment that is stored: its variant, or NULL and no exposure if the experiment
@@ -71,7 +71,7 @@ $$;
 --
 -- A function, because its INSERT sees what was committed before the gate opened, which the statement
 -- that calls it may not.
-CREATE FUNCTION exp_show_again(
+CREATE OR REPLACE FUNCTION exp_show_again(
     in_experiment text, in_actor text, pinned boolean, in_request_id text, at timestamptz
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -86,7 +86,7 @@ BEGIN
             ON o.experiment = a.experiment AND o.actor = a.actor
         WHERE a.experiment = in_experiment AND a.actor = in_actor AND e.state = 'running'
             AND CASE WHEN pinned THEN a.is_override AND o.variant = a.variant
-                AND exp_has_variant(e, o.variant)
+                AND exp_has_variant(e.variants, o.variant)
                 ELSE o.variant IS NULL END
         RETURNING variant INTO shown;
     RETURN shown;
@@ -98,7 +98,7 @@ END $$;
 --
 -- A function, because each of its statements sees what was committed before it began: those after
 -- the lock see what its last holder stored. The lock is the one that the application takes.
-CREATE FUNCTION exp_store_assignment(
+CREATE OR REPLACE FUNCTION exp_store_assignment(
     in_experiment text, in_actor text, seen_version bigint, seen_pinned text,
     seen_variant text, seen_is_override boolean,
     new_variant text, new_is_override boolean, at timestamptz,
@@ -163,7 +163,7 @@ END $$;
 -- what is stored, or `new_variant` where nothing is, which the experiment's buckets say. If there is
 -- anything else to know, an override that is not stored yet, a sibling, a newer version, nothing is
 -- stored, `given` is NULL, and the other columns are the situation, for the caller to decide.
-CREATE FUNCTION exp_assign(
+CREATE OR REPLACE FUNCTION exp_assign(
     in_experiment text, in_actor text, seen_version bigint, new_variant text, at timestamptz,
     expose boolean, in_request_id text
 ) RETURNS TABLE (
@@ -189,7 +189,7 @@ BEGIN
                 ON o.experiment = in_experiment AND o.actor = in_actor
             WHERE e.name = in_experiment AND e.exp_version = seen_version
                 AND (o.variant IS NULL OR a.is_override AND a.variant = o.variant
-                    AND exp_has_variant(e, o.variant));
+                    AND exp_has_variant(e.variants, o.variant));
         IF FOUND AND expose THEN
             exp_assign.given := exp_show_again(
                 in_experiment, in_actor, exp_assign.is_pinned, in_request_id, at);
@@ -231,7 +231,7 @@ END $$;
 
 -- Fails where the schema is another than the caller's version works with, or a copy into it is not
 -- finished: sent at the beginning of a transaction, it keeps the rest of it from being done.
-CREATE FUNCTION exp_require(version integer) RETURNS void LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION exp_require(version integer) RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF (SELECT max(m.version) FROM exp_migrations m) IS DISTINCT FROM exp_require.version
         OR to_regclass('exp_copy') IS NOT NULL

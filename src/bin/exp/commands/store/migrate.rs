@@ -3,6 +3,7 @@ use experiments::{ExperimentError, PgExperimentStore};
 
 use crate::context::{Context, Purpose};
 use crate::environment::Place;
+use crate::exit::UsageError;
 
 /// Make the tables in a database, or add what is missing to an application's own
 ///
@@ -10,24 +11,41 @@ use crate::environment::Place;
 /// is renamed or dropped, and the application goes on working. A file needs none of it: it is
 /// brought up to date when it is opened.
 #[derive(Args)]
-pub(crate) struct Migrate {}
+pub(crate) struct Migrate {
+    /// Also record an Autumn application's own migration of these tables as applied
+    ///
+    /// For a database in which exp makes the tables before the application does: without the record,
+    /// the application's migrations stop at a type that already exists. Not for a database of another
+    /// program that uses diesel, which would not know the migration.
+    #[arg(long)]
+    for_application: bool,
+}
 
 impl Migrate {
-    #[expect(clippy::unused_self, reason = "every command runs by value")]
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let changed = match context.place()? {
+            Place::File(_) if self.for_application => {
+                let message = "--for-application is for a database: applications share no file";
+                return Err(UsageError(message.to_owned()).into());
+            }
             Place::File(_) => {
                 context.open(Purpose::Use)?;
                 false
+            }
+            Place::Database(options) if self.for_application => {
+                PgExperimentStore::migrate_for_application(&options)
+                    .map_err(ExperimentError::from)?
             }
             Place::Database(options) => {
                 PgExperimentStore::migrate(&options).map_err(ExperimentError::from)?
             }
         };
-        context.say(if changed {
-            "the tables are ready"
-        } else {
-            "the tables were ready: nothing changed"
+        context.say(match (changed, self.for_application) {
+            (false, _) => "the tables were ready: nothing changed",
+            (true, false) => "the tables are ready",
+            (true, true) => {
+                "the tables are ready; the application's migration of them is recorded as applied"
+            }
         });
         Ok(())
     }

@@ -1,0 +1,146 @@
+//! Tables that belong to an application: what it does to them is its right, and no object of ours stands
+//! in its way. The application itself is beside us in `tests/peer`.
+
+use std::time::Duration;
+
+use experiments::{
+    ExperimentConfig, ExperimentError, ExperimentService, ExperimentStore, ExperimentStoreError,
+    PgExperimentStore, VariantConfig,
+};
+use postgres::fallible_iterator::FallibleIterator as _;
+
+use crate::postgres::APPLICATION;
+use crate::server::{self, client, options};
+
+/// How the application takes its tables back.
+const TAKE_BACK: &str = "
+    DROP TRIGGER IF EXISTS autumn_experiment_change_notify ON autumn_experiment_changes;
+    DROP FUNCTION IF EXISTS autumn_notify_experiment_change();
+    DROP TABLE autumn_experiment_changes;
+    DROP TABLE autumn_experiment_overrides;
+    DROP TABLE autumn_experiment_assignments;
+    DROP TABLE autumn_experiments;
+    DROP TYPE autumn_experiment_state;
+";
+
+fn use_it(url: &str) {
+    let service = ExperimentService::new(PgExperimentStore::open(options(url)).unwrap());
+    let variants = vec![VariantConfig::new("a", 1), VariantConfig::new("b", 1)];
+    service
+        .create(ExperimentConfig::new("e", variants))
+        .unwrap();
+    service.start("e").unwrap();
+    service.assign("e", "user:1").unwrap();
+    service.set_override("e", "user:2", "b").unwrap();
+    assert_eq!(service.assign("e", "user:2").unwrap(), "b");
+    service.assign("e", "user:2").unwrap();
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn tables_that_were_taken_back_are_missing_and_can_be_made_again() {
+    let url = server::shared().database();
+    assert!(PgExperimentStore::migrate(&options(&url)).unwrap());
+    use_it(&url);
+    let before = PgExperimentStore::open(options(&url)).unwrap();
+    before.list().unwrap();
+
+    client(&url).batch_execute(TAKE_BACK).unwrap();
+    let gone = before.list().unwrap_err();
+    assert!(
+        matches!(
+            gone,
+            ExperimentError::Store(
+                ExperimentStoreError::Missing { .. } | ExperimentStoreError::NotMigrated { .. }
+            )
+        ),
+        "{gone}"
+    );
+    let gone = PgExperimentStore::open(options(&url)).unwrap_err();
+    assert!(
+        matches!(gone, ExperimentStoreError::Missing { .. }),
+        "{gone}"
+    );
+    assert!(PgExperimentStore::migrate(&options(&url)).unwrap());
+    use_it(&url);
+
+    client(&url).batch_execute(TAKE_BACK).unwrap();
+    client(&url)
+        .batch_execute(&format!("DROP FUNCTION IF EXISTS told; {APPLICATION}"))
+        .unwrap();
+    let bare = PgExperimentStore::open(options(&url)).unwrap_err();
+    assert!(
+        matches!(bare, ExperimentStoreError::NotMigrated { .. }),
+        "{bare}"
+    );
+    assert!(PgExperimentStore::migrate(&options(&url)).unwrap());
+    let store = PgExperimentStore::open(options(&url)).unwrap();
+    assert!(store.is_adopted().unwrap());
+    use_it(&url);
+}
+
+/// A later migration of the application may change a column that ours is computed from.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn what_was_dropped_of_ours_is_added_again() {
+    let url = server::shared().database();
+    PgExperimentStore::migrate(&options(&url)).unwrap();
+    use_it(&url);
+    client(&url)
+        .batch_execute(
+            "ALTER TABLE autumn_experiments DROP COLUMN exp_version;
+             ALTER TABLE autumn_experiments ALTER COLUMN winner TYPE varchar(255)",
+        )
+        .unwrap();
+    let store = PgExperimentStore::open(options(&url));
+    assert!(matches!(
+        store,
+        Err(ExperimentStoreError::NotMigrated { .. })
+    ));
+    assert!(PgExperimentStore::migrate(&options(&url)).unwrap());
+    let service = ExperimentService::new(PgExperimentStore::open(options(&url)).unwrap());
+    service.conclude("e", "b").unwrap();
+    assert_eq!(service.assign("e", "user:1").unwrap(), "b");
+}
+
+/// Who disabled the application's trigger had a reason: it stays so, and ours notifies.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_disabled_trigger_stays_disabled() {
+    let url = server::shared().database();
+    PgExperimentStore::migrate(&options(&url)).unwrap();
+    client(&url).batch_execute(TAKE_BACK).unwrap();
+    let disabled = APPLICATION
+        .replace("TRIGGER told", "TRIGGER autumn_experiment_change_notify")
+        .replace("told()", "autumn_notify_experiment_change()")
+        + "ALTER TABLE autumn_experiment_changes
+           DISABLE TRIGGER autumn_experiment_change_notify";
+    client(&url).batch_execute(&disabled).unwrap();
+    PgExperimentStore::migrate(&options(&url)).unwrap();
+
+    let mut listener = client(&url);
+    listener.batch_execute("LISTEN autumn_experiments").unwrap();
+    use_it(&url);
+    let mut notifications = listener.notifications();
+    let heard = notifications.timeout_iter(Duration::from_secs(10)).next();
+    assert_eq!(heard.unwrap().unwrap().payload(), "e");
+    let triggers = client(&url)
+        .query(
+            "SELECT tgname::text, tgenabled::text FROM pg_trigger
+             WHERE tgrelid = 'autumn_experiment_changes'::regclass AND tgname LIKE '%notify%'
+             ORDER BY tgname",
+            &[],
+        )
+        .unwrap();
+    let triggers: Vec<(String, String)> = triggers
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect();
+    assert_eq!(
+        triggers,
+        [
+            ("autumn_experiment_change_notify".into(), "D".into()),
+            ("exp_notify_change".into(), "O".into())
+        ]
+    );
+}
