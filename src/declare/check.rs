@@ -199,7 +199,9 @@ fn check_config(declaration: &Declaration, findings: &mut Vec<Finding>) {
                 declaration.place(places.winner.as_ref()),
                 "name one of its variants",
             ),
-            ConfigProblem::WinnerNotConcluded | ConfigProblem::BackToDraft => (
+            ConfigProblem::WinnerNotConcluded
+            | ConfigProblem::BackToDraft
+            | ConfigProblem::VariantsUnreadable => (
                 Rule::UnexpectedWinner,
                 declaration.place(places.winner.as_ref()),
                 "remove it, or set state = \"concluded\"",

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::bucketing::Allocation;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::validation::validate_actor;
 
 /// What the rules may ask of a store about one actor in one experiment.
 ///
@@ -67,12 +68,15 @@ pub struct Decision<'a> {
     pub variant: Cow<'a, str>,
     /// The rule that chose it.
     pub reason: AssignmentReason,
+    /// Whether the assignment, stored already or now, is an override's.
+    pub is_override: bool,
     /// Whether it must be stored as the actor's assignment; otherwise it is there already, or the
     /// experiment is concluded.
     pub store: bool,
 }
 
-/// Applies rules 1 to 7 of an assignment. `found` is the experiment, if there is one of that name, and
+/// Applies rules 1 to 7 of an assignment. An actor who is to be stored must be
+/// [storable](crate::actor_problem). `found` is the experiment, if there is one of that name, and
 /// how it allocates its actors.
 ///
 /// # Errors
@@ -92,6 +96,7 @@ pub fn decide<'a>(
         return Ok(Decision {
             variant: Cow::Borrowed(winner),
             reason: AssignmentReason::Concluded,
+            is_override: false,
             store: false,
         });
     }
@@ -100,25 +105,33 @@ pub fn decide<'a>(
         && config.variant(&pinned).is_some()
     {
         let stored = matches!(facts.assignment()?, Some((variant, true)) if variant == pinned);
+        if !stored {
+            validate_actor(experiment, actor)?;
+        }
         return Ok(Decision {
             variant: pinned,
             reason: AssignmentReason::Override,
+            is_override: true,
             store: !stored,
         });
     }
-    if let Some((variant, _)) = facts.assignment()? {
+    if let Some((variant, is_override)) = facts.assignment()? {
         return Ok(Decision {
             variant,
             reason: AssignmentReason::Sticky,
+            is_override,
             store: false,
         });
     }
+    // An actor whom another program has stored is served, though this one would not store such a one.
+    validate_actor(experiment, actor)?;
     require_no_sibling(config, facts)?;
     match allocation.variant(actor) {
         None => Err(ExperimentError::NoVariant(experiment.to_owned())),
         Some(index) => Ok(Decision {
             variant: Cow::Borrowed(&config.variants[index].name),
             reason: AssignmentReason::Assigned,
+            is_override: false,
             store: true,
         }),
     }

@@ -375,6 +375,7 @@ pub struct Assigned {
     pub variant: String,
     /// The rule that chose it.
     pub reason: AssignmentReason,
+    is_override: bool,
 }
 
 impl From<assignment::Decision<'_>> for Assigned {
@@ -382,15 +383,17 @@ impl From<assignment::Decision<'_>> for Assigned {
         Self {
             variant: decision.variant.into_owned(),
             reason: decision.reason,
+            is_override: decision.is_override,
         }
     }
 }
 
 impl Assigned {
-    /// Whether an override chose the variant.
+    /// Whether the actor's assignment is an override's. It may have outlived its override: then the
+    /// reason is [`Sticky`](AssignmentReason::Sticky).
     #[must_use]
     pub fn is_override(&self) -> bool {
-        self.reason == AssignmentReason::Override
+        self.is_override
     }
 
     /// Whether the call counts as an exposure: always, but for a concluded experiment.

@@ -9,6 +9,7 @@
 )]
 
 mod allocations;
+mod application;
 mod browser;
 mod bulk;
 mod completions;

@@ -108,6 +108,7 @@ fn code(error: &anyhow::Error) -> u8 {
             ExperimentError::UnknownVariant { .. }
             | ExperimentError::AlreadyExists(..)
             | ExperimentError::VariantInUse { .. }
+            | ExperimentError::GroupInUse(_)
             | ExperimentError::ChangedMeanwhile(_)
             | ExperimentError::InvalidConfig { .. }
             | ExperimentError::Store(
@@ -187,6 +188,9 @@ fn hint(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<String>) -> Opt
         }
         ExperimentError::ChangedMeanwhile(_) => {
             "nothing was applied; plan again to see what would be done now".to_owned()
+        }
+        ExperimentError::GroupInUse(_) => {
+            "keep the group, or create an experiment of another name in the other one".to_owned()
         }
         ExperimentError::Store(error) => return store_hint(error),
         _ => return None,

@@ -12,6 +12,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use self::state::{ExperimentId, PinnedVariant, Placement, State};
 use crate::clock::Clock;
 use crate::error::ExperimentError;
+#[cfg(feature = "conformance")]
+use crate::experiment::ExperimentState;
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
 use crate::exposure::ExposureRecord;
 use crate::rules::assignment::{self, AssignmentFacts};
@@ -105,6 +107,18 @@ impl InMemoryExperimentStore {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.writers += 1;
         state
+    }
+}
+
+/// Nobody else can reach it, so that the tests do what an application would.
+#[cfg(feature = "conformance")]
+impl crate::store::conformance::Application for InMemoryExperimentStore {
+    fn reset_to_draft(&self, experiment: &str) {
+        self.write().overwrite_state(experiment, ExperimentState::Draft);
+    }
+
+    fn restart(&self, experiment: &str) {
+        self.write().overwrite_state(experiment, ExperimentState::Running);
     }
 }
 

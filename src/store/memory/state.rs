@@ -168,6 +168,13 @@ impl State {
         }
     }
 
+    #[cfg(feature = "conformance")]
+    pub(super) fn overwrite_state(&mut self, name: &str, state: crate::ExperimentState) {
+        if let Some(&id) = self.ids.get(name) {
+            self.experiments[id].config.state = state;
+        }
+    }
+
     pub(super) fn put_config(&mut self, config: ExperimentConfig) -> ExperimentId {
         if let Some(&id) = self.ids.get(&config.name) {
             // The group changes only while it is a draft, which has no assignments to re-index.
