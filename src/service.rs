@@ -14,7 +14,7 @@ use crate::experiment::{ChangeRecord, ExperimentConfig, ExperimentState, Overrid
 use crate::explain::Explanation;
 use crate::exposure::{ExposureSink, TracingExposureSink};
 use crate::store::{AssignRequest, Assigned, ExperimentStore};
-use crate::validation::{validate_actor, validate_request_id};
+use crate::validation::validate_request_id;
 
 /// Assigns actors and administers experiments. Cheap to clone; clones share store and sink.
 ///
@@ -213,7 +213,6 @@ impl ExperimentService {
             request_id,
             keep_exposure: self.stored_exposures,
         };
-        validate_actor(experiment, actor)?;
         validate_request_id(experiment, request_id)?;
         let assigned = self.store.assign(&request)?;
         if assigned.is_exposure() && self.sink.is_recording() {
@@ -236,7 +235,8 @@ impl ExperimentService {
         let answers = self.store.assign_many(request)?;
         if request.keep == Keep::AssignmentsAndExposures && self.sink.is_recording() {
             let clock = self.store.clock();
-            for (&actor, (variant, reason)) in request.actors.iter().zip(answers.iter()) {
+            let pairs = request.actors.iter().zip(answers.iter());
+            for (index, (&actor, (variant, reason))) in pairs.enumerate() {
                 let Some(variant) = variant.filter(|_| reason != ManyReason::Concluded) else {
                     continue;
                 };
@@ -246,7 +246,7 @@ impl ExperimentService {
                     request_id: None,
                     keep_exposure: true,
                 };
-                let is_override = reason == ManyReason::Override;
+                let is_override = answers.is_override(index);
                 self.sink
                     .record(single.exposure(variant, is_override, clock));
             }
@@ -310,7 +310,6 @@ impl ExperimentService {
     /// The experiment is unknown, the actor [can't be stored](ExperimentError::InvalidConfig), or the
     /// store fails.
     pub fn explain(&self, experiment: &str, actor: &str) -> Result<Explanation, ExperimentError> {
-        validate_actor(experiment, actor)?;
         Explanation::of(self.store.situation(experiment, actor)?)
     }
 

@@ -141,10 +141,11 @@ pub fn decide<'a>(
 /// stored variant if that one stands.
 ///
 /// # Errors
-/// The experiment is unknown, archived or not running, or has no such variant; the exclusion group
-/// forbids it; or `facts` failed.
+/// The experiment is unknown, archived or not running, or has no such variant; the actor is not
+/// [storable](crate::actor_problem); the exclusion group forbids it; or `facts` failed.
 pub fn admit<'a>(
     experiment: &str,
+    actor: &str,
     variant: &str,
     is_override: bool,
     config: Option<&'a ExperimentConfig>,
@@ -153,13 +154,13 @@ pub fn admit<'a>(
     let config = known_and_not_archived(experiment, config)?;
     require_running(config)?;
     config.require_variant(variant)?;
-    if is_override {
-        return Ok(None);
-    }
-    if let Some((stored, _)) = facts.assignment()? {
+    if !is_override && let Some((stored, _)) = facts.assignment()? {
         return Ok(Some(stored));
     }
-    require_no_sibling(config, facts)?;
+    validate_actor(experiment, actor)?;
+    if !is_override {
+        require_no_sibling(config, facts)?;
+    }
     Ok(None)
 }
 

@@ -375,7 +375,7 @@ pub struct Assigned {
     pub variant: String,
     /// The rule that chose it.
     pub reason: AssignmentReason,
-    is_override: bool,
+    pub(crate) is_override: bool,
 }
 
 impl From<assignment::Decision<'_>> for Assigned {

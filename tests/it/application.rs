@@ -5,11 +5,11 @@
 use std::thread;
 use std::time::Duration;
 
+use experiments::store::conformance;
 use experiments::store::transfer::copy;
 use experiments::{
-    AssignManyRequest, AssignRequest, Clock, ExperimentConfig, ExperimentError, ExperimentState,
-    ExperimentStore, Keep, PgCopy, PgExperimentStore, SqliteCopy, SqliteExperimentStore,
-    VariantConfig,
+    AssignManyRequest, AssignRequest, Clock, ExperimentConfig, ExperimentState, ExperimentStore,
+    Keep, PgCopy, PgExperimentStore, SqliteCopy, SqliteExperimentStore, VariantConfig,
 };
 use postgres::Client;
 
@@ -31,15 +31,50 @@ fn running(name: &str) -> ExperimentConfig {
 /// Names and all but the state of experiments that `exp` would refuse to create.
 const ODD: &[(&str, &str, &str, Option<&str>)] = &[
     // Concluded, and started again: the reference keeps the winner.
-    ("restarted", "running", r#"[{"name": "a", "weight": 1}, {"name": "b", "weight": 1}]"#, Some("b")),
-    ("reset", "draft", r#"[{"name": "a", "weight": 1}, {"name": "b", "weight": 1}]"#, Some("b")),
-    ("stranger", "concluded", r#"[{"name": "a", "weight": 1}]"#, Some("nobody")),
-    ("undecided", "concluded", r#"[{"name": "a", "weight": 1}]"#, None),
+    (
+        "restarted",
+        "running",
+        r#"[{"name": "a", "weight": 1}, {"name": "b", "weight": 1}]"#,
+        Some("b"),
+    ),
+    (
+        "reset",
+        "draft",
+        r#"[{"name": "a", "weight": 1}, {"name": "b", "weight": 1}]"#,
+        Some("b"),
+    ),
+    (
+        "stranger",
+        "concluded",
+        r#"[{"name": "a", "weight": 1}]"#,
+        Some("nobody"),
+    ),
+    (
+        "undecided",
+        "concluded",
+        r#"[{"name": "a", "weight": 1}]"#,
+        None,
+    ),
     ("none", "running", "[]", None),
-    ("twins", "running", r#"[{"name": "a", "weight": 1}, {"name": "a", "weight": 2}]"#, None),
+    (
+        "twins",
+        "running",
+        r#"[{"name": "a", "weight": 1}, {"name": "a", "weight": 2}]"#,
+        None,
+    ),
     ("", "running", r#"[{"name": "a", "weight": 1}]"#, None),
-    (" ", "running", r#"[{"name": " ", "weight": 1}, {"name": "", "weight": 1}]"#, None),
-    ("line\nfeed\u{200b}", "running", r#"[{"name": "a\u001b[2J", "weight": 1}]"#, None),
+    (
+        " ",
+        "running",
+        r#"[{"name": " ", "weight": 1}, {"name": "", "weight": 1}]"#,
+        None,
+    ),
+    (
+        "line\nfeed\u{200b}",
+        "running",
+        r#"[{"name": "a\u001b[2J", "weight": 1}]"#,
+        None,
+    ),
 ];
 
 /// Lists of variants that neither program can read.
@@ -53,13 +88,7 @@ const UNREADABLE: &[(&str, &str)] = &[
     ("object", r#"{"name": "a", "weight": 1}"#),
 ];
 
-fn put(
-    application: &mut Client,
-    name: &str,
-    state: &str,
-    variants: &str,
-    winner: Option<&str>,
-) {
+fn put(application: &mut Client, name: &str, state: &str, variants: &str, winner: Option<&str>) {
     let sql = "WITH made AS (
             INSERT INTO autumn_experiments (name, state, variants, winner)
             VALUES ($1, $2::text::autumn_experiment_state, $3::text::jsonb, $4) RETURNING name)
@@ -74,7 +103,13 @@ fn fill(application: &mut Client) -> Vec<String> {
     for (name, state, variants, winner) in ODD {
         put(application, name, state, variants, *winner);
     }
-    put(application, &long, "running", r#"[{"name": "a", "weight": 1}]"#, None);
+    put(
+        application,
+        &long,
+        "running",
+        r#"[{"name": "a", "weight": 1}]"#,
+        None,
+    );
     let actor = "u".repeat(1_500);
     for actor in ["", &actor] {
         let sql = "INSERT INTO autumn_experiment_assignments (experiment, actor, variant)
@@ -120,9 +155,15 @@ fn whatever_an_application_stores_can_be_looked_at() {
     }
     let sticky = "u".repeat(1_500);
     for actor in ["", &*sticky] {
-        let told = done(&sandbox, &["explain", "restarted", actor, "--format", "json"]);
+        let told = done(
+            &sandbox,
+            &["explain", "restarted", actor, "--format", "json"],
+        );
         let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-        assert_eq!((&told["outcome"], &told["variant"]), (&"sticky".into(), &"b".into()));
+        assert_eq!(
+            (&told["outcome"], &told["variant"]),
+            (&"sticky".into(), &"b".into())
+        );
         assert_eq!(done(&sandbox, &["assign", "restarted", actor]), "b\n");
         done(&sandbox, &["override", "reset", actor, "--clear"]);
     }
@@ -163,7 +204,10 @@ fn a_command_mends_what_an_application_stored() {
     done(&sandbox, &["start", "restarted"]);
     done(&sandbox, &["start", "reset"]);
     for name in ["restarted", "reset", "undecided"] {
-        assert_eq!((found(name).state, found(name).winner), (ExperimentState::Running, None));
+        assert_eq!(
+            (found(name).state, found(name).winner),
+            (ExperimentState::Running, None)
+        );
     }
     let readable = ["none", "twins", "", " ", &long].into_iter();
     for name in readable.chain(UNREADABLE.iter().map(|(name, _)| *name)) {
@@ -173,8 +217,12 @@ fn a_command_mends_what_an_application_stored() {
     done(&sandbox, &["archive", ""]);
     for config in store.list().unwrap() {
         let problems = config.problems();
-        let is_named = |name: &str| !name.trim().is_empty() && name.len() < 200 && !name.contains('\n');
-        assert!(problems.is_empty() || !is_named(&config.name), "{problems:?}");
+        let is_named =
+            |name: &str| !name.trim().is_empty() && name.len() < 200 && !name.contains('\n');
+        assert!(
+            problems.is_empty() || !is_named(&config.name),
+            "{problems:?}"
+        );
     }
 }
 
@@ -186,9 +234,14 @@ fn a_change_keeps_a_list_that_it_cannot_read() {
     let mut application = client(&url);
     for (name, variants) in UNREADABLE {
         put(&mut application, name, "draft", variants, None);
-        store.set_state(name, ExperimentState::Running, None).unwrap();
+        store
+            .set_state(name, ExperimentState::Running, None)
+            .unwrap();
         let sql = "SELECT variants = $2::text::jsonb FROM autumn_experiments WHERE name = $1";
-        let kept: bool = application.query_one(sql, &[name, variants]).unwrap().get(0);
+        let kept: bool = application
+            .query_one(sql, &[name, variants])
+            .unwrap()
+            .get(0);
         assert!(kept, "{name}");
     }
 }
@@ -211,9 +264,14 @@ fn odd_experiments_are_copied_or_named() {
         refused.to_string(),
         "experiment 'twins': variant 'a' is there twice"
     );
-    store.set_variants("twins", &running("twins").variants).unwrap();
+    store
+        .set_variants("twins", &running("twins").variants)
+        .unwrap();
     let (copied_all, file) = copied("all.db").unwrap();
-    assert_eq!(copied_all.tally.experiments, store.list().unwrap().len() as u64);
+    assert_eq!(
+        copied_all.tally.experiments,
+        store.list().unwrap().len() as u64
+    );
     assert_eq!(file.list().unwrap(), store.list().unwrap());
     for config in store.list().unwrap() {
         assert_eq!(
@@ -223,15 +281,82 @@ fn odd_experiments_are_copied_or_named() {
     }
     // And from there to a database.
     let other = server::shared().database();
-    let back = copy(&file, &mut PgCopy::new(options(&other)), false, &mut |_, _| {}).unwrap();
+    let back = copy(
+        &file,
+        &mut PgCopy::new(options(&other)),
+        false,
+        &mut |_, _| {},
+    )
+    .unwrap();
     assert_eq!(back.tally, copied_all.tally);
 
     for (name, variants) in UNREADABLE {
         put(&mut application, name, "running", variants, None);
         let refused = copied("unreadable.db").unwrap_err().to_string();
-        assert_eq!(refused, format!("experiment '{name}': its variants can't be read"));
+        assert_eq!(
+            refused,
+            format!("experiment '{name}': its variants can't be read")
+        );
         store.set_variants(name, &running(name).variants).unwrap();
     }
+}
+
+/// A file is held to what is in use as a command is, in a draft that the application reset as well.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_file_drops_nothing_that_a_reset_draft_uses() {
+    let url = server::shared().database();
+    let store = store(&url);
+    store.insert(&running("e").exclusion_group("g")).unwrap();
+    store.record_assignment("e", "user:1", "b", false).unwrap();
+    let reset = "UPDATE autumn_experiments SET state = 'draft'";
+    client(&url).batch_execute(reset).unwrap();
+    let before = store.list().unwrap();
+    let sandbox = Sandbox::on_store(&url);
+    let file = sandbox.home().join("e.toml");
+    let path = file.to_str().unwrap();
+    let name = "[[experiment]]\nname = \"e\"\nvariants = [{ name = \"a\", weight = 1 }";
+    let b = ", { name = \"b\", weight = 1 }]\n";
+    for (rest, rule) in [
+        (
+            "]\nexclusion_group = \"g\"\n".to_owned(),
+            "error[variant-in-use]",
+        ),
+        (
+            format!("{b}exclusion_group = \"h\"\n"),
+            "error[group-fixed]",
+        ),
+        (b.to_owned(), "error[group-fixed]"),
+    ] {
+        std::fs::write(&file, format!("{name}{rest}")).unwrap();
+        for words in [&["plan", path][..], &["apply", "--yes", path]] {
+            let output = sandbox.exp(words).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(8), "{told}");
+            assert!(told.contains(rule), "{told}");
+        }
+        assert_eq!(store.list().unwrap(), before);
+    }
+    std::fs::write(
+        &file,
+        format!("{name}{b}exclusion_group = \"g\"\nstate = \"running\"\n"),
+    )
+    .unwrap();
+    done(&sandbox, &["apply", "--yes", path]);
+    assert_eq!(done(&sandbox, &["assign", "e", "user:1"]), "b\n");
+}
+
+/// Whatever the order of letters in the database.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_sibling_is_the_first_by_its_bytes() {
+    let server = server::shared();
+    let made = client(&server.url("postgres")).batch_execute(
+        "CREATE DATABASE of_letters TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'",
+    );
+    made.unwrap();
+    let store = store(&server.url("of_letters")).with_operator(conformance::OPERATOR);
+    conformance::a_situation_names_the_first_sibling(&store);
 }
 
 /// Waits until so many sessions of the database wait for an advisory lock.
@@ -337,7 +462,9 @@ fn the_application_removes_no_variant_that_is_being_assigned() {
         assert!(has_b(&store));
         assert_eq!(store.history("e", 0).unwrap().len(), 1);
         // Without assignments it is removed as ever, and what is not removed may change.
-        store.insert(&ExperimentConfig::new("other", running("other").variants)).unwrap();
+        store
+            .insert(&ExperimentConfig::new("other", running("other").variants))
+            .unwrap();
         let sql = "UPDATE autumn_experiments SET variants = '[]' WHERE name = 'other'";
         assert_eq!(application.execute(sql, &[]).unwrap(), 1);
         let sql = r#"UPDATE autumn_experiments SET variants = '[{"name": "b", "weight": 7}]'
@@ -376,7 +503,10 @@ fn the_application_assigns_no_variant_that_is_being_removed() {
             "experiment 'e' has no variant 'b': it was removed meanwhile"
         );
         let kept = store.get_assignment("e", "user:1").unwrap();
-        assert_eq!(kept.map(|kept| kept.variant), is_override.then(|| "a".to_owned()));
+        assert_eq!(
+            kept.map(|kept| kept.variant),
+            is_override.then(|| "a".to_owned())
+        );
         // What it does otherwise it does as ever.
         assert_eq!(insert_b(&mut application, "user:2", false).ok(), None);
         let sql = "INSERT INTO autumn_experiment_assignments (experiment, actor, variant)
@@ -397,13 +527,17 @@ fn no_race_leaves_an_assignment_of_a_removed_variant() {
         let mut observer = client(&url);
         let reset = r#"UPDATE autumn_experiments SET state = 'running',
             variants = '[{"name": "a", "weight": 0}, {"name": "b", "weight": 1}]'"#;
-        observer.batch_execute("DELETE FROM autumn_experiment_assignments").unwrap();
+        observer
+            .batch_execute("DELETE FROM autumn_experiment_assignments")
+            .unwrap();
         observer.batch_execute(reset).unwrap();
         let (mut one, mut other) = (client(&url), client(&url));
         thread::scope(|scope| {
             scope.spawn(|| match round % 2 {
                 0 => remove_b(&mut one),
-                _ => store.set_variants("e", &[VariantConfig::new("a", 1)]).is_ok(),
+                _ => store
+                    .set_variants("e", &[VariantConfig::new("a", 1)])
+                    .is_ok(),
             });
             scope.spawn(|| insert_b(&mut other, "theirs", false));
             scope.spawn(|| {
@@ -474,8 +608,15 @@ fn the_application_shows_the_log_in_its_order() {
             }
         }
         let ordered = "SELECT bool_and(updated_at >= created_at) FROM autumn_experiments";
-        store.set_state("e", ExperimentState::Archived, None).unwrap();
-        assert!(application.query_one(ordered, &[]).unwrap().get::<_, bool>(0));
+        store
+            .set_state("e", ExperimentState::Archived, None)
+            .unwrap();
+        assert!(
+            application
+                .query_one(ordered, &[])
+                .unwrap()
+                .get::<_, bool>(0)
+        );
     }
 }
 
@@ -497,7 +638,12 @@ fn an_entry_of_the_application_that_waited_comes_later() {
     transaction.commit().unwrap();
     assert_eq!(shown_by_the_application(&mut application, "e"), log(&store));
     let ordered = "SELECT bool_and(updated_at >= created_at) FROM autumn_experiments";
-    assert!(application.query_one(ordered, &[]).unwrap().get::<_, bool>(0));
+    assert!(
+        application
+            .query_one(ordered, &[])
+            .unwrap()
+            .get::<_, bool>(0)
+    );
 }
 
 /// A file keeps whole seconds, and the order all the same.
@@ -507,15 +653,27 @@ fn a_copied_log_is_shown_in_its_order() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("experiments.db");
     let source = SqliteExperimentStore::open_or_create(path).unwrap();
-    change_often(&source.clone().with_clock(Clock::Fixed(1_700_000_000)), None);
+    change_often(
+        &source.clone().with_clock(Clock::Fixed(1_700_000_000)),
+        None,
+    );
     // Of a clock that was put back.
     let earlier = source.clone().with_clock(Clock::Fixed(1_600_000_000));
     earlier.set_override("e", "late", "a").unwrap();
     earlier.set_override("e", "later", "a").unwrap();
     let url = server::shared().database();
-    copy(&source, &mut PgCopy::new(options(&url)), false, &mut |_, _| {}).unwrap();
+    copy(
+        &source,
+        &mut PgCopy::new(options(&url)),
+        false,
+        &mut |_, _| {},
+    )
+    .unwrap();
     let database = store(&url);
-    assert_eq!(database.history("e", 0).unwrap(), source.history("e", 0).unwrap());
+    assert_eq!(
+        database.history("e", 0).unwrap(),
+        source.history("e", 0).unwrap()
+    );
     let mut shown = shown_by_the_application(&mut client(&url), "e");
     shown.rotate_right(2);
     assert_eq!(shown, log(&source));

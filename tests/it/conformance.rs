@@ -48,7 +48,10 @@ impl Application for Neighbour {
 
     fn restart(&self, experiment: &str) {
         let restart = "UPDATE autumn_experiments SET state = 'running' WHERE name = $1";
-        self.0.borrow_mut().execute(restart, &[&experiment]).unwrap();
+        self.0
+            .borrow_mut()
+            .execute(restart, &[&experiment])
+            .unwrap();
     }
 }
 

@@ -270,7 +270,9 @@ fn one_after_another(store: &dyn ExperimentStore, request: &AssignManyRequest<'_
             }),
         };
         match assigned {
-            Ok(Assigned { variant, reason }) => Ok((Some(variant), reason.into())),
+            Ok(Assigned {
+                variant, reason, ..
+            }) => Ok((Some(variant), reason.into())),
             Err(ExperimentError::ExcludedByGroup(..)) => Ok((None, ManyReason::Excluded)),
             Err(ExperimentError::NoVariant(_)) => Ok((None, ManyReason::NoVariant)),
             Err(error) => Err(code(&error)),

@@ -31,7 +31,10 @@ fn reset(store: &dyn ExperimentStore, application: &dyn Application) {
 
 /// A variant with assignments is not removed from a draft either: by replacing the draft, by setting
 /// its variants, or in a batch.
-pub fn a_draft_keeps_the_variants_in_use(store: &dyn ExperimentStore, application: &dyn Application) {
+pub fn a_draft_keeps_the_variants_in_use(
+    store: &dyn ExperimentStore,
+    application: &dyn Application,
+) {
     reset(store, application);
     let before = (store.get("e").unwrap(), log(store, "e"));
     let without = draft(&[("treatment", 1)]);
@@ -54,7 +57,9 @@ pub fn a_draft_keeps_the_variants_in_use(store: &dyn ExperimentStore, applicatio
             ],
         ] {
             match store.mutate_all(&[], batch) {
-                Err(ExperimentError::VariantInUse { variant, .. }) => assert_eq!(variant, "control"),
+                Err(ExperimentError::VariantInUse { variant, .. }) => {
+                    assert_eq!(variant, "control");
+                }
                 other => panic!("{mutation:?} gave {other:?}"),
             }
             assert_eq!((store.get("e").unwrap(), log(store, "e")), before);
@@ -79,7 +84,9 @@ pub fn a_draft_with_assignments_keeps_its_group(
         super::running_in_group(store, name, group);
     }
     for name in ["e", "other"] {
-        store.record_assignment(name, "a", "control", false).unwrap();
+        store
+            .record_assignment(name, "a", "control", false)
+            .unwrap();
     }
     application.reset_to_draft("e");
     let draft = even("e", ExperimentState::Draft);

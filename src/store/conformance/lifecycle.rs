@@ -94,7 +94,10 @@ pub fn invalid_configurations_are_refused(store: &dyn ExperimentStore) {
         (named(""), ConfigProblem::Empty(Field::Name)),
         (named(" \u{a0} "), ConfigProblem::Empty(Field::Name)),
         (named("\u{200b}\u{feff}"), ConfigProblem::Empty(Field::Name)),
-        (named("\u{2800} \u{3164}"), ConfigProblem::Empty(Field::Name)),
+        (
+            named("\u{2800} \u{3164}"),
+            ConfigProblem::Empty(Field::Name),
+        ),
         (
             named("a\u{1b}[2J"),
             ConfigProblem::ControlCharacter(Field::Name),

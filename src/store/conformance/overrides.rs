@@ -3,8 +3,8 @@
 use super::{
     assign, conclude, create, even, running, running_in_group, stored_variant, variant_of, weights,
 };
-use crate::experiment::ExperimentState;
 use crate::bulk::{AssignManyRequest, Keep};
+use crate::experiment::ExperimentState;
 use crate::experiment::VariantConfig;
 use crate::rules::assignment::AssignmentReason;
 use crate::store::{AssignRequest, ExperimentStore};

@@ -114,11 +114,13 @@ impl InMemoryExperimentStore {
 #[cfg(feature = "conformance")]
 impl crate::store::conformance::Application for InMemoryExperimentStore {
     fn reset_to_draft(&self, experiment: &str) {
-        self.write().overwrite_state(experiment, ExperimentState::Draft);
+        self.write()
+            .overwrite_state(experiment, ExperimentState::Draft);
     }
 
     fn restart(&self, experiment: &str) {
-        self.write().overwrite_state(experiment, ExperimentState::Running);
+        self.write()
+            .overwrite_state(experiment, ExperimentState::Running);
     }
 }
 
@@ -195,10 +197,10 @@ impl ExperimentStore for InMemoryExperimentStore {
         variant: &str,
         is_override: bool,
     ) -> Result<String, ExperimentError> {
-        validate_actor(experiment, actor)?;
         let mut state = self.write();
         let facts = state.facts(experiment, actor);
-        let kept = assignment::admit(experiment, variant, is_override, facts.config(), &facts)?;
+        let config = facts.config();
+        let kept = assignment::admit(experiment, actor, variant, is_override, config, &facts)?;
         if let Some(kept) = kept {
             return Ok(kept.into_owned());
         }
@@ -312,7 +314,6 @@ impl ExperimentStore for InMemoryExperimentStore {
         let AssignRequest {
             experiment, actor, ..
         } = *request;
-        validate_actor(experiment, actor)?;
         validate_request_id(experiment, request.request_id)?;
         let mut read = None;
         if !request.keep_exposure {
