@@ -67,6 +67,9 @@ pub enum ExperimentError {
     /// the group.
     #[error("experiment {} has assignments, and its exclusion group can't change", Quoted(.0))]
     GroupInUse(String),
+    /// The experiment is concluded, and another program has stored no winner.
+    #[error("experiment {} is concluded without a winner", Quoted(.0))]
+    NoWinner(String),
 }
 
 /// The state as a sentence has it after "it is".

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::bucketing::Bucketing;
-use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::experiment::ExperimentConfig;
 use crate::text::is_unsafe;
 
 /// A file that declares these experiments: to apply it where they come from changes nothing.
@@ -29,13 +29,7 @@ fn write_experiment(text: &mut String, config: &ExperimentConfig) {
     line("name", Some(&config.name));
     line("description", config.description.as_deref());
     line("state", Some(config.state.as_str()));
-    // A winner that an application has left, having started the experiment again, decides nothing, and
-    // no other store would take it.
-    let has_won = !matches!(
-        config.state,
-        ExperimentState::Draft | ExperimentState::Running
-    );
-    line("winner", config.winner.as_deref().filter(|_| has_won));
+    line("winner", config.deciding_winner());
     line("exclusion_group", config.exclusion_group.as_deref());
     let bucketing = Some(config.bucketing).filter(|hash| *hash != Bucketing::default());
     line("bucketing", bucketing.map(Bucketing::as_str));

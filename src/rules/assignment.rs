@@ -90,9 +90,8 @@ pub fn decide<'a>(
     let (config, allocation) = found.ok_or_else(|| not_found(experiment))?;
     known_and_not_archived(experiment, Some(config))?;
     if config.state == ExperimentState::Concluded {
-        // A concluded experiment has a winner; one that lost it can assign nobody.
         let winner = config.winner.as_deref();
-        let winner = winner.ok_or_else(|| ExperimentError::NoVariant(experiment.to_owned()))?;
+        let winner = winner.ok_or_else(|| ExperimentError::NoWinner(experiment.to_owned()))?;
         return Ok(Decision {
             variant: Cow::Borrowed(winner),
             reason: AssignmentReason::Concluded,

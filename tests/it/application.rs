@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use experiments::store::conformance;
-use experiments::store::transfer::copy;
+use experiments::store::transfer::{Record, Source as _, copy};
 use experiments::{
     AssignManyRequest, AssignRequest, Clock, ExperimentConfig, ExperimentState, ExperimentStore,
     Keep, PgCopy, PgExperimentStore, SqliteCopy, SqliteExperimentStore, VariantConfig,
@@ -153,6 +153,19 @@ fn whatever_an_application_stores_can_be_looked_at() {
         done(&sandbox, &["history", name]);
         done(&sandbox, &["override", name, "--list"]);
     }
+    let listed = done(&sandbox, &["list"]);
+    let restarted = listed.lines().find(|line| line.starts_with("restarted"));
+    assert!(restarted.unwrap().ends_with("a 1, b 1"), "{listed}");
+    let refused = sandbox
+        .exp(&["assign", "undecided", "user:1"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(7));
+    assert_eq!(
+        String::from_utf8(refused.stderr).unwrap(),
+        "error: experiment 'undecided' is concluded without a winner\n \
+         hint: name one: exp conclude undecided WINNER\n"
+    );
     let sticky = "u".repeat(1_500);
     for actor in ["", &*sticky] {
         let told = done(
@@ -661,6 +674,23 @@ fn a_copied_log_is_shown_in_its_order() {
     let earlier = source.clone().with_clock(Clock::Fixed(1_600_000_000));
     earlier.set_override("e", "late", "a").unwrap();
     earlier.set_override("e", "later", "a").unwrap();
+    earlier
+        .set_variants("e", &[VariantConfig::new("b", 1)])
+        .unwrap();
+    source
+        .view(&mut |view| {
+            view.scan(&mut |record| {
+                if let Record::Experiment {
+                    config,
+                    created_at_secs,
+                } = record
+                {
+                    assert!(config.updated_at_secs >= created_at_secs);
+                }
+                Ok(())
+            })
+        })
+        .unwrap();
     let url = server::shared().database();
     copy(
         &source,
@@ -675,6 +705,6 @@ fn a_copied_log_is_shown_in_its_order() {
         source.history("e", 0).unwrap()
     );
     let mut shown = shown_by_the_application(&mut client(&url), "e");
-    shown.rotate_right(2);
+    shown.rotate_right(3);
     assert_eq!(shown, log(&source));
 }

@@ -23,7 +23,7 @@ fn in_file(directory: &tempfile::TempDir) -> SqliteExperimentStore {
 }
 
 /// Writes to a file as an application writes to its database; a copy of one may bring the same.
-struct ByHand(rusqlite::Connection);
+pub(crate) struct ByHand(pub(crate) rusqlite::Connection);
 
 impl Application for ByHand {
     fn reset_to_draft(&self, experiment: &str) {
@@ -38,7 +38,7 @@ impl Application for ByHand {
 }
 
 /// An application on the same database.
-struct Neighbour(RefCell<::postgres::Client>);
+pub(crate) struct Neighbour(pub(crate) RefCell<::postgres::Client>);
 
 impl Application for Neighbour {
     fn reset_to_draft(&self, experiment: &str) {

@@ -1,22 +1,26 @@
-//! Random sequences of commands, against the model: the memory store, the SQLite store and the real
+//! Random sequences of commands, against the model: every store, beside an application, and the real
 //! binary must answer as it does and hold what it holds.
 //!
 //! `EXP_TEST_CASES=10000 cargo test random` tries that many sequences in place of a few.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use experiments::store::conformance::Application;
 use experiments::{
     AssignManyRequest, AssignRequest, Assigned, ExperimentConfig, ExperimentError, ExperimentState,
-    ExperimentStore, InMemoryExperimentStore, Keep, ManyReason, SqliteExperimentStore,
-    VariantConfig,
+    ExperimentStore, InMemoryExperimentStore, Keep, ManyReason, PgExperimentStore,
+    SqliteExperimentStore, VariantConfig,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, TestCaseError, any, prop_assert_eq, prop_oneof};
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use crate::conformance::{ByHand, Neighbour};
 use crate::model::{Answer, Command, Experiment, Model};
 use crate::sandbox::Sandbox;
+use crate::server;
 
 const NAMES: [&str; 3] = ["checkout_v2", "banner", "a b"];
 const ACTORS: [&str; 4] = ["user:1", "user:2", "user:3", "ü"];
@@ -50,9 +54,30 @@ fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
+/// The same, and what the library and an application beside it can do as well.
+fn command_beside_an_application() -> impl Strategy<Value = Command> {
+    let name = || one_of(&NAMES);
+    let group = proptest::option::weighted(0.8, one_of(&GROUPS));
+    prop_oneof![
+        12 => command(),
+        2 => (name(), weights(), group).prop_map(|(name, variants, group)| {
+            Command::Replace { name, variants, group }
+        }),
+        1 => name().prop_map(Command::Reset),
+        1 => name().prop_map(Command::Restart),
+    ]
+}
+
 /// Runs sequences; the same ones every time.
 fn try_sequences(cases: u32, test: impl Fn(Vec<Command>) -> Result<(), TestCaseError>) {
     try_cases(cases, &vec(command(), 1..60), test);
+}
+
+fn try_sequences_beside_an_application(
+    cases: u32,
+    test: impl Fn(Vec<Command>) -> Result<(), TestCaseError>,
+) {
+    try_cases(cases, &vec(command_beside_an_application(), 1..60), test);
 }
 
 pub(crate) fn try_cases<S: Strategy>(
@@ -83,6 +108,19 @@ fn variants(list: &[(String, u32)]) -> Vec<VariantConfig> {
     variants.collect()
 }
 
+fn answer_beside(
+    application: &dyn Application,
+    store: &dyn ExperimentStore,
+    command: &Command,
+) -> Answer {
+    match command {
+        Command::Reset(name) => application.reset_to_draft(name),
+        Command::Restart(name) => application.restart(name),
+        _ => return answer_of(store, command),
+    }
+    Ok(None)
+}
+
 fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
     let done = match command {
         Command::Create {
@@ -98,6 +136,16 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
             }
             store.insert(&config)
         }
+        Command::Replace {
+            name,
+            variants: list,
+            group,
+        } => {
+            let mut config = ExperimentConfig::new(name, variants(list));
+            config.exclusion_group.clone_from(group);
+            store.upsert(&config)
+        }
+        Command::Reset(_) | Command::Restart(_) => panic!("no store does that"),
         Command::Start(name) => store.set_state(name, ExperimentState::Running, None),
         Command::Conclude(name, winner) => {
             store.set_state(name, ExperimentState::Concluded, Some(winner))
@@ -169,7 +217,12 @@ fn held(store: &dyn ExperimentStore, actors: &[&str]) -> BTreeMap<String, Experi
                 .rev()
                 .map(|change| change.mutation)
                 .collect(),
-            exposures: store.exposures(name).unwrap().len(),
+            exposures: store
+                .exposures(name)
+                .unwrap()
+                .into_iter()
+                .map(|e| (e.actor, e.variant, e.is_override))
+                .collect(),
             assignments,
         };
         (config.name, held)
@@ -177,11 +230,15 @@ fn held(store: &dyn ExperimentStore, actors: &[&str]) -> BTreeMap<String, Experi
     store.list().unwrap().into_iter().map(experiment).collect()
 }
 
-fn agrees(store: &dyn ExperimentStore, commands: &[Command]) -> Result<(), TestCaseError> {
+fn agrees(
+    store: &dyn ExperimentStore,
+    application: &dyn Application,
+    commands: &[Command],
+) -> Result<(), TestCaseError> {
     let mut model = Model::default();
     for command in commands {
         prop_assert_eq!(
-            answer_of(store, command),
+            answer_beside(application, store, command),
             model.run(command),
             "{:?}",
             command
@@ -193,20 +250,32 @@ fn agrees(store: &dyn ExperimentStore, commands: &[Command]) -> Result<(), TestC
 
 #[test]
 fn memory_agrees_with_the_model() {
-    try_sequences(200, |commands| {
-        agrees(&InMemoryExperimentStore::new(), &commands)
+    try_sequences_beside_an_application(200, |commands| {
+        let store = InMemoryExperimentStore::new();
+        agrees(&store, &store, &commands)
     });
 }
 
 #[test]
 fn sqlite_agrees_with_the_model() {
-    try_sequences(30, |commands| {
+    try_sequences_beside_an_application(30, |commands| {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("experiments.db");
-        agrees(
-            &SqliteExperimentStore::open_or_create(path).unwrap(),
-            &commands,
-        )
+        let store = SqliteExperimentStore::open_or_create(&path).unwrap();
+        let by_hand = ByHand(rusqlite::Connection::open(path).unwrap());
+        agrees(&store, &by_hand, &commands)
+    });
+}
+
+/// What a database repeats of the rules for the sake of round trips says what the rules say.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn postgres_agrees_with_the_model() {
+    try_sequences_beside_an_application(8, |commands| {
+        let url = server::shared().database();
+        let store = PgExperimentStore::open_or_create(server::options(&url)).unwrap();
+        let neighbour = Neighbour(RefCell::new(server::client(&url)));
+        agrees(&store, &neighbour, &commands)
     });
 }
 
@@ -351,6 +420,9 @@ fn seen(sandbox: &Sandbox, command: &Command) -> Answer {
         Command::SetOverride(name, actor, variant) => say(&["override", name, actor, variant]),
         Command::ClearOverride(name, actor) => say(&["override", name, actor, "--clear"]),
         Command::Assign(name, actor) => say(&["assign", name, actor]),
+        Command::Replace { .. } | Command::Reset(_) | Command::Restart(_) => {
+            panic!("no command does that")
+        }
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let output = sandbox

@@ -190,7 +190,7 @@ pub(super) fn save(
         .transpose()?;
     db.prepare_cached(
         "UPDATE experiments SET description = ?2, state = ?3, winner = ?4, bucketing = ?5,
-         updated_at = ?6 WHERE id = ?1",
+         updated_at = max(?6, created_at) WHERE id = ?1",
     )?
     .execute(params![
         id,

@@ -1,12 +1,13 @@
 -- What `exp` knows and the application does not. Each column has a default or may be empty, so that
--- the application's own statements go on working.
+-- the application's own statements go on working. Run again, it makes what is missing: an application may
+-- drop its tables and make them anew.
 
 ALTER TABLE autumn_experiments ADD COLUMN IF NOT EXISTS bucketing text NOT NULL DEFAULT 'fnv1a';
 
 -- What the row says about assigning, in 64 bits: two rows that have it in common assign alike. Of the
 -- content, because a number that the server gives to a row, as xmin, can come again with another
 -- content on the server that takes over when one has failed.
-ALTER TABLE autumn_experiments ADD COLUMN exp_version bigint NOT NULL GENERATED ALWAYS AS (
+ALTER TABLE autumn_experiments ADD COLUMN IF NOT EXISTS exp_version bigint NOT NULL GENERATED ALWAYS AS (
     hash_record_extended(ROW(state, variants, winner, exclusion_group, bucketing), 0)
 ) STORED;
 
@@ -16,7 +17,7 @@ ALTER TABLE autumn_experiment_changes ADD COLUMN IF NOT EXISTS detail jsonb;
 CREATE INDEX IF NOT EXISTS exp_changes_by_experiment ON autumn_experiment_changes (experiment, id);
 
 -- Only ever read through, one experiment at a time and rarely, so it has no index but its key.
-CREATE TABLE exp_exposures (
+CREATE TABLE IF NOT EXISTS exp_exposures (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     experiment  text NOT NULL,
     variant     text NOT NULL,
@@ -35,13 +36,13 @@ CREATE TABLE exp_exposures (
 -- looked at before may be old once it has waited, so they look again: in a function each statement sees
 -- what was committed before it began. A transaction of `exp`, which looks behind the gate itself, says
 -- so in the setting `exp.writer`: `exp`, or `copy` for one that copies a store.
-CREATE FUNCTION exp_variant_names(variants jsonb) RETURNS SETOF text LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION exp_variant_names(variants jsonb) RETURNS SETOF text LANGUAGE sql IMMUTABLE AS $$
     SELECT name #>> '{}' FROM jsonb_path_query(variants, '$[*].name') AS name
 $$;
 
 -- An update that would remove a variant with assignments affects no row: the application reports that
 -- as it reports the assignments that its own check finds.
-CREATE FUNCTION exp_close_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION exp_close_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(1163415621, hashtext(OLD.name));
     IF TG_OP = 'DELETE' THEN
@@ -57,6 +58,7 @@ BEGIN
     NEW.updated_at := greatest(NEW.updated_at, NEW.created_at);
     RETURN NEW;
 END $$;
+DROP TRIGGER IF EXISTS exp_close_gate ON autumn_experiments;
 CREATE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
     FOR EACH ROW EXECUTE FUNCTION exp_close_gate();
 
@@ -64,7 +66,7 @@ CREATE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
 -- in any state, or of none: the application serves its experiments from a memory that may be older.
 --
 -- After the row and not before it, as a COPY would otherwise store its rows one by one.
-CREATE FUNCTION exp_check_assignment() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION exp_check_assignment() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(NEW.experiment));
     IF EXISTS (
@@ -76,20 +78,23 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+DROP TRIGGER IF EXISTS exp_check_assignment ON autumn_experiment_assignments;
 CREATE TRIGGER exp_check_assignment AFTER INSERT ON autumn_experiment_assignments
     FOR EACH ROW WHEN (coalesce(current_setting('exp.writer', true), '') = '')
     EXECUTE FUNCTION exp_check_assignment();
+DROP TRIGGER IF EXISTS exp_check_changed_assignment ON autumn_experiment_assignments;
 CREATE TRIGGER exp_check_changed_assignment AFTER UPDATE OF variant ON autumn_experiment_assignments
     FOR EACH ROW WHEN (NEW.variant IS DISTINCT FROM OLD.variant
         AND coalesce(current_setting('exp.writer', true), '') = '')
     EXECUTE FUNCTION exp_check_assignment();
 
 -- Overrides are set while nobody changes the experiment, so that the log has them in their order.
-CREATE FUNCTION exp_share_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION exp_share_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(NEW.experiment));
     RETURN NEW;
 END $$;
+DROP TRIGGER IF EXISTS exp_share_gate ON autumn_experiment_overrides;
 CREATE TRIGGER exp_share_gate BEFORE INSERT OR UPDATE ON autumn_experiment_overrides
     FOR EACH ROW WHEN (coalesce(current_setting('exp.writer', true), '') = '')
     EXECUTE FUNCTION exp_share_gate();
@@ -97,7 +102,7 @@ CREATE TRIGGER exp_share_gate BEFORE INSERT OR UPDATE ON autumn_experiment_overr
 -- The application shows the log by time, and `exp` as it was written: an entry is later than the one
 -- before it, also if its transaction began earlier or a clock says otherwise. A copy keeps the second
 -- that was copied.
-CREATE FUNCTION exp_order_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION exp_order_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     after timestamptz;
 BEGIN
@@ -111,12 +116,13 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+DROP TRIGGER IF EXISTS exp_order_change ON autumn_experiment_changes;
 CREATE TRIGGER exp_order_change BEFORE INSERT ON autumn_experiment_changes
     FOR EACH ROW EXECUTE FUNCTION exp_order_change();
 
 -- All that decides an actor's assignment. `sibling` is another experiment of the group in which the
 -- actor has an assignment.
-CREATE FUNCTION exp_situation(in_experiment text, in_actor text) RETURNS TABLE (
+CREATE OR REPLACE FUNCTION exp_situation(in_experiment text, in_actor text) RETURNS TABLE (
     name text, description text, state text, variants text, winner text, exclusion_group text,
     bucketing text, updated_at bigint, version bigint,
     pinned text, assigned text, is_override boolean, assigned_at bigint, sibling text
@@ -136,7 +142,7 @@ $$;
 
 -- Of the list and not of the row: a function of the row's type would keep the application from
 -- dropping its table.
-CREATE FUNCTION exp_has_variant(variants jsonb, variant text) RETURNS boolean
+CREATE OR REPLACE FUNCTION exp_has_variant(variants jsonb, variant text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
     SELECT variants @> jsonb_build_array(jsonb_build_object('name', variant))
 $$;
@@ -148,7 +154,7 @@ $$;
 --
 -- A function, because its INSERT sees what was committed before the gate opened, which the statement
 -- that calls it may not.
-CREATE FUNCTION exp_show_again(
+CREATE OR REPLACE FUNCTION exp_show_again(
     in_experiment text, in_actor text, pinned boolean, seen_is_override boolean,
     in_request_id text, at timestamptz
 ) RETURNS text LANGUAGE plpgsql AS $$
@@ -177,7 +183,7 @@ END $$;
 --
 -- A function, because each of its statements sees what was committed before it began: those after
 -- the lock see what its last holder stored. The lock is the one that the application takes.
-CREATE FUNCTION exp_store_assignment(
+CREATE OR REPLACE FUNCTION exp_store_assignment(
     in_experiment text, in_actor text, seen_version bigint, seen_pinned text,
     seen_variant text, seen_is_override boolean,
     new_variant text, new_is_override boolean, at timestamptz,
@@ -243,7 +249,7 @@ END $$;
 -- what is stored, or `new_variant` where nothing is, which the experiment's buckets say. If there is
 -- anything else to know, an override that is not stored yet, a sibling, a newer version, nothing is
 -- stored, `given` is NULL, and the other columns are the situation, for the caller to decide.
-CREATE FUNCTION exp_assign(
+CREATE OR REPLACE FUNCTION exp_assign(
     in_experiment text, in_actor text, seen_version bigint, new_variant text, at timestamptz,
     expose boolean, in_request_id text
 ) RETURNS TABLE (
