@@ -211,7 +211,17 @@ fn a_command_mends_what_an_application_stored() {
     }
     let sandbox = Sandbox::on_store(&url);
     let found = |name: &str| store.get(name).unwrap().unwrap();
-    // What is not to be changed stays, though it can't be read.
+    // What a list that can't be read says is in use all the same.
+    let held = "INSERT INTO autumn_experiment_assignments (experiment, actor, variant)
+        VALUES ('negative', 'user:1', 'a')";
+    application.execute(held, &[]).unwrap();
+    let refused = sandbox
+        .exp(&["set-weights", "negative", "b=1"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(8), "{told}");
+    assert!(told.contains("cannot delete variant 'a'"), "{told}");
     done(&sandbox, &["conclude", "stranger", "a"]);
     done(&sandbox, &["start", "undecided"]);
     done(&sandbox, &["start", "restarted"]);

@@ -35,6 +35,12 @@ impl Application for ByHand {
         let restart = "UPDATE experiments SET state = 'running' WHERE name = ?1";
         self.0.execute(restart, [experiment]).unwrap();
     }
+
+    fn remove_override(&self, experiment: &str, actor: &str) {
+        let remove = "DELETE FROM overrides WHERE actor = ?2
+            AND experiment_id = (SELECT id FROM experiments WHERE name = ?1)";
+        self.0.execute(remove, [experiment, actor]).unwrap();
+    }
 }
 
 /// An application on the same database.
@@ -52,6 +58,12 @@ impl Application for Neighbour {
             .borrow_mut()
             .execute(restart, &[&experiment])
             .unwrap();
+    }
+
+    fn remove_override(&self, experiment: &str, actor: &str) {
+        let remove = "DELETE FROM autumn_experiment_overrides WHERE experiment = $1 AND actor = $2";
+        let removed = self.0.borrow_mut().execute(remove, &[&experiment, &actor]);
+        removed.unwrap();
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) enum Command {
         variants: Vec<(String, u32)>,
         group: Option<String>,
     },
+    /// By hand: the override goes, and its assignment stays.
+    RemoveOverride(String, String),
     /// By an application: it becomes a draft, and all else stays.
     Reset(String),
     /// By an application: it runs, and all else stays.
@@ -90,6 +92,11 @@ impl Model {
                 variants,
                 group,
             } => self.replace(name, variants, group.as_ref()),
+            Command::RemoveOverride(name, actor) => {
+                let experiment = self.experiments.get_mut(name);
+                experiment.and_then(|e| e.overrides.remove(actor));
+                Ok(None)
+            }
             Command::Reset(name) => Ok(self.overwrite(name, "draft")),
             Command::Restart(name) => Ok(self.overwrite(name, "running")),
             Command::Start(name) => self.change(name, |e| {

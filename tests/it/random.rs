@@ -65,6 +65,7 @@ fn command_beside_an_application() -> impl Strategy<Value = Command> {
         }),
         1 => name().prop_map(Command::Reset),
         1 => name().prop_map(Command::Restart),
+        1 => (name(), one_of(&ACTORS)).prop_map(|(n, a)| Command::RemoveOverride(n, a)),
     ]
 }
 
@@ -116,6 +117,7 @@ fn answer_beside(
     match command {
         Command::Reset(name) => application.reset_to_draft(name),
         Command::Restart(name) => application.restart(name),
+        Command::RemoveOverride(name, actor) => application.remove_override(name, actor),
         _ => return answer_of(store, command),
     }
     Ok(None)
@@ -145,7 +147,9 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
             config.exclusion_group.clone_from(group);
             store.upsert(&config)
         }
-        Command::Reset(_) | Command::Restart(_) => panic!("no store does that"),
+        Command::Reset(_) | Command::Restart(_) | Command::RemoveOverride(..) => {
+            panic!("no store does that")
+        }
         Command::Start(name) => store.set_state(name, ExperimentState::Running, None),
         Command::Conclude(name, winner) => {
             store.set_state(name, ExperimentState::Concluded, Some(winner))
@@ -420,7 +424,10 @@ fn seen(sandbox: &Sandbox, command: &Command) -> Answer {
         Command::SetOverride(name, actor, variant) => say(&["override", name, actor, variant]),
         Command::ClearOverride(name, actor) => say(&["override", name, actor, "--clear"]),
         Command::Assign(name, actor) => say(&["assign", name, actor]),
-        Command::Replace { .. } | Command::Reset(_) | Command::Restart(_) => {
+        Command::Replace { .. }
+        | Command::Reset(_)
+        | Command::Restart(_)
+        | Command::RemoveOverride(..) => {
             panic!("no command does that")
         }
     }

@@ -1,12 +1,17 @@
 //! What holds where another program writes to the same tables: an application of the reference resets
 //! a running experiment to a draft, which keeps its assignments, and starts a concluded one again,
-//! which keeps its winner. Each function also takes what does that to the store.
+//! which keeps its winner; or a hand in the database removes an override. Each function also takes what
+//! does that to the store.
 
-use super::{assert_refused, assign, conclude, even, log, running, start, stored_variant, weights};
+use super::{
+    assert_refused, assign, conclude, even, log, running, start, stored_variant, variant_of,
+    weights,
+};
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::rules::assignment::AssignmentReason;
 use crate::rules::lifecycle::Mutation;
-use crate::store::ExperimentStore;
+use crate::store::{AssignRequest, ExperimentStore};
 
 /// What an application does to an experiment without asking the store.
 pub trait Application {
@@ -15,6 +20,9 @@ pub trait Application {
 
     /// Makes it a running one. Its winner stays.
     fn restart(&self, experiment: &str);
+
+    /// Removes an override. The assignment that it made stays.
+    fn remove_override(&self, experiment: &str, actor: &str);
 }
 
 fn draft(variants: &[(&str, u32)]) -> ExperimentConfig {
@@ -154,4 +162,40 @@ pub fn starting_clears_a_winner_that_was_left(
     assert_eq!(detail.before.winner.as_deref(), Some("treatment"));
     assert_eq!((detail.after.winner, found().winner), (None, None));
     assert_eq!(start(store, "e").unwrap(), None);
+}
+
+/// An assignment that has outlived its override is sticky, and it and its exposures stay marked as an
+/// override's.
+pub fn an_assignment_outlives_its_override(
+    store: &dyn ExperimentStore,
+    application: &dyn Application,
+) {
+    running(store, "e");
+    // Now a store that looks experiments up beforehand has seen it.
+    variant_of(store, "e", "another");
+    store.set_override("e", "qa", "treatment").unwrap();
+    variant_of(store, "e", "qa");
+    application.remove_override("e", "qa");
+    for keep_exposure in [true, false, true] {
+        let request = AssignRequest {
+            experiment: "e",
+            actor: "qa",
+            request_id: None,
+            keep_exposure,
+        };
+        let assigned = store.assign(&request).unwrap();
+        let seen = (&*assigned.variant, assigned.reason, assigned.is_override());
+        assert_eq!(seen, ("treatment", AssignmentReason::Sticky, true));
+    }
+    assert!(
+        store
+            .get_assignment("e", "qa")
+            .unwrap()
+            .unwrap()
+            .is_override
+    );
+    let exposures = store.exposures("e").unwrap();
+    let marks: Vec<bool> = exposures.iter().map(|e| e.is_override).collect();
+    assert_eq!(marks, [true, true]);
+    assert_eq!(store.clear_override("e", "qa").unwrap(), None);
 }

@@ -120,6 +120,7 @@ macro_rules! for_each_application_promise {
             a_draft_with_assignments_keeps_its_group
             an_override_in_a_draft_counts_until_it_is_cleared
             starting_clears_a_winner_that_was_left
+            an_assignment_outlives_its_override
         }
     };
 }

@@ -122,6 +122,13 @@ impl crate::store::conformance::Application for InMemoryExperimentStore {
         self.write()
             .overwrite_state(experiment, ExperimentState::Running);
     }
+
+    fn remove_override(&self, experiment: &str, actor: &str) {
+        let mut state = self.write();
+        if let Some(&id) = state.ids.get(experiment) {
+            state.experiments[id].overrides.remove(actor);
+        }
+    }
 }
 
 /// What an actor is to get, and whether that is still to be stored.

@@ -254,10 +254,32 @@ pub(super) fn save(
         ],
     )?;
     if written == 0 {
-        // A trigger lets nothing pass that removes a variant with assignments.
-        return Err(ExperimentError::ChangedMeanwhile(config.name.clone()).into());
+        return Err(in_use(db, &config.name, variants.as_deref())?.into());
     }
     Ok(())
+}
+
+/// Why the trigger that looks for assignments of removed variants has let nothing pass: the list that
+/// was there could not be read, and so what it removes was not known.
+fn in_use(
+    db: &mut Connection,
+    name: &str,
+    variants: Option<&str>,
+) -> Result<ExperimentError, Failure> {
+    let row = db.row(
+        "SELECT min(variant) FROM autumn_experiment_assignments
+         WHERE experiment = $1 AND NOT exp_has_variant($2::text::jsonb, variant)",
+        &[&name, &variants],
+    )?;
+    let variant: Option<String> = row.map_or(Ok(None), |row| row.try_get(0))?;
+    let experiment = name.to_owned();
+    Ok(match variant {
+        Some(variant) => ExperimentError::VariantInUse {
+            experiment,
+            variant,
+        },
+        None => ExperimentError::ChangedMeanwhile(experiment),
+    })
 }
 
 /// Returns the time of the entry, which is later than that of the one before it.
