@@ -28,7 +28,7 @@ pub struct Explanation {
     pub assignment: Option<String>,
     /// The exclusion group.
     pub exclusion_group: Option<String>,
-    /// Another experiment of the group in which the actor has an assignment.
+    /// Another experiment of the group in which the actor has an assignment, the first by name.
     pub sibling: Option<String>,
     /// Where the actor's bucket falls. Told whatever rule decides.
     pub bucketing: BucketTrace,

@@ -77,7 +77,9 @@ impl ExperimentService {
     /// # Errors
     /// It is [invalid](ExperimentError::InvalidConfig), there
     /// [already](ExperimentError::AlreadyExists) and no draft, or
-    /// [archived](ExperimentError::Archived); or the store fails.
+    /// [archived](ExperimentError::Archived); it is a draft with assignments, and [a variant of
+    /// them](ExperimentError::VariantInUse) would go or [its group](ExperimentError::GroupInUse) would
+    /// change; or the store fails.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "the reference's signature; the caller rarely needs it again"
@@ -101,7 +103,7 @@ impl ExperimentService {
     }
 
     /// Starts a draft, or starts a concluded experiment again, without its winner. `None` if it runs
-    /// already.
+    /// already, unless an application has left a winner: that is cleared.
     ///
     /// # Errors
     /// It is unknown or archived, or the store fails.

@@ -229,7 +229,8 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// Creates an experiment, or replaces the draft of that name.
     ///
     /// # Errors
-    /// It is invalid, or there and not a draft; or the store fails.
+    /// It is invalid, or there and not a draft; the draft has assignments, and a variant of them would go
+    /// or the exclusion group would change; or the store fails.
     fn upsert(&self, config: &ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError> {
         self.mutate(&Mutation::Upsert(config))
     }
@@ -416,7 +417,8 @@ pub struct Situation {
     pub override_variant: Option<String>,
     /// The actor's stored assignment.
     pub assignment: Option<Assignment>,
-    /// Another experiment of the exclusion group in which the actor has an assignment.
+    /// The first by name, byte by byte, of the other experiments of the exclusion group in which the
+    /// actor has an assignment. There is more than one only where overrides made them.
     pub sibling: Option<String>,
 }
 

@@ -43,18 +43,24 @@ $$;
 -- An update that would remove a variant with assignments affects no row: the application reports that
 -- as it reports the assignments that its own check finds.
 CREATE OR REPLACE FUNCTION exp_close_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    removed text;
 BEGIN
     PERFORM pg_advisory_xact_lock(1163415621, hashtext(OLD.name));
     IF TG_OP = 'DELETE' THEN
         RETURN OLD;
     END IF;
-    IF NEW.variants IS DISTINCT FROM OLD.variants AND EXISTS (
-        SELECT FROM autumn_experiment_assignments
-        WHERE experiment = OLD.name AND variant IN (
-            SELECT exp_variant_names(OLD.variants) EXCEPT SELECT exp_variant_names(NEW.variants))
-    ) THEN
-        RETURN NULL;
-    END IF;
+    -- One after another: where none is removed, as with new weights, no assignment is read.
+    FOR removed IN
+        SELECT exp_variant_names(OLD.variants) EXCEPT SELECT exp_variant_names(NEW.variants)
+    LOOP
+        IF EXISTS (
+            SELECT FROM autumn_experiment_assignments
+            WHERE experiment = OLD.name AND variant = removed
+        ) THEN
+            RETURN NULL;
+        END IF;
+    END LOOP;
     NEW.updated_at := greatest(NEW.updated_at, NEW.created_at);
     RETURN NEW;
 END $$;
@@ -73,8 +79,7 @@ BEGIN
         SELECT FROM autumn_experiments e
         WHERE e.name = NEW.experiment AND NOT exp_has_variant(e.variants, NEW.variant)
     ) THEN
-        RAISE EXCEPTION 'experiment ''%'' has no variant ''%'': it was removed meanwhile',
-            NEW.experiment, NEW.variant;
+        RAISE EXCEPTION 'experiment ''%'' has no variant ''%''', NEW.experiment, NEW.variant;
     END IF;
     RETURN NULL;
 END $$;
@@ -107,7 +112,7 @@ DECLARE
     after timestamptz;
 BEGIN
     SELECT changed_at + interval '1 microsecond' INTO after FROM autumn_experiment_changes
-        WHERE experiment = NEW.experiment ORDER BY id DESC LIMIT 1;
+        WHERE experiment = NEW.experiment AND isfinite(changed_at) ORDER BY id DESC LIMIT 1;
     IF after > NEW.changed_at AND (
         current_setting('exp.writer', true) IS DISTINCT FROM 'copy'
         OR after < date_trunc('second', NEW.changed_at) + interval '1 second'
