@@ -2,7 +2,10 @@
 
 use experiments::store::conformance;
 use experiments::store::transfer::copy;
-use experiments::{ExperimentState, ExperimentStore, PgCopy, SqliteCopy, SqliteExperimentStore};
+use experiments::{
+    ConfigProblem, ExperimentConfig, ExperimentState, ExperimentStore, Field, PgCopy, SqliteCopy,
+    SqliteExperimentStore,
+};
 use postgres::Client;
 
 use super::{running, store};
@@ -91,6 +94,18 @@ fn fill(application: &mut Client) -> Vec<String> {
         r#"[{"name": "a", "weight": 1}]"#,
         None,
     );
+    let many: Vec<String> = (0..1_100)
+        .map(|n| format!("{{\"name\": \"v{n}\", \"weight\": 1}}"))
+        .collect();
+    let many = format!("[{}]", many.join(","));
+    put(application, "many", "running", &many, None);
+    application
+        .batch_execute(
+            "UPDATE autumn_experiments SET exclusion_group = '' WHERE name IN ('restarted', 'none');
+             UPDATE autumn_experiments SET exclusion_group = repeat('g', 300) WHERE name = 'many';
+             UPDATE autumn_experiments SET description = repeat('d', 5000) WHERE name = 'reset'",
+        )
+        .unwrap();
     let actor = "u".repeat(1_500);
     for actor in ["", &actor] {
         let sql = "INSERT INTO autumn_experiment_assignments (experiment, actor, variant)
@@ -101,7 +116,7 @@ fn fill(application: &mut Client) -> Vec<String> {
         application.execute(sql, &[&actor]).unwrap();
     }
     let mut names: Vec<String> = ODD.iter().map(|(name, ..)| (*name).to_owned()).collect();
-    names.push(long);
+    names.extend(["many".to_owned(), long]);
     names
 }
 
@@ -213,19 +228,34 @@ fn a_command_mends_what_an_application_stored() {
             (ExperimentState::Running, None)
         );
     }
-    let readable = ["none", "twins", "", " ", &long].into_iter();
+    let line = "line\nfeed\u{200b}";
+    let readable = ["none", "twins", "", " ", line, "many", &long].into_iter();
     for name in readable.chain(UNREADABLE.iter().map(|(name, _)| *name)) {
         done(&sandbox, &["set-weights", name, "a=1", "b=0"]);
         assert_eq!(done(&sandbox, &["assign", name, "user:1"]), "a\n");
     }
     done(&sandbox, &["archive", ""]);
-    for config in store.list().unwrap() {
-        let problems = config.problems();
-        let is_named =
-            |name: &str| !name.trim().is_empty() && name.len() < 200 && !name.contains('\n');
+    let file = sandbox.home().join("reset.toml");
+    let declared = "[[experiment]]\nname = \"reset\"\ndescription = \"short\"\nvariants = [
+        { name = \"a\", weight = 1 }, { name = \"b\", weight = 1 }]\n";
+    std::fs::write(&file, declared).unwrap();
+    done(&sandbox, &["apply", "--yes", file.to_str().unwrap()]);
+    // A name and a group are for good.
+    for problem in store
+        .list()
+        .unwrap()
+        .iter()
+        .flat_map(ExperimentConfig::problems)
+    {
+        let (ConfigProblem::Empty(field)
+        | ConfigProblem::ControlCharacter(field)
+        | ConfigProblem::TooLong { field, .. }) = problem
+        else {
+            panic!("{problem:?}");
+        };
         assert!(
-            problems.is_empty() || !is_named(&config.name),
-            "{problems:?}"
+            matches!(field, Field::Name | Field::ExclusionGroup),
+            "{field}"
         );
     }
 }
