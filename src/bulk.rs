@@ -96,6 +96,7 @@ struct Answer {
     /// A place in `Answers::variants`.
     variant: Option<u16>,
     reason: ManyReason,
+    is_override: bool,
 }
 
 impl Answers {
@@ -108,6 +109,14 @@ impl Answers {
                 .map(|place| &*self.variants[usize::from(place)]);
             (variant, answer.reason)
         })
+    }
+
+    /// Whether the assignment of the actor at this place is an override's.
+    #[must_use]
+    pub fn is_override(&self, index: usize) -> bool {
+        self.answers
+            .get(index)
+            .is_some_and(|answer| answer.is_override)
     }
 
     /// How many there are.
@@ -131,12 +140,19 @@ impl Answers {
         &mut self,
         assigned: Result<Assigned, ExperimentError>,
     ) -> Result<(), ExperimentError> {
-        let (variant, reason) = match assigned {
-            Ok(assigned) => (Some(assigned.variant), assigned.reason.into()),
-            Err(refusal) => (None, refusal_of_one(refusal)?),
+        let answer = match assigned {
+            Ok(assigned) => Answer {
+                variant: Some(self.place(&assigned.variant)),
+                reason: assigned.reason.into(),
+                is_override: assigned.is_override(),
+            },
+            Err(refusal) => Answer {
+                variant: None,
+                reason: refusal_of_one(refusal)?,
+                is_override: false,
+            },
         };
-        let variant = variant.map(|name| self.place(&name));
-        self.answers.push(Answer { variant, reason });
+        self.answers.push(answer);
         Ok(())
     }
 
@@ -146,6 +162,7 @@ impl Answers {
         let unanswered = Answer {
             variant: None,
             reason: ManyReason::NoVariant,
+            is_override: false,
         };
         Self {
             variants: Vec::new(),
@@ -154,8 +171,18 @@ impl Answers {
     }
 
     #[cfg(feature = "sqlite")]
-    pub(crate) fn set(&mut self, index: usize, variant: Option<u16>, reason: ManyReason) {
-        self.answers[index] = Answer { variant, reason };
+    pub(crate) fn set(
+        &mut self,
+        index: usize,
+        variant: Option<u16>,
+        reason: ManyReason,
+        is_override: bool,
+    ) {
+        self.answers[index] = Answer {
+            variant,
+            reason,
+            is_override,
+        };
     }
 
     /// Where that variant is among the names; it is entered if it is new.

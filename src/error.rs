@@ -63,6 +63,13 @@ pub enum ExperimentError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] ExperimentStoreError),
+    /// The exclusion group would change while actors are assigned, who may be in another experiment of
+    /// the group.
+    #[error("experiment {} has assignments, and its exclusion group can't change", Quoted(.0))]
+    GroupInUse(String),
+    /// The experiment is concluded, and another program has stored no winner.
+    #[error("experiment {} is concluded without a winner", Quoted(.0))]
+    NoWinner(String),
 }
 
 /// The state as a sentence has it after "it is".
@@ -108,7 +115,7 @@ impl fmt::Display for Field {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigProblem {
-    /// Nothing, or white space only.
+    /// Nothing, or only characters that leave no mark: white space, and what is invisible.
     #[error("{0} is empty or blank")]
     Empty(Field),
     /// A control character in a name, or NUL anywhere.
@@ -150,6 +157,9 @@ pub enum ConfigProblem {
     /// A state that a store never moves an experiment to.
     #[error("no experiment goes back to draft")]
     BackToDraft,
+    /// Another program has stored a list of variants that neither program can read.
+    #[error("its variants can't be read")]
+    VariantsUnreadable,
 }
 
 /// Why a store failed. `store` is its path, or its address without a password.

@@ -125,6 +125,16 @@ impl ExperimentConfig {
         self
     }
 
+    /// The winner, if it decides anything. An application that starts a concluded experiment again leaves
+    /// the winner, which then decides nothing.
+    #[must_use]
+    pub fn deciding_winner(&self) -> Option<&str> {
+        match self.state {
+            ExperimentState::Draft | ExperimentState::Running => None,
+            ExperimentState::Concluded | ExperimentState::Archived => self.winner.as_deref(),
+        }
+    }
+
     /// The weights of its variants, in order.
     pub fn weights(&self) -> impl Iterator<Item = u32> + Clone {
         self.variants.iter().map(|variant| variant.weight)

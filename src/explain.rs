@@ -28,7 +28,7 @@ pub struct Explanation {
     pub assignment: Option<String>,
     /// The exclusion group.
     pub exclusion_group: Option<String>,
-    /// Another experiment of the group in which the actor has an assignment.
+    /// Another experiment of the group in which the actor has an assignment, the first by name.
     pub sibling: Option<String>,
     /// Where the actor's bucket falls. Told whatever rule decides.
     pub bucketing: BucketTrace,
@@ -54,6 +54,8 @@ pub enum Outcome {
     Assigned,
     /// Refused: all weights are zero.
     NoVariant,
+    /// Refused: the experiment is concluded without a winner.
+    NoWinner,
 }
 
 impl Outcome {
@@ -69,6 +71,7 @@ impl Outcome {
             Self::Excluded => "excluded",
             Self::Assigned => "assigned",
             Self::NoVariant => "no_variant",
+            Self::NoWinner => "no_winner",
         }
     }
 
@@ -77,7 +80,7 @@ impl Outcome {
     pub fn rule(self) -> u8 {
         match self {
             Self::Archived => 1,
-            Self::Concluded => 2,
+            Self::Concluded | Self::NoWinner => 2,
             Self::NotRunning => 3,
             Self::Override => 4,
             Self::Sticky => 5,
@@ -145,6 +148,7 @@ impl Explanation {
             Err(ExperimentError::NotRunning(..)) => (Outcome::NotRunning, None),
             Err(ExperimentError::ExcludedByGroup(..)) => (Outcome::Excluded, None),
             Err(ExperimentError::NoVariant(_)) => (Outcome::NoVariant, None),
+            Err(ExperimentError::NoWinner(_)) => (Outcome::NoWinner, None),
             Err(other) => return Err(other),
         };
         let Some(config) = situation.config else {

@@ -15,7 +15,7 @@ pub struct ExposureRecord {
     pub actor: String,
     /// The request it happened in, to join it with other logs.
     pub request_id: Option<String>,
-    /// Whether an override chose the variant.
+    /// Whether the assignment is that of an override.
     pub is_override: bool,
     /// When, in seconds since the Unix epoch.
     pub timestamp_secs: u64,

@@ -14,7 +14,7 @@ use crate::experiment::{ChangeRecord, ExperimentConfig, ExperimentState, Overrid
 use crate::explain::Explanation;
 use crate::exposure::{ExposureSink, TracingExposureSink};
 use crate::store::{AssignRequest, Assigned, ExperimentStore};
-use crate::validation::{validate_actor, validate_request_id};
+use crate::validation::validate_request_id;
 
 /// Assigns actors and administers experiments. Cheap to clone; clones share store and sink.
 ///
@@ -85,7 +85,9 @@ impl ExperimentService {
     /// # Errors
     /// It is [invalid](ExperimentError::InvalidConfig), there
     /// [already](ExperimentError::AlreadyExists) and no draft, or
-    /// [archived](ExperimentError::Archived); or the store fails.
+    /// [archived](ExperimentError::Archived); it is a draft with assignments, and [a variant of
+    /// them](ExperimentError::VariantInUse) would go or [its group](ExperimentError::GroupInUse) would
+    /// change; or the store fails.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "the reference's signature; the caller rarely needs it again"
@@ -109,7 +111,7 @@ impl ExperimentService {
     }
 
     /// Starts a draft, or starts a concluded experiment again, without its winner. `None` if it runs
-    /// already.
+    /// already, unless an application has left a winner: that is cleared.
     ///
     /// # Errors
     /// It is unknown or archived, or the store fails.
@@ -221,7 +223,6 @@ impl ExperimentService {
             request_id,
             keep_exposure: self.stored_exposures,
         };
-        validate_actor(experiment, actor)?;
         validate_request_id(experiment, request_id)?;
         let assigned = self.store.assign(&request)?;
         if assigned.is_exposure() && self.sink.is_recording() {
@@ -244,7 +245,8 @@ impl ExperimentService {
         let answers = self.store.assign_many(request)?;
         if request.keep == Keep::AssignmentsAndExposures && self.sink.is_recording() {
             let clock = self.store.clock();
-            for (&actor, (variant, reason)) in request.actors.iter().zip(answers.iter()) {
+            let pairs = request.actors.iter().zip(answers.iter());
+            for (index, (&actor, (variant, reason))) in pairs.enumerate() {
                 let Some(variant) = variant.filter(|_| reason != ManyReason::Concluded) else {
                     continue;
                 };
@@ -254,7 +256,7 @@ impl ExperimentService {
                     request_id: None,
                     keep_exposure: true,
                 };
-                let is_override = reason == ManyReason::Override;
+                let is_override = answers.is_override(index);
                 self.sink
                     .record(single.exposure(variant, is_override, clock));
             }
@@ -318,7 +320,6 @@ impl ExperimentService {
     /// The experiment is unknown, the actor [can't be stored](ExperimentError::InvalidConfig), or the
     /// store fails.
     pub fn explain(&self, experiment: &str, actor: &str) -> Result<Explanation, ExperimentError> {
-        validate_actor(experiment, actor)?;
         Explanation::of(self.store.situation(experiment, actor)?)
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::error::{ConfigProblem, ExperimentError, Field};
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
+use crate::text::is_blank;
 
 /// The longest name of an experiment, a variant or an exclusion group, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -30,13 +31,8 @@ impl ExperimentConfig {
     pub fn problems(&self) -> Vec<ConfigProblem> {
         let mut problems = Vec::new();
         problems.extend(name_problem(Field::Name, &self.name));
-        if let Some(description) = &self.description {
-            problems.extend(text_problem(
-                Field::Description,
-                description,
-                MAX_DESCRIPTION_BYTES,
-            ));
-        }
+        let description = self.description.as_deref();
+        problems.extend(description.and_then(description_problem));
         problems.extend(variants_problems(&self.variants));
         if let Some(group) = &self.exclusion_group {
             problems.extend(name_problem(Field::ExclusionGroup, group));
@@ -74,6 +70,18 @@ pub(crate) fn validate_variants(
     variants: &[VariantConfig],
 ) -> Result<(), ExperimentError> {
     first_problem(experiment, variants_problems(variants))
+}
+
+/// Checks that a store may hold this description.
+pub(crate) fn validate_description(
+    experiment: &str,
+    description: Option<&str>,
+) -> Result<(), ExperimentError> {
+    first_problem(experiment, description.and_then(description_problem))
+}
+
+fn description_problem(description: &str) -> Option<ConfigProblem> {
+    text_problem(Field::Description, description, MAX_DESCRIPTION_BYTES)
 }
 
 /// What keeps a store from holding this actor: it is empty, holds NUL, or is too long.
@@ -139,7 +147,7 @@ fn variants_problems(variants: &[VariantConfig]) -> Vec<ConfigProblem> {
 }
 
 fn name_problem(field: Field, name: &str) -> Option<ConfigProblem> {
-    if name.trim().is_empty() {
+    if name.chars().all(is_blank) {
         Some(ConfigProblem::Empty(field))
     } else if name.chars().any(char::is_control) {
         Some(ConfigProblem::ControlCharacter(field))

@@ -36,7 +36,8 @@ pub fn check(sources: &[Source], live: &[ExperimentConfig]) -> Checked {
         }
     }
     for declaration in &declarations {
-        check_config(declaration, &mut findings);
+        let live = by_name.get(&*declaration.config.name).copied();
+        check_config(declaration, live, &mut findings);
         check_weights(declaration, &mut findings);
     }
     let declared: HashSet<&str> = declarations.iter().map(|d| &*d.config.name).collect();
@@ -149,10 +150,35 @@ pub fn check_independence(
     found.collect()
 }
 
-/// What a store would refuse: the one list of problems, each at its place.
-fn check_config(declaration: &Declaration, findings: &mut Vec<Finding>) {
+/// Whether a problem stays as it is: an application may have stored what would be refused here.
+fn is_kept(problem: &ConfigProblem, config: &ExperimentConfig, live: &ExperimentConfig) -> bool {
+    let is_of_variants = matches!(
+        problem,
+        ConfigProblem::NoVariants
+            | ConfigProblem::TooManyVariants { .. }
+            | ConfigProblem::DuplicateVariant(_)
+            | ConfigProblem::Empty(Field::Variant(_))
+            | ConfigProblem::ControlCharacter(Field::Variant(_))
+            | ConfigProblem::TooLong {
+                field: Field::Variant(_),
+                ..
+            }
+    );
+    (!is_of_variants || config.variants == live.variants) && live.problems().contains(problem)
+}
+
+/// What a store would refuse: the one list of problems, each at its place, without those that the live
+/// experiment has already.
+fn check_config(
+    declaration: &Declaration,
+    live: Option<&ExperimentConfig>,
+    findings: &mut Vec<Finding>,
+) {
     let places = &declaration.places;
     for problem in declaration.config.problems() {
+        if live.is_some_and(|live| is_kept(&problem, &declaration.config, live)) {
+            continue;
+        }
         let (rule, place, help) = match &problem {
             // Told already: it is not there, or is no text.
             ConfigProblem::Empty(Field::Name) if places.name.is_none() => continue,
@@ -199,7 +225,9 @@ fn check_config(declaration: &Declaration, findings: &mut Vec<Finding>) {
                 declaration.place(places.winner.as_ref()),
                 "name one of its variants",
             ),
-            ConfigProblem::WinnerNotConcluded | ConfigProblem::BackToDraft => (
+            ConfigProblem::WinnerNotConcluded
+            | ConfigProblem::BackToDraft
+            | ConfigProblem::VariantsUnreadable => (
                 Rule::UnexpectedWinner,
                 declaration.place(places.winner.as_ref()),
                 "remove it, or set state = \"concluded\"",
@@ -213,6 +241,9 @@ fn check_config(declaration: &Declaration, findings: &mut Vec<Finding>) {
     }
     // Where, which the problem doesn't tell.
     let mut seen = HashMap::new();
+    if live.is_some_and(|live| live.variants == declaration.config.variants) {
+        return;
+    }
     for (index, variant) in declaration.config.variants.iter().enumerate() {
         let place = declaration.field_place(Field::Variant(index));
         if let Some(first) = seen.insert(&variant.name, place.clone()) {

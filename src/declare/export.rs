@@ -29,7 +29,7 @@ fn write_experiment(text: &mut String, config: &ExperimentConfig) {
     line("name", Some(&config.name));
     line("description", config.description.as_deref());
     line("state", Some(config.state.as_str()));
-    line("winner", config.winner.as_deref());
+    line("winner", config.deciding_winner());
     line("exclusion_group", config.exclusion_group.as_deref());
     let bucketing = Some(config.bucketing).filter(|hash| *hash != Bucketing::default());
     line("bucketing", bucketing.map(Bucketing::as_str));

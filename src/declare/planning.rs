@@ -38,6 +38,10 @@ impl MutationFacts for Option<&Current> {
         Ok(self.is_some_and(|current| current.stored_in(variant) > 0))
     }
 
+    fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(self.is_some_and(|current| current.stored() > 0))
+    }
+
     fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
         Ok(None)
     }
@@ -237,6 +241,11 @@ fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError
                 "keep it with weight 0, so that nobody new gets it: {{ name = {}, weight = 0 }}",
                 string(variant)
             ),
+        ),
+        ExperimentError::GroupInUse(_) => (
+            Rule::GroupFixed,
+            declaration.place(places.exclusion_group.as_ref()),
+            "put the group back, or begin an experiment of another name".to_owned(),
         ),
         ExperimentError::Concluded(_) => (
             Rule::WeightsFixed,

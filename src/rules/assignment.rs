@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::bucketing::Allocation;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::validation::validate_actor;
 
 /// What the rules may ask of a store about one actor in one experiment.
 ///
@@ -67,12 +68,15 @@ pub struct Decision<'a> {
     pub variant: Cow<'a, str>,
     /// The rule that chose it.
     pub reason: AssignmentReason,
+    /// Whether the assignment, stored already or now, is an override's.
+    pub is_override: bool,
     /// Whether it must be stored as the actor's assignment; otherwise it is there already, or the
     /// experiment is concluded.
     pub store: bool,
 }
 
-/// Applies rules 1 to 7 of an assignment. `found` is the experiment, if there is one of that name, and
+/// Applies rules 1 to 7 of an assignment. An actor who is to be stored must be
+/// [storable](crate::actor_problem). `found` is the experiment, if there is one of that name, and
 /// how it allocates its actors.
 ///
 /// # Errors
@@ -86,12 +90,12 @@ pub fn decide<'a>(
     let (config, allocation) = found.ok_or_else(|| not_found(experiment))?;
     known_and_not_archived(experiment, Some(config))?;
     if config.state == ExperimentState::Concluded {
-        // A concluded experiment has a winner; one that lost it can assign nobody.
         let winner = config.winner.as_deref();
-        let winner = winner.ok_or_else(|| ExperimentError::NoVariant(experiment.to_owned()))?;
+        let winner = winner.ok_or_else(|| ExperimentError::NoWinner(experiment.to_owned()))?;
         return Ok(Decision {
             variant: Cow::Borrowed(winner),
             reason: AssignmentReason::Concluded,
+            is_override: false,
             store: false,
         });
     }
@@ -100,25 +104,33 @@ pub fn decide<'a>(
         && config.variant(&pinned).is_some()
     {
         let stored = matches!(facts.assignment()?, Some((variant, true)) if variant == pinned);
+        if !stored {
+            validate_actor(experiment, actor)?;
+        }
         return Ok(Decision {
             variant: pinned,
             reason: AssignmentReason::Override,
+            is_override: true,
             store: !stored,
         });
     }
-    if let Some((variant, _)) = facts.assignment()? {
+    if let Some((variant, is_override)) = facts.assignment()? {
         return Ok(Decision {
             variant,
             reason: AssignmentReason::Sticky,
+            is_override,
             store: false,
         });
     }
+    // An actor whom another program has stored is served, though this one would not store such a one.
+    validate_actor(experiment, actor)?;
     require_no_sibling(config, facts)?;
     match allocation.variant(actor) {
         None => Err(ExperimentError::NoVariant(experiment.to_owned())),
         Some(index) => Ok(Decision {
             variant: Cow::Borrowed(&config.variants[index].name),
             reason: AssignmentReason::Assigned,
+            is_override: false,
             store: true,
         }),
     }
@@ -128,10 +140,11 @@ pub fn decide<'a>(
 /// stored variant if that one stands.
 ///
 /// # Errors
-/// The experiment is unknown, archived or not running, or has no such variant; the exclusion group
-/// forbids it; or `facts` failed.
+/// The experiment is unknown, archived or not running, or has no such variant; the actor is not
+/// [storable](crate::actor_problem); the exclusion group forbids it; or `facts` failed.
 pub fn admit<'a>(
     experiment: &str,
+    actor: &str,
     variant: &str,
     is_override: bool,
     config: Option<&'a ExperimentConfig>,
@@ -140,13 +153,13 @@ pub fn admit<'a>(
     let config = known_and_not_archived(experiment, config)?;
     require_running(config)?;
     config.require_variant(variant)?;
-    if is_override {
-        return Ok(None);
-    }
-    if let Some((stored, _)) = facts.assignment()? {
+    if !is_override && let Some((stored, _)) = facts.assignment()? {
         return Ok(Some(stored));
     }
-    require_no_sibling(config, facts)?;
+    validate_actor(experiment, actor)?;
+    if !is_override {
+        require_no_sibling(config, facts)?;
+    }
     Ok(None)
 }
 

@@ -5,7 +5,7 @@ use crate::experiment::{
     ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState, VariantConfig,
 };
 use crate::rules::assignment::known_and_not_archived;
-use crate::validation::{validate_actor, validate_variants};
+use crate::validation::{validate_actor, validate_description, validate_variants};
 
 /// A change that somebody asks for.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +88,12 @@ pub trait MutationFacts {
     /// When the store cannot be read.
     fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError>;
 
+    /// Whether anybody has an assignment in the experiment, of whatever variant.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError>;
+
     /// The variant pinned to an actor.
     ///
     /// # Errors
@@ -137,7 +143,7 @@ pub fn decide(
     match *mutation {
         Mutation::Insert(config) | Mutation::Upsert(config) => {
             let replace_draft = matches!(mutation, Mutation::Upsert(_));
-            create(config, current, replace_draft).map(Some)
+            create(config, current, replace_draft, facts).map(Some)
         }
         Mutation::SetState {
             experiment,
@@ -177,9 +183,9 @@ fn create(
     config: &ExperimentConfig,
     current: Option<&ExperimentConfig>,
     replace_draft: bool,
+    facts: &impl MutationFacts,
 ) -> Result<Step, ExperimentError> {
     config.validate()?;
-    // A draft has never assigned anybody, so replacing one can't drop a variant that is in use.
     let replaced = match current {
         None => None,
         Some(current) => match current.state {
@@ -190,6 +196,13 @@ fn create(
             state => return Err(ExperimentError::AlreadyExists(config.name.clone(), state)),
         },
     };
+    if let Some(draft) = replaced {
+        // An application resets a running experiment to a draft, and its assignments stay.
+        require_unused(draft, &config.variants, facts)?;
+        if draft.exclusion_group != config.exclusion_group && facts.has_any_assignment()? {
+            return Err(ExperimentError::GroupInUse(config.name.clone()));
+        }
+    }
     Ok(Step {
         write: Write::Config(config.clone()),
         mutation: if replaced.is_some() {
@@ -225,7 +238,8 @@ fn set_state(
     let (winner, mutation) = match state {
         ExperimentState::Draft => return Err(invalid(ConfigProblem::BackToDraft)),
         ExperimentState::Running => {
-            if current.state == ExperimentState::Running {
+            // An application that starts a concluded experiment again leaves its winner.
+            if current.state == ExperimentState::Running && current.winner.is_none() {
                 return Ok(None);
             }
             (None, "state=running".to_owned())
@@ -261,15 +275,7 @@ fn set_variants(
         return Err(ExperimentError::Concluded(current.name.clone()));
     }
     validate_variants(&current.name, variants)?;
-    for dropped in &current.variants {
-        let kept = variants.iter().any(|variant| variant.name == dropped.name);
-        if !kept && facts.has_assignments(&dropped.name)? {
-            return Err(ExperimentError::VariantInUse {
-                experiment: current.name.clone(),
-                variant: dropped.name.clone(),
-            });
-        }
-    }
+    require_unused(current, variants, facts)?;
     let weights = |variants: &[VariantConfig]| ChangeSide {
         variants: Some(variants.to_vec()),
         ..ChangeSide::default()
@@ -287,6 +293,24 @@ fn set_variants(
     })
 }
 
+/// A variant that actors are assigned to is in every next list.
+fn require_unused(
+    current: &ExperimentConfig,
+    next: &[VariantConfig],
+    facts: &impl MutationFacts,
+) -> Result<(), ExperimentError> {
+    for dropped in &current.variants {
+        let kept = next.iter().any(|variant| variant.name == dropped.name);
+        if !kept && facts.has_assignments(&dropped.name)? {
+            return Err(ExperimentError::VariantInUse {
+                experiment: current.name.clone(),
+                variant: dropped.name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn set_description(
     current: &ExperimentConfig,
     description: Option<&str>,
@@ -298,7 +322,8 @@ fn set_description(
     if next.description == current.description {
         return Ok(None);
     }
-    next.validate()?;
+    // Of what is not changed another program may have made what would be refused here.
+    validate_description(&current.name, description)?;
     let side = |config: &ExperimentConfig| ChangeSide {
         description: config.description.clone(),
         ..ChangeSide::default()

@@ -238,7 +238,8 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// Creates an experiment, or replaces the draft of that name.
     ///
     /// # Errors
-    /// It is invalid, or there and not a draft; or the store fails.
+    /// It is invalid, or there and not a draft; the draft has assignments, and a variant of them would go
+    /// or the exclusion group would change; or the store fails.
     fn upsert(&self, config: &ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError> {
         self.mutate(&Mutation::Upsert(config))
     }
@@ -384,6 +385,7 @@ pub struct Assigned {
     pub variant: String,
     /// The rule that chose it.
     pub reason: AssignmentReason,
+    pub(crate) is_override: bool,
 }
 
 impl From<assignment::Decision<'_>> for Assigned {
@@ -391,15 +393,17 @@ impl From<assignment::Decision<'_>> for Assigned {
         Self {
             variant: decision.variant.into_owned(),
             reason: decision.reason,
+            is_override: decision.is_override,
         }
     }
 }
 
 impl Assigned {
-    /// Whether an override chose the variant.
+    /// Whether the actor's assignment is an override's. It may have outlived its override: then the
+    /// reason is [`Sticky`](AssignmentReason::Sticky).
     #[must_use]
     pub fn is_override(&self) -> bool {
-        self.reason == AssignmentReason::Override
+        self.is_override
     }
 
     /// Whether the call counts as an exposure: always, but for a concluded experiment.
@@ -422,7 +426,8 @@ pub struct Situation {
     pub override_variant: Option<String>,
     /// The actor's stored assignment.
     pub assignment: Option<Assignment>,
-    /// Another experiment of the exclusion group in which the actor has an assignment.
+    /// The first by name, byte by byte, of the other experiments of the exclusion group in which the
+    /// actor has an assignment. There is more than one only where overrides made them.
     pub sibling: Option<String>,
 }
 

@@ -13,7 +13,7 @@ use crate::error::{ExperimentError, ExperimentStoreError};
 /// |---|---|
 /// | [`NotFound`](ExperimentError::NotFound) | 404 Not Found |
 /// | [`Archived`](ExperimentError::Archived) | 410 Gone |
-/// | [`NotRunning`](ExperimentError::NotRunning), [`Concluded`](ExperimentError::Concluded), [`AlreadyExists`](ExperimentError::AlreadyExists), [`ExcludedByGroup`](ExperimentError::ExcludedByGroup), [`ChangedMeanwhile`](ExperimentError::ChangedMeanwhile), [`VariantInUse`](ExperimentError::VariantInUse), [`NoVariant`](ExperimentError::NoVariant) | 409 Conflict |
+/// | [`NotRunning`](ExperimentError::NotRunning), [`Concluded`](ExperimentError::Concluded), [`AlreadyExists`](ExperimentError::AlreadyExists), [`ExcludedByGroup`](ExperimentError::ExcludedByGroup), [`ChangedMeanwhile`](ExperimentError::ChangedMeanwhile), [`VariantInUse`](ExperimentError::VariantInUse), [`GroupInUse`](ExperimentError::GroupInUse), [`NoVariant`](ExperimentError::NoVariant), [`NoWinner`](ExperimentError::NoWinner) | 409 Conflict |
 /// | [`UnknownVariant`](ExperimentError::UnknownVariant), [`InvalidConfig`](ExperimentError::InvalidConfig) | 422 Unprocessable Content: the request could be read, and what it names can't be done |
 /// | [`Store`](ExperimentError::Store): [`Busy`](ExperimentStoreError::Busy), [`Lost`](ExperimentStoreError::Lost), [`Silent`](ExperimentStoreError::Silent), or [`Unreachable`](ExperimentStoreError::Unreachable) | 503 Service Unavailable: it may work a moment later |
 /// | any other [`Store`](ExperimentError::Store) | 500 Internal Server Error |
@@ -32,7 +32,9 @@ pub fn status_of(error: &ExperimentError) -> StatusCode {
         | ExperimentError::ExcludedByGroup(..)
         | ExperimentError::ChangedMeanwhile(_)
         | ExperimentError::VariantInUse { .. }
-        | ExperimentError::NoVariant(_) => StatusCode::CONFLICT,
+        | ExperimentError::GroupInUse(_)
+        | ExperimentError::NoVariant(_)
+        | ExperimentError::NoWinner(_) => StatusCode::CONFLICT,
         ExperimentError::UnknownVariant { .. } | ExperimentError::InvalidConfig { .. } => {
             StatusCode::UNPROCESSABLE_ENTITY
         }

@@ -1,6 +1,8 @@
 //! Every store keeps every promise: `experiments::store::conformance`, once a store.
 
-use experiments::store::conformance::{self, OPERATOR};
+use std::cell::RefCell;
+
+use experiments::store::conformance::{self, Application, OPERATOR};
 use experiments::{
     ExperimentStore, InMemoryExperimentStore, PgExperimentStore, SqliteExperimentStore,
 };
@@ -20,6 +22,51 @@ fn in_file(directory: &tempfile::TempDir) -> SqliteExperimentStore {
         .with_operator(OPERATOR)
 }
 
+/// Writes to a file as an application writes to its database; a copy of one may bring the same.
+pub(crate) struct ByHand(pub(crate) rusqlite::Connection);
+
+impl Application for ByHand {
+    fn reset_to_draft(&self, experiment: &str) {
+        let reset = "UPDATE experiments SET state = 'draft' WHERE name = ?1";
+        self.0.execute(reset, [experiment]).unwrap();
+    }
+
+    fn restart(&self, experiment: &str) {
+        let restart = "UPDATE experiments SET state = 'running' WHERE name = ?1";
+        self.0.execute(restart, [experiment]).unwrap();
+    }
+
+    fn remove_override(&self, experiment: &str, actor: &str) {
+        let remove = "DELETE FROM overrides WHERE actor = ?2
+            AND experiment_id = (SELECT id FROM experiments WHERE name = ?1)";
+        self.0.execute(remove, [experiment, actor]).unwrap();
+    }
+}
+
+/// An application on the same database.
+pub(crate) struct Neighbour(pub(crate) RefCell<::postgres::Client>);
+
+impl Application for Neighbour {
+    fn reset_to_draft(&self, experiment: &str) {
+        let reset = "UPDATE autumn_experiments SET state = 'draft' WHERE name = $1";
+        self.0.borrow_mut().execute(reset, &[&experiment]).unwrap();
+    }
+
+    fn restart(&self, experiment: &str) {
+        let restart = "UPDATE autumn_experiments SET state = 'running' WHERE name = $1";
+        self.0
+            .borrow_mut()
+            .execute(restart, &[&experiment])
+            .unwrap();
+    }
+
+    fn remove_override(&self, experiment: &str, actor: &str) {
+        let remove = "DELETE FROM autumn_experiment_overrides WHERE experiment = $1 AND actor = $2";
+        let removed = self.0.borrow_mut().execute(remove, &[&experiment, &actor]);
+        removed.unwrap();
+    }
+}
+
 fn in_database(url: &str) -> PgExperimentStore {
     PgExperimentStore::open_or_create(server::options(url))
         .unwrap()
@@ -35,6 +82,16 @@ mod memory {
         };
     }
     experiments::for_each_promise!(promises);
+
+    macro_rules! beside_an_application {
+        ($($name:ident)*) => {
+            $(#[test] fn $name() {
+                let store = in_memory();
+                conformance::$name(&store, &store);
+            })*
+        };
+    }
+    experiments::for_each_application_promise!(beside_an_application);
 
     mod one_handle {
         use super::*;
@@ -63,6 +120,19 @@ mod sqlite {
         };
     }
     experiments::for_each_promise!(promises);
+
+    macro_rules! beside_an_application {
+        ($($name:ident)*) => {
+            $(#[test] fn $name() {
+                let directory = tempfile::tempdir().unwrap();
+                let store = in_file(&directory);
+                let file = directory.path().join("experiments.db");
+                let by_hand = ByHand(rusqlite::Connection::open(file).unwrap());
+                conformance::$name(&store, &by_hand);
+            })*
+        };
+    }
+    experiments::for_each_application_promise!(beside_an_application);
 
     mod one_handle {
         use super::*;
@@ -107,6 +177,18 @@ mod postgres {
         };
     }
     experiments::for_each_promise!(promises);
+
+    macro_rules! beside_an_application {
+        ($($name:ident)*) => {
+            $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+                let url = server::shared().database();
+                let store = in_database(&url);
+                let neighbour = Neighbour(RefCell::new(server::client(&url)));
+                conformance::$name(&store, &neighbour);
+            })*
+        };
+    }
+    experiments::for_each_application_promise!(beside_an_application);
 
     /// One machine, whose handle serves the experiments from memory.
     mod watched {

@@ -10,6 +10,7 @@
 
 mod adoption;
 mod allocations;
+mod application;
 mod browser;
 mod bulk;
 mod completions;

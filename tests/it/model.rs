@@ -18,6 +18,18 @@ pub(crate) enum Command {
     SetOverride(String, String, String),
     ClearOverride(String, String),
     Assign(String, String),
+    /// By the library: a draft is replaced.
+    Replace {
+        name: String,
+        variants: Vec<(String, u32)>,
+        group: Option<String>,
+    },
+    /// By hand: the override goes, and its assignment stays.
+    RemoveOverride(String, String),
+    /// By an application: it becomes a draft, and all else stays.
+    Reset(String),
+    /// By an application: it runs, and all else stays.
+    Restart(String),
 }
 
 /// The variant of an assignment, the log's text of a change, `None` if there was nothing to change;
@@ -43,12 +55,20 @@ pub(crate) struct Experiment {
     pub(crate) overrides: BTreeMap<String, String>,
     /// Oldest first.
     pub(crate) log: Vec<String>,
-    pub(crate) exposures: usize,
+    /// Actor, variant, and whether an override chose it.
+    pub(crate) exposures: Vec<(String, String, bool)>,
 }
 
 impl Experiment {
     fn has(&self, variant: &str) -> bool {
         self.variants.iter().any(|(name, _)| name == variant)
+    }
+
+    fn would_drop_a_variant_in_use(&self, next: &[(String, u32)]) -> bool {
+        let in_use = |name: &String| self.assignments.values().any(|(held, _)| held == name);
+        let is_kept = |name: &String| next.iter().any(|(kept, _)| kept == name);
+        let mut variants = self.variants.iter();
+        variants.any(|(name, _)| !is_kept(name) && in_use(name))
     }
 }
 
@@ -67,8 +87,20 @@ impl Model {
                 start,
             } => self.create(name, variants, group.as_ref(), *start),
             Command::Assign(name, actor) => self.assign(name, actor),
+            Command::Replace {
+                name,
+                variants,
+                group,
+            } => self.replace(name, variants, group.as_ref()),
+            Command::RemoveOverride(name, actor) => {
+                let experiment = self.experiments.get_mut(name);
+                experiment.and_then(|e| e.overrides.remove(actor));
+                Ok(None)
+            }
+            Command::Reset(name) => Ok(self.overwrite(name, "draft")),
+            Command::Restart(name) => Ok(self.overwrite(name, "running")),
             Command::Start(name) => self.change(name, |e| {
-                if e.state == "running" {
+                if e.state == "running" && e.winner.is_none() {
                     return Ok(None);
                 }
                 "running".clone_into(&mut e.state);
@@ -100,11 +132,7 @@ impl Model {
                 if e.state == "concluded" {
                     return Err(WRONG_STATE);
                 }
-                let in_use = |(name, _): &(String, u32)| {
-                    e.assignments.values().any(|(variant, _)| variant == name)
-                };
-                let kept = |(name, _): &(String, u32)| variants.iter().any(|(n, _)| n == name);
-                if has_duplicate(variants) || e.variants.iter().any(|v| !kept(v) && in_use(v)) {
+                if has_duplicate(variants) || e.would_drop_a_variant_in_use(variants) {
                     return Err(REFUSED);
                 }
                 e.variants.clone_from(variants);
@@ -167,6 +195,37 @@ impl Model {
         Ok(Some("created".to_owned()))
     }
 
+    fn replace(
+        &mut self,
+        name: &str,
+        variants: &[(String, u32)],
+        group: Option<&String>,
+    ) -> Answer {
+        let Some(e) = self.experiments.get_mut(name) else {
+            return self.create(name, variants, group, false);
+        };
+        if has_duplicate(variants) {
+            return Err(REFUSED);
+        }
+        if e.state == "archived" {
+            return Err(ARCHIVED);
+        }
+        let leaves_group = e.group.as_ref() != group && !e.assignments.is_empty();
+        if e.state != "draft" || leaves_group || e.would_drop_a_variant_in_use(variants) {
+            return Err(REFUSED);
+        }
+        e.variants = variants.to_vec();
+        e.group = group.cloned();
+        e.winner = None;
+        e.log.push("updated".to_owned());
+        Ok(Some("updated".to_owned()))
+    }
+
+    fn overwrite(&mut self, name: &str, state: &str) -> Option<String> {
+        state.clone_into(&mut self.experiments.get_mut(name)?.state);
+        None
+    }
+
     fn assign(&mut self, name: &str, actor: &str) -> Answer {
         let experiment = self.experiments.get(name).ok_or(NOT_FOUND)?;
         match &*experiment.state {
@@ -196,7 +255,8 @@ impl Model {
             }
         };
         let experiment = self.experiments.get_mut(name).ok_or(NOT_FOUND)?;
-        experiment.exposures += 1;
+        let exposure = (actor.to_owned(), variant.clone(), is_override);
+        experiment.exposures.push(exposure);
         let stored = (variant.clone(), is_override);
         experiment.assignments.insert(actor.to_owned(), stored);
         Ok(Some(variant))

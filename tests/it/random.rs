@@ -1,10 +1,12 @@
-//! Random sequences of commands, against the model: the memory store, the SQLite store and the real
+//! Random sequences of commands, against the model: every store, beside an application, and the real
 //! binary must answer as it does and hold what it holds.
 //!
 //! `EXP_TEST_CASES=10000 cargo test random` tries that many sequences in place of a few.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use experiments::store::conformance::Application;
 use experiments::{
     AssignManyRequest, AssignRequest, Assigned, ExperimentConfig, ExperimentError, ExperimentState,
     ExperimentStore, InMemoryExperimentStore, Keep, ManyReason, PgExperimentStore,
@@ -15,6 +17,7 @@ use proptest::prelude::{Just, Strategy, TestCaseError, any, prop_assert_eq, prop
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use crate::conformance::{ByHand, Neighbour};
 use crate::model::{Answer, Command, Experiment, Model};
 use crate::sandbox::Sandbox;
 use crate::server;
@@ -51,9 +54,31 @@ fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
+/// The same, and what the library and an application beside it can do as well.
+fn command_beside_an_application() -> impl Strategy<Value = Command> {
+    let name = || one_of(&NAMES);
+    let group = proptest::option::weighted(0.8, one_of(&GROUPS));
+    prop_oneof![
+        12 => command(),
+        2 => (name(), weights(), group).prop_map(|(name, variants, group)| {
+            Command::Replace { name, variants, group }
+        }),
+        1 => name().prop_map(Command::Reset),
+        1 => name().prop_map(Command::Restart),
+        1 => (name(), one_of(&ACTORS)).prop_map(|(n, a)| Command::RemoveOverride(n, a)),
+    ]
+}
+
 /// Runs sequences; the same ones every time.
 fn try_sequences(cases: u32, test: impl Fn(Vec<Command>) -> Result<(), TestCaseError>) {
     try_cases(cases, &vec(command(), 1..60), test);
+}
+
+fn try_sequences_beside_an_application(
+    cases: u32,
+    test: impl Fn(Vec<Command>) -> Result<(), TestCaseError>,
+) {
+    try_cases(cases, &vec(command_beside_an_application(), 1..60), test);
 }
 
 pub(crate) fn try_cases<S: Strategy>(
@@ -84,6 +109,20 @@ fn variants(list: &[(String, u32)]) -> Vec<VariantConfig> {
     variants.collect()
 }
 
+fn answer_beside(
+    application: &dyn Application,
+    store: &dyn ExperimentStore,
+    command: &Command,
+) -> Answer {
+    match command {
+        Command::Reset(name) => application.reset_to_draft(name),
+        Command::Restart(name) => application.restart(name),
+        Command::RemoveOverride(name, actor) => application.remove_override(name, actor),
+        _ => return answer_of(store, command),
+    }
+    Ok(None)
+}
+
 fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
     let done = match command {
         Command::Create {
@@ -98,6 +137,18 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
                 config.state = ExperimentState::Running;
             }
             store.insert(&config)
+        }
+        Command::Replace {
+            name,
+            variants: list,
+            group,
+        } => {
+            let mut config = ExperimentConfig::new(name, variants(list));
+            config.exclusion_group.clone_from(group);
+            store.upsert(&config)
+        }
+        Command::Reset(_) | Command::Restart(_) | Command::RemoveOverride(..) => {
+            panic!("no store does that")
         }
         Command::Start(name) => store.set_state(name, ExperimentState::Running, None),
         Command::Conclude(name, winner) => {
@@ -170,7 +221,12 @@ fn held(store: &dyn ExperimentStore, actors: &[&str]) -> BTreeMap<String, Experi
                 .rev()
                 .map(|change| change.mutation)
                 .collect(),
-            exposures: store.exposures(name).unwrap().len(),
+            exposures: store
+                .exposures(name)
+                .unwrap()
+                .into_iter()
+                .map(|e| (e.actor, e.variant, e.is_override))
+                .collect(),
             assignments,
         };
         (config.name, held)
@@ -178,11 +234,15 @@ fn held(store: &dyn ExperimentStore, actors: &[&str]) -> BTreeMap<String, Experi
     store.list().unwrap().into_iter().map(experiment).collect()
 }
 
-fn agrees(store: &dyn ExperimentStore, commands: &[Command]) -> Result<(), TestCaseError> {
+fn agrees(
+    store: &dyn ExperimentStore,
+    application: &dyn Application,
+    commands: &[Command],
+) -> Result<(), TestCaseError> {
     let mut model = Model::default();
     for command in commands {
         prop_assert_eq!(
-            answer_of(store, command),
+            answer_beside(application, store, command),
             model.run(command),
             "{:?}",
             command
@@ -194,20 +254,32 @@ fn agrees(store: &dyn ExperimentStore, commands: &[Command]) -> Result<(), TestC
 
 #[test]
 fn memory_agrees_with_the_model() {
-    try_sequences(200, |commands| {
-        agrees(&InMemoryExperimentStore::new(), &commands)
+    try_sequences_beside_an_application(200, |commands| {
+        let store = InMemoryExperimentStore::new();
+        agrees(&store, &store, &commands)
     });
 }
 
 #[test]
 fn sqlite_agrees_with_the_model() {
-    try_sequences(30, |commands| {
+    try_sequences_beside_an_application(30, |commands| {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("experiments.db");
-        agrees(
-            &SqliteExperimentStore::open_or_create(path).unwrap(),
-            &commands,
-        )
+        let store = SqliteExperimentStore::open_or_create(&path).unwrap();
+        let by_hand = ByHand(rusqlite::Connection::open(path).unwrap());
+        agrees(&store, &by_hand, &commands)
+    });
+}
+
+/// What a database repeats of the rules for the sake of round trips says what the rules say.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn postgres_agrees_with_the_model() {
+    try_sequences_beside_an_application(8, |commands| {
+        let url = server::shared().database();
+        let store = PgExperimentStore::open_or_create(server::options(&url)).unwrap();
+        let neighbour = Neighbour(RefCell::new(server::client(&url)));
+        agrees(&store, &neighbour, &commands)
     });
 }
 
@@ -334,7 +406,9 @@ fn one_after_another(store: &dyn ExperimentStore, request: &AssignManyRequest<'_
             }),
         };
         match assigned {
-            Ok(Assigned { variant, reason }) => Ok((Some(variant), reason.into())),
+            Ok(Assigned {
+                variant, reason, ..
+            }) => Ok((Some(variant), reason.into())),
             Err(ExperimentError::ExcludedByGroup(..)) => Ok((None, ManyReason::Excluded)),
             Err(ExperimentError::NoVariant(_)) => Ok((None, ManyReason::NoVariant)),
             Err(error) => Err(code(&error)),
@@ -413,6 +487,12 @@ fn seen(sandbox: &Sandbox, command: &Command) -> Answer {
         Command::SetOverride(name, actor, variant) => say(&["override", name, actor, variant]),
         Command::ClearOverride(name, actor) => say(&["override", name, actor, "--clear"]),
         Command::Assign(name, actor) => say(&["assign", name, actor]),
+        Command::Replace { .. }
+        | Command::Reset(_)
+        | Command::Restart(_)
+        | Command::RemoveOverride(..) => {
+            panic!("no command does that")
+        }
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let output = sandbox

@@ -113,6 +113,8 @@ fn errors() -> Vec<(u16, ExperimentError)> {
         (409, E::AlreadyExists(name(), running)),
         (409, E::ExcludedByGroup(name(), name())),
         (409, E::NoVariant(name())),
+        (409, E::NoWinner(name())),
+        (409, E::GroupInUse(name())),
         (409, E::ChangedMeanwhile(name())),
         (409, in_use),
         (422, unknown),

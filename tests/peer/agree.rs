@@ -19,7 +19,6 @@ fn state(library: &Library, application: &Application) -> State {
 }
 
 #[test]
-#[ignore = "pending"]
 fn the_application_reads_the_history_in_order() {
     let url = database();
     let (library, application) = (Library::open(&url), Application::open(&url));
@@ -49,7 +48,6 @@ fn the_application_reads_the_history_in_order() {
 
 /// The application makes a draft of an experiment that has assigned. Who was assigned still is.
 #[test]
-#[ignore = "pending"]
 fn a_draft_that_the_application_made_of_it_keeps_its_variants() {
     let url = database();
     let (library, application) = (Library::open(&url), Application::open(&url));
@@ -108,7 +106,6 @@ fn a_restart_by_the_application_runs_for_both() {
 
 /// The stored row is an earlier override's.
 #[test]
-#[ignore = "pending"]
 fn an_override_of_a_variant_that_went_is_exposed_alike() {
     let url = database();
     let (library, application) = (Library::open(&url), Application::open(&url));

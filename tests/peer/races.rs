@@ -66,21 +66,18 @@ fn remove_while_assigning(url: &str, remover: &dyn Program, assigner: &dyn Progr
 }
 
 #[test]
-#[ignore = "pending"]
 fn the_application_removes_what_the_library_gives() {
     let url = database();
     remove_while_assigning(&url, &Application::open(&url), &Library::open(&url));
 }
 
 #[test]
-#[ignore = "pending"]
 fn the_library_removes_what_the_application_gives() {
     let url = database();
     remove_while_assigning(&url, &Library::open(&url), &Application::open(&url));
 }
 
 #[test]
-#[ignore = "pending"]
 fn the_application_removes_what_it_gives() {
     let url = database();
     let (one, other) = (Application::open(&url), Application::open(&url));

@@ -103,11 +103,12 @@ fn code(error: &anyhow::Error) -> u8 {
         Some(ExperimentError::NotRunning(..) | ExperimentError::Concluded(_)) => WRONG_STATE,
         Some(ExperimentError::Archived(_)) => ARCHIVED,
         Some(ExperimentError::ExcludedByGroup(..)) => EXCLUDED,
-        Some(ExperimentError::NoVariant(_)) => NO_VARIANT,
+        Some(ExperimentError::NoVariant(_) | ExperimentError::NoWinner(_)) => NO_VARIANT,
         Some(
             ExperimentError::UnknownVariant { .. }
             | ExperimentError::AlreadyExists(..)
             | ExperimentError::VariantInUse { .. }
+            | ExperimentError::GroupInUse(_)
             | ExperimentError::ChangedMeanwhile(_)
             | ExperimentError::InvalidConfig { .. }
             | ExperimentError::Store(
@@ -187,6 +188,12 @@ fn hint(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<String>) -> Opt
         }
         ExperimentError::ChangedMeanwhile(_) => {
             "nothing was applied; plan again to see what would be done now".to_owned()
+        }
+        ExperimentError::NoWinner(name) => {
+            format!("name one: exp conclude {} WINNER", positional(name))
+        }
+        ExperimentError::GroupInUse(_) => {
+            "keep the group, or create an experiment of another name in the other one".to_owned()
         }
         ExperimentError::Store(error) => return store_hint(error),
         _ => return None,

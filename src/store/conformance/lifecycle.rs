@@ -93,6 +93,11 @@ pub fn invalid_configurations_are_refused(store: &dyn ExperimentStore) {
     let cases = [
         (named(""), ConfigProblem::Empty(Field::Name)),
         (named(" \u{a0} "), ConfigProblem::Empty(Field::Name)),
+        (named("\u{200b}\u{feff}"), ConfigProblem::Empty(Field::Name)),
+        (
+            named("\u{2800} \u{3164}"),
+            ConfigProblem::Empty(Field::Name),
+        ),
         (
             named("a\u{1b}[2J"),
             ConfigProblem::ControlCharacter(Field::Name),
@@ -115,6 +120,10 @@ pub fn invalid_configurations_are_refused(store: &dyn ExperimentStore) {
             ConfigProblem::Empty(Field::Variant(1)),
         ),
         (
+            variants(&[("\u{ad}", 1)]),
+            ConfigProblem::Empty(Field::Variant(0)),
+        ),
+        (
             variants(&[("a\n", 1)]),
             ConfigProblem::ControlCharacter(Field::Variant(0)),
         ),
@@ -124,6 +133,10 @@ pub fn invalid_configurations_are_refused(store: &dyn ExperimentStore) {
         ),
         (
             good().exclusion_group(""),
+            ConfigProblem::Empty(Field::ExclusionGroup),
+        ),
+        (
+            good().exclusion_group("\u{e0020}\u{fe0f}"),
             ConfigProblem::Empty(Field::ExclusionGroup),
         ),
         (

@@ -4,8 +4,9 @@
 //! promise is broken. Those in [`races`] take several handles to one empty store and use them all at
 //! once, each from a thread of its own: the same handle many times, or handles of many connections.
 //!
-//! [`for_each_promise!`](crate::for_each_promise) and [`for_each_race!`](crate::for_each_race) pass
-//! all their names to a macro of yours, which makes a test of each.
+//! [`for_each_promise!`](crate::for_each_promise), [`for_each_race!`](crate::for_each_race) and
+//! [`for_each_application_promise!`](crate::for_each_application_promise), whose functions take an
+//! [`Application`] as well, pass all their names to a macro of yours, which makes a test of each.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -14,6 +15,7 @@
     reason = "a broken promise panics, as in any test"
 )]
 
+mod application;
 mod assignment;
 mod audit;
 mod batch;
@@ -23,6 +25,7 @@ mod overrides;
 pub mod races;
 mod reading;
 
+pub use application::*;
 pub use assignment::*;
 pub use audit::*;
 pub use batch::*;
@@ -48,6 +51,7 @@ macro_rules! for_each_promise {
             texts_are_kept_as_they_are
             the_list_is_sorted_by_name
             a_situation_tells_all_that_decides
+            a_situation_names_the_first_sibling
 
             creating_replaces_a_draft
             creating_never_replaces_what_left_draft
@@ -81,6 +85,7 @@ macro_rules! for_each_promise {
             clearing_keeps_what_the_bucket_made
             an_override_of_a_removed_variant_is_ignored
             an_override_bypasses_weights_and_group
+            an_exposure_says_what_the_assignment_says
 
             buckets_choose_the_variant
             an_assignment_is_sticky
@@ -101,6 +106,21 @@ macro_rules! for_each_promise {
             many_keep_what_they_have_when_weights_are_zero
             of_many_only_what_is_asked_for_is_kept
             many_are_refused_as_one_would_be
+        }
+    };
+}
+
+/// Calls `$callback! { name… }` with the name of every function that takes one handle and an
+/// [`Application`](crate::store::conformance::Application).
+#[macro_export]
+macro_rules! for_each_application_promise {
+    ($callback:ident) => {
+        $callback! {
+            a_draft_keeps_the_variants_in_use
+            a_draft_with_assignments_keeps_its_group
+            an_override_in_a_draft_counts_until_it_is_cleared
+            starting_clears_a_winner_that_was_left
+            an_assignment_outlives_its_override
         }
     };
 }
@@ -244,6 +264,7 @@ mod tests {
             include_str!("overrides.rs"),
             include_str!("assignment.rs"),
             include_str!("many.rs"),
+            include_str!("application.rs"),
             include_str!("races.rs"),
         ];
         let functions: Vec<&str> = sources
@@ -252,7 +273,11 @@ mod tests {
             .filter_map(|line| line.strip_prefix("pub fn ")?.split_once('('))
             .map(|(name, _)| name)
             .collect();
-        let listed = [&for_each_promise!(names)[..], &for_each_race!(names)[..]];
+        let listed = [
+            &for_each_promise!(names)[..],
+            &for_each_application_promise!(names)[..],
+            &for_each_race!(names)[..],
+        ];
         assert_eq!(functions, listed.concat());
     }
 }

@@ -3,9 +3,11 @@
 use super::{
     assign, conclude, create, even, running, running_in_group, stored_variant, variant_of, weights,
 };
+use crate::bulk::{AssignManyRequest, Keep};
 use crate::experiment::ExperimentState;
+use crate::experiment::VariantConfig;
 use crate::rules::assignment::AssignmentReason;
-use crate::store::ExperimentStore;
+use crate::store::{AssignRequest, ExperimentStore};
 
 /// An actor has at most one override; the list is sorted by actor; a draft and a concluded
 /// experiment take them too.
@@ -105,4 +107,54 @@ pub fn an_override_bypasses_weights_and_group(store: &dyn ExperimentStore) {
     store.set_override("two", "a", "treatment").unwrap();
     assert_eq!(variant_of(store, "two", "a"), "treatment");
     assert!(store.has_assignment_in_group("g", "a", "one").unwrap());
+}
+
+/// An exposure is marked as an override's exactly when the stored assignment is, whatever has become
+/// of the override: here it was replaced by one whose variant is gone, and then the variant is back.
+pub fn an_exposure_says_what_the_assignment_says(store: &dyn ExperimentStore) {
+    let with = |spare: Option<&str>| {
+        let names = ["control", "treatment"].into_iter().chain(spare);
+        let variants = names.map(|name| VariantConfig::new(name, 1));
+        store
+            .set_variants("e", &variants.collect::<Vec<_>>())
+            .unwrap();
+    };
+    running(store, "e");
+    with(Some("spare"));
+    store.set_override("e", "qa", "treatment").unwrap();
+    assign(store, "e", "qa").unwrap();
+    store.set_override("e", "qa", "spare").unwrap();
+    with(None);
+    for repeat in 0..2 {
+        let request = AssignRequest {
+            experiment: "e",
+            actor: "qa",
+            request_id: None,
+            keep_exposure: true,
+        };
+        let assigned = store.assign(&request).unwrap();
+        let seen = (&*assigned.variant, assigned.reason, assigned.is_override());
+        let expected = ("treatment", AssignmentReason::Sticky, true);
+        assert_eq!(seen, expected, "{repeat}");
+        let many = AssignManyRequest {
+            experiment: "e",
+            actors: &["qa"],
+            keep: Keep::AssignmentsAndExposures,
+        };
+        store.assign_many(&many).unwrap();
+    }
+    let marked = || -> Vec<(String, bool)> {
+        let exposures = store.exposures("e").unwrap();
+        let marks = exposures.into_iter().map(|e| (e.variant, e.is_override));
+        marks.collect()
+    };
+    let stored = store.get_assignment("e", "qa").unwrap().unwrap();
+    assert!(stored.is_override);
+    assert_eq!(marked(), vec![("treatment".to_owned(), true); 4]);
+
+    with(Some("spare"));
+    let again = assign(store, "e", "qa").unwrap();
+    assert_eq!((&*again.variant, again.is_override()), ("spare", true));
+    let stored = store.get_assignment("e", "qa").unwrap().unwrap();
+    assert_eq!((&*stored.variant, stored.is_override), ("spare", true));
 }

@@ -118,3 +118,20 @@ pub fn a_situation_tells_all_that_decides(store: &dyn ExperimentStore) {
     assert_eq!(one.override_variant, None);
     assert_eq!(one.sibling, None);
 }
+
+/// Where overrides have put an actor into several experiments of a group, `situation` names the first
+/// of the others by name, byte by byte.
+pub fn a_situation_names_the_first_sibling(store: &dyn ExperimentStore) {
+    for name in ["asked", "b", "é", "B", "a"] {
+        running_in_group(store, name, "group");
+    }
+    for name in ["b", "é", "B", "a"] {
+        store.set_override(name, "qa", "treatment").unwrap();
+        assign(store, name, "qa").unwrap();
+    }
+    let sibling = |name: &str| store.situation(name, "qa").unwrap().sibling;
+    assert_eq!(sibling("asked").as_deref(), Some("B"));
+    assert_eq!(sibling("B").as_deref(), Some("a"));
+    store.clear_override("B", "qa").unwrap();
+    assert_eq!(sibling("asked").as_deref(), Some("a"));
+}

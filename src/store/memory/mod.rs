@@ -12,6 +12,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use self::state::{ExperimentId, PinnedVariant, Placement, State};
 use crate::clock::Clock;
 use crate::error::ExperimentError;
+#[cfg(feature = "conformance")]
+use crate::experiment::ExperimentState;
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
 use crate::exposure::ExposureRecord;
 use crate::rules::assignment::{self, AssignmentFacts};
@@ -108,6 +110,27 @@ impl InMemoryExperimentStore {
     }
 }
 
+/// Nobody else can reach it, so that the tests do what an application would.
+#[cfg(feature = "conformance")]
+impl crate::store::conformance::Application for InMemoryExperimentStore {
+    fn reset_to_draft(&self, experiment: &str) {
+        self.write()
+            .overwrite_state(experiment, ExperimentState::Draft);
+    }
+
+    fn restart(&self, experiment: &str) {
+        self.write()
+            .overwrite_state(experiment, ExperimentState::Running);
+    }
+
+    fn remove_override(&self, experiment: &str, actor: &str) {
+        let mut state = self.write();
+        if let Some(&id) = state.ids.get(experiment) {
+            state.experiments[id].overrides.remove(actor);
+        }
+    }
+}
+
 /// What an actor is to get, and whether that is still to be stored.
 struct Decided {
     experiment: ExperimentId,
@@ -181,10 +204,10 @@ impl ExperimentStore for InMemoryExperimentStore {
         variant: &str,
         is_override: bool,
     ) -> Result<String, ExperimentError> {
-        validate_actor(experiment, actor)?;
         let mut state = self.write();
         let facts = state.facts(experiment, actor);
-        let kept = assignment::admit(experiment, variant, is_override, facts.config(), &facts)?;
+        let config = facts.config();
+        let kept = assignment::admit(experiment, actor, variant, is_override, config, &facts)?;
         if let Some(kept) = kept {
             return Ok(kept.into_owned());
         }
@@ -298,7 +321,6 @@ impl ExperimentStore for InMemoryExperimentStore {
         let AssignRequest {
             experiment, actor, ..
         } = *request;
-        validate_actor(experiment, actor)?;
         validate_request_id(experiment, request.request_id)?;
         let mut read = None;
         if !request.keep_exposure {

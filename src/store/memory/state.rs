@@ -77,16 +77,17 @@ impl State {
         self.find(name).map(|(_, experiment)| experiment)
     }
 
-    /// Another experiment than `except` that holds an assignment of the actor, in this group.
+    /// The first by name of the experiments of this group, other than `except`, that hold an
+    /// assignment of the actor.
     pub(super) fn sibling(
         &self,
         group: &str,
         actor: &str,
         except: Option<ExperimentId>,
     ) -> Option<&str> {
-        let holders = self.groups.get(group)?.get(actor)?;
-        let id = holders.iter().find(|&&id| Some(id) != except)?;
-        Some(&self.experiments[*id].config.name)
+        let holders = self.groups.get(group)?.get(actor)?.iter();
+        let others = holders.filter(|&&id| Some(id) != except);
+        others.map(|&id| &*self.experiments[id].config.name).min()
     }
 
     /// A state with only what these mutations may ask for or change.
@@ -168,9 +169,16 @@ impl State {
         }
     }
 
+    #[cfg(feature = "conformance")]
+    pub(super) fn overwrite_state(&mut self, name: &str, state: crate::ExperimentState) {
+        if let Some(&id) = self.ids.get(name) {
+            self.experiments[id].config.state = state;
+        }
+    }
+
     pub(super) fn put_config(&mut self, config: ExperimentConfig) -> ExperimentId {
         if let Some(&id) = self.ids.get(&config.name) {
-            // The group changes only while it is a draft, which has no assignments to re-index.
+            // The rules keep the group of one that has assignments, so there is nothing to re-index.
             let experiment = &mut self.experiments[id];
             experiment.allocation = config.allocation();
             experiment.config = config;
@@ -245,6 +253,12 @@ impl MutationFacts for Option<&Experiment> {
     fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
         let known = self.and_then(|e| e.variants.iter().find(|known| known.name == variant));
         Ok(known.is_some_and(|known| known.assigned + known.overridden > 0))
+    }
+
+    fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError> {
+        // Of a copy for trying things on the counts are whole, and the assignments are not.
+        let variants = self.map_or(&[][..], |e| &e.variants);
+        Ok(variants.iter().any(|v| v.assigned + v.overridden > 0))
     }
 
     fn override_variant(&self, actor: &str) -> Result<Option<String>, ExperimentStoreError> {

@@ -8,7 +8,8 @@ use super::PgExperimentStore;
 use super::bulk::Found;
 use super::connection::{Pace, Values};
 use super::experiments::{
-    self, ASSIGN, ASSIGNED, IS_NEW, IS_PINNED, SHOWN_AGAIN, SITUATION, SITUATION_AND_EXPOSURE,
+    self, ASSIGN, ASSIGNED, IS_NEW, IS_OVERRIDE, IS_PINNED, ONE, SHOWN_AGAIN, SITUATION,
+    SITUATION_AND_EXPOSURE,
 };
 use super::failure::{self, Failure};
 use super::mutation;
@@ -16,7 +17,7 @@ use crate::error::ExperimentError;
 use crate::experiment::ExperimentState;
 use crate::rules::assignment::{self, AssignmentReason};
 use crate::store::{AssignRequest, Assigned, Situation};
-use crate::validation::{validate_actor, validate_request_id};
+use crate::validation::validate_request_id;
 
 /// What the rules have decided for an actor, to be written.
 struct Outcome<'a> {
@@ -51,7 +52,6 @@ impl PgExperimentStore {
         &self,
         request: &AssignRequest<'_>,
     ) -> Result<Assigned, ExperimentError> {
-        validate_actor(request.experiment, request.actor)?;
         validate_request_id(request.experiment, request.request_id)?;
         let known = self
             .memory()
@@ -105,7 +105,6 @@ impl PgExperimentStore {
         variant: &str,
         is_override: bool,
     ) -> Result<String, ExperimentError> {
-        validate_actor(experiment, actor)?;
         let request = AssignRequest {
             experiment,
             actor,
@@ -116,7 +115,8 @@ impl PgExperimentStore {
         loop {
             let (situation, version) = self.read_situation(experiment, actor)?;
             let config = situation.config.as_ref();
-            let kept = assignment::admit(experiment, variant, is_override, config, &situation)?;
+            let kept =
+                assignment::admit(experiment, actor, variant, is_override, config, &situation)?;
             if let Some(kept) = kept {
                 return Ok(kept.into_owned());
             }
@@ -145,7 +145,14 @@ impl PgExperimentStore {
         actor: &str,
     ) -> Result<(Situation, i64), ExperimentError> {
         self.read("read an assignment", Pace::Quick, |db| {
-            let row = if experiments::is_storable(experiment) && experiments::is_storable(actor) {
+            if !experiments::is_storable(actor) {
+                let mut found = Situation::unknown(experiment, actor);
+                let stored = experiments::load(self.address(), db, ONE, experiment)?;
+                let version = stored.as_ref().map_or(0, |stored| stored.version);
+                found.config = stored.map(|stored| stored.config);
+                return Ok((found, version));
+            }
+            let row = if experiments::is_storable(experiment) {
                 db.row(SITUATION, &[&experiment, &actor])?
             } else {
                 None
@@ -169,7 +176,8 @@ impl PgExperimentStore {
                 return self.try_as_known(request, known.version, &bucketed.variant);
             }
         }
-        if !request.keep_exposure || !experiments::is_storable(experiment) {
+        let is_storable = experiments::is_storable(experiment) && experiments::is_storable(actor);
+        if !request.keep_exposure || !is_storable {
             let (situation, version) = self.read_situation(experiment, actor)?;
             return Ok(Looked::Found(situation, version));
         }
@@ -210,7 +218,12 @@ impl PgExperimentStore {
                 (false, true) => AssignmentReason::Override,
                 (false, false) => AssignmentReason::Sticky,
             };
-            Ok(Looked::Done(Assigned { variant, reason }))
+            let is_override = row.try_get(IS_OVERRIDE)?;
+            Ok(Looked::Done(Assigned {
+                variant,
+                reason,
+                is_override,
+            }))
         });
         drop(loan);
         match tried {
@@ -249,7 +262,12 @@ impl PgExperimentStore {
                 Some(_) => AssignmentReason::Override,
                 None => AssignmentReason::Sticky,
             };
-            Ok(Looked::Done(Assigned { variant, reason }))
+            let stored = situation.assignment.as_ref();
+            Ok(Looked::Done(Assigned {
+                variant,
+                reason,
+                is_override: stored.is_some_and(|stored| stored.is_override),
+            }))
         });
         looked.map_err(|failure| self.failed("read an assignment", failure))
     }

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use super::connection::Connection;
 use super::failure::Failure;
 use crate::bucketing::Bucketing;
-use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{
     Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig,
 };
@@ -70,13 +70,15 @@ pub(super) const SITUATION_AND_EXPOSURE: &str =
     "WITH found AS MATERIALIZED (SELECT * FROM exp_situation($1, $2))
      SELECT found.*, CASE WHEN state = 'running'
          AND (pinned IS NULL AND assigned IS NOT NULL OR is_override AND pinned = assigned)
-         THEN exp_show_again($1, $2, pinned IS NOT NULL, $3, to_timestamp($4::bigint)) END
+         THEN exp_show_again($1, $2, pinned IS NOT NULL, is_override, $3,
+             to_timestamp($4::bigint)) END
      FROM found";
 pub(super) const SHOWN_AGAIN: usize = 14;
 
 /// A whole assignment, and if that can't decide it, what does.
 pub(super) const ASSIGN: &str =
     "SELECT * FROM exp_assign($1, $2, $3, $4, to_timestamp($5::bigint), $6, $7)";
+pub(super) const IS_OVERRIDE: usize = 11;
 pub(super) const ASSIGNED: usize = 14;
 pub(super) const IS_NEW: usize = 15;
 pub(super) const IS_PINNED: usize = 16;
@@ -85,6 +87,22 @@ pub(super) const IS_PINNED: usize = 16;
 pub(super) struct Stored {
     pub(super) config: ExperimentConfig,
     pub(super) version: i64,
+    /// Whether its list of variants is none that either program can read. The application takes it for
+    /// one without variants.
+    is_unreadable: bool,
+}
+
+impl Stored {
+    /// The configuration, for who must not take one that can't be read for another.
+    pub(super) fn readable(self) -> Result<ExperimentConfig, ExperimentError> {
+        if self.is_unreadable {
+            return Err(ExperimentError::InvalidConfig {
+                experiment: self.config.name,
+                problem: ConfigProblem::VariantsUnreadable,
+            });
+        }
+        Ok(self.config)
+    }
 }
 
 /// The row says what can't be.
@@ -120,14 +138,14 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
         .into_iter()
         .find(|known| known.as_str() == bucketing)
         .ok_or_else(|| unknown("bucketing", bucketing))?;
-    let variants: Vec<VariantConfig> =
-        serde_json::from_str(variants).map_err(|_| unknown("variants", variants))?;
+    let variants = serde_json::from_str::<Vec<VariantConfig>>(variants);
+    let is_unreadable = variants.is_err();
     let updated_at: i64 = row.try_get(7)?;
     Ok(Stored {
         config: ExperimentConfig {
             description: row.try_get(1)?,
             state,
-            variants,
+            variants: variants.unwrap_or_default(),
             winner: row.try_get(4)?,
             exclusion_group: row.try_get(5)?,
             bucketing,
@@ -135,6 +153,7 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
             name,
         },
         version: row.try_get(8)?,
+        is_unreadable,
     })
 }
 
@@ -153,7 +172,9 @@ pub(super) fn situation(
     let (Some(row), Some(Some(_))) = (row, name) else {
         return Ok((found, 0));
     };
-    let Stored { config, version } = stored(store, row)?;
+    let Stored {
+        config, version, ..
+    } = stored(store, row)?;
     found.config = Some(config);
     found.override_variant = row.try_get(9)?;
     if let Some(variant) = row.try_get(10)? {
@@ -194,26 +215,32 @@ pub(super) fn all(store: &str, db: &mut Connection) -> Result<Vec<ExperimentConf
     configs.collect()
 }
 
-/// Writes a configuration: a new experiment, or a new version of the one that is locked.
+/// Writes a configuration: a new experiment, or a new version of `current`, which is locked. Without a
+/// time it is the database's.
 pub(super) fn save(
     db: &mut Connection,
-    is_new: bool,
+    current: Option<&ExperimentConfig>,
     config: &ExperimentConfig,
-    now: i64,
+    now: Option<i64>,
 ) -> Result<(), Failure> {
-    let variants = serde_json::to_string(&config.variants).unwrap_or_default();
-    let sql = if is_new {
+    // A list that stays is not written: it may hold what this program does not know.
+    let stays = current.is_some_and(|current| current.variants == config.variants);
+    let variants = (!stays).then(|| serde_json::to_string(&config.variants).unwrap_or_default());
+    let sql = if current.is_none() {
         "INSERT INTO autumn_experiments (name, description, state, variants, winner,
             exclusion_group, bucketing, created_at, updated_at)
          VALUES ($1, $2, $3::text::autumn_experiment_state, $4::text::jsonb, $5, $6, $7,
-            to_timestamp($8::bigint), to_timestamp($8::bigint))"
+            coalesce(to_timestamp($8::bigint), statement_timestamp()),
+            coalesce(to_timestamp($8::bigint), statement_timestamp()))"
     } else {
         "UPDATE autumn_experiments SET description = $2,
-            state = $3::text::autumn_experiment_state, variants = $4::text::jsonb, winner = $5,
-            exclusion_group = $6, bucketing = $7, updated_at = to_timestamp($8::bigint)
+            state = $3::text::autumn_experiment_state,
+            variants = coalesce($4::text::jsonb, variants), winner = $5,
+            exclusion_group = $6, bucketing = $7,
+            updated_at = coalesce(to_timestamp($8::bigint), clock_timestamp())
          WHERE name = $1"
     };
-    db.execute(
+    let written = db.execute(
         sql,
         &[
             &config.name,
@@ -226,19 +253,48 @@ pub(super) fn save(
             &now,
         ],
     )?;
+    if written == 0 {
+        return Err(in_use(db, &config.name, variants.as_deref())?.into());
+    }
     Ok(())
 }
 
+/// Why the trigger that looks for assignments of removed variants has let nothing pass: the list that
+/// was there could not be read, and so what it removes was not known.
+fn in_use(
+    db: &mut Connection,
+    name: &str,
+    variants: Option<&str>,
+) -> Result<ExperimentError, Failure> {
+    let row = db.row(
+        "SELECT min(variant) FROM autumn_experiment_assignments
+         WHERE experiment = $1 AND NOT exp_has_variant($2::text::jsonb, variant)",
+        &[&name, &variants],
+    )?;
+    let variant: Option<String> = row.map_or(Ok(None), |row| row.try_get(0))?;
+    let experiment = name.to_owned();
+    Ok(match variant {
+        Some(variant) => ExperimentError::VariantInUse {
+            experiment,
+            variant,
+        },
+        None => ExperimentError::ChangedMeanwhile(experiment),
+    })
+}
+
+/// Returns the time of the entry, which is later than that of the one before it.
 pub(super) fn append_change(
     db: &mut Connection,
     change: &ChangeRecord,
-    now: i64,
-) -> Result<(), Failure> {
+    now: Option<i64>,
+) -> Result<u64, Failure> {
     let detail = change.detail.as_ref();
     let detail = detail.and_then(|detail| serde_json::to_string(detail).ok());
-    db.execute(
+    let row = db.row(
         "INSERT INTO autumn_experiment_changes (experiment, mutation, actor, changed_at, detail)
-         VALUES ($1, $2, $3, to_timestamp($4::bigint), $5::text::jsonb)",
+         VALUES ($1, $2, $3, coalesce(to_timestamp($4::bigint), clock_timestamp()),
+            $5::text::jsonb)
+         RETURNING floor(extract(epoch FROM changed_at))::bigint",
         &[
             &change.experiment,
             &change.mutation,
@@ -247,7 +303,7 @@ pub(super) fn append_change(
             &detail,
         ],
     )?;
-    Ok(())
+    Ok(unsigned(row.map_or(Ok(0), |row| row.try_get(0))?))
 }
 
 /// The log of an experiment, newest first.

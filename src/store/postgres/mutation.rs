@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use tokio_postgres::Row;
 
 use super::PgExperimentStore;
-use super::connection::Connection;
+use super::connection::{Connection, Values};
 use super::experiments::{self, LOCKED};
 use super::failure::Failure;
 use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
+use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
@@ -22,17 +23,30 @@ struct Subject<'a> {
     store: &'a PgExperimentStore,
 }
 
-impl MutationFacts for Subject<'_> {
-    fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
-        let found = self.db.borrow_mut().row(
-            "SELECT EXISTS (SELECT FROM autumn_experiment_assignments
-             WHERE experiment = $1 AND variant = $2)",
-            &[&self.experiment, &variant],
-        );
+impl Subject<'_> {
+    fn exists(&self, sql: &'static str, values: Values<'_>) -> Result<bool, ExperimentStoreError> {
+        let found = self.db.borrow_mut().row(sql, values);
         let failed = |fault| self.store.sort("read the assignments", fault);
         let found = found.map_err(failed)?;
         let read = |row: Row| row.try_get(0).map_err(|error| failed(error.into()));
         found.map_or(Ok(false), read)
+    }
+}
+
+impl MutationFacts for Subject<'_> {
+    fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
+        self.exists(
+            "SELECT EXISTS (SELECT FROM autumn_experiment_assignments
+             WHERE experiment = $1 AND variant = $2)",
+            &[&self.experiment, &variant],
+        )
+    }
+
+    fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError> {
+        self.exists(
+            "SELECT EXISTS (SELECT FROM autumn_experiment_assignments WHERE experiment = $1)",
+            &[&self.experiment],
+        )
     }
 
     fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
@@ -107,13 +121,17 @@ fn apply(
         lifecycle::decide(mutation, current, &subject)?
     };
     let Some(step) = step else { return Ok(None) };
-    let now = store.now();
+    // The database's clock, which is the application's as well, unless the time is given.
+    let now = match store.clock {
+        Clock::System => None,
+        Clock::Fixed(_) => Some(store.now()),
+    };
     match step.write {
-        Write::Config(config) => experiments::save(db, current.is_none(), &config, now)?,
+        Write::Config(config) => experiments::save(db, current, &config, now)?,
         Write::SetOverride { actor, variant } => {
             db.execute(
                 "INSERT INTO autumn_experiment_overrides (experiment, actor, variant, created_at)
-                 VALUES ($1, $2, $3, to_timestamp($4::bigint))
+                 VALUES ($1, $2, $3, coalesce(to_timestamp($4::bigint), clock_timestamp()))
                  ON CONFLICT (experiment, actor) DO UPDATE
                  SET variant = excluded.variant, created_at = excluded.created_at",
                 &[&name, &actor, &variant, &now],
@@ -131,14 +149,14 @@ fn apply(
             )?;
         }
     }
-    let change = ChangeRecord {
+    let mut change = ChangeRecord {
         experiment: name.to_owned(),
         mutation: step.mutation,
         actor: store.operator().map(str::to_owned),
-        timestamp_secs: experiments::unsigned(now),
+        timestamp_secs: 0,
         detail: Some(step.detail),
     };
-    experiments::append_change(db, &change, now)?;
+    change.timestamp_secs = experiments::append_change(db, &change, now)?;
     Ok(Some(change))
 }
 

@@ -61,7 +61,7 @@ pub(super) struct Actor<'a> {
     name: &'a str,
     pinned: Option<&'a str>,
     placed: Option<Placed>,
-    sibling_slot: Option<i64>,
+    sibling_slots: Vec<i64>,
 }
 
 impl<'a> Actor<'a> {
@@ -76,7 +76,7 @@ impl<'a> Actor<'a> {
             name: actor,
             pinned: pinned(db, experiment, actor)?,
             placed: None,
-            sibling_slot: None,
+            sibling_slots: Vec::new(),
         };
         let mut query = db.prepare_cached(FIND)?;
         let mut rows = query.query(params![experiment.space, actor])?;
@@ -88,7 +88,7 @@ impl<'a> Actor<'a> {
                     after: row.get(2)?,
                 });
             } else {
-                found.sibling_slot = Some(slot);
+                found.sibling_slots.push(slot);
             }
         }
         // Checked here, so that asking for the name later cannot fail.
@@ -114,10 +114,13 @@ impl<'a> Actor<'a> {
         })
     }
 
-    /// Another experiment of the space in which the actor has an assignment.
+    /// The first by name of the other experiments of the space in which the actor has an assignment.
+    /// There is more than one only where overrides made them.
     pub(super) fn sibling(&self, db: &Connection) -> rusqlite::Result<Option<String>> {
-        let name = |slot| experiments::name_in_slot(db, self.experiment.space, slot);
-        self.sibling_slot.map(name).transpose()
+        let slots = self.sibling_slots.iter();
+        let names = slots.map(|&slot| experiments::name_in_slot(db, self.experiment.space, slot));
+        let names: rusqlite::Result<Vec<String>> = names.collect();
+        Ok(names?.into_iter().min())
     }
 
     fn placed_variant(&self, placed: Placed) -> &'a str {
@@ -185,7 +188,7 @@ impl AssignmentFacts for Actor<'_> {
     }
 
     fn assigned_in_sibling(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(self.sibling_slot.is_some())
+        Ok(!self.sibling_slots.is_empty())
     }
 }
 

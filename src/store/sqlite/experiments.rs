@@ -54,6 +54,11 @@ impl Stored {
         known.is_some_and(|known| known.assigned + known.overridden > 0)
     }
 
+    pub(super) fn has_any_assignment(&self) -> bool {
+        let mut variants = self.variants.iter();
+        variants.any(|known| known.assigned + known.overridden > 0)
+    }
+
     pub(super) fn counts(&self) -> Vec<VariantCount> {
         let known = |variant: &VariantConfig| self.variants.iter().find(|k| k.name == variant.name);
         let variants = self.config.variants.iter().filter_map(known);
@@ -180,10 +185,12 @@ pub(super) fn save(
     });
     save_variants(db, id, &mut names, &config.variants)?;
     let winner = config.winner.as_deref();
-    let winner = winner.and_then(|winner| names.iter().position(|name| *name == winner));
+    let winner = winner
+        .map(|winner| variant_row(db, id, &mut names, winner))
+        .transpose()?;
     db.prepare_cached(
         "UPDATE experiments SET description = ?2, state = ?3, winner = ?4, bucketing = ?5,
-         updated_at = ?6 WHERE id = ?1",
+         updated_at = max(?6, created_at) WHERE id = ?1",
     )?
     .execute(params![
         id,
@@ -213,7 +220,7 @@ fn insert(db: &Connection, config: &ExperimentConfig, now: i64) -> rusqlite::Res
     Ok(db.last_insert_rowid())
 }
 
-/// Only a draft changes its group, and a draft has no assignments to move.
+/// The rules keep the group of an experiment that has assignments, so there are none to move.
 fn move_to_space(db: &Connection, current: &Stored, group: Option<&str>) -> rusqlite::Result<()> {
     let space = space_of(db, group)?;
     db.execute(
@@ -273,6 +280,26 @@ fn save_variants<'a>(
         ])?;
     }
     Ok(())
+}
+
+/// The `idx` of a variant; one that is in no list, as the winner that an application stored may be,
+/// gets a row.
+fn variant_row<'a>(
+    db: &Connection,
+    experiment: i64,
+    names: &mut Vec<&'a str>,
+    variant: &'a str,
+) -> rusqlite::Result<usize> {
+    if let Some(index) = names.iter().position(|name| *name == variant) {
+        return Ok(index);
+    }
+    let index = names.len();
+    db.prepare_cached(
+        "INSERT INTO variants (experiment_id, idx, name, weight) VALUES (?1, ?2, ?3, 0)",
+    )?
+    .execute(params![experiment, index, variant])?;
+    names.push(variant);
+    Ok(index)
 }
 
 /// Whether other experiments share its space.

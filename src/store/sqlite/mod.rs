@@ -296,12 +296,11 @@ impl ExperimentStore for SqliteExperimentStore {
         variant: &str,
         is_override: bool,
     ) -> Result<String, ExperimentError> {
-        validate_actor(experiment, actor)?;
         self.write("store an assignment", |db| {
             let stored = load_known(db, experiment)?;
             let found = Actor::load(db, &stored, actor)?;
             let config = Some(&stored.config);
-            let kept = assignment::admit(experiment, variant, is_override, config, &found)?;
+            let kept = assignment::admit(experiment, actor, variant, is_override, config, &found)?;
             if let Some(kept) = kept {
                 return Ok(kept.into_owned());
             }
@@ -410,7 +409,6 @@ impl ExperimentStore for SqliteExperimentStore {
 
     /// Assignment and exposure are one commit. A repeat that keeps no exposure only reads.
     fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {
-        validate_actor(request.experiment, request.actor)?;
         validate_request_id(request.experiment, request.request_id)?;
         // What needs no write must not wait for the lock, and works where nothing can be written.
         if (!request.keep_exposure || !self.is_running(request.experiment)?)

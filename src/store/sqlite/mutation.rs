@@ -20,6 +20,10 @@ impl MutationFacts for Subject<'_> {
         Ok(self.experiment.is_some_and(|e| e.has_assignments(variant)))
     }
 
+    fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(self.experiment.is_some_and(Stored::has_any_assignment))
+    }
+
     fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
         Ok(self.pinned.map(str::to_owned))
     }

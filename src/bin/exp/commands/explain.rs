@@ -74,6 +74,7 @@ fn refusal(outcome: Outcome) -> &'static str {
         Outcome::NotRunning => "it is not running",
         Outcome::Excluded => "another experiment of the group has the actor",
         Outcome::NoVariant => "all weights are 0",
+        Outcome::NoWinner => "it is concluded without a winner",
         Outcome::Concluded | Outcome::Override | Outcome::Sticky | Outcome::Assigned => "",
     }
 }
@@ -104,6 +105,7 @@ impl Rules for Explanation {
         };
         let concluded = match (self.outcome, &self.variant) {
             (Outcome::Concluded, Some(winner)) => format!("yes, {} won", safe(winner)),
+            (Outcome::NoWinner, _) => "yes, without a winner".to_owned(),
             _ => yes_or_no(false),
         };
         let trace = &self.bucketing;

@@ -50,7 +50,7 @@ impl View for Experiments {
             return;
         }
         let row = |config: &ExperimentConfig| {
-            let variants = match &config.winner {
+            let variants = match config.deciding_winner() {
                 Some(winner) => format!("{} wins", safe(winner)),
                 None => safe(&weights(config, " ", ", ")),
             };

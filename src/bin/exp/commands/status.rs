@@ -47,7 +47,9 @@ impl View for ExperimentStatus {
             styled(state_style(config.state), config.state)
         );
         if let Some(winner) = &config.winner {
-            head = format!("{head}  winner: {}", safe(winner));
+            let is_left = config.deciding_winner().is_none();
+            let left = if is_left { " (left over)" } else { "" };
+            head = format!("{head}  winner: {}{left}", safe(winner));
         }
         text.line(head);
         if let Some(description) = &config.description {

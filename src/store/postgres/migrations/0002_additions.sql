@@ -1,5 +1,6 @@
 -- What `exp` knows and the application does not. Each column has a default or may be empty, so that
--- the application's own statements go on working.
+-- the application's own statements go on working. Run again, it makes what is missing: an application may
+-- drop its tables and make them anew.
 
 ALTER TABLE autumn_experiments ADD COLUMN IF NOT EXISTS bucketing text NOT NULL DEFAULT 'fnv1a';
 
@@ -31,14 +32,98 @@ CREATE TABLE IF NOT EXISTS exp_exposures (
 -- of the row would do as much, but sharing a row writes to it, and a change of it can be overtaken
 -- without end.
 --
--- A trigger closes it, so that the application does so, too, without knowing.
+-- Triggers close and share it for the application, which does not know of it. What the application has
+-- looked at before may be old once it has waited, so they look again: in a function each statement sees
+-- what was committed before it began. A transaction of `exp`, which looks behind the gate itself, says
+-- so in the setting `exp.writer`: `exp`, or `copy` for one that copies a store.
+CREATE OR REPLACE FUNCTION exp_variant_names(variants jsonb) RETURNS SETOF text LANGUAGE sql IMMUTABLE AS $$
+    SELECT name #>> '{}' FROM jsonb_path_query(variants, '$[*].name') AS name
+$$;
+
+-- An update that would remove a variant with assignments affects no row: the application reports that
+-- as it reports the assignments that its own check finds.
 CREATE OR REPLACE FUNCTION exp_close_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    removed text;
 BEGIN
     PERFORM pg_advisory_xact_lock(1163415621, hashtext(OLD.name));
-    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    -- One after another: where none is removed, as with new weights, no assignment is read.
+    FOR removed IN
+        SELECT exp_variant_names(OLD.variants) EXCEPT SELECT exp_variant_names(NEW.variants)
+    LOOP
+        IF EXISTS (
+            SELECT FROM autumn_experiment_assignments
+            WHERE experiment = OLD.name AND variant = removed
+        ) THEN
+            RETURN NULL;
+        END IF;
+    END LOOP;
+    NEW.updated_at := greatest(NEW.updated_at, NEW.created_at);
+    RETURN NEW;
 END $$;
-CREATE OR REPLACE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
+DROP TRIGGER IF EXISTS exp_close_gate ON autumn_experiments;
+CREATE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
     FOR EACH ROW EXECUTE FUNCTION exp_close_gate();
+
+-- An assignment of a variant that the experiment does not have is refused. It may be of an experiment
+-- in any state, or of none: the application serves its experiments from a memory that may be older.
+--
+-- After the row and not before it, as a COPY would otherwise store its rows one by one.
+CREATE OR REPLACE FUNCTION exp_check_assignment() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(NEW.experiment));
+    IF EXISTS (
+        SELECT FROM autumn_experiments e
+        WHERE e.name = NEW.experiment AND NOT exp_has_variant(e.variants, NEW.variant)
+    ) THEN
+        RAISE EXCEPTION 'experiment ''%'' has no variant ''%''', NEW.experiment, NEW.variant;
+    END IF;
+    RETURN NULL;
+END $$;
+DROP TRIGGER IF EXISTS exp_check_assignment ON autumn_experiment_assignments;
+CREATE TRIGGER exp_check_assignment AFTER INSERT ON autumn_experiment_assignments
+    FOR EACH ROW WHEN (coalesce(current_setting('exp.writer', true), '') = '')
+    EXECUTE FUNCTION exp_check_assignment();
+DROP TRIGGER IF EXISTS exp_check_changed_assignment ON autumn_experiment_assignments;
+CREATE TRIGGER exp_check_changed_assignment AFTER UPDATE OF variant ON autumn_experiment_assignments
+    FOR EACH ROW WHEN (NEW.variant IS DISTINCT FROM OLD.variant
+        AND coalesce(current_setting('exp.writer', true), '') = '')
+    EXECUTE FUNCTION exp_check_assignment();
+
+-- Overrides are set while nobody changes the experiment, so that the log has them in their order.
+CREATE OR REPLACE FUNCTION exp_share_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(NEW.experiment));
+    RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS exp_share_gate ON autumn_experiment_overrides;
+CREATE TRIGGER exp_share_gate BEFORE INSERT OR UPDATE ON autumn_experiment_overrides
+    FOR EACH ROW WHEN (coalesce(current_setting('exp.writer', true), '') = '')
+    EXECUTE FUNCTION exp_share_gate();
+
+-- The application shows the log by time, and `exp` as it was written: an entry is later than the one
+-- before it, also if its transaction began earlier or a clock says otherwise. A copy keeps the second
+-- that was copied.
+CREATE OR REPLACE FUNCTION exp_order_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    after timestamptz;
+BEGIN
+    SELECT changed_at + interval '1 microsecond' INTO after FROM autumn_experiment_changes
+        WHERE experiment = NEW.experiment AND isfinite(changed_at) ORDER BY id DESC LIMIT 1;
+    IF after > NEW.changed_at AND (
+        current_setting('exp.writer', true) IS DISTINCT FROM 'copy'
+        OR after < date_trunc('second', NEW.changed_at) + interval '1 second'
+    ) THEN
+        NEW.changed_at := after;
+    END IF;
+    RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS exp_order_change ON autumn_experiment_changes;
+CREATE TRIGGER exp_order_change BEFORE INSERT ON autumn_experiment_changes
+    FOR EACH ROW EXECUTE FUNCTION exp_order_change();
 
 -- All that decides an actor's assignment. `sibling` is another experiment of the group in which the
 -- actor has an assignment.
@@ -53,38 +138,43 @@ CREATE OR REPLACE FUNCTION exp_situation(in_experiment text, in_actor text) RETU
         (SELECT s.name FROM autumn_experiment_assignments b
          JOIN autumn_experiments s ON s.name = b.experiment
          WHERE b.actor = in_actor AND s.exclusion_group = e.exclusion_group AND s.name <> e.name
-         ORDER BY s.name LIMIT 1)
+         ORDER BY s.name COLLATE "C" LIMIT 1)
     FROM autumn_experiments e
     LEFT JOIN autumn_experiment_overrides o ON o.experiment = e.name AND o.actor = in_actor
     LEFT JOIN autumn_experiment_assignments a ON a.experiment = e.name AND a.actor = in_actor
     WHERE e.name = in_experiment
 $$;
 
+-- Of the list and not of the row: a function of the row's type would keep the application from
+-- dropping its table.
 CREATE OR REPLACE FUNCTION exp_has_variant(variants jsonb, variant text) RETURNS boolean
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql IMMUTABLE AS $$
     SELECT variants @> jsonb_build_array(jsonb_build_object('name', variant))
 $$;
 
 -- The exposure of an assignment that is stored: its variant, or NULL and no exposure if the experiment
 -- does not run or nothing is stored. `pinned` is whether an override is behind it, to a variant that
--- the experiment has; it is NULL as well if that is not so any more.
+-- the experiment has, and `seen_is_override` whether the assignment is an override's, which may have
+-- outlived it; it is NULL as well if either is not so any more.
 --
 -- A function, because its INSERT sees what was committed before the gate opened, which the statement
 -- that calls it may not.
 CREATE OR REPLACE FUNCTION exp_show_again(
-    in_experiment text, in_actor text, pinned boolean, in_request_id text, at timestamptz
+    in_experiment text, in_actor text, pinned boolean, seen_is_override boolean,
+    in_request_id text, at timestamptz
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     shown text;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
     INSERT INTO exp_exposures (experiment, variant, actor, request_id, is_override, exposed_at)
-        SELECT a.experiment, a.variant, a.actor, in_request_id, pinned, at
+        SELECT a.experiment, a.variant, a.actor, in_request_id, a.is_override, at
         FROM autumn_experiment_assignments a
         JOIN autumn_experiments e ON e.name = a.experiment
         LEFT JOIN autumn_experiment_overrides o
             ON o.experiment = a.experiment AND o.actor = a.actor
         WHERE a.experiment = in_experiment AND a.actor = in_actor AND e.state = 'running'
+            AND a.is_override = seen_is_override
             AND CASE WHEN pinned THEN a.is_override AND o.variant = a.variant
                 AND exp_has_variant(e.variants, o.variant)
                 ELSE o.variant IS NULL END
@@ -110,7 +200,8 @@ DECLARE
     found_is_override boolean;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext(in_actor));
-    PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
+    PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment)),
+        set_config('exp.writer', 'exp', true);
     SELECT exclusion_group INTO in_group FROM autumn_experiments
         WHERE name = in_experiment AND exp_version = seen_version;
     IF NOT FOUND THEN
@@ -181,7 +272,7 @@ BEGIN
         FROM autumn_experiments e
         WHERE e.name = in_experiment AND e.exp_version = seen_version;
     IF NOT exp_assign.is_new THEN
-        SELECT a.variant, o.variant IS NOT NULL INTO given, is_pinned
+        SELECT a.variant, o.variant IS NOT NULL, a.is_override INTO given, is_pinned, is_override
             FROM autumn_experiments e
             JOIN autumn_experiment_assignments a
                 ON a.experiment = in_experiment AND a.actor = in_actor
@@ -192,12 +283,15 @@ BEGIN
                     AND exp_has_variant(e.variants, o.variant));
         IF FOUND AND expose THEN
             exp_assign.given := exp_show_again(
-                in_experiment, in_actor, exp_assign.is_pinned, in_request_id, at);
+                in_experiment, in_actor, exp_assign.is_pinned, exp_assign.is_override,
+                in_request_id, at);
         END IF;
     ELSIF exp_assign.is_new THEN
         is_pinned := false;
+        is_override := false;
         PERFORM pg_advisory_xact_lock(hashtext(in_actor)),
-            pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment));
+            pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment)),
+            set_config('exp.writer', 'exp', true);
         INSERT INTO autumn_experiment_assignments AS stored
             (experiment, actor, variant, is_override, assigned_at)
             SELECT in_experiment, in_actor, new_variant, false, at

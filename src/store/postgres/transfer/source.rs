@@ -52,7 +52,7 @@ impl Scan<'_> {
         let address = self.options.address();
         self.rows(experiments::ALL_WITH_CREATION, each, |row| {
             Ok(Record::Experiment {
-                config: experiments::stored(address, row)?.config,
+                config: experiments::stored(address, row)?.readable()?,
                 created_at_secs: secs(row, experiments::CREATED_AT)?,
             })
         })?;

@@ -87,7 +87,8 @@ impl Target for PgCopy {
         self.run(|db, options| {
             let (before, count) = (seconds(written), i64::try_from(records.len()));
             let moved = db.execute(
-                "UPDATE exp_copy SET written = written + $2 WHERE written = $1 AND tally = $3",
+                "UPDATE exp_copy SET written = written + $2 WHERE written = $1 AND tally = $3
+                 RETURNING set_config('exp.writer', 'copy', true)",
                 &[&before, &count.unwrap_or(i64::MAX), &tally],
             )?;
             if moved == 0 {

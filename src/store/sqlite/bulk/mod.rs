@@ -165,6 +165,7 @@ struct Settled {
     /// The `idx` of the variant.
     variant: Option<usize>,
     reason: ManyReason,
+    is_override: bool,
     store: bool,
 }
 
@@ -280,17 +281,20 @@ impl<'a> Batch<'a> {
             Ok(Decision {
                 variant,
                 reason,
+                is_override,
                 store,
             }) => Settled {
                 place,
                 variant: self.experiment.index_of(&variant),
                 reason: reason.into(),
+                is_override,
                 store,
             },
             Err(refusal) => Settled {
                 place,
                 variant: None,
                 reason: refusal_of_one(refusal)?,
+                is_override: false,
                 store: false,
             },
         };
@@ -415,6 +419,7 @@ impl<'a> Batch<'a> {
             place,
             variant,
             reason,
+            is_override,
             ..
         } in settled
         {
@@ -422,12 +427,11 @@ impl<'a> Batch<'a> {
                 None => None,
                 Some(variant) => Some(self.place(variant, answers)?),
             };
-            answers.set(place as usize, named, reason);
+            answers.set(place as usize, named, reason, is_override);
             if let Some(variant) = variant
                 && self.request.keep == Keep::AssignmentsAndExposures
                 && reason != ManyReason::Concluded
             {
-                let is_override = reason == ManyReason::Override;
                 self.exposed.push((
                     place,
                     Choice {

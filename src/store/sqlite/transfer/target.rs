@@ -12,7 +12,8 @@ use super::super::experiments::{self, Stored};
 use super::super::file::{self, Place, SqliteAccess};
 use super::super::{Failure, SqliteExperimentStore};
 use super::source::Scan;
-use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
+use crate::experiment::ExperimentConfig;
 use crate::store::transfer::{Record, Tally, Target};
 use crate::store::transfer::{not_alone, seconds};
 
@@ -318,6 +319,7 @@ fn append_one(
             config,
             created_at_secs,
         } => {
+            require_distinct_variants(config)?;
             let created_at = seconds(*created_at_secs);
             let id = experiments::save(db, None, config, created_at)?;
             db.prepare_cached("UPDATE experiments SET updated_at = ?2 WHERE id = ?1")?
@@ -389,6 +391,18 @@ fn append_one(
         }
     }
     Ok(())
+}
+
+/// A file keeps a variant by its name, so that it can't hold two of one name, as a database can.
+fn require_distinct_variants(config: &ExperimentConfig) -> Result<(), ExperimentError> {
+    let is_twin = |problem: &ConfigProblem| matches!(problem, ConfigProblem::DuplicateVariant(_));
+    match config.problems().into_iter().find(is_twin) {
+        None => Ok(()),
+        Some(problem) => Err(ExperimentError::InvalidConfig {
+            experiment: config.name.clone(),
+            problem,
+        }),
+    }
 }
 
 impl Known {
