@@ -164,7 +164,10 @@ fn is_kept(problem: &ConfigProblem, config: &ExperimentConfig, live: &Experiment
                 ..
             }
     );
-    (!is_of_variants || config.variants == live.variants) && live.problems().contains(problem)
+    let is_of_winner = *problem == ConfigProblem::WinnerNotConcluded;
+    (!is_of_variants || config.variants == live.variants)
+        && (!is_of_winner || config.winner == live.winner)
+        && live.problems().contains(problem)
 }
 
 /// What a store would refuse: the one list of problems, each at its place, without those that the live

@@ -193,6 +193,18 @@ fn an_export_of_odd_experiments_changes_nothing() {
     done(&sandbox, &["plan", "--exit-code", file]);
     done(&sandbox, &["apply", "--yes", file]);
     assert_eq!(store.list().unwrap(), before);
+    // The winner that was left may stand in a file, and no other.
+    for (winner, code) in [("b", 0), ("a", 8)] {
+        let declared = format!(
+            "[[experiment]]\nname = \"restarted\"\nexclusion_group = \"\"\nstate = \"running\"
+             winner = \"{winner}\"\nvariants = [{{ name = \"a\", weight = 1 }}, {{ name = \"b\", weight = 1 }}]\n"
+        );
+        std::fs::write(file, declared).unwrap();
+        let output = sandbox.exp(&["apply", "--yes", file]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{told}");
+    }
+    assert_eq!(store.list().unwrap(), before);
 }
 
 #[test]
