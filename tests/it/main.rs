@@ -23,6 +23,7 @@ mod random;
 mod readme;
 mod sandbox;
 mod schema;
+mod secrets;
 mod server;
 mod survey;
 mod tls;

@@ -8,6 +8,7 @@ mod environment;
 mod exit;
 mod options;
 mod output;
+mod secrets;
 
 use std::process::ExitCode;
 
