@@ -25,6 +25,7 @@ mod sandbox;
 mod schema;
 mod secrets;
 mod server;
+mod starved;
 mod survey;
 mod tls;
 mod transcripts;

@@ -147,9 +147,10 @@ fn credential(word: &str) -> Option<(usize, usize)> {
     }
     // Without a host, or with the end of it cut off: what follows on the colon is no port.
     let start = scheme_end?;
-    let host = match word[start..].starts_with('[') {
-        true => start + word[start..].find(']')?,
-        false => start,
+    let host = if word[start..].starts_with('[') {
+        start + word[start..].find(']')?
+    } else {
+        start
     };
     let colon = host + word[host..].find(':')? + 1;
     let secret = &word[colon..];
