@@ -84,6 +84,7 @@ impl Check {
         let Checked {
             declarations,
             mut findings,
+            ..
         } = checked;
         if self.strict {
             findings.extend(declare::check_descriptions(&declarations));
