@@ -130,6 +130,14 @@ impl Found {
         }
     }
 
+    /// Of those that are repairable, leaves only these so.
+    #[cfg(feature = "postgres")]
+    pub(super) fn only_repairable(&mut self, is_so: impl Fn(&StoreFinding) -> bool) {
+        for finding in &mut self.findings {
+            finding.repairable &= is_so(finding);
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.findings.is_empty()
     }
@@ -145,6 +153,12 @@ impl Found {
             StoreFinding::new(code, rows, message).counting(count)
         }));
         findings
+    }
+}
+
+impl Extend<StoreFinding> for Found {
+    fn extend<I: IntoIterator<Item = StoreFinding>>(&mut self, findings: I) {
+        self.findings.extend(findings);
     }
 }
 

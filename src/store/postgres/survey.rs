@@ -2,6 +2,8 @@
 
 mod schema;
 
+use std::collections::HashSet;
+
 use super::failure::Failure;
 use super::pool::Connection;
 use super::{PgExperimentStore, experiments, locks, migrations};
@@ -85,10 +87,6 @@ const INVARIANTS: &[Invariant] = &[
     orphan("exposure", orphans!("exp_exposures")),
     orphan("entry", orphans!("autumn_experiment_changes")),
     infinite(
-        "time of its own",
-        infinite!("name", "autumn_experiments", "created_at", "updated_at"),
-    ),
-    infinite(
         "assignment",
         infinite!("experiment", "autumn_experiment_assignments", "assigned_at"),
     ),
@@ -100,11 +98,16 @@ const INVARIANTS: &[Invariant] = &[
         "exposure",
         infinite!("experiment", "exp_exposures", "exposed_at"),
     ),
-    infinite(
-        "log entry",
-        infinite!("experiment", "autumn_experiment_changes", "changed_at"),
-    ),
 ];
+
+const EXPERIMENT_TIMES: Invariant = infinite(
+    "time of its own",
+    infinite!("name", "autumn_experiments", "created_at", "updated_at"),
+);
+const LOG_TIMES: Invariant = infinite(
+    "log entry",
+    infinite!("experiment", "autumn_experiment_changes", "changed_at"),
+);
 
 impl PgExperimentStore {
     /// What the store is and how much it holds.
@@ -181,11 +184,10 @@ impl PgExperimentStore {
                 if found.is_empty() {
                     break;
                 }
+                schema::restore(db)?;
                 for finding in &found {
-                    match finding.code {
-                        StoreFault::Schema => schema::restore(db, &finding.subject)?,
-                        StoreFault::RemovedVariant => self.list_removed(db, &finding.subject)?,
-                        _ => {}
+                    if finding.code == StoreFault::RemovedVariant {
+                        self.list_removed(db, &finding.subject)?;
                     }
                 }
                 mended.append(&mut found);
@@ -242,35 +244,59 @@ fn examine(address: &str, db: &mut Connection) -> Result<Found, Failure> {
     if !found.is_empty() {
         return Ok(found);
     }
-    let mut has_infinite = false;
-    for invariant in INVARIANTS {
-        for row in db.rows(invariant.sql, &[])? {
-            let name: String = row.try_get(0)?;
-            has_infinite |= invariant.code == StoreFault::InfiniteTime;
-            found.push(invariant.violated(&name, row.try_get(1)?));
-        }
-    }
-    // The server refuses to read one as a number, and with it all the others.
-    if !has_infinite {
-        read_experiments(address, db, &mut found)?;
+    // The server refuses to read an infinite time as a number, and with it all the others.
+    let readable = match violations(db, &[EXPERIMENT_TIMES], &mut found)? {
+        0 => read_experiments(address, db, &mut found)?,
+        _ => HashSet::new(),
+    };
+    if violations(db, &[LOG_TIMES], &mut found)? == 0 {
         read_log(address, db, &mut found)?;
     }
+    violations(db, INVARIANTS, &mut found)?;
+    found.only_repairable(|finding| match finding.code {
+        StoreFault::RemovedVariant => readable.contains(&finding.subject),
+        _ => true,
+    });
     Ok(found)
 }
 
-fn read_experiments(address: &str, db: &mut Connection, found: &mut Found) -> Result<(), Failure> {
+/// How many there are.
+fn violations(
+    db: &mut Connection,
+    invariants: &[Invariant],
+    found: &mut Found,
+) -> Result<usize, Failure> {
+    let mut count = 0;
+    for invariant in invariants {
+        for row in db.rows(invariant.sql, &[])? {
+            let name: String = row.try_get(0)?;
+            found.push(invariant.violated(&name, row.try_get(1)?));
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// The names of those that can be read.
+fn read_experiments(
+    address: &str,
+    db: &mut Connection,
+    found: &mut Found,
+) -> Result<HashSet<String>, Failure> {
+    let mut readable = HashSet::new();
     for row in db.rows(experiments::ALL, &[])? {
         match experiments::stored(address, &row) {
-            Ok(stored) => contradictions(&stored.config)
-                .into_iter()
-                .for_each(|f| found.push(f)),
+            Ok(stored) => {
+                found.extend(contradictions(&stored.config));
+                readable.insert(stored.config.name);
+            }
             Err(failure) => {
                 let name = row.try_get(0).unwrap_or_default();
                 unreadable("experiments", name, "it", failure, found);
             }
         }
     }
-    Ok(())
+    Ok(readable)
 }
 
 /// Entries of the log that are read at once.

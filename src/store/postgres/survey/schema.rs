@@ -18,14 +18,6 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [
-        Self::Table,
-        Self::Column,
-        Self::Index,
-        Self::Function,
-        Self::Trigger,
-    ];
-
     fn as_str(self) -> &'static str {
         match self {
             Self::Table => "table",
@@ -69,31 +61,32 @@ const PRESENT: &str = "
 /// statement that looks for that first.
 const NOTIFIES: &str = "exp_notify_change";
 
-/// What is missing.
 pub(super) fn examine(db: &mut Connection, found: &mut Found) -> Result<(), Failure> {
+    for ((kind, name), remedy) in missing(db)? {
+        let message = format!("the {} {name} is missing", kind.as_str());
+        let finding = StoreFinding::new(StoreFault::Schema, name, message);
+        found.push(finding.repairable(remedy.is_some()));
+    }
+    Ok(())
+}
+
+/// Makes what is missing anew, columns before the functions that use them.
+pub(super) fn restore(db: &mut Connection) -> Result<(), Failure> {
+    for remedy in missing(db)?.into_values().flatten() {
+        db.client.batch_execute(&remedy)?;
+    }
+    Ok(())
+}
+
+fn missing(db: &mut Connection) -> Result<BTreeMap<(Kind, String), Remedy>, Failure> {
     let mut present = HashSet::new();
     for row in db.rows(PRESENT, &[])? {
         let (kind, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         present.insert((kind, name));
     }
-    for ((kind, name), remedy) in expected() {
-        if !present.contains(&(kind.as_str().to_owned(), name.clone())) {
-            let message = format!("the {} {name} is missing", kind.as_str());
-            let finding = StoreFinding::new(StoreFault::Schema, name, message);
-            found.push(finding.repairable(remedy.is_some()));
-        }
-    }
-    Ok(())
-}
-
-/// Makes a part anew.
-pub(super) fn restore(db: &mut Connection, name: &str) -> Result<(), Failure> {
-    for kind in Kind::ALL {
-        if let Some(Some(remedy)) = expected().remove(&(kind, name.to_owned())) {
-            db.client.batch_execute(&remedy)?;
-        }
-    }
-    Ok(())
+    let mut missing = expected();
+    missing.retain(|(kind, name), _| !present.contains(&(kind.as_str().to_owned(), name.clone())));
+    Ok(missing)
 }
 
 /// All that the migrations make, tables first.

@@ -108,9 +108,7 @@ fn experiments(db: &Connection, found: &mut Found) -> Result<Known, Failure> {
     while let Some(row) = rows.next()? {
         match experiments::read(db, row) {
             Ok(stored) => {
-                contradictions(&stored.config)
-                    .into_iter()
-                    .for_each(|f| found.push(f));
+                found.extend(contradictions(&stored.config));
                 known.unreadable.remove(&stored.id);
                 known.by_id.insert(stored.id, stored);
             }
@@ -311,7 +309,7 @@ fn assignments(db: &Connection, known: &Known, found: &mut Found) -> Result<(), 
         }
         let stored = id.and_then(|id| known.by_id.get(id));
         let name = || format!("the assignment of {}", Quoted(&lossy(row, 0)));
-        let read = row.get_ref(0).map_err(rusqlite::Error::from);
+        let read = row.get_ref(0);
         let read = read.and_then(|actor| Ok(actor.as_str().map(drop)?));
         report("assignments", name, stored, read, found)?;
         if let Some(stored) = stored {

@@ -57,7 +57,7 @@ impl Repair<'_> {
     fn make_space(&self, experiment: &str) -> Result<(), Failure> {
         let space = "SELECT space_id FROM experiments WHERE name = ?1";
         let space: i64 = self.db.query_row(space, [experiment], |row| row.get(0))?;
-        if let Some(group) = group_in_log(self.db, space)? {
+        if let Some(Group(group)) = group_in_log(self.db, space)? {
             let insert = "INSERT OR IGNORE INTO spaces (id, exclusion_group) VALUES (?1, ?2)";
             self.db.execute(insert, params![space, group])?;
         }
@@ -118,12 +118,13 @@ impl Repair<'_> {
     }
 }
 
+/// The exclusion group of a space, if it has one.
+#[derive(Clone, PartialEq)]
+pub(super) struct Group(Option<String>);
+
 /// The group of a space, or that it has none, as the logs of all its experiments say; `None` if they
 /// don't, or say what cannot be.
-pub(super) fn group_in_log(
-    db: &Connection,
-    space: i64,
-) -> rusqlite::Result<Option<Option<String>>> {
+pub(super) fn group_in_log(db: &Connection, space: i64) -> rusqlite::Result<Option<Group>> {
     let mut members = db.prepare("SELECT id FROM experiments WHERE space_id = ?1")?;
     let members = members.query_map([space], |row| row.get(0))?;
     let members: Vec<i64> = members.collect::<rusqlite::Result<_>>()?;
@@ -135,14 +136,14 @@ pub(super) fn group_in_log(
         return Ok(None);
     };
     let is_elsewhere = "SELECT EXISTS (SELECT 1 FROM spaces WHERE exclusion_group = ?1)";
-    let is_elsewhere: bool = db.query_row(is_elsewhere, [&group], |row| row.get(0))?;
+    let is_elsewhere: bool = db.query_row(is_elsewhere, [&group.0], |row| row.get(0))?;
     let agree = groups.iter().all(|other| other.as_ref() == Some(&group));
-    let is_possible = agree && !is_elsewhere && (group.is_some() || members.len() == 1);
+    let is_possible = agree && !is_elsewhere && (group.0.is_some() || members.len() == 1);
     Ok(is_possible.then_some(group))
 }
 
 /// The group in the newest entry of the log that holds all of the experiment.
-fn last_group(db: &Connection, experiment: i64) -> rusqlite::Result<Option<Option<String>>> {
+fn last_group(db: &Connection, experiment: i64) -> rusqlite::Result<Option<Group>> {
     let mut details = db.prepare(
         "SELECT detail FROM changes WHERE experiment_id = ?1 AND detail IS NOT NULL ORDER BY id DESC",
     )?;
@@ -152,7 +153,7 @@ fn last_group(db: &Connection, experiment: i64) -> rusqlite::Result<Option<Optio
             return Ok(None);
         };
         if detail.after.bucketing.is_some() {
-            return Ok(Some(detail.after.exclusion_group));
+            return Ok(Some(Group(detail.after.exclusion_group)));
         }
     }
     Ok(None)

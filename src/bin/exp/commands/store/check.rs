@@ -1,8 +1,13 @@
+use std::fs::File;
+use std::io;
+
+use anyhow::Context as _;
 use clap::Args;
-use experiments::{ExperimentError, StoreFinding};
+use experiments::{ExperimentError, ExperimentStoreError, StoreFault, StoreFinding};
 use serde::Serialize;
 
 use crate::context::{Context, Opened, Purpose};
+use crate::environment::Place;
 use crate::exit::Found;
 use crate::output::View;
 use crate::output::text::{Text, safe};
@@ -29,6 +34,21 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let (repaired, found) = match self.look(context) {
+            Err(error) if is_corrupt(&error) => {
+                read_through(context)?;
+                return Err(error);
+            }
+            looked => looked?,
+        };
+        if found.iter().any(|f| f.code == StoreFault::Structure) {
+            read_through(context)?;
+        }
+        self::show(context, repaired, found)
+    }
+
+    /// What was repaired, and what is wrong after that.
+    fn look(&self, context: &Context) -> anyhow::Result<(Vec<StoreFinding>, Vec<StoreFinding>)> {
         let purpose = if self.repair {
             Purpose::Change
         } else {
@@ -41,25 +61,60 @@ impl Check {
             Vec::new()
         };
         let found = check(&opened)?;
-        let (mended, left) = (repaired.len(), found.len());
-        let repairable = found.iter().filter(|finding| finding.repairable).count();
-        let repaired = repaired.into_iter().map(|finding| Row::new(finding, true));
-        let found = found.into_iter().map(|finding| Row::new(finding, false));
-        context.show(&Rows(repaired.chain(found).collect()))?;
-        if mended > 0 {
-            context.say(format_args!("repaired {mended}"));
-        }
-        if left == 0 {
-            context.say("nothing wrong was found");
-            return Ok(());
-        }
-        if repairable > 0 {
-            context.say(format_args!(
-                "exp store check --repair mends {repairable} of {left}"
-            ));
-        }
-        Err(Found.into())
+        Ok((repaired, found))
     }
+}
+
+fn show(
+    context: &Context,
+    repaired: Vec<StoreFinding>,
+    found: Vec<StoreFinding>,
+) -> anyhow::Result<()> {
+    let (mended, left) = (repaired.len(), found.len());
+    let repairable = found.iter().filter(|finding| finding.repairable).count();
+    let repaired = repaired.into_iter().map(|finding| Row::new(finding, true));
+    let found = found.into_iter().map(|finding| Row::new(finding, false));
+    context.show(&Rows(repaired.chain(found).collect()))?;
+    if mended > 0 {
+        context.say(format_args!("repaired {mended}"));
+    }
+    if left == 0 {
+        context.say("nothing wrong was found");
+        return Ok(());
+    }
+    if repairable > 0 {
+        context.say(format_args!(
+            "exp store check --repair mends {repairable} of {left}"
+        ));
+    }
+    Err(Found.into())
+}
+
+fn is_corrupt(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<ExperimentError>();
+    matches!(
+        error,
+        Some(ExperimentError::Store(ExperimentStoreError::Corrupt { .. }))
+    )
+}
+
+/// Fails if the disk does: SQLite calls a file damaged that it can't read. By now it has closed the file,
+/// so that reading it in another way releases no lock.
+fn read_through(context: &Context) -> anyhow::Result<()> {
+    let Place::File(path) = context.place()? else {
+        return Ok(());
+    };
+    let mut log = path.clone().into_os_string();
+    log.push("-wal");
+    for path in [path, log.into()] {
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file,
+        };
+        file.and_then(|mut file| io::copy(&mut file, &mut io::sink()))
+            .with_context(|| format!("cannot read {}", path.display()))?;
+    }
+    Ok(())
 }
 
 fn check(opened: &Opened) -> Result<Vec<StoreFinding>, ExperimentError> {
