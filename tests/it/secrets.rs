@@ -68,7 +68,7 @@ fn no_option_shows_a_password_that_was_typed_as_its_value() {
     for address in ADDRESSES {
         let with_equals = format!("--limit={address}");
         let unknown = format!("--nothing={address}");
-        let lines: [&[&str]; 14] = [
+        let lines: [&[&str]; 15] = [
             &[address],
             &["--store", "list", address],
             &["--store", address, "-v", "list"],
@@ -81,6 +81,15 @@ fn no_option_shows_a_password_that_was_typed_as_its_value() {
             &["create", "e", "--variant", address],
             &["create", "f", "--variant", "a=1", "--bucketing", address],
             &["assign", "e", "--actors", address],
+            &[
+                "assign",
+                address,
+                "user:1",
+                "--default",
+                "a",
+                "--format",
+                "json",
+            ],
             &["check", "--actors", address, "Cargo.toml"],
             &["plan", "x.toml", "--out", address],
         ];

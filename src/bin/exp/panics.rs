@@ -70,3 +70,55 @@ fn reason(panic: &PanicHookInfo<'_>) -> String {
     });
     format!("exp failed unexpectedly: {message}{place}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Output};
+
+    use super::*;
+
+    /// Runs one of the tests below, each of which ends its process.
+    fn run(name: &str) -> Output {
+        let tests = std::env::current_exe().unwrap();
+        let name = format!("panics::tests::{name}");
+        let words = ["--exact", &name, "--ignored", "--nocapture"];
+        Command::new(tests).args(words).output().unwrap()
+    }
+
+    #[test]
+    #[ignore = "ends the process"]
+    fn end_with_an_error() {
+        install_hook();
+        panic!("no way to postgres://ann:s3cret@db");
+    }
+
+    #[test]
+    #[ignore = "ends the process"]
+    fn end_with_the_default() {
+        install_hook();
+        set_default("safe\n".to_owned());
+        std::thread::spawn(|| panic!("no way")).join().unwrap();
+    }
+
+    #[test]
+    fn a_panic_is_an_error_without_secrets() {
+        let output = run("end_with_an_error");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        let expected =
+            "error: exp failed unexpectedly: no way to postgres://ann:...@db (panics.rs:";
+        assert!(told.starts_with(expected), "{told}");
+    }
+
+    #[test]
+    fn a_panic_prints_the_default() {
+        let output = run("end_with_the_default");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert!(
+            told.starts_with("warning: exp failed unexpectedly: no way"),
+            "{told}"
+        );
+        assert!(output.stdout.ends_with(b"safe\n"));
+    }
+}

@@ -9,6 +9,7 @@ use crate::output::View;
 use crate::output::stream::{self, Label};
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
+use crate::secrets::mask;
 use crate::{exit, panics};
 
 pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
@@ -23,7 +24,11 @@ pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
         let assigned = assign(command, &actor, context)?;
         return context.show(&answer(assigned.variant, assigned.reason.as_str()));
     };
-    let default = context.render(&answer(default, "default"))?;
+    // Nothing is known of the experiment then: what was typed as its name may be an address.
+    let default = context.render(&Assignment {
+        experiment: mask(&command.name),
+        ..answer(default, "default")
+    })?;
     panics::set_default(default.clone());
     match assign(command, &actor, context) {
         Err(error) if !exit::is_usage(&error) => {
