@@ -114,7 +114,7 @@ fn input_without_end_is_refused() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{line}: {told}");
         assert!(
-            told.ends_with("it is larger than 64 MiB\n"),
+            told.ends_with("it is larger than 16 MiB\n"),
             "{line}: {told}"
         );
     }

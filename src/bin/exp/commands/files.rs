@@ -68,9 +68,11 @@ fn read_source(path: &Path) -> anyhow::Result<Source> {
     Ok(Source::from_bytes(name, read_bytes(path)?))
 }
 
-/// The largest file that is read, in bytes. Definitions of a hundred thousand experiments take less; what
-/// is larger is not what it was taken for, and may have no end.
-const MAX_BYTES: u64 = 64 << 20;
+/// The largest file of definitions, in bytes: a hundred thousand experiments take less, and checking it
+/// takes 60 times as much memory. What is larger is not what it was taken for, and may have no end.
+const MAX_BYTES: u64 = 16 << 20;
+/// The same for a plan, which is JSON and says more of each.
+const MAX_BYTES_OF_PLAN: u64 = 64 << 20;
 /// How much of a file of ids is read, in bytes, and how many ids are taken from it: more would make no
 /// measure of independence any better.
 const MAX_BYTES_OF_IDS: u64 = 256 << 20;
@@ -89,13 +91,18 @@ fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // Where there is too little memory this fails, and does not abort.
     open(path)
-        .and_then(|source| source.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .and_then(|source| source.take(MAX_BYTES_OF_PLAN + 1).read_to_end(&mut bytes))
         .with_context(failed)?;
+    let limit = if bytes.trim_ascii_start().starts_with(b"{") {
+        MAX_BYTES_OF_PLAN
+    } else {
+        MAX_BYTES
+    };
     anyhow::ensure!(
-        bytes.len() as u64 <= MAX_BYTES,
+        bytes.len() as u64 <= limit,
         "cannot read {}: it is larger than {} MiB",
         path.display(),
-        MAX_BYTES >> 20
+        limit >> 20
     );
     Ok(bytes)
 }
