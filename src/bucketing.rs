@@ -161,6 +161,47 @@ impl Allocation {
     }
 }
 
+impl Allocation {
+    /// The buckets of actors whose ids are `common` and one of `rests`, in their order.
+    ///
+    /// Each byte of a hash waits for the one before it, so several hashes are worked out side by side.
+    pub(crate) fn buckets(&self, common: &str, rests: &[&str], buckets: &mut [u64]) {
+        let state = fnv1a(self.prefix, common.as_bytes());
+        let (rests, last_rests) = rests.as_chunks();
+        let (hashes, last_hashes) = buckets.as_chunks_mut();
+        for (rests, hashes) in rests.iter().zip(hashes) {
+            *hashes = fnv1a_side_by_side(state, rests);
+        }
+        for (rest, hash) in last_rests.iter().zip(last_hashes) {
+            *hash = fnv1a(state, rest.as_bytes());
+        }
+        for bucket in buckets {
+            *bucket = self.bucketing.finish(*bucket);
+        }
+    }
+}
+
+fn fnv1a_side_by_side(state: u64, [a, b, c, d]: &[&str; 4]) -> [u64; 4] {
+    let [a, b, c, d] = [a.as_bytes(), b.as_bytes(), c.as_bytes(), d.as_bytes()];
+    let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
+    let mut hashes = [state; 4];
+    for (((byte_a, byte_b), byte_c), byte_d) in a.iter().zip(b).zip(c).zip(d) {
+        hashes = [
+            step(hashes[0], byte_a),
+            step(hashes[1], byte_b),
+            step(hashes[2], byte_c),
+            step(hashes[3], byte_d),
+        ];
+    }
+    let done = a.len().min(b.len()).min(c.len()).min(d.len());
+    [
+        fnv1a(hashes[0], &a[done..]),
+        fnv1a(hashes[1], &b[done..]),
+        fnv1a(hashes[2], &c[done..]),
+        fnv1a(hashes[3], &d[done..]),
+    ]
+}
+
 // FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/
 pub(crate) const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
@@ -213,6 +254,25 @@ mod tests {
             };
             assert_eq!(of(Bucketing::Fnv1a), plain);
             assert_eq!(of(Bucketing::Fnv1aMixed), mixed);
+        }
+    }
+
+    #[test]
+    fn many_buckets_are_those_of_each() {
+        let actors = [
+            "user:1",
+            "user:22",
+            "user:",
+            "user:4444",
+            "user:5",
+            "user:66",
+        ];
+        let rests = actors.map(|actor| &actor["user:".len()..]);
+        for bucketing in Bucketing::ALL {
+            let allocation = Allocation::new(bucketing, "checkout", [1].into_iter());
+            let mut buckets = [0; 6];
+            allocation.buckets("user:", &rests, &mut buckets);
+            assert_eq!(buckets, actors.map(|actor| allocation.bucket(actor)));
         }
     }
 

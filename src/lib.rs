@@ -60,8 +60,6 @@ pub use exposure::{
 pub use ids::IdShape;
 pub use rules::assignment::AssignmentReason;
 pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub use store::StoreInfo;
 pub use store::{
     AssignRequest, Assigned, Expected, ExperimentStore, InMemoryExperimentStore, Situation,
 };
@@ -69,6 +67,8 @@ pub use store::{
 pub use store::{PgCopy, PgExperimentStore, PgOptions};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use store::{StoreFault, StoreFinding, StoreInfo};
 /// The Postgres store, under the path that users of the reference know.
 #[cfg(feature = "postgres")]
 pub mod pg {

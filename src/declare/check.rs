@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::file::{self, Declaration, Source};
-use super::finding::{self, Finding, Rule, Severity};
+use super::finding::{Finding, Findings, Rule, Severity};
 use crate::bucketing::{BUCKETS, bucket_counts, total_weight};
 use crate::error::{ConfigProblem, Field};
 use crate::experiment::{ExperimentConfig, ExperimentState};
@@ -15,15 +15,18 @@ use crate::text::Quoted;
 pub struct Checked {
     /// The experiments, in the order of the files, with those that have faults.
     pub declarations: Vec<Declaration>,
-    /// Everything that was found, in the order of the files.
+    /// What was found, in the order of the files. Of very many findings of one rule the last
+    /// [stands for](Finding::count) the rest.
     pub findings: Vec<Finding>,
+    /// Where those errors begin that are not among the findings, as file and byte.
+    cut_errors: Vec<(usize, usize)>,
 }
 
 /// Checks files as one set: each declaration by itself, and all beside each other and beside the
 /// experiments that are live elsewhere.
 #[must_use]
 pub fn check(sources: &[Source], live: &[ExperimentConfig]) -> Checked {
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     let mut declarations = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         declarations.extend(file::read(index, source, &mut findings));
@@ -47,10 +50,11 @@ pub fn check(sources: &[Source], live: &[ExperimentConfig]) -> Checked {
         .collect();
     check_names(&declarations, &others, &mut findings);
     check_groups(&declarations, &others, &mut findings);
-    finding::sort(&mut findings);
+    let (findings, cut_errors) = findings.into_parts();
     Checked {
         declarations,
         findings,
+        cut_errors,
     }
 }
 
@@ -63,9 +67,9 @@ impl Checked {
         let is_fault =
             |f: &&Finding| f.severity() == Severity::Error && f.rule != Rule::AllWeightsZero;
         let errors = self.findings.iter().filter(is_fault);
-        for error in errors {
+        let errors = errors.map(|error| (error.place.file, error.place.span.start));
+        for key in errors.chain(self.cut_errors.iter().copied()) {
             // The last that begins before it: declarations are in the order of the files.
-            let key = (error.place.file, error.place.span.start);
             let after = self.declarations.partition_point(|d| d.begins() <= key);
             if let Some(owner) = after.checked_sub(1)
                 && self.declarations[owner].begins().0 == key.0
@@ -106,7 +110,7 @@ pub fn check_descriptions(declarations: &[Declaration]) -> Vec<Finding> {
         let place = d.field_place(Field::Description);
         Finding::new(Rule::MissingDescription, place, message, help)
     });
-    found.collect()
+    found.collect::<Findings>().into_vec()
 }
 
 /// How many experiments are measured against each other; the pairs of more are too many.
@@ -147,7 +151,7 @@ pub fn check_independence(
             None => finding,
         }
     });
-    found.collect()
+    found.collect::<Findings>().into_vec()
 }
 
 /// Whether a problem stays as it is: an application may have stored what would be refused here.
@@ -175,7 +179,7 @@ fn is_kept(problem: &ConfigProblem, config: &ExperimentConfig, live: &Experiment
 fn check_config(
     declaration: &Declaration,
     live: Option<&ExperimentConfig>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) {
     let places = &declaration.places;
     for problem in declaration.config.problems() {
@@ -258,7 +262,7 @@ fn check_config(
     }
 }
 
-fn check_weights(declaration: &Declaration, findings: &mut Vec<Finding>) {
+fn check_weights(declaration: &Declaration, findings: &mut Findings) {
     let (config, places) = (&declaration.config, &declaration.places);
     let is_running = config.state == ExperimentState::Running;
     if !declaration.is_read("variants")
@@ -322,7 +326,7 @@ fn percent(part: u128, of: u128) -> String {
 fn check_names(
     declarations: &[Declaration],
     others: &[&ExperimentConfig],
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) {
     let fold = |name: &str| name.to_lowercase().replace('-', "_");
     let live: HashMap<String, &str> = others.iter().map(|o| (fold(&o.name), &*o.name)).collect();
@@ -371,7 +375,7 @@ fn check_names(
 fn check_groups(
     declarations: &[Declaration],
     others: &[&ExperimentConfig],
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) {
     if !declarations.iter().all(|d| d.is_read("exclusion_group")) {
         return;

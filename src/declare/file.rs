@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::finding::{Finding, Place, Rule};
+use super::finding::{Finding, Findings, Place, Rule};
 use super::nearest;
 use crate::bucketing::Bucketing;
 use crate::error::Field;
@@ -157,7 +157,7 @@ const VARIANT_KEYS: &[&str] = &["name", "weight"];
 const MAX_SYNTAX_ERRORS: usize = 20;
 
 /// Reads a file. What can't be read is told in `findings`.
-pub(super) fn read(file: usize, source: &Source, findings: &mut Vec<Finding>) -> Vec<Declaration> {
+pub(super) fn read(file: usize, source: &Source, findings: &mut Findings) -> Vec<Declaration> {
     let mut reader = Reader { file, findings };
     let text = &*source.text;
     if let Some(at) = source.replaced_at {
@@ -193,7 +193,7 @@ fn article(name: &str) -> String {
 
 struct Reader<'f> {
     file: usize,
-    findings: &'f mut Vec<Finding>,
+    findings: &'f mut Findings,
 }
 
 type Read<T> = Option<(T, Range<usize>)>;

@@ -1,5 +1,6 @@
 //! What is found in a file: which rule, how bad, where, and what to do. The list of rules is here.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -155,6 +156,9 @@ pub struct Finding {
     pub help: String,
     /// Another place that it has to do with, and what that is.
     pub related: Option<(Place, &'static str)>,
+    /// How many findings it stands for: 1, but for the last of a rule in a file, which stands for all that
+    /// were beyond [`MAX_KEPT`].
+    pub count: usize,
 }
 
 impl Finding {
@@ -170,6 +174,7 @@ impl Finding {
             message: message.into(),
             help: help.into(),
             related: None,
+            count: 1,
         }
     }
 
@@ -182,6 +187,75 @@ impl Finding {
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.rule.severity()
+    }
+}
+
+/// How many findings of one rule in one file are kept; the others are counted.
+pub const MAX_KEPT: usize = 1000;
+
+/// Findings as they are made. However many there are, it holds at most [`MAX_KEPT`] of a rule in a file.
+#[derive(Default)]
+pub(super) struct Findings {
+    kept: Vec<Finding>,
+    seen: HashMap<(usize, Rule), Seen>,
+    /// Where the errors begin that were counted only.
+    cut_errors: Vec<(usize, usize)>,
+}
+
+struct Seen {
+    count: usize,
+    /// The first that was not kept.
+    first_cut: Option<Place>,
+}
+
+impl Findings {
+    pub(super) fn push(&mut self, finding: Finding) {
+        let key = (finding.place.file, finding.rule);
+        let seen = self.seen.entry(key).or_insert(Seen {
+            count: 0,
+            first_cut: None,
+        });
+        seen.count += 1;
+        if seen.count <= MAX_KEPT {
+            self.kept.push(finding);
+            return;
+        }
+        if finding.severity() == Severity::Error {
+            let begins = (finding.place.file, finding.place.span.start);
+            self.cut_errors.push(begins);
+        }
+        seen.first_cut.get_or_insert(finding.place);
+    }
+
+    /// In the order of the files, with a last one for what was cut, and where errors begin that were.
+    pub(super) fn into_parts(self) -> (Vec<Finding>, Vec<(usize, usize)>) {
+        let mut findings = self.kept;
+        for ((_, rule), seen) in self.seen {
+            let Some(place) = seen.first_cut else {
+                continue;
+            };
+            let count = seen.count - MAX_KEPT;
+            let message = format!("{count} more findings of {rule} in this file are not shown");
+            let help = "mend what is shown, and check again";
+            findings.push(Finding {
+                count,
+                ..Finding::new(rule, place, message, help)
+            });
+        }
+        sort(&mut findings);
+        (findings, self.cut_errors)
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Finding> {
+        self.into_parts().0
+    }
+}
+
+impl FromIterator<Finding> for Findings {
+    fn from_iter<I: IntoIterator<Item = Finding>>(findings: I) -> Self {
+        let mut all = Self::default();
+        findings.into_iter().for_each(|finding| all.push(finding));
+        all
     }
 }
 

@@ -26,7 +26,7 @@ mod schema;
 pub use self::check::{Checked, MAX_MEASURED, check, check_descriptions, check_independence};
 pub use self::export::to_toml;
 pub use self::file::{Declaration, Source};
-pub use self::finding::{Finding, Place, Rule, Severity, sort};
+pub use self::finding::{Finding, MAX_KEPT, Place, Rule, Severity, sort};
 pub use self::lines::{Lines, Position};
 pub use self::plan::{Action, Moves, Plan, PlanStep, PlannedExperiment};
 pub use self::planning::{Current, plan};

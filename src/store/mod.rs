@@ -22,7 +22,7 @@ pub use self::postgres::{PgCopy, PgExperimentStore, PgOptions};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub use self::survey::StoreInfo;
+pub use self::survey::{StoreFault, StoreFinding, StoreInfo};
 
 use crate::bulk::{Answers, AssignManyRequest, Keep};
 use crate::clock::Clock;

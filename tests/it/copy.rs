@@ -116,7 +116,7 @@ fn everything_goes_to_a_database_and_back() {
         (&database as &dyn ExperimentStore, database.check().unwrap()),
         (&returned, returned.check().unwrap()),
     ] {
-        assert_eq!(found, Vec::<String>::new());
+        assert_eq!(found, []);
         assert_eq!(copy.list().unwrap(), source.list().unwrap());
         for config in source.list().unwrap() {
             let name = &config.name;
@@ -262,7 +262,7 @@ fn an_interrupted_copy_into_a_file_goes_on() {
         &|| !path.exists(),
     );
     let copied = SqliteExperimentStore::open(&path).unwrap();
-    assert_eq!(copied.check().unwrap(), Vec::<String>::new());
+    assert_eq!(copied.check().unwrap(), []);
     let mut left: Vec<_> = std::fs::read_dir(directory.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -344,7 +344,7 @@ fn an_unfinished_file_is_its_writers_alone() {
     .unwrap();
     let copied = SqliteExperimentStore::open(&path).unwrap();
     assert_eq!(tally(&copied), tally(&source));
-    assert_eq!(copied.check().unwrap(), Vec::<String>::new());
+    assert_eq!(copied.check().unwrap(), []);
 }
 
 /// Who waits for another's copy is told that it is there.
@@ -389,7 +389,7 @@ fn of_two_who_copy_to_one_file_one_is_told() {
             |row| row.get::<_, String>(0),
         );
         assert_eq!(mode.unwrap(), "wal");
-        assert_eq!(copied.check().unwrap(), Vec::<String>::new());
+        assert_eq!(copied.check().unwrap(), []);
     }
 }
 

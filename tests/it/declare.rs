@@ -2,6 +2,7 @@
 //! other programs read, and that nothing in a file is too much for `check`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -331,4 +332,53 @@ fn any_config() -> impl Strategy<Value = ExperimentConfig> {
             }
         },
     )
+}
+
+/// A file with very many faults is answered in little memory, and every one of them is counted.
+#[test]
+fn what_is_too_much_to_show_is_counted() {
+    const VARIANTS: usize = 20_000;
+    let sandbox = Sandbox::new();
+    let variants: Vec<String> = (0..VARIANTS)
+        .map(|n| format!("{{ name = \"v{n}\" }}"))
+        .collect();
+    let variants = variants.join(
+        ",
+",
+    );
+    let text = format!("[[experiment]]\nname = \"e\"\nvariants = [{variants}]\n");
+    fs::write(sandbox.home().join("x.toml"), text).unwrap();
+    for format in ["text", "json", "tsv", "sarif", "github"] {
+        let line = format!("ulimit -v 200000; exp check x.toml --format {format}");
+        let output = sandbox.bash(&line);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(9), "{format}: {told}");
+        // One variant too many is a fault of its own.
+        let errors = format!("{} errors, 0 warnings in 1 file\n", VARIANTS + 1);
+        assert_eq!(told, errors, "{format}");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.len() < 3_000_000, "{format}: {}", shown.len());
+        let cut = format!(
+            "{} more findings of bad-weight",
+            VARIANTS - declare::MAX_KEPT
+        );
+        assert!(format == "text" || shown.contains(&cut), "{format}");
+    }
+}
+
+/// What was only counted keeps an experiment from being planned all the same.
+#[test]
+fn an_error_that_is_not_kept_counts_for_its_experiment() {
+    let mut text = String::new();
+    for n in 0..declare::MAX_KEPT + 50 {
+        let _ = writeln!(
+            text,
+            "[[experiment]]\nname = \"e{n}\"\nvariants = [{{ name = \"a\", weight = -1 }}]"
+        );
+    }
+    text += "[[experiment]]\nname = \"sound\"\nvariants = [{ name = \"a\", weight = 1 }]\n";
+    let checked = declare::check(&[Source::new("x.toml", text)], &[]);
+    let sound = checked.sound();
+    let names: Vec<&str> = sound.iter().map(|d| &*d.config.name).collect();
+    assert_eq!(names, ["sound"]);
 }

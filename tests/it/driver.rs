@@ -53,7 +53,7 @@ fn a_blocking_call_works_on_a_runtimes_worker() {
             };
             assert_eq!(service.assign_many(&request).unwrap().len(), 2);
             service.set_override("e", "qa", "a").unwrap();
-            assert_eq!(store.check().unwrap(), Vec::<String>::new());
+            assert_eq!(store.check().unwrap(), []);
             assert_eq!(store.info().unwrap().assignments, 2);
             // A connection that can't be opened is an error here as well.
             let nowhere = options("postgres://admin@/app?host=/nowhere");

@@ -75,7 +75,7 @@ fn isolation_and_timeouts_hold_behind_it() {
             }
         });
         assert_eq!(stores[0].info().unwrap().assignments, 100);
-        assert_eq!(stores[0].check().unwrap(), Vec::<String>::new());
+        assert_eq!(stores[0].check().unwrap(), []);
 
         let mut other = client(&direct);
         let mut holding = other.transaction().unwrap();

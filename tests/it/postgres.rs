@@ -136,7 +136,7 @@ fn an_application_goes_on_in_its_own_tables() {
     drop(iter);
     assert_eq!(heard, ["new", "new"]);
     assert!(notifications.is_empty());
-    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+    assert_eq!(store.check().unwrap(), []);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_group_holds_against_the_application_and_in_bulk() {
     });
     assert_eq!(singles.len() + bulk.len() + theirs.len(), names.len());
     assert!(singles.is_disjoint(&bulk) && singles.is_disjoint(&theirs));
-    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+    assert_eq!(store.check().unwrap(), []);
 }
 
 /// Singles take actors all over the batch that is being stored; nobody gives up, and all agree.

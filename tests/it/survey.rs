@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::thread;
 
+use experiments::store::transfer;
 use experiments::{
     AssignRequest, ExperimentConfig, ExperimentState, ExperimentStore, PgExperimentStore,
-    SqliteExperimentStore, VariantConfig,
+    SqliteCopy, SqliteExperimentStore, StoreFinding, VariantConfig,
 };
 
+use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
 
 /// Two experiments of a group; `user:1` is in the first, `user:2` in the second.
@@ -32,93 +34,609 @@ fn fill(store: &dyn ExperimentStore) {
     store.set_override("one", "qa:ann", "b").unwrap();
 }
 
-fn damaged_file(directory: &Path, damage: &str) -> Vec<String> {
+/// A damaged store: what is done to it, the kind and the subject of what is found, and whether a repair
+/// mends it.
+type Fault = (&'static str, &'static str, &'static str, bool);
+
+fn kinds(found: &[StoreFinding]) -> Vec<(&str, &str, bool)> {
+    let kinds = found.iter();
+    kinds
+        .map(|f| (f.code.id(), &*f.subject, f.repairable))
+        .collect()
+}
+
+fn damaged_file(directory: &Path, damage: &str) -> SqliteExperimentStore {
     let path = directory.join("x.db");
     let store = SqliteExperimentStore::open_or_create(&path).unwrap();
     fill(&store);
-    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+    assert_eq!(store.check().unwrap(), []);
+    drop(store);
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.execute_batch(damage).unwrap();
-    store.check().unwrap()
+    SqliteExperimentStore::open(&path).unwrap()
 }
 
+const FAULTS_OF_A_FILE: &[Fault] = &[
+    (
+        "UPDATE assignments SET variant = 7 WHERE actor = 'user:1'",
+        "unknown-variant",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE assignments SET variant = -8 WHERE actor = 'user:1'",
+        "unknown-variant",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE overrides SET variant = 7",
+        "unknown-variant",
+        "one",
+        true,
+    ),
+    (
+        "UPDATE exposures SET variant = 7 WHERE actor = 'user:2'",
+        "unknown-variant",
+        "two",
+        false,
+    ),
+    (
+        "UPDATE variants SET position = NULL WHERE experiment_id = 1 AND assigned > 0",
+        "removed-variant",
+        "one",
+        true,
+    ),
+    (
+        "INSERT INTO assignments SELECT space_id, actor, 1, variant, assigned_after
+         FROM assignments WHERE actor = 'user:1'",
+        "shared-actor",
+        "g",
+        false,
+    ),
+    (
+        "UPDATE variants SET assigned = assigned + 3 WHERE experiment_id = 1 AND idx = 0",
+        "miscounted",
+        "one",
+        true,
+    ),
+    (
+        "UPDATE variants SET assigned = overridden, overridden = assigned WHERE experiment_id = 1",
+        "miscounted",
+        "one",
+        true,
+    ),
+    (
+        "DELETE FROM changes WHERE experiment_id = 2",
+        "unlogged",
+        "two",
+        false,
+    ),
+    ("DELETE FROM spaces", "missing-space", "two", true),
+    (
+        "DELETE FROM spaces; UPDATE changes SET detail = NULL",
+        "missing-space",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE changes SET detail = '{' WHERE id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE changes SET detail = '{\"before\":3}' WHERE id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE changes SET mutation = CAST(x'ff' AS TEXT) WHERE id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE changes SET operator = CAST(x'ff' AS TEXT) WHERE id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE changes SET changed_at = -1 WHERE id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE exposures SET request_id = CAST(x'ff' AS TEXT)",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE exposures SET actor = CAST(x'ff' AS TEXT)",
+        "unreadable",
+        "two",
+        false,
+    ),
+    (
+        "UPDATE overrides SET actor = CAST(x'ff' AS TEXT)",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE assignments SET actor = CAST(x'ff' AS TEXT) WHERE actor = 'user:1'",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE experiments SET winner = 9 WHERE id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE experiments SET updated_at = -1 WHERE id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE experiments SET description = CAST(x'ff' AS TEXT) WHERE id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE variants SET name = CAST(x'ff' AS TEXT) WHERE experiment_id = 2",
+        "unreadable",
+        "two",
+        false,
+    ),
+    (
+        "UPDATE variants SET weight = -1 WHERE experiment_id = 2",
+        "unreadable",
+        "two",
+        false,
+    ),
+    (
+        "DELETE FROM variants WHERE experiment_id = 2 AND idx = 0",
+        "unreadable",
+        "two",
+        false,
+    ),
+    (
+        "UPDATE variants SET name = ' ' WHERE experiment_id = 2 AND idx = 0",
+        "invalid-experiment",
+        "two",
+        false,
+    ),
+    (
+        "DELETE FROM experiments WHERE id = 1",
+        "orphan",
+        "number 1",
+        false,
+    ),
+    (
+        "DELETE FROM experiments WHERE id = 2",
+        "orphan",
+        "in slot 1 of space 1",
+        false,
+    ),
+    (
+        "INSERT INTO variants VALUES (9, 0, 'a', 1, 0, 0, 0)",
+        "orphan",
+        "number 9",
+        false,
+    ),
+    (
+        "DROP INDEX changes_by_experiment",
+        "schema",
+        "changes_by_experiment",
+        true,
+    ),
+    (HOLE_IN_INDEX, "structure", "file", true),
+    ("DROP TABLE exposures", "schema", "exposures", false),
+    (
+        "ALTER TABLE exposures DROP COLUMN request_id",
+        "schema",
+        "exposures",
+        false,
+    ),
+];
+
+/// A row that its index does not have.
+const HOLE_IN_INDEX: &str = "
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = sql || ' WHERE id < 0' WHERE name = 'changes_by_experiment';
+    PRAGMA writable_schema = RESET;
+    INSERT INTO changes (experiment_id, mutation, changed_at) VALUES (1, 'updated', 0);
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = replace(sql, ' WHERE id < 0', '')
+        WHERE name = 'changes_by_experiment';
+    PRAGMA writable_schema = RESET;";
+
 #[test]
-fn what_cannot_be_true_of_a_file_is_found() {
-    let faults = [
-        (
-            "UPDATE assignments SET variant = 7 WHERE actor = 'user:1'",
-            "experiment 'one': 1 assignment of a variant that it does not have",
-        ),
-        (
-            "UPDATE experiments SET state = 'draft' WHERE name = 'two'",
-            "experiment 'two': 1 assignment in a draft",
-        ),
-        (
-            "INSERT INTO assignments SELECT space_id, actor, 1, variant, assigned_after
-             FROM assignments WHERE actor = 'user:1'",
-            "group 'g': 1 actor assigned in two of its experiments",
-        ),
-        (
-            "UPDATE variants SET assigned = assigned + 3 WHERE experiment_id = 1 AND idx = 0",
-            "experiment 'one': 3 assignments more or less than it counts",
-        ),
-        (
-            "DELETE FROM changes WHERE experiment_id = 2",
-            "experiment 'two': 1 experiment without an entry in the audit log",
-        ),
-    ];
-    for (damage, told) in faults {
+fn what_is_wrong_with_a_file_is_found_and_mended_where_it_can_be() {
+    for &(damage, code, subject, repairable) in FAULTS_OF_A_FILE {
         let directory = tempfile::tempdir().unwrap();
-        let found = damaged_file(directory.path(), damage);
-        assert!(found.iter().any(|line| line == told), "{damage}: {found:?}");
+        let store = damaged_file(directory.path(), damage).with_operator("ann");
+        let found = store.check().unwrap();
+        let kinds = kinds(&found);
+        assert!(
+            kinds.contains(&(code, subject, repairable)),
+            "{damage}: {found:#?}"
+        );
+        let changes = store.info().map_or(0, |info| info.changes);
+        let mended = store
+            .repair()
+            .unwrap_or_else(|error| panic!("{damage}: {error:?} {found:#?}"));
+        assert_eq!(
+            mended.iter().any(|f| f.code.id() == code),
+            repairable,
+            "{damage}"
+        );
+        let left = store.check().unwrap();
+        assert!(!left.iter().any(|f| f.repairable), "{damage}: {left:#?}");
+        if repairable && !["schema", "structure", "missing-space"].contains(&code) {
+            let logged = store.history(subject, 1).unwrap();
+            assert_eq!(logged[0].mutation, format!("repaired={code}"));
+            assert_eq!(logged[0].actor.as_deref(), Some("ann"));
+            assert_eq!(left, [], "{damage}");
+        }
+        if mended.is_empty() {
+            assert_eq!(
+                store.info().map_or(0, |info| info.changes),
+                changes,
+                "{damage}"
+            );
+        }
     }
 }
+
+/// What one command after another would stumble over, a check names; and what they all pass, it passes.
+#[test]
+fn a_file_that_is_found_sound_can_be_read_by_every_command() {
+    for &(damage, code, _, _) in FAULTS_OF_A_FILE {
+        let directory = tempfile::tempdir().unwrap();
+        let store = damaged_file(directory.path(), damage);
+        let mut target = SqliteCopy::new(directory.path().join("copy.db"));
+        if transfer::copy(&store, &mut target, false, &mut |_, _| {}).is_err() {
+            assert!(!store.check().unwrap().is_empty(), "{code}: {damage}");
+        }
+    }
+}
+
+/// A variant that actors still hold is listed again, and nobody new gets it.
+#[test]
+fn a_removed_variant_that_actors_hold_comes_back_without_weight() {
+    let directory = tempfile::tempdir().unwrap();
+    let remove = "UPDATE variants SET position = NULL WHERE experiment_id = 1 AND assigned > 0";
+    let store = damaged_file(directory.path(), remove);
+    let before = store.get("one").unwrap().unwrap().variants;
+    store.repair().unwrap();
+    let after = store.get("one").unwrap().unwrap().variants;
+    assert_eq!((before.len(), after.len()), (1, 2));
+    assert_eq!(after[..1], before[..]);
+    assert_eq!(after[1].weight, 0);
+    let change = store.history("one", 1).unwrap().remove(0);
+    assert_eq!(change.detail.unwrap().after.variants, Some(after));
+}
+
+/// The rows of one table are named one by one up to a number, and then counted.
+#[test]
+fn of_very_many_damaged_rows_some_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let many = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 300)
+        INSERT INTO exposures (experiment_id, variant, actor, exposed_at)
+        SELECT 1, 7, 'user:' || n, 0 FROM n";
+    let found = damaged_file(directory.path(), many).check().unwrap();
+    let counts: u64 = found.iter().map(|finding| finding.count).sum();
+    assert_eq!((found.len(), counts), (101, 300));
+}
+
+const FAULTS_OF_A_DATABASE: &[Fault] = &[
+    (
+        "UPDATE autumn_experiment_assignments SET variant = 'z' WHERE actor = 'user:1'",
+        "removed-variant",
+        "one",
+        true,
+    ),
+    (
+        "INSERT INTO autumn_experiment_assignments (experiment, actor, variant)
+         VALUES ('two', 'user:1', 'a')",
+        "shared-actor",
+        "g",
+        false,
+    ),
+    (
+        "DELETE FROM autumn_experiments WHERE name = 'two'",
+        "orphan",
+        "two",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiment_overrides SET experiment = 'gone'",
+        "orphan",
+        "gone",
+        false,
+    ),
+    (
+        "UPDATE exp_exposures SET experiment = 'gone'",
+        "orphan",
+        "gone",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiment_changes SET experiment = 'gone'",
+        "orphan",
+        "gone",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiment_changes SET detail = '{\"before\": 3}'",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiments SET variants = '[{\"name\": 3}]'",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiments SET bucketing = 'x'",
+        "unreadable",
+        "two",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiments SET exclusion_group = ' '",
+        "invalid-experiment",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiments SET updated_at = 'infinity'",
+        "infinite-time",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiments SET created_at = '-infinity'",
+        "infinite-time",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiment_assignments SET assigned_at = 'infinity'",
+        "infinite-time",
+        "two",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiment_overrides SET created_at = 'infinity'",
+        "infinite-time",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiment_changes SET changed_at = 'infinity'",
+        "infinite-time",
+        "two",
+        false,
+    ),
+    (
+        "UPDATE exp_exposures SET exposed_at = 'infinity'",
+        "infinite-time",
+        "one",
+        false,
+    ),
+    ("DROP TABLE exp_exposures", "schema", "exp_exposures", false),
+    (
+        "DROP TABLE autumn_experiment_overrides",
+        "schema",
+        "autumn_experiment_overrides",
+        false,
+    ),
+    (
+        "ALTER TABLE autumn_experiment_changes DROP COLUMN detail",
+        "schema",
+        "autumn_experiment_changes.detail",
+        false,
+    ),
+    (
+        "DROP INDEX exp_changes_by_experiment",
+        "schema",
+        "exp_changes_by_experiment",
+        true,
+    ),
+    (
+        "DROP FUNCTION exp_situation",
+        "schema",
+        "exp_situation",
+        true,
+    ),
+    (
+        "DROP FUNCTION exp_store_assignment",
+        "schema",
+        "exp_store_assignment",
+        true,
+    ),
+    (
+        "DROP FUNCTION exp_close_gate CASCADE",
+        "schema",
+        "exp_close_gate",
+        true,
+    ),
+    (
+        "DROP TRIGGER exp_close_gate ON autumn_experiments",
+        "schema",
+        "exp_close_gate",
+        true,
+    ),
+    (
+        "ALTER TABLE autumn_experiments DISABLE TRIGGER exp_close_gate",
+        "schema",
+        "exp_close_gate",
+        true,
+    ),
+    (
+        "DROP TRIGGER autumn_experiment_change_notify ON autumn_experiment_changes;
+         DROP FUNCTION autumn_notify_experiment_change",
+        "schema",
+        "autumn_experiment_change_notify",
+        true,
+    ),
+];
 
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
-fn what_cannot_be_true_of_a_database_is_found() {
-    let faults = [
-        (
-            "UPDATE autumn_experiment_assignments SET variant = 'z' WHERE actor = 'user:1'",
-            "experiment 'one': 1 assignment of a variant that it does not have",
-        ),
-        (
-            "UPDATE autumn_experiments SET state = 'draft' WHERE name = 'two'",
-            "experiment 'two': 1 assignment in a draft",
-        ),
-        (
-            "INSERT INTO autumn_experiment_assignments (experiment, actor, variant)
-             VALUES ('two', 'user:1', 'a')",
-            "group 'g': 1 actor assigned in two of its experiments",
-        ),
-        (
-            "DELETE FROM autumn_experiments WHERE name = 'two'",
-            "experiment 'two': 1 assignment of an experiment that is not there",
-        ),
-        (
-            "UPDATE autumn_experiment_overrides SET experiment = 'gone'",
-            "experiment 'gone': 1 override of an experiment that is not there",
-        ),
-        (
-            "UPDATE exp_exposures SET experiment = 'gone'",
-            "experiment 'gone': 2 exposures of an experiment that is not there",
-        ),
-    ];
-    for (damage, told) in faults {
+fn what_is_wrong_with_a_database_is_found_and_mended_where_it_can_be() {
+    for &(damage, code, subject, repairable) in FAULTS_OF_A_DATABASE {
         let url = server::shared().database();
         let store = PgExperimentStore::open_or_create(options(&url)).unwrap();
         fill(&store);
-        assert_eq!(store.check().unwrap(), Vec::<String>::new());
+        assert_eq!(store.check().unwrap(), [], "{damage}");
         let info = store.info().unwrap();
-        let counted = (info.experiments, info.assignments, info.overrides);
-        assert_eq!(counted, (2, 2, 1));
+        assert_eq!(
+            (info.experiments, info.assignments, info.overrides),
+            (2, 2, 1)
+        );
         assert_eq!((info.exposures, info.changes), (2, 3));
         // Past the triggers that refuse it.
-        let damaged = client(&url).batch_execute(&format!("SET exp.writer = 'exp'; {damage}"));
+        let past = "SET session_replication_role = replica";
+        let damaged = client(&url).batch_execute(&format!("{past}; {damage}"));
         damaged.unwrap();
-        let found = store.check().unwrap();
-        assert!(found.iter().any(|line| line == told), "{damage}: {found:?}");
+        let store = PgExperimentStore::open(options(&url))
+            .unwrap()
+            .with_operator("ann");
+        let found = store
+            .check()
+            .unwrap_or_else(|error| panic!("{damage}: {error:?}"));
+        let kinds = kinds(&found);
+        assert!(
+            kinds.contains(&(code, subject, repairable)),
+            "{damage}: {found:#?}"
+        );
+        let mended = store
+            .repair()
+            .unwrap_or_else(|error| panic!("{damage}: {error:?} {found:#?}"));
+        assert_eq!(
+            mended.iter().any(|f| f.code.id() == code),
+            repairable,
+            "{damage}"
+        );
+        let left = store.check().unwrap();
+        assert!(!left.iter().any(|f| f.repairable), "{damage}: {left:#?}");
+        if repairable {
+            assert_eq!(left, [], "{damage}");
+            // Whatever was missing works again.
+            store
+                .assign(&AssignRequest {
+                    experiment: "one",
+                    actor: "user:7",
+                    request_id: None,
+                    keep_exposure: true,
+                })
+                .unwrap();
+        }
+        if code == "removed-variant" {
+            let logged = store.history(subject, 1).unwrap().remove(0);
+            assert_eq!(logged.mutation, "repaired=removed-variant");
+            assert_eq!(logged.actor.as_deref(), Some("ann"));
+            let variants = store.get("one").unwrap().unwrap().variants;
+            assert_eq!(variants[2], VariantConfig::new("z", 0));
+        }
     }
+}
+
+/// A read that fails, as the disk or memory does, is no fault of the store.
+#[test]
+fn a_sound_file_is_not_called_damaged_when_a_read_fails() {
+    let sandbox = Sandbox::new();
+    let created = sandbox.exp(&[
+        "--store",
+        "e.db",
+        "create",
+        "e",
+        "--variant",
+        "a=1",
+        "--start",
+    ]);
+    assert!({ created }.output().unwrap().status.success());
+    let actors = "seq 20000 | exp --store e.db assign e --actors - > /dev/null";
+    assert!(sandbox.bash(actors).status.success());
+    let traced = "strace -f -qq -o /dev/null -P e.db -e trace=pread64,read";
+    if !sandbox.bash(&format!("{traced} true")).status.success() {
+        return;
+    }
+    let mut failed = 0;
+    // The first read, of the header, is told by SQLite itself.
+    for when in [3, 5, 10, 40, 80, 150] {
+        let line = format!(
+            "{traced} -e inject=pread64:error=EIO:when={when}+ \
+             -e inject=read:error=EIO exp --store e.db store check"
+        );
+        let output = sandbox.bash(&line);
+        let told = String::from_utf8(output.stderr).unwrap();
+        match output.status.code() {
+            Some(0) => continue,
+            Some(1) => failed += 1,
+            _ => panic!("when={when}: {told}"),
+        }
+        assert!(
+            told.contains("error (os error 5)") && !told.contains("damaged"),
+            "{told}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+    assert!(failed > 2, "{failed}");
+}
+
+#[test]
+fn a_check_prints_its_findings_in_every_format() {
+    let sandbox = Sandbox::new();
+    let run = |arguments: &[&str]| {
+        let output = sandbox
+            .exp(&[&["--store", "e.db"], arguments].concat())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    run(&["create", "e", "--variant", "a=1", "--start"]);
+    assert_eq!(run(&["store", "check"]).0, Some(0));
+    let connection = rusqlite::Connection::open(sandbox.home().join("e.db")).unwrap();
+    connection
+        .execute_batch("UPDATE variants SET assigned = 3")
+        .unwrap();
+    let message = "experiment 'e': 3 assignments more or less than it counts";
+    let (code, text, told) = run(&["store", "check"]);
+    assert_eq!((code, &*text), (Some(9), &*format!("{message}\n")));
+    assert_eq!(told, "exp store check --repair mends 1 of 1\n");
+    let line = |status| format!("miscounted\te\t3\t{status}\t{message}\n");
+    assert_eq!(
+        run(&["store", "check", "--format", "tsv"]).1,
+        line("repairable")
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&["store", "check", "--format", "json"]).1).unwrap();
+    assert_eq!(json[0]["code"], "miscounted");
+    assert_eq!(json[0]["repairable"], true);
+    let (code, text, _) = run(&["store", "check", "--repair", "--format", "tsv"]);
+    assert_eq!((code, text), (Some(0), line("repaired")));
+    assert_eq!(run(&["store", "check"]).0, Some(0));
+    assert!(run(&["history", "e"]).1.contains("repaired=miscounted"));
 }
 
 /// A copy made while others write is a sound store of its own.
@@ -141,7 +659,7 @@ fn a_file_is_copied_while_it_is_written() {
         writer.join().unwrap();
     });
     let copy = SqliteExperimentStore::open(directory.path().join("copy.db")).unwrap();
-    assert_eq!(copy.check().unwrap(), Vec::<String>::new());
+    assert_eq!(copy.check().unwrap(), []);
     assert!(copy.get_assignment("one", "user:1").unwrap().is_some());
     copy.record_assignment("one", "user:99", "a", false)
         .unwrap();

@@ -47,7 +47,7 @@ Exit codes:
   6  excluded by the group
   7  no variant to assign
   8  refused: exists already, variant in use, invalid, unknown variant
-  9  exp check found an error, exp plan --exit-code found changes
+  9  found: an error (check), changes (plan --exit-code), a fault (store check)
 
 Environment (a variable that is empty counts as not set):
   EXP_STORE         the store, as --store

@@ -163,13 +163,17 @@ impl Context {
 
     /// Prints data to standard output.
     pub(crate) fn show(&self, view: &impl View) -> anyhow::Result<()> {
-        let rendered = match self.options.format {
+        stream::print(&self.render(view)?)
+    }
+
+    /// A view in the format that was asked for.
+    pub(crate) fn render(&self, view: &impl View) -> anyhow::Result<String> {
+        Ok(match self.options.format {
             Format::Json => output::json::render(view)?,
             Format::Tsv => output::tsv::render(view),
             // The command that has these formats prints them itself.
             Format::Text | Format::Github | Format::Sarif => self.render_text(view),
-        };
-        stream::print(&rendered)
+        })
     }
 
     /// A view as people read it.

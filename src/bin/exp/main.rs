@@ -8,6 +8,8 @@ mod environment;
 mod exit;
 mod options;
 mod output;
+mod panics;
+mod secrets;
 
 use std::process::ExitCode;
 
@@ -17,6 +19,7 @@ use crate::cli::Cli;
 use crate::context::Context;
 
 fn main() -> ExitCode {
+    panics::install_hook();
     if let Some(code) = complete::answer_shell(Cli::command) {
         return code;
     }

@@ -57,6 +57,17 @@ impl From<Halt> for Fault {
     }
 }
 
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Postgres(error) => innermost(error).fmt(f),
+            Self::Silent(_) | Self::GivenUp(_) => f.write_str("it did not answer in time"),
+            Self::Closed => f.write_str("it closed the connection"),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
 impl Fault {
     /// The same, where it is that the server gave up a statement that may take so long.
     pub(super) fn within(self, statement_timeout: Duration) -> Self {

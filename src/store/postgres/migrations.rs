@@ -10,7 +10,7 @@ use super::options::PgOptions;
 use crate::error::ExperimentStoreError;
 
 /// Nobody edits a file that was released; a change is a new file at the end.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_layout.sql"),
     include_str!("migrations/0002_additions.sql"),
 ];

@@ -305,6 +305,15 @@ impl PgExperimentStore {
         i64::try_from(self.clock.now_secs()).unwrap_or(i64::MAX)
     }
 
+    /// When a change is made: by the database's clock, which is the application's as well, unless the
+    /// time is given.
+    fn given_time(&self) -> Option<i64> {
+        match self.clock {
+            Clock::System => None,
+            Clock::Fixed(_) => Some(self.now()),
+        }
+    }
+
     fn sort(&self, doing: &'static str, fault: Fault) -> ExperimentStoreError {
         failure::sort(self.pool.options(), doing, fault)
     }

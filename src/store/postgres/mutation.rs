@@ -9,7 +9,6 @@ use super::connection::{Connection, Values};
 use super::experiments::{self, LOCKED};
 use super::failure::Failure;
 use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
-use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
@@ -121,11 +120,7 @@ fn apply(
         lifecycle::decide(mutation, current, &subject)?
     };
     let Some(step) = step else { return Ok(None) };
-    // The database's clock, which is the application's as well, unless the time is given.
-    let now = match store.clock {
-        Clock::System => None,
-        Clock::Fixed(_) => Some(store.now()),
-    };
+    let now = store.given_time();
     match step.write {
         Write::Config(config) => experiments::save(db, current, &config, now)?,
         Write::SetOverride { actor, variant } => {

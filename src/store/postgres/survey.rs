@@ -1,67 +1,113 @@
 //! The database as a whole: how much of ours is in it, and whether it can be true.
 
-use super::connection::Pace;
-use super::failure::Failure;
-use super::{PgExperimentStore, experiments, migrations};
-use crate::error::ExperimentError;
-use crate::store::survey::{StoreInfo, contradictions, counted};
+mod schema;
 
-/// Each finds a name and a count. Then follow of what the name is, what is counted, and what is wrong
-/// with it; none finds anything in a sound store.
-const INVARIANTS: &[(&str, &str, &str, &str)] = &[
-    (
-        "SELECT a.experiment, count(*) FROM autumn_experiment_assignments a
-         JOIN autumn_experiments e ON e.name = a.experiment
-         WHERE NOT e.variants @> jsonb_build_array(jsonb_build_object('name', a.variant))
-         GROUP BY a.experiment ORDER BY a.experiment",
-        "experiment",
-        "assignment",
-        "of a variant that it does not have",
-    ),
-    (
-        "SELECT a.experiment, count(*) FROM autumn_experiment_assignments a
-         JOIN autumn_experiments e ON e.name = a.experiment
-         WHERE e.state = 'draft' GROUP BY a.experiment ORDER BY a.experiment",
-        "experiment",
-        "assignment",
-        "in a draft",
-    ),
-    (
-        "SELECT exclusion_group, count(*) FROM (
-             SELECT e.exclusion_group, a.actor FROM autumn_experiment_assignments a
+use std::collections::HashSet;
+
+use super::connection::{Connection, Pace};
+use super::failure::Failure;
+use super::{PgExperimentStore, experiments, locks, migrations};
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::experiment::{ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig, VariantConfig};
+use crate::store::survey::{
+    Found, Invariant, StoreFault, StoreFinding, StoreInfo, contradictions, repaired,
+};
+use crate::text::Quoted;
+
+macro_rules! orphans {
+    ($table:literal) => {
+        concat!(
+            "SELECT o.experiment, count(*) FROM ",
+            $table,
+            " o WHERE NOT EXISTS (SELECT FROM autumn_experiments e WHERE e.name = o.experiment)
+             GROUP BY o.experiment ORDER BY o.experiment"
+        )
+    };
+}
+
+macro_rules! infinite {
+    ($name:literal, $table:literal, $($time:literal),+) => {
+        concat!(
+            "SELECT ", $name, ", count(*) FROM ", $table,
+            " WHERE NOT (true" $(, " AND isfinite(", $time, ")")+, ") GROUP BY 1 ORDER BY 1"
+        )
+    };
+}
+
+const fn orphan(noun: &'static str, sql: &'static str) -> Invariant {
+    Invariant {
+        code: StoreFault::Orphan,
+        sql,
+        subject: "experiment",
+        noun,
+        what: "of an experiment that is not there",
+        repairable: false,
+    }
+}
+
+const fn infinite(noun: &'static str, sql: &'static str) -> Invariant {
+    Invariant {
+        code: StoreFault::InfiniteTime,
+        sql,
+        subject: "experiment",
+        noun,
+        what: "at a time that is infinite",
+        repairable: false,
+    }
+}
+
+/// What the rows say of each other. An application that deletes an experiment leaves its rows behind.
+const INVARIANTS: &[Invariant] = &[
+    Invariant {
+        code: StoreFault::RemovedVariant,
+        sql: "SELECT a.experiment, count(*) FROM autumn_experiment_assignments a
              JOIN autumn_experiments e ON e.name = a.experiment
-             WHERE e.exclusion_group IS NOT NULL AND NOT a.is_override
-             GROUP BY e.exclusion_group, a.actor HAVING count(*) > 1
-         ) twice GROUP BY exclusion_group ORDER BY exclusion_group",
-        "group",
-        "actor",
-        "assigned in two of its experiments",
-    ),
-    (
-        "SELECT a.experiment, count(*) FROM autumn_experiment_assignments a
-         WHERE NOT EXISTS (SELECT FROM autumn_experiments e WHERE e.name = a.experiment)
-         GROUP BY a.experiment ORDER BY a.experiment",
-        "experiment",
+             WHERE NOT e.variants @> jsonb_build_array(jsonb_build_object('name', a.variant))
+             GROUP BY a.experiment ORDER BY a.experiment",
+        subject: "experiment",
+        noun: "assignment",
+        what: "of a variant that it does not have",
+        repairable: true,
+    },
+    Invariant {
+        code: StoreFault::SharedActor,
+        sql: "SELECT exclusion_group, count(*) FROM (
+                 SELECT e.exclusion_group, a.actor FROM autumn_experiment_assignments a
+                 JOIN autumn_experiments e ON e.name = a.experiment
+                 WHERE e.exclusion_group IS NOT NULL AND NOT a.is_override
+                 GROUP BY e.exclusion_group, a.actor HAVING count(*) > 1
+             ) twice GROUP BY exclusion_group ORDER BY exclusion_group",
+        subject: "group",
+        noun: "actor",
+        what: "assigned in two of its experiments",
+        repairable: false,
+    },
+    orphan("assignment", orphans!("autumn_experiment_assignments")),
+    orphan("override", orphans!("autumn_experiment_overrides")),
+    orphan("exposure", orphans!("exp_exposures")),
+    orphan("entry", orphans!("autumn_experiment_changes")),
+    infinite(
         "assignment",
-        "of an experiment that is not there",
+        infinite!("experiment", "autumn_experiment_assignments", "assigned_at"),
     ),
-    (
-        "SELECT o.experiment, count(*) FROM autumn_experiment_overrides o
-         WHERE NOT EXISTS (SELECT FROM autumn_experiments e WHERE e.name = o.experiment)
-         GROUP BY o.experiment ORDER BY o.experiment",
-        "experiment",
+    infinite(
         "override",
-        "of an experiment that is not there",
+        infinite!("experiment", "autumn_experiment_overrides", "created_at"),
     ),
-    (
-        "SELECT x.experiment, count(*) FROM exp_exposures x
-         WHERE NOT EXISTS (SELECT FROM autumn_experiments e WHERE e.name = x.experiment)
-         GROUP BY x.experiment ORDER BY x.experiment",
-        "experiment",
+    infinite(
         "exposure",
-        "of an experiment that is not there",
+        infinite!("experiment", "exp_exposures", "exposed_at"),
     ),
 ];
+
+const EXPERIMENT_TIMES: Invariant = infinite(
+    "time of its own",
+    infinite!("name", "autumn_experiments", "created_at", "updated_at"),
+);
+const LOG_TIMES: Invariant = infinite(
+    "log entry",
+    infinite!("experiment", "autumn_experiment_changes", "changed_at"),
+);
 
 impl PgExperimentStore {
     /// What the store is and how much it holds.
@@ -102,22 +148,206 @@ impl PgExperimentStore {
         })
     }
 
-    /// Whether what is in the tables can be true: what is wrong, one sentence each. It reads all of
-    /// them.
+    /// Reads all of the tables, as one view, and returns what is wrong: with the schema, with each row,
+    /// and what the rows say of each other.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn check(&self) -> Result<Vec<String>, ExperimentError> {
+    pub fn check(&self) -> Result<Vec<StoreFinding>, ExperimentError> {
         self.snapshot("check it", |db| {
-            let configs = experiments::all(self.address(), db)?;
-            let mut found = contradictions(&configs);
-            for (sql, subject, noun, what) in INVARIANTS {
-                for row in db.rows(sql, &[])? {
-                    let name: &str = row.try_get(0)?;
-                    found.push(counted(subject, name, row.try_get(1)?, noun, what));
-                }
-            }
-            Ok(found)
+            // It finds by itself what is missing.
+            db.without_check(|db| {
+                self.require_usable(db)?;
+                Ok(examine(self.address(), db)?.into_vec())
+            })
         })
     }
+
+    /// Mends what [`check`](Self::check) finds and calls repairable, all in one transaction, and returns
+    /// what was mended. The audit log of each experiment gets an entry for each of it.
+    ///
+    /// # Errors
+    /// When the store fails, or its user may not make functions and triggers. Then nothing has changed.
+    pub fn repair(&self) -> Result<Vec<StoreFinding>, ExperimentError> {
+        self.write("repair it", Pace::Unbounded, |db| {
+            db.without_check(|db| self.mend(db))
+        })
+    }
+
+    fn mend(&self, db: &mut Connection) -> Result<Vec<StoreFinding>, Failure> {
+        self.require_usable(db)?;
+        db.row(locks::TAKE_TURNS, &[])?;
+        let mut mended = Vec::new();
+        // Behind a part of the schema that is missing there may be rows to mend.
+        for _ in 0..REPAIR_PASSES {
+            let mut found = examine(self.address(), db)?.into_vec();
+            found.retain(|finding| finding.repairable);
+            if found.is_empty() {
+                break;
+            }
+            schema::restore(db)?;
+            for finding in &found {
+                if finding.code == StoreFault::RemovedVariant {
+                    self.list_removed(db, &finding.subject)?;
+                }
+            }
+            mended.append(&mut found);
+        }
+        Ok(mended)
+    }
+
+    fn require_usable(&self, db: &mut Connection) -> Result<(), Failure> {
+        let schema = migrations::inspect(db)?;
+        let usable = migrations::require_usable(self.pool.options(), schema);
+        Ok(usable.map_err(ExperimentError::from)?)
+    }
+
+    /// Lists the variants that an application has removed and actors still hold again, with weight 0:
+    /// nobody new gets them.
+    fn list_removed(&self, db: &mut Connection, experiment: &str) -> Result<(), Failure> {
+        let address = self.address();
+        let Some(before) = experiments::load(address, db, experiments::LOCKED, experiment)? else {
+            return Ok(());
+        };
+        let held = db.rows(
+            "SELECT DISTINCT variant FROM autumn_experiment_assignments WHERE experiment = $1
+             ORDER BY variant",
+            &[&experiment],
+        )?;
+        let mut config = before.config.clone();
+        for row in held {
+            let variant: String = row.try_get(0)?;
+            if config.variant(&variant).is_none() {
+                config.variants.push(VariantConfig::new(variant, 0));
+            }
+        }
+        let now = self.given_time();
+        experiments::save(db, Some(&before.config), &config, now)?;
+        let side = |config: ExperimentConfig| ChangeSide {
+            variants: Some(config.variants),
+            ..ChangeSide::default()
+        };
+        let change = ChangeRecord {
+            experiment: experiment.to_owned(),
+            mutation: repaired(StoreFault::RemovedVariant),
+            actor: self.operator().map(str::to_owned),
+            timestamp_secs: 0,
+            detail: Some(ChangeDetail {
+                before: side(before.config),
+                after: side(config),
+            }),
+        };
+        experiments::append_change(db, &change, now)?;
+        Ok(())
+    }
+}
+
+/// How often a repair looks at the store anew.
+const REPAIR_PASSES: usize = 2;
+
+/// Rows without their table, or without one of its columns, can't be looked at.
+fn examine(address: &str, db: &mut Connection) -> Result<Found, Failure> {
+    let mut found = Found::default();
+    schema::examine(db, &mut found)?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    // The server refuses to read an infinite time as a number, and with it all the others.
+    let readable = match violations(db, &[EXPERIMENT_TIMES], &mut found)? {
+        0 => read_experiments(address, db, &mut found)?,
+        _ => HashSet::new(),
+    };
+    if violations(db, &[LOG_TIMES], &mut found)? == 0 {
+        read_log(address, db, &mut found)?;
+    }
+    violations(db, INVARIANTS, &mut found)?;
+    found.only_repairable(|finding| match finding.code {
+        StoreFault::RemovedVariant => readable.contains(&finding.subject),
+        _ => true,
+    });
+    Ok(found)
+}
+
+/// How many there are.
+fn violations(
+    db: &mut Connection,
+    invariants: &[Invariant],
+    found: &mut Found,
+) -> Result<usize, Failure> {
+    let mut count = 0;
+    for invariant in invariants {
+        for row in db.rows(invariant.sql, &[])? {
+            let name: String = row.try_get(0)?;
+            found.push(invariant.violated(&name, row.try_get(1)?));
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// The names of those that can be read.
+fn read_experiments(
+    address: &str,
+    db: &mut Connection,
+    found: &mut Found,
+) -> Result<HashSet<String>, Failure> {
+    let mut readable = HashSet::new();
+    for row in db.rows(experiments::ALL, &[])? {
+        let stored = experiments::stored(address, &row);
+        match stored.and_then(|stored| Ok(stored.readable()?)) {
+            Ok(config) => {
+                found.extend(contradictions(&config));
+                readable.insert(config.name);
+            }
+            Err(failure) => {
+                let name = row.try_get(0).unwrap_or_default();
+                unreadable("experiments", name, "it", failure, found);
+            }
+        }
+    }
+    Ok(readable)
+}
+
+/// Entries of the log that are read at once.
+const PAGE: i64 = 1000;
+
+fn read_log(address: &str, db: &mut Connection, found: &mut Found) -> Result<(), Failure> {
+    let mut last = i64::MIN;
+    loop {
+        let page = db.rows(
+            "SELECT mutation, actor, floor(extract(epoch FROM changed_at))::bigint, detail::text,
+                 experiment, id
+             FROM autumn_experiment_changes WHERE id > $1 ORDER BY id LIMIT $2",
+            &[&last, &PAGE],
+        )?;
+        let Some(newest) = page.last() else {
+            return Ok(());
+        };
+        last = newest.try_get(5)?;
+        for row in page {
+            let (name, id): (String, i64) = (row.try_get(4)?, row.try_get(5)?);
+            if let Err(failure) = experiments::change(address, &name, &row) {
+                let what = format!("entry {id} of its log");
+                unreadable("entries of the audit log", name, &what, failure, found);
+            }
+        }
+    }
+}
+
+fn unreadable(rows: &'static str, name: String, what: &str, failure: Failure, found: &mut Found) {
+    let problem = match failure {
+        Failure::Refused(ExperimentError::Store(ExperimentStoreError::Corrupt {
+            found, ..
+        })) => found,
+        Failure::Refused(refusal) => refusal.to_string(),
+        Failure::Fault(fault) => fault.to_string(),
+    };
+    let finding = || {
+        let message = format!(
+            "experiment {}: {what} cannot be read: {problem}",
+            Quoted(&name)
+        );
+        StoreFinding::new(StoreFault::Unreadable, name, message)
+    };
+    found.name(StoreFault::Unreadable, rows, finding);
 }

@@ -96,9 +96,18 @@ pub(super) fn state(db: &Connection, name: &str) -> rusqlite::Result<Option<Expe
 
 /// All experiments, sorted by name.
 pub(super) fn load_all(db: &Connection) -> rusqlite::Result<Vec<Stored>> {
-    let mut query = db.prepare_cached(&format!("SELECT {COLUMNS} ORDER BY e.name"))?;
+    let mut query = db.prepare_cached(&select_all())?;
     let rows = query.query_map([], from_row)?;
     rows.map(|row| with_variants(db, row?)).collect()
+}
+
+/// The query of all experiments, sorted by name, each of which [`read`] reads.
+pub(super) fn select_all() -> String {
+    format!("SELECT {COLUMNS} ORDER BY e.name")
+}
+
+pub(super) fn read(db: &Connection, row: &Row<'_>) -> rusqlite::Result<Stored> {
+    with_variants(db, from_row(row)?)
 }
 
 type WinnerIndex = Option<usize>;

@@ -73,11 +73,18 @@ impl Check {
                 phi_limit(ids.len())
             ));
         }
+        if ids.as_ref().is_some_and(|ids| ids.len() == files::MAX_IDS) {
+            context.warn(format_args!(
+                "independence is measured over the first {} ids",
+                files::MAX_IDS
+            ));
+        }
         let checked = declare::check(&sources, &live);
         let sound = checked.sound();
         let Checked {
             declarations,
             mut findings,
+            ..
         } = checked;
         if self.strict {
             findings.extend(declare::check_descriptions(&declarations));

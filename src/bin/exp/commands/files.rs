@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -60,38 +60,70 @@ fn add_directory(directory: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<(
 }
 
 fn read_source(path: &Path) -> anyhow::Result<Source> {
-    if path == Path::new("-") {
-        return Ok(Source::from_bytes("<stdin>", read_bytes(path)?));
-    }
-    Ok(Source::from_bytes(
-        path.to_string_lossy(),
-        read_bytes(path)?,
-    ))
+    let name = if path == Path::new("-") {
+        "<stdin>".into()
+    } else {
+        path.to_string_lossy()
+    };
+    Ok(Source::from_bytes(name, read_bytes(path)?))
 }
 
-/// Reads text.
-pub(super) fn read_text(path: &Path) -> anyhow::Result<String> {
-    let text = String::from_utf8(read_bytes(path)?);
-    text.with_context(|| format!("cannot read {}", path.display()))
+/// The largest file of definitions, in bytes: a hundred thousand experiments take less, and checking it
+/// takes 60 times as much memory. What is larger is not what it was taken for, and may have no end.
+const MAX_BYTES: u64 = 16 << 20;
+/// The same for a plan, which is JSON and says more of each.
+const MAX_BYTES_OF_PLAN: u64 = 64 << 20;
+/// How much of a file of ids is read, in bytes, and how many ids are taken from it: more would make no
+/// measure of independence any better.
+const MAX_BYTES_OF_IDS: u64 = 256 << 20;
+pub(super) const MAX_IDS: usize = 1 << 18;
+
+fn open(path: &Path) -> io::Result<Box<dyn io::Read>> {
+    Ok(if path == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(fs::File::open(path)?)
+    })
 }
 
 fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let failed = || format!("cannot read {}", path.display());
     let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().read_to_end(&mut bytes).with_context(failed)?;
+    // Where there is too little memory this fails, and does not abort.
+    open(path)
+        .and_then(|source| source.take(MAX_BYTES_OF_PLAN + 1).read_to_end(&mut bytes))
+        .with_context(failed)?;
+    let limit = if bytes.trim_ascii_start().starts_with(b"{") {
+        MAX_BYTES_OF_PLAN
     } else {
-        bytes = fs::read(path).with_context(failed)?;
-    }
+        MAX_BYTES
+    };
+    anyhow::ensure!(
+        bytes.len() as u64 <= limit,
+        "cannot read {}: it is larger than {} MiB",
+        path.display(),
+        limit >> 20
+    );
     Ok(bytes)
 }
 
-/// Reads ids, one a line; blank lines are skipped, and so is an id that was there before.
+/// Ids, one a line; blank lines are skipped, and so is an id that was there before. Of a long file these
+/// are the first [`MAX_IDS`].
 pub(super) fn read_ids(path: &Path) -> anyhow::Result<Vec<String>> {
-    let text = read_text(path)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut seen = HashSet::new();
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let lines = lines.filter(|line| seen.insert(*line));
-    Ok(lines.map(str::to_owned).collect())
+    let failed = || format!("cannot read {}", path.display());
+    let mut source = open(path)
+        .map(|source| BufReader::new(source.take(MAX_BYTES_OF_IDS)))
+        .with_context(failed)?;
+    let (mut seen, mut ids) = (HashSet::new(), Vec::new());
+    let mut line = String::new();
+    while ids.len() < MAX_IDS && source.read_line(&mut line).with_context(failed)? > 0 {
+        let id = line.strip_prefix('\u{feff}').unwrap_or(&line);
+        let id = id.strip_suffix('\n').unwrap_or(id);
+        let id = id.strip_suffix('\r').unwrap_or(id);
+        if !id.trim().is_empty() && seen.insert(id.to_owned()) {
+            ids.push(id.to_owned());
+        }
+        line.clear();
+    }
+    Ok(ids)
 }

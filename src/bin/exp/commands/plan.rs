@@ -111,6 +111,7 @@ pub(super) fn make(
     let Checked {
         declarations,
         findings,
+        ..
     } = declare::check(sources, &live);
     let refuse = |mut findings: Vec<declare::Finding>| {
         findings.retain(|finding| finding.severity() == Severity::Error);

@@ -125,6 +125,7 @@ fn find(target: &str, context: &Context) -> anyhow::Result<Vec<ExperimentConfig>
     let Checked {
         declarations,
         mut findings,
+        ..
     } = declare::check(&sources, &[]);
     findings.retain(|finding| finding.severity() == Severity::Error);
     if !findings.is_empty() {

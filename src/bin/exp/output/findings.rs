@@ -60,7 +60,7 @@ impl<'a> Findings<'a> {
     pub(crate) fn summary(&self) -> String {
         let count = |severity: Severity| {
             let of_it = self.all.iter().filter(|f| f.severity() == severity);
-            of_it.count()
+            of_it.map(|finding| finding.count).sum()
         };
         let number = |count: usize, what: &str| {
             let plural = if count == 1 { "" } else { "s" };
@@ -183,22 +183,20 @@ impl<'a> Findings<'a> {
     }
 
     /// A SARIF 2.1.0 log: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
-    pub(crate) fn sarif(&self) -> Value {
-        let rules: Vec<Value> = Rule::ALL.iter().map(|rule| sarif_rule(*rule)).collect();
-        let results: Vec<Value> = self.all.iter().map(|f| self.sarif_result(f)).collect();
-        json!({
-            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-            "version": "2.1.0",
-            "runs": [{
-                "tool": { "driver": {
+    pub(crate) fn sarif(&self) -> impl Serialize {
+        SarifLog {
+            schema: "https://json.schemastore.org/sarif-2.1.0.json",
+            version: "2.1.0",
+            runs: [SarifRun {
+                tool: json!({ "driver": {
                     "name": "exp",
                     "semanticVersion": env!("CARGO_PKG_VERSION"),
-                    "rules": rules,
-                }},
-                "columnKind": "unicodeCodePoints",
-                "results": results,
+                    "rules": Rule::ALL.iter().map(|rule| sarif_rule(*rule)).collect::<Vec<_>>(),
+                }}),
+                column_kind: "unicodeCodePoints",
+                results: SarifResults(self),
             }],
-        })
+        }
     }
 
     fn sarif_result(&self, finding: &Finding) -> Value {
@@ -229,6 +227,32 @@ impl<'a> Findings<'a> {
                 "endColumn": end.column,
             },
         }})
+    }
+}
+
+#[derive(Serialize)]
+struct SarifLog<'a> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [SarifRun<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SarifRun<'a> {
+    tool: Value,
+    column_kind: &'static str,
+    results: SarifResults<'a>,
+}
+
+/// The results, each made when it is written: as values they would take fifty times the bytes of the text.
+struct SarifResults<'a>(&'a Findings<'a>);
+
+impl Serialize for SarifResults<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let findings = self.0;
+        serializer.collect_seq(findings.all.iter().map(|f| findings.sarif_result(f)))
     }
 }
 

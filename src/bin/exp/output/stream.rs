@@ -1,14 +1,26 @@
-//! The two streams. Everything that is written goes through here.
+//! The two streams. Everything that is written goes through here, and no [secret](crate::secrets) goes
+//! to standard error.
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use experiments::text::escape;
 
+use crate::secrets::mask;
+
+/// Whether anything was written to standard output.
+static HAS_PRINTED: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn has_printed() -> bool {
+    HAS_PRINTED.load(Ordering::Relaxed)
+}
+
 /// Writes to standard output in one piece.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    HAS_PRINTED.store(true, Ordering::Relaxed);
     let mut stdout = anstream::stdout().lock();
     stdout
         .write_all(text.as_bytes())
@@ -18,12 +30,13 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Writes a line to standard error. If that is closed too, nobody can be told.
 pub(crate) fn tell(message: impl Display) {
-    let message = message.to_string();
+    let message = mask(&message.to_string());
     let _ = writeln!(anstream::stderr().lock(), "{}", escape(&message));
 }
 
 /// Writes text that was made for a terminal, colours and all, to standard error.
 pub(crate) fn tell_styled(text: impl Display) {
+    let text = mask(&text.to_string());
     let _ = write!(anstream::stderr().lock(), "{text}");
 }
 
@@ -68,7 +81,7 @@ impl Label {
 
 /// Writes a line to standard error that says what it is.
 pub(crate) fn tell_as(label: Label, message: impl Display) {
-    let (word, style, message) = (label.word(), label.style(), message.to_string());
+    let (word, style, message) = (label.word(), label.style(), mask(&message.to_string()));
     let mut stderr = anstream::stderr().lock();
     let _ = writeln!(stderr, "{style}{word}{style:#}: {}", escape(&message));
 }

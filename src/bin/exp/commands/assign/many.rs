@@ -2,7 +2,6 @@
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use experiments::{Allocation, Answers, AssignManyRequest, Keep, ManyReason};
@@ -52,6 +51,7 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
         output
             .write(&actors, &answers)
             .context("cannot write to standard output")?;
+        // It moves with the batches, not by a thread of its own, which may not be to be had.
         progress.set_position(input.taken);
     }
     progress.finish_and_clear();
@@ -79,7 +79,6 @@ fn progress(input: &Input, context: &Context) -> ProgressBar {
         ),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr());
-    bar.enable_steady_tick(Duration::from_millis(200));
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,

@@ -73,7 +73,7 @@ impl Assign {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         match &self.actors {
             Some(file) => many::run(&self, file, context),
-            None => one::run(self, context),
+            None => one::run(&self, context),
         }
     }
 }

@@ -5,35 +5,46 @@ use serde::Serialize;
 
 use super::Assign;
 use crate::context::{Context, Purpose};
-use crate::exit;
 use crate::output::View;
 use crate::output::stream::{self, Label};
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
+use crate::secrets::mask;
+use crate::{exit, panics};
 
-pub(super) fn run(command: Assign, context: &Context) -> anyhow::Result<()> {
+pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
     let actor = command.actor.clone().unwrap_or_default();
-    let (variant, reason) = match (assign(&command, &actor, context), command.default) {
-        (Err(error), Some(default)) if !exit::is_usage(&error) => {
+    let answer = |variant: String, reason| Assignment {
+        experiment: command.name.clone(),
+        actor: actor.clone(),
+        variant,
+        reason,
+    };
+    let Some(default) = command.default.clone() else {
+        let assigned = assign(command, &actor, context)?;
+        return context.show(&answer(assigned.variant, assigned.reason.as_str()));
+    };
+    // Nothing is known of the experiment then: what was typed as its name may be an address.
+    let default = context.render(&Assignment {
+        experiment: mask(&command.name),
+        ..answer(default, "default")
+    })?;
+    panics::set_default(default.clone());
+    match assign(command, &actor, context) {
+        Err(error) if !exit::is_usage(&error) => {
             let reason = exit::message(&error);
             // Also with -q, as there is no other sign of it.
             stream::tell_as(
                 Label::Warning,
                 format_args!("{reason}; the default was used"),
             );
-            (default, "default")
+            stream::print(&default)
         }
-        (assigned, _) => {
+        assigned => {
             let assigned = assigned?;
-            (assigned.variant, assigned.reason.as_str())
+            context.show(&answer(assigned.variant, assigned.reason.as_str()))
         }
-    };
-    context.show(&Assignment {
-        experiment: command.name,
-        actor,
-        variant,
-        reason,
-    })
+    }
 }
 
 fn assign(

@@ -4,6 +4,7 @@ use clap::Args;
 use experiments::text::escape;
 
 use crate::context::{Context, Opened, Purpose};
+use crate::environment::{self, Place};
 use crate::exit::UsageError;
 
 /// Write a copy of the store to a new file, while others use it
@@ -19,12 +20,16 @@ pub(crate) struct Backup {
 
 impl Backup {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let Place::File(file) = environment::place(self.file)? else {
+            let message = "a backup is a file; exp store copy --to copies into a database";
+            return Err(UsageError(message.to_owned()).into());
+        };
         let Opened::File(store) = context.open(Purpose::Use)? else {
             let message = "a database is backed up with pg_dump, not with exp store backup";
             return Err(UsageError(message.to_owned()).into());
         };
-        store.backup(&self.file)?;
-        let file = self.file.to_string_lossy();
+        store.backup(&file)?;
+        let file = file.to_string_lossy();
         context.say(format_args!("copied the store to {}", escape(&file)));
         Ok(())
     }

@@ -8,10 +8,13 @@
 //! independent, 1 for one deciding the other. It is corrected for bias (Bergsma 2013, "A
 //! bias-correction for Cramér's V and Tschuprow's T", without the correction of the table's size).
 
+mod sides;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::bucketing::{Bucketing, bucket_counts};
+use self::sides::{Ids, Sides};
+use crate::bucketing::Bucketing;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::ids::IdShape;
 use crate::text::Quoted;
@@ -22,16 +25,12 @@ pub const PHI_LIMIT: f64 = 0.05;
 /// What to do about a pair.
 pub const REMEDY: &str = "rename one of the two, or set bucketing = \"fnv1a_mixed\" in one";
 
-/// How many made-up ids every pair is measured over, and how many the conspicuous ones.
-const FIRST_IDS: u64 = 1 << 14;
-const MORE_IDS: u64 = 1 << 16;
+/// How many made-up ids every pair is measured over, and how many those of which it can't be told yet.
+const STEPS: [usize; 2] = [1 << 14, 1 << 16];
 
 /// How many standard errors of phi (`1 / sqrt(n)`) chance is allowed. By chance one of a few million
 /// independent pairs goes beyond.
 const STANDARD_ERRORS: f64 = 5.0;
-
-/// Variants beyond this number are taken together with their neighbours.
-const MAX_SIDES: usize = 8;
 
 /// The ids to measure over.
 #[derive(Debug, Clone, Copy)]
@@ -51,10 +50,10 @@ impl IdSample<'_> {
         IdSample::Shape(IdShape::Uuid),
     ];
 
-    fn ids(&self, count: u64) -> Vec<Cow<'_, str>> {
+    fn ids(&self) -> Cow<'_, [String]> {
         match self {
-            Self::Shape(shape) => shape.ids(count).map(Cow::Owned).collect(),
-            Self::Given(ids) => ids.iter().map(|id| Cow::Borrowed(&**id)).collect(),
+            Self::Shape(shape) => shape.ids(STEPS[STEPS.len() - 1] as u64).collect(),
+            Self::Given(ids) => Cow::Borrowed(ids),
         }
     }
 
@@ -127,23 +126,7 @@ pub fn dependences(
         .collect();
     let mut worst: HashMap<(usize, usize), Dependence> = HashMap::new();
     for sample in samples {
-        let found = match sample {
-            IdSample::Given(_) => measure(configs, sample, 0, &pairs, phi_limit),
-            IdSample::Shape(_) => {
-                // Those of which it can't be told yet are measured again, more exactly.
-                let near = |n| PHI_LIMIT - 3.0 * standard_error(n);
-                let clear = |n| PHI_LIMIT + 3.0 * standard_error(n);
-                let first_ids = usize::try_from(FIRST_IDS).unwrap_or(usize::MAX);
-                let conspicuous = measure(configs, sample, FIRST_IDS, &pairs, near);
-                let (mut found, open): (Vec<_>, Vec<_>) = conspicuous
-                    .into_iter()
-                    .partition(|found| found.phi.abs() > clear(first_ids));
-                let open: Vec<_> = open.iter().map(|found| found.pair).collect();
-                found.extend(measure(configs, sample, MORE_IDS, &open, phi_limit));
-                found
-            }
-        };
-        for dependence in found {
+        for dependence in measure(configs, sample, &pairs) {
             let known = worst
                 .entry(dependence.pair)
                 .or_insert_with(|| dependence.clone());
@@ -181,112 +164,57 @@ fn standard_error(ids: usize) -> f64 {
     1.0 / (ids.max(1) as f64).sqrt()
 }
 
+/// Measures pairs over more and more ids, until it can be told of each: what is clearly on one side of the
+/// limit after a few of them takes no more.
 fn measure(
     configs: &[&ExperimentConfig],
     sample: &IdSample<'_>,
-    count: u64,
     pairs: &[(usize, usize)],
-    limit: impl Fn(usize) -> f64,
 ) -> Vec<Dependence> {
-    if pairs.is_empty() {
-        return Vec::new();
-    }
-    let ids = sample.ids(count);
-    let limit = limit(ids.len());
+    let ids = sample.ids();
+    let ids = Ids::new(&ids);
+    let steps = match sample {
+        IdSample::Given(_) => vec![ids.len()],
+        IdSample::Shape(_) => STEPS.to_vec(),
+    };
     let mut sides: HashMap<usize, Sides> = HashMap::new();
-    for index in pairs.iter().flat_map(|&(first, second)| [first, second]) {
-        sides
-            .entry(index)
-            .or_insert_with(|| Sides::of(configs[index], &ids));
-    }
-    let measured = pairs.iter().map(|&pair| {
-        let (phi, same_side) = sides[&pair.0].association(&sides[&pair.1], ids.len());
-        Dependence {
-            pair,
-            ids: sample.describe(),
-            phi,
-            same_side,
+    let (mut found, mut open) = (Vec::new(), pairs.to_vec());
+    for (step, &count) in steps.iter().enumerate() {
+        for index in open.iter().flat_map(|&(first, second)| [first, second]) {
+            let sides = sides.entry(index);
+            let sides = sides.or_insert_with(|| Sides::new(configs[index]));
+            sides.extend(&ids, count);
         }
-    });
-    measured.filter(|found| found.phi.abs() > limit).collect()
-}
-
-/// For each variant that anybody gets, one bit for each id: whether it gets that variant.
-struct Sides {
-    sets: Vec<Vec<u64>>,
-    sizes: Vec<u64>,
-}
-
-impl Sides {
-    fn of(config: &ExperimentConfig, ids: &[Cow<'_, str>]) -> Self {
-        let counts = bucket_counts(config.weights());
-        let taken = counts.iter().filter(|count| **count > 0).count();
-        let number = taken.min(MAX_SIDES);
-        let mut side_of = vec![0; counts.len()];
-        let places = (0..counts.len()).filter(|&place| counts[place] > 0);
-        for (rank, place) in places.enumerate() {
-            side_of[place] = rank * number / taken;
+        // In order, as looking each up takes longer than to measure a pair.
+        let mut by_index: Vec<Option<&Sides>> = vec![None; configs.len()];
+        for (index, sides) in &sides {
+            by_index[*index] = Some(sides);
         }
-        let mut sets = vec![vec![0_u64; ids.len().div_ceil(64)]; number];
-        let allocation = config.allocation();
-        for (n, id) in ids.iter().enumerate() {
-            if let Some(variant) = allocation.variant(id) {
-                sets[side_of[variant]][n / 64] |= 1 << (n % 64);
+        let is_last = step + 1 == steps.len();
+        let margin = 3.0 * standard_error(count);
+        let mut still_open = Vec::new();
+        for &pair in &open {
+            let (Some(first), Some(second)) = (by_index[pair.0], by_index[pair.1]) else {
+                continue;
+            };
+            let (phi, same_side) = first.association(second, count);
+            let dependence = || Dependence {
+                pair,
+                ids: sample.describe(),
+                phi,
+                same_side,
+            };
+            if is_last {
+                found.extend((phi.abs() > phi_limit(count)).then(dependence));
+            } else if step == 0 && phi.abs() > PHI_LIMIT + margin {
+                found.push(dependence());
+            } else if phi.abs() > PHI_LIMIT - margin {
+                still_open.push(pair);
             }
         }
-        let sizes = sets
-            .iter()
-            .map(|set| set.iter().map(|word| u64::from(word.count_ones())).sum());
-        Self {
-            sizes: sizes.collect(),
-            sets,
-        }
+        open = still_open;
     }
-
-    /// Phi with the share on the same side and its expectation for two sides each; Cramér's V
-    /// otherwise.
-    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 ids")]
-    fn association(&self, other: &Self, ids: usize) -> (f64, Option<(f64, f64)>) {
-        let n = ids as f64;
-        let (mut chi_square, mut same, mut chance) = (0.0, 0.0, 0.0);
-        // Every id is on one side of both, so the last row and column are what the others leave.
-        let mut left_in_column = other.sizes.clone();
-        for (row, &size) in self.sizes.iter().enumerate() {
-            let mut left_in_row = size;
-            for (column, &other_size) in other.sizes.iter().enumerate() {
-                let both = if column + 1 == other.sizes.len() {
-                    left_in_row
-                } else if row + 1 == self.sizes.len() {
-                    left_in_column[column]
-                } else {
-                    let both = self.sets[row].iter().zip(&other.sets[column]);
-                    both.map(|(a, b)| u64::from((a & b).count_ones())).sum()
-                };
-                left_in_row -= both;
-                left_in_column[column] -= both;
-                let expected = size as f64 * other_size as f64 / n;
-                if expected > 0.0 {
-                    chi_square += (both as f64 - expected).powi(2) / expected;
-                }
-                if row == column {
-                    same += both as f64 / n;
-                    chance += expected / n;
-                }
-            }
-        }
-        let (rows, columns) = (self.sets.len() as f64, other.sets.len() as f64);
-        let freedom = (rows - 1.0) * (columns - 1.0);
-        let smaller = rows.min(columns) - 1.0;
-        if freedom <= 0.0 || n < 2.0 {
-            return (0.0, None);
-        }
-        if rows + columns > 4.0 {
-            let corrected = (chi_square / n - freedom / (n - 1.0)).max(0.0);
-            return ((corrected / smaller).sqrt(), None);
-        }
-        let size = (chi_square / n).sqrt();
-        (size.copysign(same - chance), Some((same, chance)))
-    }
+    found
 }
 
 #[cfg(test)]

@@ -1,0 +1,283 @@
+//! Keeps passwords out of messages. Whatever was typed may be echoed (a mistyped command, a file that is
+//! not there), and it may have been the address of a database.
+//!
+//! Two passes: the secrets in the words of this command line are known exactly, so that spaces and quotes
+//! in them do no harm; anything else that looks like an address with a secret is found by its form.
+
+use std::sync::LazyLock;
+
+use experiments::text::escape;
+
+use crate::environment::variable;
+
+/// What stands in place of a secret.
+const MASK: &str = "...";
+
+/// What precedes a secret as the value of a key, in lower case; `sslpassword` and `PGPASSWORD` end in one.
+const KEYS: [&str; 3] = ["password", "passwd", "pwd"];
+
+/// `text` without the secrets in it.
+pub(crate) fn mask(text: &str) -> String {
+    let mut masked = text.to_owned();
+    for known in TYPED.iter() {
+        masked = known.mask(&masked);
+    }
+    mask_by_form(&masked)
+}
+
+/// The secrets in the words of the command line, and in what the environment says in their place.
+static TYPED: LazyLock<Vec<Known>> = LazyLock::new(|| {
+    let lossy = |word: std::ffi::OsString| word.to_string_lossy().into_owned();
+    let words: Vec<String> = std::env::args_os().skip(1).map(lossy).collect();
+    let variables = ["EXP_STORE", "EXP_BY", "EXP_LOCK_TIMEOUT", "EXP_NOW"];
+    let values = variables.into_iter().filter_map(variable).map(lossy);
+    let password = variable("PGPASSWORD").map(lossy);
+    let typed_password = password.filter(|password| words.contains(password));
+    let mut known: Vec<Known> = typed_password.map(Known::Word).into_iter().collect();
+    for word in words.iter().cloned().chain(values) {
+        known.extend(secrets_of(&word));
+    }
+    known
+});
+
+/// A secret that is known exactly.
+enum Known {
+    /// It follows on something that is no secret.
+    After { head: String, secret: String },
+    /// It is a word.
+    Word(String),
+}
+
+impl Known {
+    fn mask(&self, text: &str) -> String {
+        match self {
+            Self::After { head, secret } => {
+                let text = mask_after(text, head, secret);
+                let text = mask_after(&text, head, &escape(secret));
+                // A command may take the word apart, and repeat one of the parts.
+                let parts = secret.split([',', '=', ':']);
+                let parts = parts.filter(|part| part.len() >= SHORTEST_PART);
+                parts.fold(text, |text, part| mask_word(&text, part))
+            }
+            Self::Word(secret) => mask_word(text, secret),
+        }
+    }
+}
+
+/// Shorter parts of a secret say little, and occur in any message.
+const SHORTEST_PART: usize = 4;
+
+/// Masks the secret wherever it follows on `head`, also where the message cuts it short.
+fn mask_after(text: &str, head: &str, secret: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(head) {
+        let (before, after) = rest.split_at(at + head.len());
+        masked.push_str(before);
+        let shown = common_prefix(after, secret);
+        let is_whole = shown == secret.len();
+        if shown > 0 && (is_whole || after[shown..].starts_with('…')) {
+            masked.push_str(MASK);
+            rest = &after[shown..];
+        } else {
+            rest = after;
+        }
+    }
+    masked + rest
+}
+
+/// How many bytes the two have in common at their beginning, in whole characters.
+fn common_prefix(one: &str, other: &str) -> usize {
+    let both = one.chars().zip(other.chars());
+    let same = both.take_while(|(a, b)| a == b);
+    same.map(|(a, _)| a.len_utf8()).sum()
+}
+
+fn mask_word(text: &str, secret: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(secret) {
+        let (before, after) = rest.split_at(at);
+        let after = &after[secret.len()..];
+        let begins = before.chars().next_back();
+        let begins = begins.is_none_or(|c| is_delimiter(c) || c == '=') || ends_in_style(before);
+        let ends = after.chars().next();
+        let ends = ends.is_none_or(|c| is_delimiter(c) || ":,;.@=".contains(c));
+        masked.push_str(before);
+        masked.push_str(if begins && ends { MASK } else { secret });
+        rest = after;
+    }
+    masked + rest
+}
+
+/// Whether a sequence that sets a colour stands at the end.
+fn ends_in_style(text: &str) -> bool {
+    let style = text.rsplit_once("\u{1b}[").map(|(_, style)| style);
+    let style = style.and_then(|style| style.strip_suffix('m'));
+    style.is_some_and(|style| style.bytes().all(|b| b.is_ascii_digit() || b == b';'))
+}
+
+/// The secrets in one word of a command line.
+fn secrets_of(word: &str) -> Vec<Known> {
+    let mut known = Vec::new();
+    if let Some((start, end)) = credential(word) {
+        // From the user on, which is what a message repeats if it repeats anything.
+        let head = word[..start].rfind(['/', '=']).map_or(0, |at| at + 1);
+        known.push(Known::After {
+            head: word[head..start].to_owned(),
+            secret: word[start..end].to_owned(),
+        });
+    }
+    for (key, start, end) in values(word) {
+        known.push(Known::After {
+            head: word[key..start].to_owned(),
+            secret: word[start..end].to_owned(),
+        });
+    }
+    known
+}
+
+/// Where the secret of an address stands in a word: behind the user, before the last `@`.
+fn credential(word: &str) -> Option<(usize, usize)> {
+    let scheme_end = word.find("://").map(|at| at + 3);
+    let start = scheme_end.unwrap_or(0);
+    if let Some(at) = word[start..].rfind('@').map(|at| start + at) {
+        let colon = start + word[start..at].find(':')?;
+        return Some((colon + 1, at)).filter(|(start, end)| start < end);
+    }
+    // Without a host, or with the end of it cut off: what follows on the colon is no port.
+    let start = scheme_end?;
+    let host = if word[start..].starts_with('[') {
+        start + word[start..].find(']')?
+    } else {
+        start
+    };
+    let colon = host + word[host..].find(':')? + 1;
+    let secret = &word[colon..];
+    let port = secret.split(['/', '?']).next().unwrap_or_default();
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+    (!is_port).then_some((colon, word.len()))
+}
+
+/// The values of keys such as `password=`: where the key begins, where the value begins and ends.
+fn values(text: &str) -> Vec<(usize, usize, usize)> {
+    let lower = text.to_ascii_lowercase();
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some((key, end)) = next_key(&lower, from) {
+        from = end;
+        let spaced = text[end..].trim_start();
+        let Some(value) = spaced.strip_prefix('=').map(str::trim_start) else {
+            continue;
+        };
+        let quote = value.chars().next().filter(|c| ['\'', '"'].contains(c));
+        let value = &value[quote.map_or(0, char::len_utf8)..];
+        let length = value.find(|c: char| match quote {
+            Some(quote) => c == quote,
+            None => is_delimiter(c) || "&;".contains(c),
+        });
+        let start = text.len() - value.len();
+        from = start + length.unwrap_or(value.len());
+        if start < from {
+            found.push((key, start, from));
+        }
+    }
+    found
+}
+
+/// The first of the [`KEYS`] from a place on: where it begins and ends.
+fn next_key(lower: &str, from: usize) -> Option<(usize, usize)> {
+    let places = KEYS.iter().filter_map(|key| {
+        let at = from + lower[from..].find(key)?;
+        Some((at, at + key.len()))
+    });
+    places.min()
+}
+
+/// Masks what looks like a secret.
+fn mask_by_form(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(is_delimiter).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        match credential(word) {
+            Some((start, end)) => {
+                masked.push_str(&word[..start]);
+                masked.push_str(MASK);
+                masked.push_str(&word[end..]);
+            }
+            None => masked.push_str(word),
+        }
+        let delimiter = after.chars().next().map_or(0, char::len_utf8);
+        masked.push_str(&after[..delimiter]);
+        rest = &after[delimiter..];
+    }
+    let found = values(&masked);
+    for (_, start, end) in found.into_iter().rev() {
+        masked.replace_range(start..end, MASK);
+    }
+    masked
+}
+
+/// What ends a word in a message.
+fn is_delimiter(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || "'\"`<>()".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_secret_is_masked() {
+        for (text, shown) in [
+            (
+                "no file 'postgres://ann:s3@cr/t@db/app' there",
+                "no file 'postgres://ann:...@db/app' there",
+            ),
+            ("ann:s3cret@db: refused", "ann:...@db: refused"),
+            (
+                "'postgres://ann:s3cre…' not found",
+                "'postgres://ann:...' not found",
+            ),
+            (
+                "db?user=ann&Password=s3cret&x=1",
+                "db?user=ann&Password=...&x=1",
+            ),
+            (
+                "host=db password = 's3 cret' x",
+                "host=db password = '...' x",
+            ),
+            ("PGPASSWORD=s3cret exp", "PGPASSWORD=... exp"),
+        ] {
+            assert_eq!(mask_by_form(text), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_kept() {
+        for text in [
+            "see https://toml.io, or http://[::1]:8080/x and http://localhost:8080/?a=b:c",
+            "store postgres://ann@db:5432/app cannot be reached",
+            "experiment 'checkout': the password is wrong",
+            "actor ann@example.com",
+        ] {
+            assert_eq!(mask_by_form(text), text);
+        }
+    }
+
+    #[test]
+    fn a_known_secret_may_hold_anything() {
+        let word = "--store=postgres://ann:s3 'cret\n@db";
+        let mask = |text: &str| {
+            secrets_of(word)
+                .iter()
+                .fold(text.to_owned(), |text, known| known.mask(&text))
+        };
+        for text in [format!("'{word}'"), escape(word).into_owned()] {
+            assert!(mask(&text).contains("postgres://ann:...@db"), "{text}");
+        }
+        assert_eq!(mask("'postgres://ann:s3 '…'"), "'postgres://ann:...…'");
+    }
+}

@@ -1,0 +1,278 @@
+//! Whether all that the migrations make is there. They are read for it, so that there is no second list.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::super::connection::Connection;
+use super::super::failure::Failure;
+use super::super::migrations::MIGRATIONS;
+use crate::store::survey::{Found, StoreFault, StoreFinding};
+
+/// A part of the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Kind {
+    Table,
+    Column,
+    Index,
+    Function,
+    Trigger,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Column => "column",
+            Self::Index => "index",
+            Self::Function => "function",
+            Self::Trigger => "trigger",
+        }
+    }
+}
+
+/// What makes a part anew without a guess: nothing, for one that held data.
+type Remedy = Option<String>;
+
+/// What is in the database of what could be ours.
+const PRESENT: &str = "
+    WITH ours AS (
+        SELECT oid, relname, relkind FROM pg_class
+        WHERE pg_table_is_visible(oid) AND relname ~ '^(autumn_experiment|exp_|idx_autumn_exp)'
+    )
+    SELECT 'table', relname::text FROM ours WHERE relkind IN ('r', 'p')
+    UNION ALL
+    SELECT 'index', relname::text FROM ours JOIN pg_index i ON i.indexrelid = ours.oid
+        WHERE i.indisvalid
+    UNION ALL
+    SELECT 'column', relname || '.' || attname FROM ours JOIN pg_attribute a ON a.attrelid = ours.oid
+        WHERE relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT 'trigger', tgname::text FROM ours JOIN pg_trigger t ON t.tgrelid = ours.oid
+        WHERE NOT tgisinternal AND tgenabled <> 'D'
+    UNION ALL
+    SELECT 'function', proname::text FROM pg_proc
+        WHERE pg_function_is_visible(oid) AND proname LIKE 'exp\\_%'
+    UNION ALL
+    SELECT 'trigger', 'autumn_experiment_change_notify' FROM ours JOIN pg_trigger t ON t.tgrelid = ours.oid
+        JOIN pg_proc p ON p.oid = t.tgfoid
+        WHERE relname = 'autumn_experiment_changes' AND NOT tgisinternal AND tgenabled <> 'D'
+            AND p.prosrc ~* 'notify.*autumn_experiments'";
+
+/// The trigger that tells of changes, which an application may have under another name. It is made by a
+/// statement that looks for that first.
+const NOTIFIES: &str = "autumn_experiment_change_notify";
+
+pub(super) fn examine(db: &mut Connection, found: &mut Found) -> Result<(), Failure> {
+    for ((kind, name), remedy) in missing(db)? {
+        let message = format!("the {} {name} is missing", kind.as_str());
+        let finding = StoreFinding::new(StoreFault::Schema, name, message);
+        found.push(finding.repairable(remedy.is_some()));
+    }
+    Ok(())
+}
+
+/// Makes what is missing anew, columns before the functions that use them.
+pub(super) fn restore(db: &mut Connection) -> Result<(), Failure> {
+    for remedy in missing(db)?.into_values().flatten() {
+        db.batch(&remedy)?;
+    }
+    Ok(())
+}
+
+fn missing(db: &mut Connection) -> Result<BTreeMap<(Kind, String), Remedy>, Failure> {
+    let mut present = HashSet::new();
+    for row in db.rows(PRESENT, &[])? {
+        let (kind, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        present.insert((kind, name));
+    }
+    let mut missing = expected();
+    missing.retain(|(kind, name), _| !present.contains(&(kind.as_str().to_owned(), name.clone())));
+    let tables: Vec<String> = missing
+        .keys()
+        .filter(|(kind, _)| *kind == Kind::Table)
+        .map(|(_, name)| name.clone())
+        .collect();
+    for remedy in missing.values_mut() {
+        // What belongs to a table that is missing can't be made.
+        let is_of_missing = |statement: &mut String| {
+            let words: Vec<&str> = words(statement).collect();
+            words
+                .windows(2)
+                .any(|pair| pair[0] == "ON" && tables.iter().any(|table| table == pair[1]))
+        };
+        remedy.take_if(is_of_missing);
+    }
+    Ok(missing)
+}
+
+/// All that the migrations make, tables first.
+fn expected() -> BTreeMap<(Kind, String), Remedy> {
+    let mut made = BTreeMap::new();
+    for statement in MIGRATIONS.iter().flat_map(|text| statements(text)) {
+        let words: Vec<&str> = words(&statement).collect();
+        match words[..] {
+            ["CREATE", "TABLE", "IF", "NOT", "EXISTS", name, ..]
+            | ["CREATE", "TABLE", name, ..] => {
+                for column in columns(&statement) {
+                    made.insert((Kind::Column, format!("{name}.{column}")), None);
+                }
+                made.insert((Kind::Table, name.to_owned()), None);
+            }
+            [
+                "ALTER",
+                "TABLE",
+                table,
+                "ADD",
+                "COLUMN",
+                "IF",
+                "NOT",
+                "EXISTS",
+                name,
+                ..,
+            ]
+            | ["ALTER", "TABLE", table, "ADD", "COLUMN", name, ..] => {
+                // Only what is calculated from the other columns comes back as it was.
+                let remedy = words.contains(&"STORED").then(|| statement.clone());
+                made.insert((Kind::Column, format!("{table}.{name}")), remedy);
+            }
+            ["CREATE", "INDEX", "IF", "NOT", "EXISTS", name, ..]
+            | ["CREATE", "INDEX", name, ..]
+            | ["CREATE", "UNIQUE", "INDEX", "IF", "NOT", "EXISTS", name, ..]
+            | ["CREATE", "UNIQUE", "INDEX", name, ..] => {
+                let remedy = format!("DROP INDEX IF EXISTS {name}; {statement}");
+                made.insert((Kind::Index, name.to_owned()), Some(remedy));
+            }
+            ["CREATE", "FUNCTION", name, ..]
+            | ["CREATE", "OR", "REPLACE", "FUNCTION", name, ..] => {
+                made.insert((Kind::Function, name.to_owned()), Some(statement.clone()));
+            }
+            ["CREATE", "TRIGGER", name, ..] => {
+                let table = words.iter().skip_while(|word| **word != "ON").nth(1);
+                let remedy = table
+                    .map(|table| format!("DROP TRIGGER IF EXISTS {name} ON {table}; {statement}"));
+                made.insert((Kind::Trigger, name.to_owned()), remedy);
+            }
+            ["DROP", what, "IF", "EXISTS", name, ..] | ["DROP", what, name, ..] => {
+                made.retain(|(kind, other), _| {
+                    !kind.as_str().eq_ignore_ascii_case(what) || other != name
+                });
+            }
+            ["DO", ..] if statement.contains("pg_notify") => {
+                made.insert(
+                    (Kind::Trigger, NOTIFIES.to_owned()),
+                    Some(statement.clone()),
+                );
+            }
+            _ => {}
+        }
+    }
+    made
+}
+
+/// The words and names of a statement.
+fn words(statement: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    statement
+        .split(move |c| !is_part(c))
+        .filter(|word| !word.is_empty())
+}
+
+/// The names of the columns of a `CREATE TABLE`.
+fn columns(statement: &str) -> Vec<&str> {
+    const CONSTRAINTS: [&str; 6] = [
+        "PRIMARY",
+        "UNIQUE",
+        "CONSTRAINT",
+        "CHECK",
+        "FOREIGN",
+        "EXCLUDE",
+    ];
+    let Some((_, list)) = statement.split_once('(') else {
+        return Vec::new();
+    };
+    let (mut depth, mut start, mut parts) = (0, 0, Vec::new());
+    for (at, c) in list.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth > 0 => depth -= 1,
+            ',' | ')' if depth == 0 => {
+                parts.push(&list[start..at]);
+                start = at + 1;
+                if c == ')' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    let names = parts.into_iter().filter_map(|part| words(part).next());
+    names.filter(|name| !CONSTRAINTS.contains(name)).collect()
+}
+
+/// The statements of a file, without the comments between them.
+fn statements(text: &str) -> Vec<String> {
+    let mut statements = Vec::new();
+    let (mut statement, mut rest) = (String::new(), text);
+    while let Some(c) = rest.chars().next() {
+        // What is quoted is taken whole: a comment outside, a body, a text.
+        let length = if rest.starts_with("--") {
+            let length = rest.find('\n').unwrap_or(rest.len());
+            rest = &rest[length..];
+            continue;
+        } else if let Some(tag) = dollar_tag(rest) {
+            let body = &rest[tag.len()..];
+            body.find(tag).map_or(rest.len(), |end| end + 2 * tag.len())
+        } else if c == '\'' {
+            rest[1..].find('\'').map_or(rest.len(), |end| end + 2)
+        } else {
+            c.len_utf8()
+        };
+        let (taken, after) = rest.split_at(length);
+        rest = after;
+        if taken == ";" {
+            statements.push(std::mem::take(&mut statement));
+        } else {
+            statement.push_str(taken);
+        }
+    }
+    statements.push(statement);
+    statements.retain(|statement| !statement.trim().is_empty());
+    statements
+}
+
+/// What opens, and closes, a body quoted by dollars: `$$`, `$f$`.
+fn dollar_tag(text: &str) -> Option<&str> {
+    let end = text.strip_prefix('$')?.find('$')? + 2;
+    let name = &text[1..end - 1];
+    let is_name = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    is_name.then_some(&text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_migrations_are_understood() {
+        let made = expected();
+        let is_made = |kind, name: &str| made.contains_key(&(kind, name.to_owned()));
+        for (kind, name) in [
+            (Kind::Table, "exp_exposures"),
+            (Kind::Column, "autumn_experiments.name"),
+            (Kind::Column, "autumn_experiments.exp_version"),
+            (Kind::Column, "exp_exposures.exposed_at"),
+            (Kind::Index, "exp_changes_by_experiment"),
+            (Kind::Function, "exp_situation"),
+            (Kind::Trigger, "exp_close_gate"),
+            (Kind::Trigger, NOTIFIES),
+        ] {
+            assert!(is_made(kind, name), "{kind:?} {name} in {made:#?}");
+        }
+        assert!(!is_made(
+            Kind::Column,
+            "autumn_experiment_assignments.UNIQUE"
+        ));
+        let of_version = &made[&(Kind::Column, "autumn_experiments.exp_version".to_owned())];
+        assert!(of_version.is_some());
+        assert!(made[&(Kind::Column, "autumn_experiment_changes.detail".to_owned())].is_none());
+    }
+}

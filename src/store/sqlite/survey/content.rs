@@ -1,0 +1,366 @@
+//! Every row of every table, read as the commands read it; and what the rows say of each other.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+
+use super::super::Failure;
+use super::super::actors::Choice;
+use super::super::experiments::{self, Stored};
+use super::restore::group_in_log;
+use crate::store::survey::{Found, Invariant, StoreFault, StoreFinding, contradictions};
+use crate::text::Quoted;
+
+const INVARIANTS: &[Invariant] = &[
+    Invariant {
+        code: StoreFault::RemovedVariant,
+        sql: "SELECT e.name, count(*) FROM assignments a
+             JOIN experiments e ON e.space_id = a.space_id AND e.slot = a.slot
+             JOIN variants v ON v.experiment_id = e.id
+                 AND v.idx = CASE WHEN a.variant < 0 THEN -1 - a.variant ELSE a.variant END
+             WHERE v.position IS NULL GROUP BY e.name",
+        subject: "experiment",
+        noun: "assignment",
+        what: "of a variant that was removed",
+        repairable: true,
+    },
+    Invariant {
+        code: StoreFault::SharedActor,
+        sql: "SELECT s.exclusion_group, count(*) FROM (
+                 SELECT space_id FROM assignments WHERE variant >= 0
+                 GROUP BY space_id, actor HAVING count(*) > 1
+             ) twice JOIN spaces s ON s.id = twice.space_id
+             WHERE s.exclusion_group IS NOT NULL GROUP BY s.exclusion_group",
+        subject: "group",
+        noun: "actor",
+        what: "assigned in two of its experiments",
+        repairable: false,
+    },
+    Invariant {
+        code: StoreFault::Miscounted,
+        sql: "SELECT e.name, sum(abs(v.assigned - (
+                 SELECT count(*) FROM assignments a
+                 WHERE a.space_id = e.space_id AND a.slot = e.slot AND a.variant = v.idx
+             )) + abs(v.overridden - (
+                 SELECT count(*) FROM assignments a
+                 WHERE a.space_id = e.space_id AND a.slot = e.slot AND a.variant = -1 - v.idx
+             ))) AS off
+             FROM experiments e JOIN variants v ON v.experiment_id = e.id
+             GROUP BY e.name HAVING off > 0",
+        subject: "experiment",
+        noun: "assignment",
+        what: "more or less than it counts",
+        repairable: true,
+    },
+    Invariant {
+        code: StoreFault::Unlogged,
+        sql: "SELECT name, 1 FROM experiments
+             WHERE id NOT IN (SELECT experiment_id FROM changes)",
+        subject: "experiment",
+        noun: "experiment",
+        what: "without an entry in the audit log",
+        repairable: false,
+    },
+];
+
+/// What is wrong with the rows, in a file that is whole and has all its tables.
+pub(super) fn examine(db: &Connection, found: &mut Found) -> Result<(), Failure> {
+    let known = experiments(db, found)?;
+    missing_spaces(db, found)?;
+    for table in [CHANGES, EXPOSURES, OVERRIDES] {
+        read_rows(db, &table, &known, found)?;
+    }
+    variants(db, &known, found)?;
+    assignments(db, &known, found)?;
+    for invariant in INVARIANTS {
+        let mut query = db.prepare(invariant.sql)?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            found.push(invariant.violated(&lossy(row, 0), row.get(1)?));
+        }
+    }
+    Ok(())
+}
+
+/// The experiments that can be read, and the rows of those that can't.
+struct Known {
+    by_id: HashMap<i64, Stored>,
+    unreadable: HashSet<i64>,
+    /// The experiments in their spaces.
+    slots: HashMap<(i64, i64), i64>,
+}
+
+fn experiments(db: &Connection, found: &mut Found) -> Result<Known, Failure> {
+    let mut known = Known {
+        by_id: HashMap::new(),
+        unreadable: HashSet::new(),
+        slots: HashMap::new(),
+    };
+    let mut query = db.prepare("SELECT id, space_id, slot FROM experiments")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        known.slots.insert((row.get(1)?, row.get(2)?), row.get(0)?);
+        known.unreadable.insert(row.get(0)?);
+    }
+    let mut query = db.prepare(&experiments::select_all())?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        match experiments::read(db, row) {
+            Ok(stored) => {
+                found.extend(contradictions(&stored.config));
+                known.unreadable.remove(&stored.id);
+                known.by_id.insert(stored.id, stored);
+            }
+            Err(error) => {
+                let name = lossy(row, 1);
+                let problem = decoding(error)?;
+                let message = format!("experiment {} cannot be read: {problem}", Quoted(&name));
+                let finding = || StoreFinding::new(StoreFault::Unreadable, name, message);
+                found.name(StoreFault::Unreadable, "experiments", finding);
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// An experiment whose space is missing is not there for any command.
+fn missing_spaces(db: &Connection, found: &mut Found) -> Result<(), Failure> {
+    let mut query = db.prepare(
+        "SELECT e.name, e.space_id FROM experiments e
+         LEFT JOIN spaces s ON s.id = e.space_id WHERE s.id IS NULL ORDER BY e.name",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let name = lossy(row, 0);
+        let is_in_log = group_in_log(db, row.get(1)?)?.is_some();
+        let message = format!(
+            "experiment {}: its space is missing, so that no command finds it",
+            Quoted(&name)
+        );
+        let finding = StoreFinding::new(StoreFault::MissingSpace, name, message);
+        found.push(finding.repairable(is_in_log));
+    }
+    Ok(())
+}
+
+/// A table whose rows belong to an experiment by its number: the first two columns are a row's own name
+/// and that number.
+struct Table {
+    rows: &'static str,
+    row: &'static str,
+    sql: &'static str,
+    /// The column of the variant.
+    variant: Option<usize>,
+    /// Reads the other columns.
+    read: fn(&Row<'_>) -> rusqlite::Result<()>,
+    /// Whether a row that names an unknown variant means nothing, so that a repair drops it.
+    is_dropped: bool,
+}
+
+const CHANGES: Table = Table {
+    rows: "entries of the audit log",
+    row: "entry",
+    sql: "SELECT id, experiment_id, mutation, operator, changed_at, detail FROM changes ORDER BY id",
+    variant: None,
+    read: |row| {
+        row.get_ref(2)?.as_str()?;
+        row.get_ref(3)?.as_str_or_null()?;
+        row.get::<_, u64>(4)?;
+        experiments::read_detail(row, 5).map(drop)
+    },
+    is_dropped: false,
+};
+
+const EXPOSURES: Table = Table {
+    rows: "exposures",
+    row: "exposure",
+    sql: "SELECT id, experiment_id, variant, actor, request_id, exposed_at FROM exposures ORDER BY id",
+    variant: Some(2),
+    read: |row| {
+        row.get_ref(3)?.as_str()?;
+        row.get_ref(4)?.as_str_or_null()?;
+        row.get::<_, u64>(5).map(drop)
+    },
+    is_dropped: false,
+};
+
+const OVERRIDES: Table = Table {
+    rows: "overrides",
+    row: "override",
+    sql: "SELECT actor, experiment_id, variant, created_at FROM overrides",
+    variant: Some(2),
+    read: |row| {
+        row.get_ref(0)?.as_str()?;
+        row.get::<_, u64>(3).map(drop)
+    },
+    is_dropped: true,
+};
+
+fn read_rows(
+    db: &Connection,
+    table: &Table,
+    known: &Known,
+    found: &mut Found,
+) -> Result<(), Failure> {
+    let mut orphans = Orphans::default();
+    let mut query = db.prepare(table.sql)?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(1)?;
+        let stored = known.by_id.get(&id);
+        if stored.is_none() && !known.unreadable.contains(&id) {
+            orphans.count(format!("number {id}"));
+        }
+        let read = (table.read)(row);
+        let name = || format!("{} {}", table.row, Quoted(&lossy(row, 0)));
+        report(table.rows, name, stored, read, found)?;
+        let (Some(stored), Some(column)) = (stored, table.variant) else {
+            continue;
+        };
+        let finding = |finding: StoreFinding| finding.repairable(table.is_dropped);
+        unknown_variant(
+            table.rows,
+            name,
+            stored,
+            Choice::read(row, column),
+            found,
+            finding,
+        );
+    }
+    orphans.report(table.rows, found);
+    Ok(())
+}
+
+fn report(
+    rows: &'static str,
+    name: impl Fn() -> String,
+    stored: Option<&Stored>,
+    read: rusqlite::Result<()>,
+    found: &mut Found,
+) -> Result<(), Failure> {
+    let Err(error) = read else { return Ok(()) };
+    let problem = decoding(error)?;
+    let subject = stored.map_or("", |stored| &*stored.config.name);
+    let finding = || {
+        let message = format!(
+            "experiment {}: {} cannot be read: {problem}",
+            Quoted(subject),
+            name()
+        );
+        StoreFinding::new(StoreFault::Unreadable, subject, message)
+    };
+    found.name(StoreFault::Unreadable, rows, finding);
+    Ok(())
+}
+
+fn unknown_variant(
+    rows: &'static str,
+    name: impl Fn() -> String,
+    stored: &Stored,
+    choice: rusqlite::Result<Choice>,
+    found: &mut Found,
+    finish: impl Fn(StoreFinding) -> StoreFinding,
+) {
+    if choice.is_ok_and(|choice| stored.variant_name(choice.variant).is_ok()) {
+        return;
+    }
+    let subject = &*stored.config.name;
+    let finding = || {
+        let message = format!(
+            "experiment {}: {} is of a variant that it never had",
+            Quoted(subject),
+            name()
+        );
+        finish(StoreFinding::new(
+            StoreFault::UnknownVariant,
+            subject,
+            message,
+        ))
+    };
+    found.name(StoreFault::UnknownVariant, rows, finding);
+}
+
+/// Variants of experiments that are not there, and those of one experiment in one place of its list.
+fn variants(db: &Connection, known: &Known, found: &mut Found) -> Result<(), Failure> {
+    let mut orphans = Orphans::default();
+    let mut query = db.prepare("SELECT DISTINCT experiment_id FROM variants")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        if !known.by_id.contains_key(&id) && !known.unreadable.contains(&id) {
+            orphans.count(format!("number {id}"));
+        }
+    }
+    orphans.report("variants", found);
+    Ok(())
+}
+
+fn assignments(db: &Connection, known: &Known, found: &mut Found) -> Result<(), Failure> {
+    let mut orphans = Orphans::default();
+    let mut query =
+        db.prepare("SELECT actor, space_id, slot, variant, assigned_after FROM assignments")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (space, slot): (i64, i64) = (row.get(1)?, row.get(2)?);
+        let id = known.slots.get(&(space, slot));
+        if id.is_none() {
+            orphans.count(format!("in slot {slot} of space {space}"));
+        }
+        let stored = id.and_then(|id| known.by_id.get(id));
+        let name = || format!("the assignment of {}", Quoted(&lossy(row, 0)));
+        let read = row.get_ref(0);
+        let read = read.and_then(|actor| Ok(actor.as_str().map(drop)?));
+        report("assignments", name, stored, read, found)?;
+        if let Some(stored) = stored {
+            unknown_variant(
+                "assignments",
+                name,
+                stored,
+                Choice::read(row, 3),
+                found,
+                |f| f,
+            );
+        }
+    }
+    orphans.report("assignments", found);
+    Ok(())
+}
+
+/// Rows of experiments that are not there, by what is known of the experiment.
+#[derive(Default)]
+struct Orphans(std::collections::BTreeMap<String, u64>);
+
+impl Orphans {
+    fn count(&mut self, experiment: String) {
+        *self.0.entry(experiment).or_default() += 1;
+    }
+
+    fn report(self, rows: &'static str, found: &mut Found) {
+        for (experiment, count) in self.0 {
+            let message = format!("experiment {experiment} is not there: {count} {rows} of it");
+            let finding = StoreFinding::new(StoreFault::Orphan, experiment, message);
+            found.push(finding.counting(count));
+        }
+    }
+}
+
+/// Text for a message, whatever bytes it holds.
+pub(super) fn lossy(row: &Row<'_>, column: usize) -> String {
+    match row.get_ref(column) {
+        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => {
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+        Ok(ValueRef::Integer(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// What keeps a row from being read; an error of the engine is none of the row's.
+fn decoding(error: rusqlite::Error) -> Result<String, Failure> {
+    match error {
+        rusqlite::Error::SqliteFailure(..) => Err(error.into()),
+        rusqlite::Error::FromSqlConversionFailure(_, _, cause) => Ok(cause.to_string()),
+        other => Ok(other.to_string()),
+    }
+}
