@@ -15,7 +15,7 @@ use crate::error::{ExperimentError, ExperimentStoreError};
 /// | [`Archived`](ExperimentError::Archived) | 410 Gone |
 /// | [`NotRunning`](ExperimentError::NotRunning), [`Concluded`](ExperimentError::Concluded), [`AlreadyExists`](ExperimentError::AlreadyExists), [`ExcludedByGroup`](ExperimentError::ExcludedByGroup), [`ChangedMeanwhile`](ExperimentError::ChangedMeanwhile), [`VariantInUse`](ExperimentError::VariantInUse), [`NoVariant`](ExperimentError::NoVariant) | 409 Conflict |
 /// | [`UnknownVariant`](ExperimentError::UnknownVariant), [`InvalidConfig`](ExperimentError::InvalidConfig) | 422 Unprocessable Content: the request could be read, and what it names can't be done |
-/// | [`Store`](ExperimentError::Store): [`Busy`](ExperimentStoreError::Busy), [`Lost`](ExperimentStoreError::Lost), or [`Unreachable`](ExperimentStoreError::Unreachable) | 503 Service Unavailable: it may work a moment later |
+/// | [`Store`](ExperimentError::Store): [`Busy`](ExperimentStoreError::Busy), [`Lost`](ExperimentStoreError::Lost), [`Unconfirmed`](ExperimentStoreError::Unconfirmed), or [`Unreachable`](ExperimentStoreError::Unreachable) | 503 Service Unavailable: it may work a moment later |
 /// | any other [`Store`](ExperimentError::Store) | 500 Internal Server Error |
 ///
 /// As a response the error has this status and its message as plain text; but of a failed store only that
@@ -44,6 +44,7 @@ fn status_of_failure(failure: &ExperimentStoreError) -> StatusCode {
     match failure {
         ExperimentStoreError::Busy { .. }
         | ExperimentStoreError::Lost { .. }
+        | ExperimentStoreError::Unconfirmed { .. }
         | ExperimentStoreError::Unreachable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         ExperimentStoreError::Missing { .. }
         | ExperimentStoreError::OrphanedLog { .. }
@@ -57,7 +58,10 @@ fn status_of_failure(failure: &ExperimentStoreError) -> StatusCode {
         | ExperimentStoreError::Address { .. }
         | ExperimentStoreError::NotMigrated { .. }
         | ExperimentStoreError::Denied { .. }
-        | ExperimentStoreError::Backend { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        | ExperimentStoreError::Backend { .. }
+        | ExperimentStoreError::Replaced { .. }
+        | ExperimentStoreError::HardLinked { .. }
+        | ExperimentStoreError::Obstructed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

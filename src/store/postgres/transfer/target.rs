@@ -133,6 +133,10 @@ impl Target for PgCopy {
         self.run(|transaction, _| Ok(transaction.batch_execute("DROP TABLE exp_copy")?))
     }
 
+    fn complete(&mut self) -> Result<Option<Tally>, ExperimentError> {
+        self.tally().map(Some)
+    }
+
     fn name(&self) -> String {
         self.options.address().to_owned()
     }
