@@ -114,7 +114,15 @@ fn a_copy_is_complete_whichever_sync_fails() {
                 "sync {n}: {}",
                 stderr(&output)
             );
-            // What was begun can be completed.
+            let seen = stderr(&output);
+            // What was not synced may be on the disk or not, whatever a later sync says: it is not used.
+            if seen.contains("disk I/O error") {
+                assert_eq!(
+                    names(&sandbox, "new.db.unfinished"),
+                    [""; 0],
+                    "sync {n}: {seen}"
+                );
+            }
             succeeds(&sandbox.exp(&copy).output().unwrap());
         }
         without_logs(&sandbox, "new.db");
@@ -553,6 +561,27 @@ fn too_many_open_files_are_told_from_a_missing_permission() {
         }
     }
     assert!(told > 3, "{told}");
+}
+
+/// What was written by a commit that failed must not be found by the next command, and then be the ground
+/// on which later commits stand: it may not be on the disk, whatever a later sync says.
+#[test]
+fn a_commit_that_fails_leaves_nothing_in_the_log() {
+    if !can_trace() {
+        return;
+    }
+    let sandbox = filled();
+    let before = content(&sandbox, "s.db");
+    let conclude = ["--store", "s.db", "conclude", "e", "a", "-q"];
+    let output = injected(&sandbox, "fsync,fdatasync:error=EIO:when=1", &conclude);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(content(&sandbox, "s.db"), before);
+    assert_eq!(
+        fs::metadata(sandbox.home().join("s.db-wal")).unwrap().len(),
+        0
+    );
+    succeeds(&sandbox.exp(&conclude).output().unwrap());
+    is_sound(&sandbox, "s.db");
 }
 
 /// Who hears that a change failed must be able to rely on it.

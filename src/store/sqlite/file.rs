@@ -196,9 +196,16 @@ impl Log {
     /// Empties the log if it is long, unless somebody else is at it: then it is left to them. What
     /// was committed is safe in any case, so a failure is none of the caller's.
     pub(super) fn tend(&self, connection: &mut Connection) {
-        if self.pages.load(Ordering::Relaxed) < self.limit.load(Ordering::Relaxed) {
-            return;
+        if self.pages.load(Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed) {
+            self.empty(connection);
         }
+    }
+
+    /// Moves what was committed into the file, and empties the log. So what a failed commit has left at
+    /// its end is gone: the next process to open the store would take it for committed, and append
+    /// to it, while a power cut may lose it with all that follows. A later sync does not help, as the
+    /// system reports a failed one once and forgets it.
+    pub(super) fn empty(&self, connection: &mut Connection) {
         let moved = wait_for_lock(connection, Duration::ZERO)
             .and_then(|()| connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::TRUNCATE));
         match moved {

@@ -229,10 +229,13 @@ impl SqliteExperimentStore {
             file::wait_for_lock(&mut connection, self.busy_timeout)?;
             let transaction = connection.transaction_with_behavior(behavior)?;
             let done = step(&transaction)?;
-            transaction.commit().map_err(|error| {
+            if let Err(error) = transaction.commit() {
                 let failed = self.place.commit_failed(doing, self.busy_timeout, error);
-                ExperimentError::from(failed)
-            })?;
+                if matches!(failed, ExperimentStoreError::Unconfirmed { .. }) {
+                    self.log.empty(&mut connection);
+                }
+                return Err(Failure::Refused(failed.into()));
+            }
             self.require_in_place(&connection, behavior)?;
             self.log.tend(&mut connection);
             Ok(done)

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::{fs, io};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, ffi, params};
 
 use super::super::durable;
 use super::super::experiments;
 use super::super::file::{self, SqliteAccess};
 use super::super::journal::{self, Mode};
-use super::super::place::{LOG, Place, SHARED_MEMORY};
+use super::super::place::{BESIDE, LOG, Place, SHARED_MEMORY};
 use super::super::staging;
 use super::super::{Failure, SqliteExperimentStore};
 use super::records::{Known, append};
@@ -136,6 +136,92 @@ impl SqliteCopy {
         begun.map_err(|error| self.failed(error))?;
         Ok(Some(found.records()))
     }
+
+    /// Takes the file and finds how much of the copy is in it.
+    fn take(&mut self, tally: &Tally, restart: bool) -> Result<u64, ExperimentError> {
+        self.require_absent()?;
+        self.place.require_usable()?;
+        if !self.unfinished.path.exists() {
+            // It has no log, so what is committed is in the file that is moved in the end.
+            let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
+            file::create(&self.unfinished, timeout, Mode::Rollback)?;
+        }
+        self.take_alone().inspect_err(|refused| {
+            // Another copy was finished just before that file was made anew.
+            if is_not_empty(refused) {
+                let _ = fs::remove_file(&self.unfinished.path);
+            }
+        })?;
+        let unfinished = self.unfinished.clone();
+        // It may have been complete but for its move.
+        journal::set(self.connection()?, &unfinished, WRITING, Mode::Rollback)?;
+        let Some(written) = self.progress(tally, restart)? else {
+            let store = self.place.name();
+            return Err(ExperimentStoreError::OtherCopy { store }.into());
+        };
+        let all = experiments::load_all(self.connection()?);
+        let all = all.map_err(|error| self.failed(error))?;
+        let known = all.into_iter();
+        self.known = known
+            .map(|stored| (stored.config.name.clone(), stored.into()))
+            .collect();
+        Ok(written)
+    }
+
+    /// Writes records after the first `written`.
+    fn write(&mut self, written: u64, records: &[Record]) -> Result<(), ExperimentError> {
+        let mut known = std::mem::take(&mut self.known);
+        let name = self.place.name();
+        let db = self.connection()?;
+        let done = append(db, &name, &mut known, written, records);
+        self.known = known;
+        done.map_err(|failure| match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Sqlite(error) => self.failed(error),
+        })
+    }
+
+    /// Makes it a file like every store, and looks at what is in it.
+    fn complete_file(&mut self) -> Result<(), ExperimentError> {
+        let unfinished = self.unfinished.clone();
+        let db = self.connection()?;
+        let done = db
+            .execute_batch("DROP TABLE copy_progress")
+            .and_then(|()| db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
+        done.map_err(|error| self.failed(error))?;
+        journal::set(self.connection()?, &unfinished, WRITING, Mode::Log)?;
+        unfinished.require_no_log(WRITING)?;
+        let sealed = file::open_sealed(&unfinished);
+        self.sealed = Some(sealed.map_err(|error| self.failed(error))?);
+        Ok(())
+    }
+
+    /// Throws the file away if it could not be synced: what was written may not be on the disk, and a
+    /// later sync would not say so, as the system reports a failed one once and forgets it.
+    fn unless_unsynced<T>(
+        &mut self,
+        done: Result<T, ExperimentError>,
+    ) -> Result<T, ExperimentError> {
+        if done.as_ref().is_err_and(was_not_synced) {
+            self.close()?;
+            let beside = BESIDE.map(|suffix| self.unfinished.beside(suffix));
+            for file in [self.unfinished.path.clone()].iter().chain(&beside) {
+                // Best effort: what failed is reported in any case.
+                let _ = fs::remove_file(file);
+            }
+        }
+        done
+    }
+}
+
+fn was_not_synced(error: &ExperimentError) -> bool {
+    let ExperimentError::Store(ExperimentStoreError::Backend { source, .. }) = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref()
+        .and_then(rusqlite::Error::sqlite_error);
+    code.is_some_and(|code| code.extended_code == ffi::SQLITE_IOERR_FSYNC)
 }
 
 fn is_in_progress(db: &Connection) -> rusqlite::Result<bool> {
@@ -196,59 +282,18 @@ fn unfinished(
 
 impl Target for SqliteCopy {
     fn begin(&mut self, tally: &Tally, restart: bool) -> Result<u64, ExperimentError> {
-        self.require_absent()?;
-        self.place.require_usable()?;
-        if !self.unfinished.path.exists() {
-            // It has no log, so what is committed is in the file that is moved in the end.
-            let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
-            file::create(&self.unfinished, timeout, Mode::Rollback)?;
-        }
-        self.take_alone().inspect_err(|refused| {
-            // Another copy was finished just before that file was made anew.
-            if is_not_empty(refused) {
-                let _ = fs::remove_file(&self.unfinished.path);
-            }
-        })?;
-        let unfinished = self.unfinished.clone();
-        // It may have been complete but for its move.
-        journal::set(self.connection()?, &unfinished, WRITING, Mode::Rollback)?;
-        let Some(written) = self.progress(tally, restart)? else {
-            let store = self.place.name();
-            return Err(ExperimentStoreError::OtherCopy { store }.into());
-        };
-        let all = experiments::load_all(self.connection()?);
-        let all = all.map_err(|error| self.failed(error))?;
-        let known = all.into_iter();
-        self.known = known
-            .map(|stored| (stored.config.name.clone(), stored.into()))
-            .collect();
-        Ok(written)
+        let taken = self.take(tally, restart);
+        self.unless_unsynced(taken)
     }
 
     fn append(&mut self, written: u64, records: &[Record]) -> Result<(), ExperimentError> {
-        let mut known = std::mem::take(&mut self.known);
-        let name = self.place.name();
-        let db = self.connection()?;
-        let done = append(db, &name, &mut known, written, records);
-        self.known = known;
-        done.map_err(|failure| match failure {
-            Failure::Refused(refusal) => refusal,
-            Failure::Sqlite(error) => self.failed(error),
-        })
+        let written = self.write(written, records);
+        self.unless_unsynced(written)
     }
 
     fn seal(&mut self) -> Result<(), ExperimentError> {
-        let unfinished = self.unfinished.clone();
-        let db = self.connection()?;
-        let done = db
-            .execute_batch("DROP TABLE copy_progress")
-            .and_then(|()| db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
-        done.map_err(|error| self.failed(error))?;
-        journal::set(self.connection()?, &unfinished, WRITING, Mode::Log)?;
-        unfinished.require_no_log(WRITING)?;
-        let sealed = file::open_sealed(&unfinished);
-        self.sealed = Some(sealed.map_err(|error| self.failed(error))?);
-        Ok(())
+        let sealed = self.complete_file();
+        self.unless_unsynced(sealed)
     }
 
     fn tally(&mut self) -> Result<Tally, ExperimentError> {
