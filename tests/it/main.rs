@@ -15,6 +15,7 @@ mod completions;
 mod conformance;
 mod copy;
 mod declare;
+mod durability;
 mod files;
 mod model;
 mod permissions;

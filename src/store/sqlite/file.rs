@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
@@ -15,7 +16,7 @@ use rusqlite::{Connection, DEFAULT_NAME, OpenFlags};
 use super::durable;
 use super::journal::{self, Mode};
 use super::migrations;
-use super::place::Place;
+use super::place::{LOG, Place};
 use super::staging::{Purpose, Staging};
 use crate::error::ExperimentStoreError;
 
@@ -81,6 +82,8 @@ pub(super) fn open(
     // Never read the file except through SQLite: closing a second descriptor of it would drop the
     // locks that other handles of this process hold.
     place.require_file()?;
+    let log_file = place.beside(LOG);
+    let is_new_log = !log_file.exists();
     let failed = |error| place.failed("open", busy_timeout, error);
     let access = match access {
         SqliteAccess::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -100,6 +103,11 @@ pub(super) fn open(
     }
     configure(&connection).map_err(failed)?;
     let log = Log::watch(&mut connection).map_err(failed)?;
+    // SQLite syncs the name of a log that it makes, and ignores it if that fails.
+    if is_new_log && log_file.exists() {
+        let directory = log_file.parent().unwrap_or(Path::new("."));
+        durable::sync_directory(directory).map_err(|error| place.refused("open", &error))?;
+    }
     match migrations::migrate(&mut connection).map_err(failed)? {
         migrations::Outcome::Current => Ok((connection, log)),
         migrations::Outcome::Newer(found) => Err(ExperimentStoreError::NewerSchema {
