@@ -68,25 +68,36 @@ pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
 /// written, and it is gone with the last who has them open.
 #[derive(Debug)]
 pub(super) struct Neighbours {
-    files: [(PathBuf, Option<Identity>); 2],
+    files: [Neighbour; 2],
+}
+
+#[derive(Debug)]
+struct Neighbour {
+    name: String,
+    /// From the root: the process may change its working directory.
+    path: PathBuf,
+    opened: Option<Identity>,
 }
 
 impl Neighbours {
     pub(super) fn of(place: &Place) -> Self {
         let files = [LOG, SHARED_MEMORY].map(|suffix| {
             let path = place.beside(suffix);
-            let found = identity(&path);
-            (path, found)
+            Neighbour {
+                name: named(&path),
+                opened: identity(&path),
+                path: std::path::absolute(&path).unwrap_or(path),
+            }
         });
         Self { files }
     }
 
     pub(super) fn require_in_place(&self, place: &Place) -> Result<(), ExperimentStoreError> {
-        for (path, opened) in &self.files {
-            if opened.is_some() && identity(path) != *opened {
-                return Err(place.replaced(named(path)));
-            }
+        let is_gone =
+            |file: &&Neighbour| file.opened.is_some() && identity(&file.path) != file.opened;
+        match self.files.iter().find(is_gone) {
+            Some(file) => Err(place.replaced(file.name.clone())),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
