@@ -304,4 +304,41 @@ pub enum ExperimentStoreError {
         /// How long was waited, in seconds.
         waited_secs: u64,
     },
+    /// A commit failed on the disk: it may have been done or not.
+    #[error("store {} did not confirm the commit when asked to {doing}", escape(.store))]
+    Unconfirmed {
+        /// Where.
+        store: String,
+        /// What was being done.
+        doing: &'static str,
+        /// What failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Its file, or one that belongs to it, is no longer the one that was opened: what was written since
+    /// then may be lost with it.
+    #[error("store {} was lost while it was in use: {} was removed or replaced", escape(.store), escape(.file))]
+    Replaced {
+        /// Where.
+        store: String,
+        /// The file that is gone.
+        file: String,
+    },
+    /// Its file has several names, and only one log would be beside each.
+    #[error("store {} has {links} hard links, and SQLite keeps a separate log beside each", escape(.store))]
+    HardLinked {
+        /// Where.
+        store: String,
+        /// How many names the file has.
+        links: u64,
+    },
+    /// Something that is no file is where SQLite keeps one of its own.
+    #[error("store {} cannot be used: {} is {found}, and SQLite needs that name for a file of its own", escape(.store), escape(.file))]
+    Obstructed {
+        /// Where.
+        store: String,
+        /// What is in the way.
+        file: String,
+        /// What it is.
+        found: &'static str,
+    },
 }

@@ -3,7 +3,7 @@
 //! A store is read as a row of [records](Record) in one order, whatever it is kept in, so that counts
 //! and checksum of two stores with the same content are the same. Times are whole seconds.
 //!
-//! An interrupted copy goes on where it was: the target keeps, with the records and in the same
+//! An interrupted copy resumes where it was: the target keeps, with the records and in the same
 //! transaction, how many of them it has, and the tally of the source that they came from.
 
 use std::collections::HashSet;
@@ -171,6 +171,15 @@ pub trait Target {
     /// Somebody else has written meanwhile, or the store fails.
     fn append(&mut self, written: u64, records: &[Record]) -> Result<(), ExperimentError>;
 
+    /// Completes what was written, so that nothing remains but to read it back and to make a store of it.
+    /// What is [counted](Self::tally) after this is what is on the disk.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn seal(&mut self) -> Result<(), ExperimentError> {
+        Ok(())
+    }
+
     /// Counts what is there.
     ///
     /// # Errors
@@ -183,6 +192,14 @@ pub trait Target {
     /// When the store fails.
     fn finish(&mut self) -> Result<(), ExperimentError>;
 
+    /// Counts what a store holds that is there and complete; `None` if there is none, or no telling.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn complete(&mut self) -> Result<Option<Tally>, ExperimentError> {
+        Ok(None)
+    }
+
     /// Its path, or its address without a password.
     fn name(&self) -> String;
 }
@@ -194,6 +211,8 @@ pub struct Copied {
     pub tally: Tally,
     /// How many of its records had been written by an earlier try.
     pub resumed_at: u64,
+    /// Whether the copy was complete before, and nothing was written.
+    pub was_complete: bool,
     /// Whether the source was changed after the copy was begun, or could not be read again to see: what
     /// was written since is not in it.
     pub is_outdated: bool,
@@ -203,11 +222,12 @@ pub struct Copied {
 }
 
 /// Copies all that is in the source, reads it back and compares counts and checksum. `progress` is
-/// called with the records that are written so far and with their number in the end.
+/// called with the records that are written so far and with their number in the end. Where all of it is
+/// already, as after a copy that was killed in its last moment, nothing is done.
 ///
 /// # Errors
 /// The target [refuses](Target::begin) it; what it holds in the end is [not what was
-/// written](ExperimentStoreError::Corrupt); or a store fails. The same call then goes on where it was.
+/// written](ExperimentStoreError::Corrupt); or a store fails. The same call then resumes.
 pub fn copy(
     source: &dyn Source,
     target: &mut dyn Target,
@@ -219,40 +239,21 @@ pub fn copy(
         let mut view = Belonging { view, left_out: 0 };
         let expected = Tally::of(&mut view)?;
         let left_out = view.left_out;
-        let resumed_at = target.begin(&expected, restart)?;
-        let total = expected.records();
-        let mut written = resumed_at;
-        let mut seen = 0;
-        let mut batch = Vec::new();
-        progress(written, total);
-        let mut flush = |batch: &mut Vec<Record>| -> Result<(), ExperimentError> {
-            target.append(written, batch)?;
-            written += u64::try_from(batch.len()).unwrap_or(u64::MAX);
-            batch.clear();
-            progress(written, total);
-            Ok(())
-        };
-        view.scan(&mut |record| {
-            seen += 1;
-            if seen > resumed_at {
-                batch.push(record);
-            }
-            if batch.len() == BATCH {
-                flush(&mut batch)?;
-            }
-            Ok(())
-        })?;
-        if !batch.is_empty() {
-            flush(&mut batch)?;
-        }
-        let tally = target.tally()?;
-        if tally != expected {
-            return Err(not_the_same(target.name(), &tally, &expected).into());
-        }
-        target.finish()?;
+        let (resumed_at, was_complete) =
+            match write(&mut view, target, &expected, restart, progress) {
+                Ok(resumed_at) => (resumed_at, false),
+                Err(refused) if is_not_empty(&refused) => {
+                    if target.complete()?.as_ref() != Some(&expected) {
+                        return Err(refused);
+                    }
+                    (expected.records(), true)
+                }
+                Err(error) => return Err(error),
+            };
         copied = Some(Copied {
-            tally,
+            tally: expected,
             resumed_at,
+            was_complete,
             is_outdated: true,
             left_out,
         });
@@ -273,6 +274,57 @@ pub fn copy(
         tracing::warn!(%error, "copied_and_not_compared_again");
     }
     Ok(copied)
+}
+
+/// Writes what is not there yet, reads all of it back and makes a store of it. Returns how many records
+/// were there.
+fn write(
+    view: &mut dyn View,
+    target: &mut dyn Target,
+    expected: &Tally,
+    restart: bool,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<u64, ExperimentError> {
+    let resumed_at = target.begin(expected, restart)?;
+    let total = expected.records();
+    let mut written = resumed_at;
+    let mut seen = 0;
+    let mut batch = Vec::new();
+    progress(written, total);
+    let mut flush = |batch: &mut Vec<Record>| -> Result<(), ExperimentError> {
+        target.append(written, batch)?;
+        written += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        batch.clear();
+        progress(written, total);
+        Ok(())
+    };
+    view.scan(&mut |record| {
+        seen += 1;
+        if seen > resumed_at {
+            batch.push(record);
+        }
+        if batch.len() == BATCH {
+            flush(&mut batch)?;
+        }
+        Ok(())
+    })?;
+    if !batch.is_empty() {
+        flush(&mut batch)?;
+    }
+    target.seal()?;
+    let tally = target.tally()?;
+    if tally != *expected {
+        return Err(not_the_same(target.name(), &tally, expected).into());
+    }
+    target.finish()?;
+    Ok(resumed_at)
+}
+
+pub(super) fn is_not_empty(error: &ExperimentError) -> bool {
+    matches!(
+        error,
+        ExperimentError::Store(ExperimentStoreError::NotEmpty { .. })
+    )
 }
 
 /// The records of experiments that are there.

@@ -15,7 +15,7 @@ use crate::error::{ExperimentError, ExperimentStoreError};
 /// | [`Archived`](ExperimentError::Archived) | 410 Gone |
 /// | [`NotRunning`](ExperimentError::NotRunning), [`Concluded`](ExperimentError::Concluded), [`AlreadyExists`](ExperimentError::AlreadyExists), [`ExcludedByGroup`](ExperimentError::ExcludedByGroup), [`ChangedMeanwhile`](ExperimentError::ChangedMeanwhile), [`VariantInUse`](ExperimentError::VariantInUse), [`GroupInUse`](ExperimentError::GroupInUse), [`NoVariant`](ExperimentError::NoVariant), [`NoWinner`](ExperimentError::NoWinner) | 409 Conflict |
 /// | [`UnknownVariant`](ExperimentError::UnknownVariant), [`InvalidConfig`](ExperimentError::InvalidConfig) | 422 Unprocessable Content: the request could be read, and what it names can't be done |
-/// | [`Store`](ExperimentError::Store): [`Busy`](ExperimentStoreError::Busy), [`Lost`](ExperimentStoreError::Lost), [`Silent`](ExperimentStoreError::Silent), or [`Unreachable`](ExperimentStoreError::Unreachable) | 503 Service Unavailable: it may work a moment later |
+/// | [`Store`](ExperimentError::Store): [`Busy`](ExperimentStoreError::Busy), [`Lost`](ExperimentStoreError::Lost), [`Silent`](ExperimentStoreError::Silent), [`Unconfirmed`](ExperimentStoreError::Unconfirmed), or [`Unreachable`](ExperimentStoreError::Unreachable) | 503 Service Unavailable: it may work a moment later |
 /// | any other [`Store`](ExperimentError::Store) | 500 Internal Server Error |
 ///
 /// As a response the error has this status and its message as plain text; but of a failed store only that
@@ -47,6 +47,7 @@ fn status_of_failure(failure: &ExperimentStoreError) -> StatusCode {
         ExperimentStoreError::Busy { .. }
         | ExperimentStoreError::Lost { .. }
         | ExperimentStoreError::Silent { .. }
+        | ExperimentStoreError::Unconfirmed { .. }
         | ExperimentStoreError::Unreachable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         ExperimentStoreError::Missing { .. }
         | ExperimentStoreError::OrphanedLog { .. }
@@ -61,7 +62,10 @@ fn status_of_failure(failure: &ExperimentStoreError) -> StatusCode {
         | ExperimentStoreError::NotMigrated { .. }
         | ExperimentStoreError::Denied { .. }
         | ExperimentStoreError::Encoding { .. }
-        | ExperimentStoreError::Backend { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        | ExperimentStoreError::Backend { .. }
+        | ExperimentStoreError::Replaced { .. }
+        | ExperimentStoreError::HardLinked { .. }
+        | ExperimentStoreError::Obstructed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -165,8 +165,16 @@ impl Target for Interrupted<'_> {
         self.target.append(written, records)
     }
 
+    fn seal(&mut self) -> Result<(), ExperimentError> {
+        self.target.seal()
+    }
+
     fn tally(&mut self) -> Result<Tally, ExperimentError> {
         self.target.tally()
+    }
+
+    fn complete(&mut self) -> Result<Option<Tally>, ExperimentError> {
+        self.target.complete()
     }
 
     fn finish(&mut self) -> Result<(), ExperimentError> {
@@ -226,13 +234,18 @@ fn an_interrupted_copy(
     assert_eq!(done.resumed_at, 10_000);
     assert_eq!(done.tally, tally(source));
 
-    let again = copy(source, &mut *target(), true, &mut nothing_is_told).unwrap_err();
+    // All of it is there; asked for again, it is found to be.
+    let again = copy(source, &mut *target(), true, &mut nothing_is_told).unwrap();
+    assert!(again.was_complete && !done.was_complete);
+    assert_eq!(again.tally, done.tally);
+    enrol(source, 25_001..25_002);
+    let refused = copy(source, &mut *target(), true, &mut nothing_is_told).unwrap_err();
     assert!(
         matches!(
-            again,
+            refused,
             ExperimentError::Store(ExperimentStoreError::NotEmpty { .. })
         ),
-        "{again}"
+        "{refused}"
     );
 }
 
@@ -347,9 +360,9 @@ fn an_unfinished_file_is_its_writers_alone() {
     assert_eq!(copied.check().unwrap(), []);
 }
 
-/// Who waits for another's copy is told that it is there.
+/// Who waits for another's copy finds it complete.
 #[test]
-fn of_two_who_copy_to_one_file_one_is_told() {
+fn of_two_who_copy_to_one_file_both_find_it_complete() {
     let directory = tempfile::tempdir().unwrap();
     let source = file(&directory);
     fill(&source);
@@ -357,7 +370,7 @@ fn of_two_who_copy_to_one_file_one_is_told() {
     for round in 0..8 {
         let path = directory.path().join(format!("copy{round}.db"));
         let both = std::sync::Barrier::new(2);
-        let (first, second) = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let first = scope.spawn(|| {
                 let mut target = SqliteCopy::new(&path);
                 let mut is_told = false;
@@ -370,25 +383,31 @@ fn of_two_who_copy_to_one_file_one_is_told() {
             });
             let second = scope.spawn(|| {
                 both.wait();
-                SqliteCopy::new(&path).begin(&expected, false)
+                copy(
+                    &source,
+                    &mut SqliteCopy::new(&path),
+                    false,
+                    &mut nothing_is_told,
+                )
             });
-            (first.join().unwrap(), second.join().unwrap())
+            let (first, second) = (first.join().unwrap(), second.join().unwrap());
+            let (first, second) = (first.unwrap(), second.unwrap());
+            assert!(!first.was_complete && second.was_complete);
+            assert_eq!(
+                (first.tally, second.tally),
+                (expected.clone(), expected.clone())
+            );
         });
-        assert_eq!(first.unwrap().tally, expected);
-        match second {
-            Err(ExperimentError::Store(ExperimentStoreError::NotEmpty { store })) => {
-                assert_eq!(store, path.display().to_string());
-            }
-            other => panic!("{other:?}"),
-        }
         let copied = SqliteExperimentStore::open(&path).unwrap();
         assert_eq!(tally(&copied), expected);
-        let mode = rusqlite::Connection::open(&path).unwrap().query_row(
-            "PRAGMA journal_mode",
-            [],
-            |row| row.get::<_, String>(0),
-        );
-        assert_eq!(mode.unwrap(), "wal");
+        let db = rusqlite::Connection::open(&path).unwrap();
+        let one = |sql: &str| {
+            db.query_row(sql, [], |row| row.get::<_, String>(0))
+                .unwrap()
+        };
+        assert_eq!(one("PRAGMA journal_mode"), "wal");
+        let progress = "SELECT count(*) || '' FROM sqlite_schema WHERE name = 'copy_progress'";
+        assert_eq!(one(progress), "0");
         assert_eq!(copied.check().unwrap(), []);
     }
 }
@@ -479,6 +498,8 @@ fn the_command_moves_a_store() {
          exp --store '{url}' assign e --actors actors -q > after
          cmp before after
          exp --store '{url}' store copy --to back.db --format tsv | grep -v checksum
+         exp store copy --to '{url}' -q > /dev/null
+         exp create late --variant a=1
          exp store copy --to '{url}' || echo \"exit $?\""
     );
     let ran = sandbox.bash(&script);

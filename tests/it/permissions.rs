@@ -76,7 +76,7 @@ impl Unprivileged {
 fn an_unreadable_store_says_so() {
     let place = Unprivileged::new();
     place.chmod("d/x.db", 0o000);
-    let expected = "error: store d/x.db failed to open: SQLite cannot open it, or a file beside it\n \
+    let expected = "error: store d/x.db failed to open: no permission to read and write d/x.db\n \
         hint: you need permission for the file and for its directory\n";
     place.fails(&["list"], expected);
     place.fails(&["create", "f", "--variant", "a=1"], expected);

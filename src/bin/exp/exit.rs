@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use experiments::declare::nearest;
-use experiments::text::is_unsafe;
+use experiments::text::{escape, is_unsafe};
 use experiments::{ExperimentError, ExperimentState, ExperimentStoreError};
 
 use crate::output::stream::{self, Label};
@@ -224,7 +224,9 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
              tables, USAGE ON their sequences, EXECUTE ON the functions; exp store migrate and copy make \
              tables, which CREATE ON the schema allows"
         }
-        ExperimentStoreError::Lost { .. } | ExperimentStoreError::Silent { .. } => {
+        ExperimentStoreError::Lost { .. }
+        | ExperimentStoreError::Silent { .. }
+        | ExperimentStoreError::Unconfirmed { .. } => {
             "it may have been done or not; it is safe to run the command again"
         }
         ExperimentStoreError::Encoding { .. } => {
@@ -263,9 +265,36 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
         {
             "you need permission for the file and for its directory"
         }
+        ExperimentStoreError::Backend { source, .. } if is_too_many_files(&**source) => {
+            "raise the limit of open files (ulimit -n), or close what has many open"
+        }
+        ExperimentStoreError::Replaced { .. } => {
+            "what was written since may be lost with it; put the file back, or see what the store \
+             holds now and run the command again"
+        }
+        ExperimentStoreError::HardLinked { .. } => {
+            "what is written through one name is lost through another: remove the other names \
+             (find -samefile FILE prints them), or make them symbolic links"
+        }
+        ExperimentStoreError::Obstructed { file, .. } => {
+            return Some(format!("remove {0}, or give it another name", escape(file)));
+        }
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Whether the system has refused to open one more file, to this process or to any.
+#[cfg(unix)]
+fn is_too_many_files(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let codes = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+    let code = error.downcast_ref().and_then(io::Error::raw_os_error);
+    code.is_some_and(|code| codes.iter().any(|errno| errno.raw_os_error() == code))
+}
+
+#[cfg(not(unix))]
+fn is_too_many_files(_error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    false
 }
 
 /// The command that starts an experiment.

@@ -1,8 +1,8 @@
-//! The file itself: where it is, whether it is ours, how a new one is born. No experiment here.
+//! The file itself: how it is opened, whether it is ours, how a new one is made. No experiment here.
 
-use std::fs;
+use std::fmt::Write as _;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
@@ -11,10 +11,17 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, OpenFlags};
+use rusqlite::{Connection, DEFAULT_NAME, OpenFlags};
 
+use super::durable;
+use super::journal::{self, Mode};
 use super::migrations;
+use super::place::{LOG, Place};
+use super::staging::{Purpose, Staging};
 use crate::error::ExperimentStoreError;
+
+/// What is being done while there is no store yet.
+const CREATE: &str = "create";
 
 /// Marks a file as an exp store: "EXP1" in SQLite's `application_id`.
 pub(super) const APPLICATION_ID: i64 = 0x4558_5031;
@@ -29,109 +36,6 @@ const LOG_PAGES: i32 = 64;
 
 /// The same while many actors are assigned, as emptying it costs several syncs.
 const BULK_LOG_PAGES: i32 = 64_000;
-
-/// The smallest page of SQLite, in bytes. It takes a shorter file for an empty database.
-const SMALLEST_DATABASE: u64 = 512;
-
-/// Where a store is, and how to tell of its failures.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) path: PathBuf,
-}
-
-impl Place {
-    pub(super) fn new(path: &Path) -> Self {
-        // A name that SQLite would take for something else, such as `:memory:`, is a file's name.
-        let path = if path.is_relative() {
-            Path::new(".").join(path)
-        } else {
-            path.to_owned()
-        };
-        Self { path }
-    }
-
-    pub(super) fn name(&self) -> String {
-        let path = self.path.strip_prefix(".").unwrap_or(&self.path);
-        path.to_string_lossy().into_owned()
-    }
-
-    pub(super) fn backend(
-        &self,
-        doing: &'static str,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> ExperimentStoreError {
-        ExperimentStoreError::Backend {
-            store: self.name(),
-            doing,
-            source: source.into(),
-        }
-    }
-
-    pub(super) fn not_a_store(&self, found: impl Into<String>) -> ExperimentStoreError {
-        ExperimentStoreError::NotAStore {
-            store: self.name(),
-            found: found.into(),
-        }
-    }
-
-    /// The log of a store that is not there: SQLite would replay it over a new store of that name.
-    pub(super) fn orphaned_log(&self) -> Option<ExperimentStoreError> {
-        let beside = |suffix: &str| {
-            let mut path = self.path.clone().into_os_string();
-            path.push(suffix);
-            Self::new(Path::new(&path))
-        };
-        let holds_something = |log: &Self| fs::metadata(&log.path).is_ok_and(|log| log.len() > 0);
-        let mut logs = ["-wal", "-journal"].map(beside).into_iter();
-        let log = logs.find(holds_something)?;
-        // In between another process may have brought the store into being, and begun its log.
-        (!self.path.exists()).then(|| ExperimentStoreError::OrphanedLog {
-            store: self.name(),
-            log: log.name(),
-        })
-    }
-
-    /// Sorts a SQLite error into the failures that a caller can tell apart.
-    pub(super) fn failed(
-        &self,
-        doing: &'static str,
-        busy_timeout: Duration,
-        error: rusqlite::Error,
-    ) -> ExperimentStoreError {
-        let store = self.name();
-        match &error {
-            rusqlite::Error::SqliteFailure(cause, _) => match cause.code {
-                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => ExperimentStoreError::Busy {
-                    store,
-                    waited_secs: busy_timeout.as_secs(),
-                },
-                ErrorCode::ReadOnly => ExperimentStoreError::ReadOnly { store },
-                ErrorCode::DatabaseCorrupt => ExperimentStoreError::Corrupt {
-                    store,
-                    found: error.to_string(),
-                },
-                // SQLite does not tell why; nearly always it is this.
-                ErrorCode::CannotOpen => {
-                    let denied = io::ErrorKind::PermissionDenied;
-                    let what = "SQLite cannot open it, or a file beside it";
-                    self.backend(doing, io::Error::new(denied, what))
-                }
-                ErrorCode::NotADatabase => self.not_a_store("not an SQLite database"),
-                _ => self.backend(doing, error),
-            },
-            // Without the text of the statement.
-            rusqlite::Error::SqlInputError { msg, .. } => self.backend(doing, msg.clone()),
-            rusqlite::Error::FromSqlConversionFailure(..)
-            | rusqlite::Error::IntegralValueOutOfRange(..)
-            | rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::Utf8Error(..) => ExperimentStoreError::Corrupt {
-                store,
-                found: error.to_string(),
-            },
-            _ => self.backend(doing, error),
-        }
-    }
-}
 
 /// How often somebody who waits for a lock looks whether it is free. SQLite's own waiting looks ever
 /// more rarely, up to ten times a second, and misses the short pauses of a busy writer.
@@ -177,24 +81,9 @@ pub(super) fn open(
 ) -> Result<(Connection, Arc<Log>), ExperimentStoreError> {
     // Never read the file except through SQLite: closing a second descriptor of it would drop the
     // locks that other handles of this process hold.
-    match fs::metadata(&place.path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if place.path.is_symlink() {
-                return Err(place.not_a_store("a symbolic link to nothing"));
-            }
-            let store = place.name();
-            let missing = ExperimentStoreError::Missing { store };
-            return Err(place.orphaned_log().unwrap_or(missing));
-        }
-        Err(error) => return Err(place.backend("open", error)),
-        Ok(found) if found.is_dir() => return Err(place.not_a_store("a directory")),
-        Ok(found) if !found.is_file() => return Err(place.not_a_store("not a regular file")),
-        Ok(found) if found.len() == 0 => return Err(place.not_a_store("an empty file")),
-        Ok(found) if found.len() < SMALLEST_DATABASE => {
-            return Err(place.not_a_store("too short for an SQLite database"));
-        }
-        Ok(_) => {}
-    }
+    place.require_file()?;
+    let log_file = place.beside(LOG);
+    let is_new_log = !log_file.exists();
     let failed = |error| place.failed("open", busy_timeout, error);
     let access = match access {
         SqliteAccess::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -214,6 +103,11 @@ pub(super) fn open(
     }
     configure(&connection).map_err(failed)?;
     let log = Log::watch(&mut connection).map_err(failed)?;
+    // SQLite syncs the name of a log that it makes, and ignores it if that fails.
+    if is_new_log && log_file.exists() {
+        let directory = log_file.parent().unwrap_or(Path::new("."));
+        durable::sync_directory(directory).map_err(|error| place.refused("open", &error))?;
+    }
     match migrations::migrate(&mut connection).map_err(failed)? {
         migrations::Outcome::Current => Ok((connection, log)),
         migrations::Outcome::Newer(found) => Err(ExperimentStoreError::NewerSchema {
@@ -224,24 +118,21 @@ pub(super) fn open(
     }
 }
 
-/// Brings a store into being, in one step: it is built under another name and moved into place, so
-/// that nobody ever finds half of one. If another process was faster, its store stands.
-pub(super) fn create(place: &Place, busy_timeout: Duration) -> Result<(), ExperimentStoreError> {
-    let failed = |error| place.failed("create", busy_timeout, error);
-    // The kind alone: what the system says may name the file under which it is built.
-    let io_failed = |error: io::Error| place.backend("create", io::Error::from(error.kind()));
-    if let Some(orphaned) = place.orphaned_log() {
-        return Err(orphaned);
-    }
-    let directory = place.path.parent().unwrap_or(Path::new("."));
-    create_directory(directory).map_err(io_failed)?;
-    let unfinished = tempfile::Builder::new()
-        .prefix(".exp-new-store-")
-        .tempfile_in(directory)
-        .map_err(io_failed)?
-        .into_temp_path();
+/// Makes a new store, in one step: it is built under another name and moved into place, so that nobody
+/// ever finds half of one. If another process was faster, its store stands.
+pub(super) fn create(
+    place: &Place,
+    busy_timeout: Duration,
+    mode: Mode,
+) -> Result<(), ExperimentStoreError> {
+    let failed = |error| place.failed(CREATE, busy_timeout, error);
+    let refused = |error: io::Error| place.refused(CREATE, &error);
+    place.require_usable()?;
+    durable::create_directories(place.directory()).map_err(refused)?;
+    let staging = Staging::begin(&place.path, Purpose::NewStore).map_err(refused)?;
+    let built = Place::new(&staging.file());
 
-    let mut connection = Connection::open(&unfinished).map_err(failed)?;
+    let mut connection = Connection::open(&built.path).map_err(failed)?;
     connection
         .pragma_update(None, "page_size", PAGE_SIZE)
         .map_err(failed)?;
@@ -249,17 +140,34 @@ pub(super) fn create(place: &Place, busy_timeout: Duration) -> Result<(), Experi
         .pragma_update(None, "application_id", APPLICATION_ID)
         .map_err(failed)?;
     migrations::migrate(&mut connection).map_err(failed)?;
-    // The mode is a property of the file; it stays WAL for everybody who opens it.
-    connection
-        .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
-        .map_err(failed)?;
+    journal::set(&connection, place, CREATE, mode)?;
     connection.close().map_err(|(_, error)| failed(error))?;
+    built.require_no_log(CREATE)?;
 
-    match unfinished.persist_noclobber(&place.path) {
-        Ok(()) => sync_directory(directory).map_err(io_failed),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(io_failed(error.error)),
+    match staging.finish() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        moved => moved
+            .and_then(|()| durable::sync_directory(place.directory()))
+            .map_err(refused),
     }
+}
+
+/// Opens a file that this process has to itself, to read what is in it: nothing that another connection
+/// keeps in memory, nor what is in a log beside it. No lock is taken.
+pub(super) fn open_sealed(place: &Place) -> rusqlite::Result<Connection> {
+    let mut uri = String::from("file:");
+    for &byte in place.path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(uri, flags)
 }
 
 /// Page cache in KiB, as SQLite wants it: negative. Its own default, and what sorted input needs.
@@ -296,9 +204,16 @@ impl Log {
     /// Empties the log if it is long, unless somebody else is at it: then it is left to them. What
     /// was committed is safe in any case, so a failure is none of the caller's.
     pub(super) fn tend(&self, connection: &mut Connection) {
-        if self.pages.load(Ordering::Relaxed) < self.limit.load(Ordering::Relaxed) {
-            return;
+        if self.pages.load(Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed) {
+            self.empty(connection);
         }
+    }
+
+    /// Moves what was committed into the file, and empties the log. So what a failed commit has left at
+    /// its end is gone: the next process to open the store would take it for committed, and append
+    /// to it, while a power cut may lose it with all that follows. A later sync does not help, as the
+    /// system reports a failed one once and forgets it.
+    pub(super) fn empty(&self, connection: &mut Connection) {
         let moved = wait_for_lock(connection, Duration::ZERO)
             .and_then(|()| connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::TRUNCATE));
         match moved {
@@ -326,29 +241,4 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.execute_batch("PRAGMA synchronous = FULL")
-}
-
-#[cfg(unix)]
-fn create_directory(directory: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-}
-
-#[cfg(not(unix))]
-fn create_directory(directory: &Path) -> io::Result<()> {
-    fs::create_dir_all(directory)
-}
-
-/// A new name is safe from a power cut once its directory is.
-#[cfg(unix)]
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    fs::File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-pub(super) fn sync_directory(_directory: &Path) -> io::Result<()> {
-    Ok(())
 }

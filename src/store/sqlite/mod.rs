@@ -18,13 +18,24 @@
 //! Every write runs in one `BEGIN IMMEDIATE` transaction, which takes the only write lock before it
 //! reads; it waits for that lock as long as the busy timeout says. Assignment and exposure are one
 //! commit. A new store is built under another name and moved into place.
+//!
+//! # What is noticed
+//! After every transaction, and before its result is returned, the files must still be those at their
+//! names: what is written to a file that was removed or replaced is lost with the last who has it open.
 
 mod actors;
+mod backup;
 mod bulk;
+mod durable;
 mod experiments;
+mod failure;
 mod file;
+mod identity;
+mod journal;
 mod migrations;
 mod mutation;
+mod place;
+mod staging;
 mod survey;
 mod transfer;
 
@@ -36,8 +47,11 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use self::actors::Actor;
 use self::experiments::Stored;
+use self::file::Log;
 pub use self::file::SqliteAccess;
-use self::file::{Log, Place};
+use self::identity::Neighbours;
+use self::journal::Mode;
+use self::place::Place;
 pub use self::transfer::SqliteCopy;
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
@@ -63,6 +77,7 @@ pub struct SqliteExperimentStore {
     connection: Arc<Mutex<Connection>>,
     log: Arc<Log>,
     place: Arc<Place>,
+    neighbours: Arc<Neighbours>,
     busy_timeout: Duration,
     operator: Option<Arc<str>>,
     clock: Clock,
@@ -105,8 +120,10 @@ impl SqliteExperimentStore {
     /// # Errors
     /// Nothing is [there](ExperimentStoreError::Missing), or [something
     /// else](ExperimentStoreError::NotAStore), or only the [log](ExperimentStoreError::OrphanedLog)
-    /// of a store, or a store of a [newer version](ExperimentStoreError::NewerSchema); it is damaged,
-    /// locked or not accessible; or it cannot be made.
+    /// of a store, or a store of a [newer version](ExperimentStoreError::NewerSchema), or one that has
+    /// [several names](ExperimentStoreError::HardLinked); something [stands
+    /// where](ExperimentStoreError::Obstructed) SQLite keeps its files; it is damaged, locked or not
+    /// accessible; or it cannot be made.
     pub fn open_as(
         path: impl AsRef<Path>,
         access: SqliteAccess,
@@ -115,7 +132,7 @@ impl SqliteExperimentStore {
         let place = Place::new(path.as_ref());
         let (connection, log) = match file::open(&place, access, busy_timeout) {
             Err(ExperimentStoreError::Missing { .. }) if access == SqliteAccess::Create => {
-                file::create(&place, busy_timeout)?;
+                file::create(&place, busy_timeout, Mode::Log)?;
                 file::open(&place, access, busy_timeout)?
             }
             opened => opened?,
@@ -123,6 +140,7 @@ impl SqliteExperimentStore {
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
             log,
+            neighbours: Arc::new(Neighbours::of(&place)),
             place: Arc::new(place),
             busy_timeout,
             operator: None,
@@ -211,7 +229,14 @@ impl SqliteExperimentStore {
             file::wait_for_lock(&mut connection, self.busy_timeout)?;
             let transaction = connection.transaction_with_behavior(behavior)?;
             let done = step(&transaction)?;
-            transaction.commit()?;
+            if let Err(error) = transaction.commit() {
+                let failed = self.place.commit_failed(doing, self.busy_timeout, error);
+                if matches!(failed, ExperimentStoreError::Unconfirmed { .. }) {
+                    self.log.empty(&mut connection);
+                }
+                return Err(Failure::Refused(failed.into()));
+            }
+            self.require_in_place(&connection, behavior)?;
             self.log.tend(&mut connection);
             Ok(done)
         };
@@ -219,6 +244,19 @@ impl SqliteExperimentStore {
             Failure::Refused(refusal) => refusal,
             Failure::Sqlite(error) => self.failed(doing, error),
         })
+    }
+
+    /// Refuses to report what was read from, or written to, files that others no longer find.
+    fn require_in_place(
+        &self,
+        connection: &Connection,
+        behavior: TransactionBehavior,
+    ) -> Result<(), ExperimentError> {
+        self.place.require_in_place(connection)?;
+        if !matches!(behavior, TransactionBehavior::Deferred) {
+            self.neighbours.require_in_place(&self.place)?;
+        }
+        Ok(())
     }
 
     fn failed(&self, doing: &'static str, error: rusqlite::Error) -> ExperimentError {

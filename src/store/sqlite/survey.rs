@@ -1,4 +1,4 @@
-//! The file as a whole: how much is in it, whether it can be true, a copy of it.
+//! The file as a whole: how much is in it, and whether it can be true.
 
 mod content;
 mod restore;
@@ -6,12 +6,10 @@ mod schema;
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
 
 use rusqlite::Connection;
 
 use self::restore::Repair;
-use super::file;
 use super::{Failure, SqliteExperimentStore, migrations};
 use crate::error::ExperimentError;
 use crate::store::survey::{Found, StoreFinding, StoreInfo};
@@ -84,40 +82,6 @@ impl SqliteExperimentStore {
             }
             Ok(mended)
         })
-    }
-
-    /// Writes a copy of the store, as it is at this moment, to a new file; others go on using the
-    /// store. The copy is a store of its own.
-    ///
-    /// # Errors
-    /// Something is at `path` already, or it can't be written; or the store fails.
-    pub fn backup(&self, path: &Path) -> Result<(), ExperimentError> {
-        let target = file::Place::new(path);
-        let refused = |error| target.backend("write a copy", error);
-        let directory = target.path.parent().unwrap_or(Path::new("."));
-        if target.path.exists() || target.path.is_symlink() {
-            let there = std::io::Error::other("something is there already");
-            return Err(refused(there).into());
-        }
-        // Under another name until it is complete.
-        let unfinished = tempfile::Builder::new()
-            .prefix(".exp-backup-")
-            .tempfile_in(directory)
-            .map_err(|error| refused(std::io::Error::from(error.kind())))?
-            .into_temp_path();
-        let db = self.lock();
-        let failed = |error| self.failed("be copied", error);
-        let name = unfinished.to_string_lossy();
-        db.execute("VACUUM INTO ?1", [&*name]).map_err(failed)?;
-        drop(db);
-        let copy = Connection::open(&unfinished).map_err(failed)?;
-        copy.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
-            .map_err(failed)?;
-        copy.close().map_err(|(_, error)| failed(error))?;
-        unfinished
-            .persist_noclobber(&target.path)
-            .map_err(|error| refused(error.error))?;
-        Ok(())
     }
 }
 

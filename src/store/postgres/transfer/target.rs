@@ -121,6 +121,10 @@ impl Target for PgCopy {
         self.run(|db, _| Ok(db.batch("DROP TABLE exp_copy")?))
     }
 
+    fn complete(&mut self) -> Result<Option<Tally>, ExperimentError> {
+        self.tally().map(Some)
+    }
+
     fn name(&self) -> String {
         self.options.address().to_owned()
     }

@@ -49,16 +49,20 @@ impl Copy {
         bar.finish_and_clear();
         let copied = copied?;
         context.show(&figures(copied.tally))?;
-        if copied.resumed_at > 0 {
+        let target = escape(&target.name()).to_string();
+        if copied.was_complete {
+            context.say(format_args!(
+                "the copy in {target} was complete already: nothing was written"
+            ));
+        } else if copied.resumed_at > 0 {
             context.say(format_args!(
                 "went on after the first {} records",
                 copied.resumed_at
             ));
         }
-        context.say(format_args!(
-            "copied to {}, and read back",
-            escape(&target.name())
-        ));
+        if !copied.was_complete {
+            context.say(format_args!("copied to {target}, and read back"));
+        }
         if copied.left_out > 0 {
             context.warn(format_args!(
                 "left out what belongs to experiments that are not there any more: {} entries",

@@ -1,0 +1,90 @@
+//! A copy of the whole file, made while others use it.
+
+use std::path::Path;
+use std::{fs, io};
+
+use rusqlite::Connection;
+
+use super::SqliteExperimentStore;
+use super::durable;
+use super::file::{self, SqliteAccess};
+use super::journal::{self, Mode};
+use super::place::Place;
+use super::staging::{Purpose, Staging};
+use crate::error::{ExperimentError, ExperimentStoreError};
+
+const DOING: &str = "be backed up";
+
+impl SqliteExperimentStore {
+    /// Writes a copy of the store, as it is at this moment, to a new file; others may use the store
+    /// meanwhile. The copy is a store of its own. When this returns, it survives a power cut.
+    ///
+    /// # Errors
+    /// Something is at `path` already, or it can't be written; or the store fails. Nothing is at `path`
+    /// then that was not there before.
+    pub fn backup(&self, path: &Path) -> Result<(), ExperimentError> {
+        let target = Place::new(path);
+        let refused = |error: io::Error| target.refused("write a backup", &error);
+        if target.path.exists() || target.path.is_symlink() {
+            let there = "something is there already";
+            return Err(target.backend("write a backup", there).into());
+        }
+        target.require_usable()?;
+        let staging = Staging::begin(&target.path, Purpose::Backup).map_err(refused)?;
+        self.vacuum_into(&staging.file())?;
+        complete(&Place::new(&staging.file())).map_err(|error| renamed(error, &target))?;
+        staging.finish().map_err(refused)?;
+        if let Err(error) = durable::sync_directory(target.directory()) {
+            // What may be gone after a power cut is no backup.
+            let _ = fs::remove_file(&target.path);
+            return Err(refused(error).into());
+        }
+        Ok(())
+    }
+
+    fn vacuum_into(&self, file: &Path) -> Result<(), ExperimentError> {
+        let copied = self
+            .lock()
+            .execute("VACUUM INTO CAST(?1 AS TEXT)", [bytes(file)]);
+        copied.map_err(|error| self.failed(DOING, error))?;
+        Ok(())
+    }
+}
+
+/// Makes the copy like every store, and reads what was written as somebody would who finds it.
+fn complete(copy: &Place) -> Result<(), ExperimentStoreError> {
+    let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
+    let failed = |error| copy.failed(DOING, timeout, error);
+    let db = Connection::open(&copy.path).map_err(failed)?;
+    journal::set(&db, copy, DOING, Mode::Log)?;
+    db.close().map_err(|(_, error)| failed(error))?;
+    copy.require_no_log(DOING)?;
+    let (db, _) = file::open(copy, SqliteAccess::Read, timeout)?;
+    match Mode::of(&db).map_err(failed)? {
+        Mode::Log => Ok(()),
+        Mode::Rollback => Err(copy.backend(DOING, "its journal mode was not kept")),
+    }
+}
+
+/// The error, of the file as it will be called.
+fn renamed(error: ExperimentStoreError, target: &Place) -> ExperimentStoreError {
+    match error {
+        ExperimentStoreError::Backend { doing, source, .. } => ExperimentStoreError::Backend {
+            store: target.name(),
+            doing,
+            source,
+        },
+        other => other,
+    }
+}
+
+#[cfg(unix)]
+fn bytes(path: &Path) -> &[u8] {
+    use std::os::unix::ffi::OsStrExt as _;
+    path.as_os_str().as_bytes()
+}
+
+#[cfg(not(unix))]
+fn bytes(path: &Path) -> std::borrow::Cow<'_, [u8]> {
+    path.to_string_lossy().into_owned().into_bytes().into()
+}
