@@ -5,14 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, OpenFlags};
 
+use super::locks::wait_for_lock;
 use super::migrations;
 use crate::error::ExperimentStoreError;
 
@@ -131,31 +131,6 @@ impl Place {
             _ => self.backend(doing, error),
         }
     }
-}
-
-/// How often somebody who waits for a lock looks whether it is free. SQLite's own waiting looks ever
-/// more rarely, up to ten times a second, and misses the short pauses of a busy writer.
-const LOCK_POLL: Duration = Duration::from_millis(1);
-
-/// For how long a writer of many leaves the lock to those who wait for it.
-pub(super) const PAUSE: Duration = Duration::from_millis(3);
-
-/// Has the connection wait this long for a lock.
-pub(super) fn wait_for_lock(
-    connection: &mut Connection,
-    timeout: Duration,
-) -> rusqlite::Result<()> {
-    let mut since = Instant::now();
-    connection.busy_handler(Some(move |earlier: i32| {
-        if earlier == 0 {
-            since = Instant::now();
-        }
-        let goes_on = since.elapsed() < timeout;
-        if goes_on {
-            thread::sleep(LOCK_POLL);
-        }
-        goes_on
-    }))
 }
 
 /// How [`SqliteExperimentStore::open_as`](super::SqliteExperimentStore::open_as) opens a file.

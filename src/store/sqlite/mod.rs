@@ -23,6 +23,7 @@ mod actors;
 mod bulk;
 mod experiments;
 mod file;
+mod locks;
 mod migrations;
 mod mutation;
 mod survey;
@@ -208,7 +209,7 @@ impl SqliteExperimentStore {
     ) -> Result<T, ExperimentError> {
         let mut connection = self.lock();
         let run = || {
-            file::wait_for_lock(&mut connection, self.busy_timeout)?;
+            locks::wait_for_lock(&mut connection, self.busy_timeout)?;
             let transaction = connection.transaction_with_behavior(behavior)?;
             let done = step(&transaction)?;
             transaction.commit()?;

@@ -16,7 +16,7 @@ use rusqlite::{Connection, Row, Statement};
 
 use super::actors::{self, Choice};
 use super::experiments::{self, Stored};
-use super::file;
+use super::locks;
 use super::{Failure, SqliteExperimentStore, load_known};
 use crate::bucketing::Allocation;
 use crate::bulk::{Answers, AssignManyRequest, Keep, ManyReason, refusal_of_one};
@@ -79,7 +79,7 @@ impl SqliteExperimentStore {
                 Batch::new(db, self, request, &experiment)?.run(rest, &mut answers)
             };
             if done > 0 && request.keep != Keep::Nothing {
-                thread::sleep(file::PAUSE);
+                thread::sleep(locks::PAUSE);
             }
             done += match request.keep {
                 Keep::Nothing => self.read("read the assignments", step)?,
