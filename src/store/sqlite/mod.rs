@@ -16,7 +16,8 @@
 //!
 //! # How steps are atomic
 //! Every write runs in one `BEGIN IMMEDIATE` transaction, which takes the only write lock before it
-//! reads; it waits for that lock as long as the busy timeout says. Assignment and exposure are one
+//! reads; it waits for that lock as long as the busy timeout says, in order: writers stand in a queue
+//! (`locks.rs`), so that nobody is overtaken again and again. Assignment and exposure are one
 //! commit. A new store is built under another name and moved into place.
 
 mod actors;
@@ -33,12 +34,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use self::actors::Actor;
 use self::experiments::Stored;
 pub use self::file::SqliteAccess;
 use self::file::{Log, Place};
+use self::locks::Queue;
 pub use self::transfer::SqliteCopy;
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
@@ -63,6 +65,7 @@ use crate::validation::{validate_actor, validate_request_id};
 pub struct SqliteExperimentStore {
     connection: Arc<Mutex<Connection>>,
     log: Arc<Log>,
+    queue: Arc<Queue>,
     place: Arc<Place>,
     busy_timeout: Duration,
     operator: Option<Arc<str>>,
@@ -122,6 +125,7 @@ impl SqliteExperimentStore {
             opened => opened?,
         };
         Ok(Self {
+            queue: Arc::new(Queue::of(&connection)),
             connection: Arc::new(Mutex::new(connection)),
             log,
             place: Arc::new(place),
@@ -209,8 +213,7 @@ impl SqliteExperimentStore {
     ) -> Result<T, ExperimentError> {
         let mut connection = self.lock();
         let run = || {
-            locks::wait_for_lock(&mut connection, self.busy_timeout)?;
-            let transaction = connection.transaction_with_behavior(behavior)?;
+            let transaction = self.begin(&mut connection, behavior)?;
             let done = step(&transaction)?;
             transaction.commit()?;
             self.log.tend(&mut connection);
@@ -220,6 +223,18 @@ impl SqliteExperimentStore {
             Failure::Refused(refusal) => refusal,
             Failure::Sqlite(error) => self.failed(doing, error),
         })
+    }
+
+    fn begin<'c>(
+        &self,
+        connection: &'c mut Connection,
+        behavior: TransactionBehavior,
+    ) -> rusqlite::Result<Transaction<'c>> {
+        if matches!(behavior, TransactionBehavior::Immediate) {
+            return self.queue.begin(connection, self.busy_timeout);
+        }
+        locks::wait_for_lock(connection, self.busy_timeout)?;
+        connection.transaction_with_behavior(behavior)
     }
 
     fn failed(&self, doing: &'static str, error: rusqlite::Error) -> ExperimentError {

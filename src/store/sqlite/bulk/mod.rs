@@ -3,20 +3,19 @@
 //! What makes it fast: actors are taken in the order of the key, whatever order they come in; new
 //! ones are inserted many rows a statement, without asking first whether they are there, and only
 //! where some were is each asked for; counts are written once a transaction.
-//! What keeps others alive: no transaction lasts much longer than [`HOLD`].
+//! What keeps others alive: no transaction lasts much longer than [`HOLD`], and before the next one
+//! comes whoever waits for the lock.
 
 mod order;
 mod rows;
 
 use std::borrow::Cow;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Row, Statement};
 
 use super::actors::{self, Choice};
 use super::experiments::{self, Stored};
-use super::locks;
 use super::{Failure, SqliteExperimentStore, load_known};
 use crate::bucketing::Allocation;
 use crate::bulk::{Answers, AssignManyRequest, Keep, ManyReason, refusal_of_one};
@@ -78,9 +77,6 @@ impl SqliteExperimentStore {
                 let experiment = load_known(db, request.experiment)?;
                 Batch::new(db, self, request, &experiment)?.run(rest, &mut answers)
             };
-            if done > 0 && request.keep != Keep::Nothing {
-                thread::sleep(locks::PAUSE);
-            }
             done += match request.keep {
                 Keep::Nothing => self.read("read the assignments", step)?,
                 _ => self.write("store the assignments", step)?,
