@@ -1,20 +1,22 @@
 //! Waiting for the lock of another connection, which may be another process's; writers in order.
 //!
 //! SQLite's write lock has no queue: whoever waits for it looks again and again, and is overtaken as
-//! long as others find it free first. So a writer stands in a queue before it asks for that lock. The
-//! queue is an operating system lock (`flock`) on the write-ahead log: that file exists as long as a
-//! connection is open, has the store's permissions, and SQLite takes no lock of its own on it.
+//! long as others find it free first. So a writer that finds it taken stands in a queue. The queue is
+//! an operating system lock (`flock`) on the write-ahead log: that file exists as long as a connection
+//! is open, has the store's permissions, and SQLite takes no lock of its own on it.
 //! - The first in the queue keeps its place until it has SQLite's lock. Whoever commits and wants to
-//!   write again, such as a bulk run, is then behind everybody who waits.
+//!   write again, such as a bulk run, goes to the end of the queue without looking at the lock.
 //! - The system wakes one waiter at a time, in the order of their coming, and removes a process that
 //!   is killed. Nothing is left behind.
-//! - The queue only orders the waiting; SQLite's lock still decides who writes. A writer that has
-//!   waited half of its time in the queue (the first may be a stopped process), or finds no queue,
-//!   looks for SQLite's lock again and again.
+//! - The queue only orders the waiting; SQLite's lock still decides who writes. It is not left unused
+//!   while the first in the queue is slow to wake, or is stopped: the first write of a connection
+//!   looks before it queues, and the others in the queue look too, but twenty times less often than
+//!   the first, and bulk runs hardly ever. Where there is no queue, everybody looks.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +26,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 /// How often a waiter looks whether the lock is free. SQLite's own waiting looks ever more rarely, up
 /// to ten times a second, and misses the short pauses of a busy writer.
 const POLL: Duration = Duration::from_millis(1);
+
+/// How often one looks who stands in the queue behind others, in case the first is not awake.
+const POLL_BEHIND: Duration = Duration::from_millis(2);
+
+/// The same for who would hold the lock for long.
+const POLL_BEHIND_FOR_LONG: Duration = Duration::from_millis(500);
 
 /// How often the first in the queue looks, and for how long: a single assignment holds the lock for a
 /// few milliseconds.
@@ -38,28 +46,35 @@ pub(super) fn wait_for_lock(
     connection: &mut Connection,
     timeout: Duration,
 ) -> rusqlite::Result<()> {
-    poll_for_lock(connection, timeout, Duration::ZERO)
-}
-
-/// The same, looking more often at the beginning.
-fn poll_for_lock(
-    connection: &mut Connection,
-    timeout: Duration,
-    eager: Duration,
-) -> rusqlite::Result<()> {
     let mut since = Instant::now();
     connection.busy_handler(Some(move |earlier: i32| {
         if earlier == 0 {
             since = Instant::now();
         }
-        let waited = since.elapsed();
-        if waited < eager {
-            thread::sleep(EAGER_POLL);
-        } else if waited < timeout {
+        let goes_on = since.elapsed() < timeout;
+        if goes_on {
             thread::sleep(POLL);
         }
-        waited < timeout
+        goes_on
     }))
+}
+
+/// How long a writer will hold the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// For one actor or one change.
+    Short,
+    /// For many actors.
+    Long,
+}
+
+impl Hold {
+    fn poll_behind(self) -> Duration {
+        match self {
+            Self::Short => POLL_BEHIND,
+            Self::Long => POLL_BEHIND_FOR_LONG,
+        }
+    }
 }
 
 /// A connection's place in the queue of the store's writers.
@@ -67,11 +82,12 @@ fn poll_for_lock(
 pub(super) struct Queue {
     /// What the queue is a lock on; `None` where there can be no queue.
     log: Option<PathBuf>,
-    standing: Arc<Standing>,
+    has_written: AtomicBool,
+    place: Arc<Place>,
 }
 
 #[derive(Debug, Default)]
-struct Standing {
+struct Place {
     state: Mutex<State>,
     moved: Condvar,
 }
@@ -82,8 +98,10 @@ enum State {
     Outside(Option<File>),
     /// In the queue, for a call that still wants it or for one that gave up.
     Waiting { is_wanted: bool },
-    /// The first in the queue.
-    First(File),
+    /// The first in the queue, since then.
+    First(File, Instant),
+    /// Not in the queue: this call found none.
+    WithoutQueue,
 }
 
 impl Default for State {
@@ -94,70 +112,96 @@ impl Default for State {
 
 impl Queue {
     pub(super) fn of(connection: &Connection) -> Self {
-        // Elsewhere a lock on the file keeps SQLite from writing to it.
+        // On other systems the lock of a file keeps SQLite from writing to it.
         let has_queue = cfg!(unix) && matches!(connection.is_readonly("main"), Ok(false));
-        let log = connection.path().filter(|_| has_queue);
+        let store = connection.path().filter(|_| has_queue);
         Self {
-            log: log.map(|store| format!("{store}-wal").into()),
-            standing: Arc::default(),
+            log: store.map(|store| format!("{store}-wal").into()),
+            has_written: AtomicBool::new(false),
+            place: Arc::default(),
         }
     }
 
     /// Begins a transaction that writes, waiting for its turn and for the lock this long at most.
     pub(super) fn begin<'c>(
-        &self,
+        self: &Arc<Self>,
         connection: &'c mut Connection,
+        hold: Hold,
         timeout: Duration,
     ) -> rusqlite::Result<Transaction<'c>> {
         let since = Instant::now();
-        // Left once the lock is taken, so that the next one gets ready while this one writes.
-        let turn = self.stand(timeout / 2);
-        let eager = if turn.has_come { EAGER } else { Duration::ZERO };
-        let timeout = timeout.saturating_sub(since.elapsed());
-        poll_for_lock(connection, timeout, eager.min(timeout))?;
-        connection.transaction_with_behavior(TransactionBehavior::Immediate)
+        let has_written = self.has_written.swap(true, Ordering::Relaxed);
+        if has_written || hold == Hold::Long {
+            self.stand(timeout, hold);
+        }
+        let queue = Arc::clone(self);
+        connection.busy_handler(Some(move |_| {
+            let rest = timeout.saturating_sub(since.elapsed());
+            if !rest.is_zero() {
+                queue.wait(rest, hold);
+            }
+            !rest.is_zero()
+        }))?;
+        let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        // The next one gets ready while this one writes.
+        self.leave();
+        begun
     }
 
-    /// Stands in the queue, and waits this long at most to be the first.
-    fn stand(&self, patience: Duration) -> Turn<'_> {
-        let mut state = self.standing.lock();
-        let is_waiting = match std::mem::take(&mut *state) {
-            State::Outside(file) => match self.enter(file) {
-                Ok(Entered::First(file)) => {
-                    *state = State::First(file);
-                    false
-                }
-                Ok(Entered::Behind(file)) if !patience.is_zero() => self.wait_behind(file),
-                Ok(Entered::Behind(file)) => {
-                    *state = State::Outside(Some(file));
-                    false
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "there is no queue for the write lock");
-                    false
-                }
-            },
-            // An earlier call gave up, and its place is as good.
-            State::Waiting { .. } => true,
-            first @ State::First(_) => {
-                *state = first;
+    /// Whether anybody stands in the queue; asked by who writes.
+    pub(super) fn is_awaited(&self) -> bool {
+        let mut state = self.place.lock();
+        let State::Outside(file) = &mut *state else {
+            return false;
+        };
+        match self.enter(file.take()) {
+            Ok(Entered::First(free)) => {
+                *file = free.unlock().is_ok().then_some(free);
                 false
             }
+            Ok(Entered::Behind(taken)) => {
+                *file = Some(taken);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Lets time pass before the lock is looked at again.
+    fn wait(&self, rest: Duration, hold: Hold) {
+        let state = self.place.lock();
+        let pause = match &*state {
+            State::First(_, since) if since.elapsed() < EAGER => EAGER_POLL,
+            State::First(..) | State::WithoutQueue => POLL,
+            State::Outside(_) | State::Waiting { .. } => {
+                drop(state);
+                return self.stand(rest, hold);
+            }
         };
-        if is_waiting {
-            *state = State::Waiting { is_wanted: true };
-            let waits = |state: &mut State| matches!(state, State::Waiting { .. });
-            let waited = self
-                .standing
-                .moved
-                .wait_timeout_while(state, patience, waits);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        drop(state);
+        thread::sleep(pause.min(rest));
+    }
+
+    /// Enters the queue, unless it stands there already, and waits a little to be the first.
+    fn stand(&self, rest: Duration, hold: Hold) {
+        let mut state = self.place.lock();
+        if let State::Outside(file) = &mut *state {
+            *state = match self.enter(file.take()) {
+                Ok(Entered::First(file)) => State::First(file, Instant::now()),
+                Ok(Entered::Behind(file)) => self.wait_behind(file, rest),
+                Err(error) => {
+                    tracing::debug!(%error, "the write lock has no queue");
+                    State::WithoutQueue
+                }
+            };
+        } else if let State::Waiting { is_wanted } = &mut *state {
+            // A place that an earlier call gave up is as good.
+            *is_wanted = true;
         }
-        let has_come = matches!(*state, State::First(_));
-        Turn {
-            standing: &self.standing,
-            has_come,
-        }
+        let waits = |state: &mut State| matches!(state, State::Waiting { .. });
+        let patience = rest.min(hold.poll_behind());
+        let waited = self.place.moved.wait_timeout_while(state, patience, waits);
+        drop(waited);
     }
 
     fn enter(&self, file: Option<File>) -> io::Result<Entered> {
@@ -168,17 +212,35 @@ impl Queue {
         };
         match file.try_lock() {
             Ok(()) => Ok(Entered::First(file)),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(Entered::Behind(file)),
-            Err(std::fs::TryLockError::Error(error)) => Err(error),
+            Err(TryLockError::WouldBlock) => Ok(Entered::Behind(file)),
+            Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
-    /// Waits in a thread, as the system has no time limit for that; `false` if it gives no thread.
-    fn wait_behind(&self, file: File) -> bool {
-        let standing = Arc::clone(&self.standing);
+    /// Waits in a thread, as the system has no time limit for that.
+    fn wait_behind(&self, file: File, rest: Duration) -> State {
+        if rest.is_zero() {
+            return State::Outside(Some(file));
+        }
+        let place = Arc::clone(&self.place);
         let helper = thread::Builder::new().stack_size(HELPER_STACK);
-        let begun = helper.spawn(move || standing.be_first(file));
-        begun.is_ok()
+        match helper.spawn(move || place.be_first(file)) {
+            Ok(_) => State::Waiting { is_wanted: true },
+            Err(error) => {
+                tracing::debug!(%error, "no thread to wait in the queue");
+                State::WithoutQueue
+            }
+        }
+    }
+
+    fn leave(&self) {
+        let mut state = self.place.lock();
+        *state = match std::mem::take(&mut *state) {
+            State::First(file, _) => State::Outside(file.unlock().is_ok().then_some(file)),
+            State::Waiting { .. } => State::Waiting { is_wanted: false },
+            State::WithoutQueue => State::Outside(None),
+            outside @ State::Outside(_) => outside,
+        };
     }
 }
 
@@ -187,7 +249,7 @@ enum Entered {
     Behind(File),
 }
 
-impl Standing {
+impl Place {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -201,27 +263,10 @@ impl Standing {
         };
         let mut state = self.lock();
         *state = match (locked, &*state) {
-            (Ok(()), State::Waiting { is_wanted: true }) => State::First(file),
+            (Ok(()), State::Waiting { is_wanted: true }) => State::First(file, Instant::now()),
             // Closing the file leaves the queue.
             _ => State::Outside(None),
         };
         self.moved.notify_all();
-    }
-}
-
-/// A place in the queue; dropping it leaves.
-struct Turn<'a> {
-    standing: &'a Standing,
-    has_come: bool,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let mut state = self.standing.lock();
-        *state = match std::mem::take(&mut *state) {
-            State::First(file) => State::Outside(file.unlock().is_ok().then_some(file)),
-            State::Waiting { .. } => State::Waiting { is_wanted: false },
-            outside @ State::Outside(_) => outside,
-        };
     }
 }

@@ -34,13 +34,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 
 use self::actors::Actor;
 use self::experiments::Stored;
 pub use self::file::SqliteAccess;
 use self::file::{Log, Place};
-use self::locks::Queue;
+use self::locks::{Hold, Queue};
 pub use self::transfer::SqliteCopy;
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
@@ -193,7 +193,7 @@ impl SqliteExperimentStore {
         doing: &'static str,
         step: impl FnOnce(&Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
-        self.transaction(doing, TransactionBehavior::Deferred, step)
+        self.transaction(doing, None, step)
     }
 
     /// Runs `step` in one transaction, alone; it is committed if `step` succeeds.
@@ -202,18 +202,33 @@ impl SqliteExperimentStore {
         doing: &'static str,
         step: impl FnOnce(&Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
-        self.transaction(doing, TransactionBehavior::Immediate, step)
+        self.transaction(doing, Some(Hold::Short), step)
+    }
+
+    /// The same for a step that takes long.
+    fn write_long<T>(
+        &self,
+        doing: &'static str,
+        step: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentError> {
+        self.transaction(doing, Some(Hold::Long), step)
     }
 
     fn transaction<T>(
         &self,
         doing: &'static str,
-        behavior: TransactionBehavior,
+        hold: Option<Hold>,
         step: impl FnOnce(&Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
         let mut connection = self.lock();
         let run = || {
-            let transaction = self.begin(&mut connection, behavior)?;
+            let transaction = match hold {
+                Some(hold) => self.queue.begin(&mut connection, hold, self.busy_timeout)?,
+                None => {
+                    locks::wait_for_lock(&mut connection, self.busy_timeout)?;
+                    connection.transaction()?
+                }
+            };
             let done = step(&transaction)?;
             transaction.commit()?;
             self.log.tend(&mut connection);
@@ -223,18 +238,6 @@ impl SqliteExperimentStore {
             Failure::Refused(refusal) => refusal,
             Failure::Sqlite(error) => self.failed(doing, error),
         })
-    }
-
-    fn begin<'c>(
-        &self,
-        connection: &'c mut Connection,
-        behavior: TransactionBehavior,
-    ) -> rusqlite::Result<Transaction<'c>> {
-        if matches!(behavior, TransactionBehavior::Immediate) {
-            return self.queue.begin(connection, self.busy_timeout);
-        }
-        locks::wait_for_lock(connection, self.busy_timeout)?;
-        connection.transaction_with_behavior(behavior)
     }
 
     fn failed(&self, doing: &'static str, error: rusqlite::Error) -> ExperimentError {

@@ -23,8 +23,9 @@ use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::rules::assignment::{self, AssignmentFacts, Decision};
 use crate::validation::validate_actor;
 
-/// How long a transaction goes on taking actors.
+/// How long a transaction goes on taking actors, and how long if somebody waits for it to end.
 const HOLD: Duration = Duration::from_millis(200);
+const HOLD_IF_AWAITED: Duration = Duration::from_millis(50);
 /// How many rows one statement inserts.
 const ROWS: usize = 64;
 /// From how many actors on a call gets a large page cache, and moves the write-ahead log into the
@@ -79,7 +80,7 @@ impl SqliteExperimentStore {
             };
             done += match request.keep {
                 Keep::Nothing => self.read("read the assignments", step)?,
-                _ => self.write("store the assignments", step)?,
+                _ => self.write_long("store the assignments", step)?,
             };
         }
         Ok(answers)
@@ -206,7 +207,7 @@ impl<'a> Batch<'a> {
         for group in places.chunks(ROWS) {
             self.group(group, answers)?;
             done += group.len();
-            if self.request.keep != Keep::Nothing && begun.elapsed() > HOLD {
+            if self.request.keep != Keep::Nothing && self.is_long(begun.elapsed()) {
                 break;
             }
         }
@@ -223,6 +224,11 @@ impl<'a> Batch<'a> {
             }
         }
         Ok(done)
+    }
+
+    /// Whether a transaction of this age should end.
+    fn is_long(&self, age: Duration) -> bool {
+        age > HOLD || age > HOLD_IF_AWAITED && self.store.queue.is_awaited()
     }
 
     fn group(&mut self, places: &[u32], answers: &mut Answers) -> Result<(), Failure> {
