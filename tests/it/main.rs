@@ -27,6 +27,7 @@ mod server;
 mod survey;
 mod tls;
 mod transcripts;
+mod waiting;
 mod watch;
 mod web;
 mod web_failures;
