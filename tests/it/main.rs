@@ -14,6 +14,7 @@ mod bulk;
 mod completions;
 mod conformance;
 mod copy;
+mod damage;
 mod declare;
 mod model;
 mod permissions;
