@@ -222,12 +222,11 @@ impl SqliteExperimentStore {
     ) -> Result<T, ExperimentError> {
         let mut connection = self.lock();
         let run = || {
-            let transaction = match hold {
-                Some(hold) => self.queue.begin(&mut connection, hold, self.busy_timeout)?,
-                None => {
-                    locks::wait_for_lock(&mut connection, self.busy_timeout)?;
-                    connection.transaction()?
-                }
+            let transaction = if let Some(hold) = hold {
+                self.queue.begin(&mut connection, hold, self.busy_timeout)?
+            } else {
+                locks::wait_for_lock(&mut connection, self.busy_timeout)?;
+                connection.transaction()?
             };
             let done = step(&transaction)?;
             transaction.commit()?;

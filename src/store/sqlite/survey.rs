@@ -155,6 +155,7 @@ impl SqliteExperimentStore {
         unfinished
             .persist_noclobber(&target.path)
             .map_err(|error| refused(error.error))?;
+        file::sync_directory(directory).map_err(refused)?;
         Ok(())
     }
 }

@@ -14,7 +14,9 @@ pub(crate) struct Told {
     variants: BTreeMap<String, String>,
     changes: BTreeMap<Change, usize>,
     /// Whether a command has used the store with success.
-    pub(crate) is_there: bool,
+    is_there: bool,
+    /// Copies by their names, with what they hold at least.
+    copies: Vec<(String, Self)>,
 }
 
 impl Told {
@@ -47,11 +49,20 @@ impl Told {
         self.is_there = true;
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.variants.is_empty() && self.changes.is_empty()
+    /// Notes a copy of the store, of that name and beside it.
+    pub(crate) fn copy(&mut self, name: &str) {
+        let held = Self {
+            copies: Vec::new(),
+            ..self.clone()
+        };
+        self.copies.push((name.to_owned(), held));
     }
 
-    /// What is wrong with the store in this file.
+    pub(crate) fn forget_copies(&mut self) {
+        self.copies.clear();
+    }
+
+    /// What is wrong with the store in this file, or with a copy of it.
     pub(crate) fn missing_in(&self, path: &Path) -> Result<(), String> {
         if !path.exists() && !self.is_there {
             return Ok(());
@@ -81,6 +92,11 @@ impl Told {
                     "{mutation} of {experiment} was done {told} times, the history has {kept}"
                 ));
             }
+        }
+        for (name, held) in &self.copies {
+            let copy = path.with_file_name(name);
+            held.missing_in(&copy)
+                .map_err(|what| format!("{name}: {what}"))?;
         }
         Ok(())
     }
