@@ -34,9 +34,9 @@ pub(crate) fn run(report: &Report, builds: &[&Path], directory: &Path, long: boo
         }
         for (build, times) in builds.iter().zip(&mut all) {
             times.sort_unstable();
-            let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64();
+            let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64();
             let rate = times.len() as f64 / (round.as_secs_f64() * f64::from(rounds));
-            let verdict = if at(1.0) <= LIMIT {
+            let verdict = if at(100) <= LIMIT {
                 "reached"
             } else {
                 "MISSED"
@@ -44,9 +44,9 @@ pub(crate) fn run(report: &Report, builds: &[&Path], directory: &Path, long: boo
             println!(
                 "{figure:<44} {:.4} s median, {:.3} s 99%, {:.2} s slowest (at most {LIMIT} s: {verdict}), \
                  {rate:.0} a second: {}",
-                at(0.5),
-                at(0.99),
-                at(1.0),
+                at(50),
+                at(99),
+                at(100),
                 build.display()
             );
         }
@@ -74,7 +74,7 @@ fn contend(exp: &Path, directory: &Path, bulk_runs: usize, round: Duration) -> V
             let (store, is_over) = (&store, &is_over);
             scope.spawn(move || keep_enrolling(exp, store, directory, run, is_over));
         }
-        let processes: Vec<_> = (0..PROCESSES).map(|_| scope.spawn(&one_by_one)).collect();
+        let processes: Vec<_> = (0..PROCESSES).map(|_| scope.spawn(one_by_one)).collect();
         let times = processes.into_iter().flat_map(|one| one.join().unwrap());
         let times = times.collect();
         is_over.store(true, Ordering::Relaxed);

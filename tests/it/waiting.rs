@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use crate::sandbox::Sandbox;
 
 /// How long a process may take to be where it is expected.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A store whose write lock is taken.
 struct Locked {

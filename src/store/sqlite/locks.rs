@@ -10,7 +10,7 @@
 //!   is killed. Nothing is left behind.
 //! - The queue only orders the waiting; SQLite's lock still decides who writes. It is not left unused
 //!   while the first in the queue is slow to wake, or is stopped: the first write of a connection
-//!   looks before it queues, and the others in the queue look too, but twenty times less often than
+//!   looks before it queues, and the others in the queue look too, but ten times less often than
 //!   the first, and bulk runs hardly ever. Where there is no queue, everybody looks.
 
 use std::fs::{File, TryLockError};
@@ -28,7 +28,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 const POLL: Duration = Duration::from_millis(1);
 
 /// How often one looks who stands in the queue behind others, in case the first is not awake.
-const POLL_BEHIND: Duration = Duration::from_millis(2);
+const POLL_BEHIND: Duration = Duration::from_millis(1);
 
 /// The same for who would hold the lock for long.
 const POLL_BEHIND_FOR_LONG: Duration = Duration::from_millis(500);

@@ -25,7 +25,7 @@ use crate::validation::validate_actor;
 
 /// How long a transaction goes on taking actors, and how long if somebody waits for it to end.
 const HOLD: Duration = Duration::from_millis(200);
-const HOLD_IF_AWAITED: Duration = Duration::from_millis(50);
+const HOLD_IF_AWAITED: Duration = Duration::from_millis(25);
 /// How many rows one statement inserts.
 const ROWS: usize = 64;
 /// From how many actors on a call gets a large page cache, and moves the write-ahead log into the
