@@ -77,17 +77,17 @@ impl Hold {
     }
 }
 
-/// A connection's place in the queue of the store's writers.
+/// A connection among the store's writers, in the queue or outside.
 #[derive(Debug)]
 pub(super) struct Queue {
     /// What the queue is a lock on; `None` where there can be no queue.
     log: Option<PathBuf>,
     has_written: AtomicBool,
-    place: Arc<Place>,
+    standing: Arc<Standing>,
 }
 
 #[derive(Debug, Default)]
-struct Place {
+struct Standing {
     state: Mutex<State>,
     moved: Condvar,
 }
@@ -118,7 +118,7 @@ impl Queue {
         Self {
             log: store.map(|store| format!("{store}-wal").into()),
             has_written: AtomicBool::new(false),
-            place: Arc::default(),
+            standing: Arc::default(),
         }
     }
 
@@ -135,14 +135,23 @@ impl Queue {
             self.stand(timeout, hold);
         }
         let queue = Arc::clone(self);
+        let has_begun = Arc::new(AtomicBool::new(false));
+        let writes = Arc::clone(&has_begun);
         connection.busy_handler(Some(move |_| {
             let rest = timeout.saturating_sub(since.elapsed());
-            if !rest.is_zero() {
+            if rest.is_zero() {
+                return false;
+            }
+            if writes.load(Ordering::Relaxed) {
+                // Not for the lock that the queue is for: it has that.
+                thread::sleep(POLL.min(rest));
+            } else {
                 queue.wait(rest, hold);
             }
-            !rest.is_zero()
+            true
         }))?;
         let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        has_begun.store(true, Ordering::Relaxed);
         // The next one gets ready while this one writes.
         self.leave();
         begun
@@ -150,7 +159,7 @@ impl Queue {
 
     /// Whether anybody stands in the queue; asked by who writes.
     pub(super) fn is_awaited(&self) -> bool {
-        let mut state = self.place.lock();
+        let mut state = self.standing.lock();
         let State::Outside(file) = &mut *state else {
             return false;
         };
@@ -169,7 +178,7 @@ impl Queue {
 
     /// Lets time pass before the lock is looked at again.
     fn wait(&self, rest: Duration, hold: Hold) {
-        let state = self.place.lock();
+        let state = self.standing.lock();
         let pause = match &*state {
             State::First(_, since) if since.elapsed() < EAGER => EAGER_POLL,
             State::First(..) | State::WithoutQueue => POLL,
@@ -184,7 +193,7 @@ impl Queue {
 
     /// Enters the queue, unless it stands there already, and waits a little to be the first.
     fn stand(&self, rest: Duration, hold: Hold) {
-        let mut state = self.place.lock();
+        let mut state = self.standing.lock();
         if let State::Outside(file) = &mut *state {
             *state = match self.enter(file.take()) {
                 Ok(Entered::First(file)) => State::First(file, Instant::now()),
@@ -200,7 +209,10 @@ impl Queue {
         }
         let waits = |state: &mut State| matches!(state, State::Waiting { .. });
         let patience = rest.min(hold.poll_behind());
-        let waited = self.place.moved.wait_timeout_while(state, patience, waits);
+        let waited = self
+            .standing
+            .moved
+            .wait_timeout_while(state, patience, waits);
         drop(waited);
     }
 
@@ -222,9 +234,9 @@ impl Queue {
         if rest.is_zero() {
             return State::Outside(Some(file));
         }
-        let place = Arc::clone(&self.place);
+        let standing = Arc::clone(&self.standing);
         let helper = thread::Builder::new().stack_size(HELPER_STACK);
-        match helper.spawn(move || place.be_first(file)) {
+        match helper.spawn(move || standing.be_first(file)) {
             Ok(_) => State::Waiting { is_wanted: true },
             Err(error) => {
                 tracing::debug!(%error, "no thread to wait in the queue");
@@ -234,7 +246,7 @@ impl Queue {
     }
 
     fn leave(&self) {
-        let mut state = self.place.lock();
+        let mut state = self.standing.lock();
         *state = match std::mem::take(&mut *state) {
             State::First(file, _) => State::Outside(file.unlock().is_ok().then_some(file)),
             State::Waiting { .. } => State::Waiting { is_wanted: false },
@@ -249,7 +261,7 @@ enum Entered {
     Behind(File),
 }
 
-impl Place {
+impl Standing {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
