@@ -10,8 +10,8 @@
 //!   is killed. Nothing is left behind.
 //! - The queue only orders the waiting; SQLite's lock still decides who writes. It is not left unused
 //!   while the first in the queue is slow to wake, or is stopped: the first write of a connection
-//!   looks before it queues, and the others in the queue look too, but ten times less often than
-//!   the first, and bulk runs hardly ever. Where there is no queue, everybody looks.
+//!   looks for a while before it queues, and the others in the queue look too, but ten times less
+//!   often than the first, and bulk runs hardly ever. Where there is no queue, everybody looks.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -37,6 +37,10 @@ const POLL_BEHIND_FOR_LONG: Duration = Duration::from_millis(500);
 /// few milliseconds.
 const EAGER_POLL: Duration = Duration::from_micros(100);
 const EAGER: Duration = Duration::from_millis(20);
+
+/// For how long the first write of a connection looks before it enters the queue: most get the lock by
+/// then, and a queue of everybody would leave the lock unused whenever the first is slow to wake.
+const UNQUEUED: Duration = Duration::from_millis(50);
 
 /// The helper thread makes one system call.
 const HELPER_STACK: usize = 64 * 1024;
@@ -142,8 +146,9 @@ impl Queue {
             if rest.is_zero() {
                 return false;
             }
-            if writes.load(Ordering::Relaxed) {
-                // Not for the lock that the queue is for: it has that.
+            let queues = has_written || hold == Hold::Long || since.elapsed() > UNQUEUED;
+            // A transaction that has begun has the lock that the queue is for.
+            if writes.load(Ordering::Relaxed) || !queues {
                 thread::sleep(POLL.min(rest));
             } else {
                 queue.wait(rest, hold);
