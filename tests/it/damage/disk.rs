@@ -166,7 +166,9 @@ impl Disk {
             for change in &file.pending {
                 change.apply(&mut content, || random.below(100) < share);
             }
-            fs::write(into.join(name), content).unwrap();
+            let left = into.join(name);
+            fs::create_dir_all(left.parent().unwrap()).unwrap();
+            fs::write(left, content).unwrap();
         }
     }
 }
