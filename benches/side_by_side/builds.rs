@@ -6,11 +6,12 @@ use std::process::Stdio;
 
 use crate::measure::{Report, Target};
 use crate::process::{EXP, fresh_store, run_build, write_lines};
+use crate::waiting;
 
 /// No build has to beat another one.
 const NO_TARGET: Target = Target::AtMost(f64::INFINITY);
 
-pub(crate) fn run(other: &Path) {
+pub(crate) fn run(other: &Path, report: &Report, long: bool) {
     let directory = tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
         .unwrap();
@@ -21,7 +22,6 @@ pub(crate) fn run(other: &Path) {
     write_lines(&list, &actors);
     let list = list.to_str().unwrap();
 
-    let report = Report::new(None);
     let size = |build: &Path| fs::metadata(build).unwrap().len() as f64 / 1e6;
     let builds = [Path::new(EXP), other];
     println!("size in MB: {:.2}, {:.2}", size(builds[0]), size(builds[1]));
@@ -39,4 +39,7 @@ pub(crate) fn run(other: &Path) {
         }
     });
     report.times("bulk", 15, NO_TARGET, ours, rival);
+    // Where syncs take their time.
+    let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    waiting::run(report, &builds, disk.path(), long);
 }

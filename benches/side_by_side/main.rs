@@ -1,6 +1,7 @@
 //! Everything that is claimed to be fast, beside what a user would use instead, in one run:
 //! `cargo bench`. A word after `--` picks figures by name (`cargo bench -- bulk`); `--long` adds the
-//! ten million actors. `--against PATH` has another build of `exp` as the rival in place of all these.
+//! ten million actors and a minute of waiting processes. `--against PATH` has another build of `exp` as
+//! the rival in place of all these; a word after it picks figures too.
 //!
 //! Each figure is the median of interleaved rounds (ours, rival, ours, rival …), with the smallest and
 //! the largest ratio of a round. The machine's own speed cancels out; so quote ratios only.
@@ -25,6 +26,7 @@ mod postgres;
 mod process;
 #[path = "../../tests/it/server.rs"]
 mod server;
+mod waiting;
 
 fn main() {
     // Cargo passes `--bench`.
@@ -37,16 +39,20 @@ fn main() {
     {
         return library::memory_round(side, what);
     }
-    if let [flag, path] = &*words
+    let long = words.iter().any(|word| word == "--long");
+    if let [flag, path, rest @ ..] = &*words
         && flag == "--against"
     {
-        return builds::run(path.as_ref());
+        return builds::run(path.as_ref(), &report_of(rest), long);
     }
-    let long = words.iter().any(|word| word == "--long");
-    let wanted = words.iter().find(|word| !word.starts_with("--"));
-    let report = measure::Report::new(wanted.cloned());
+    let report = report_of(&words);
     library::run(&report, long);
     process::run(&report, long);
     declare::run(&report);
     postgres::run(&report);
+}
+
+fn report_of(words: &[String]) -> measure::Report {
+    let wanted = words.iter().find(|word| !word.starts_with("--"));
+    measure::Report::new(wanted.cloned())
 }

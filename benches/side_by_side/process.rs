@@ -9,6 +9,7 @@ use std::time::Duration;
 use experiments::{Allocation, Bucketing};
 
 use crate::measure::{Report, Target, time};
+use crate::waiting;
 
 pub(crate) const EXP: &str = env!("CARGO_BIN_EXE_exp");
 const MILLION: usize = 1_000_000;
@@ -24,6 +25,7 @@ pub(crate) fn run(report: &Report, long: bool) {
     let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     one_shot(report, disk.path());
     bulk(report, disk.path(), long);
+    waiting::run(report, &[Path::new(EXP)], disk.path(), long);
 }
 
 fn has(program: &str) -> bool {

@@ -5,8 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
@@ -15,6 +14,7 @@ use rusqlite::{Connection, DEFAULT_NAME, OpenFlags};
 
 use super::durable;
 use super::journal::{self, Mode};
+use super::locks::wait_for_lock;
 use super::migrations;
 use super::place::{LOG, Place};
 use super::staging::{Purpose, Staging};
@@ -36,31 +36,6 @@ const LOG_PAGES: i32 = 64;
 
 /// The same while many actors are assigned, as emptying it costs several syncs.
 const BULK_LOG_PAGES: i32 = 64_000;
-
-/// How often somebody who waits for a lock looks whether it is free. SQLite's own waiting looks ever
-/// more rarely, up to ten times a second, and misses the short pauses of a busy writer.
-const LOCK_POLL: Duration = Duration::from_millis(1);
-
-/// For how long a writer of many leaves the lock to those who wait for it.
-pub(super) const PAUSE: Duration = Duration::from_millis(3);
-
-/// Has the connection wait this long for a lock.
-pub(super) fn wait_for_lock(
-    connection: &mut Connection,
-    timeout: Duration,
-) -> rusqlite::Result<()> {
-    let mut since = Instant::now();
-    connection.busy_handler(Some(move |earlier: i32| {
-        if earlier == 0 {
-            since = Instant::now();
-        }
-        let goes_on = since.elapsed() < timeout;
-        if goes_on {
-            thread::sleep(LOCK_POLL);
-        }
-        goes_on
-    }))
-}
 
 /// How [`SqliteExperimentStore::open_as`](super::SqliteExperimentStore::open_as) opens a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

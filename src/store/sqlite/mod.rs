@@ -16,7 +16,8 @@
 //!
 //! # How steps are atomic
 //! Every write runs in one `BEGIN IMMEDIATE` transaction, which takes the only write lock before it
-//! reads; it waits for that lock as long as the busy timeout says. Assignment and exposure are one
+//! reads; it waits for that lock as long as the busy timeout says, in order: writers stand in a queue
+//! (`locks.rs`), so that nobody is overtaken again and again. Assignment and exposure are one
 //! commit. A new store is built under another name and moved into place.
 //!
 //! # What is noticed
@@ -32,6 +33,7 @@ mod failure;
 mod file;
 mod identity;
 mod journal;
+mod locks;
 mod migrations;
 mod mutation;
 mod place;
@@ -43,7 +45,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
 use self::actors::Actor;
 use self::experiments::Stored;
@@ -51,6 +53,7 @@ use self::file::Log;
 pub use self::file::SqliteAccess;
 use self::identity::Neighbours;
 use self::journal::Mode;
+use self::locks::{Hold, Queue};
 use self::place::Place;
 pub use self::transfer::SqliteCopy;
 use crate::bulk::{Answers, AssignManyRequest};
@@ -76,6 +79,7 @@ use crate::validation::{validate_actor, validate_request_id};
 pub struct SqliteExperimentStore {
     connection: Arc<Mutex<Connection>>,
     log: Arc<Log>,
+    queue: Arc<Queue>,
     place: Arc<Place>,
     neighbours: Arc<Neighbours>,
     busy_timeout: Duration,
@@ -138,6 +142,7 @@ impl SqliteExperimentStore {
             opened => opened?,
         };
         Ok(Self {
+            queue: Arc::new(Queue::of(&connection)),
             connection: Arc::new(Mutex::new(connection)),
             log,
             neighbours: Arc::new(Neighbours::of(&place)),
@@ -206,7 +211,7 @@ impl SqliteExperimentStore {
         doing: &'static str,
         step: impl FnOnce(&Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
-        self.transaction(doing, TransactionBehavior::Deferred, step)
+        self.transaction(doing, None, step)
     }
 
     /// Runs `step` in one transaction, alone; it is committed if `step` succeeds.
@@ -215,19 +220,32 @@ impl SqliteExperimentStore {
         doing: &'static str,
         step: impl FnOnce(&Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
-        self.transaction(doing, TransactionBehavior::Immediate, step)
+        self.transaction(doing, Some(Hold::Short), step)
+    }
+
+    /// The same for a step that takes long.
+    fn write_long<T>(
+        &self,
+        doing: &'static str,
+        step: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentError> {
+        self.transaction(doing, Some(Hold::Long), step)
     }
 
     fn transaction<T>(
         &self,
         doing: &'static str,
-        behavior: TransactionBehavior,
+        hold: Option<Hold>,
         step: impl FnOnce(&Connection) -> Result<T, Failure>,
     ) -> Result<T, ExperimentError> {
         let mut connection = self.lock();
         let run = || {
-            file::wait_for_lock(&mut connection, self.busy_timeout)?;
-            let transaction = connection.transaction_with_behavior(behavior)?;
+            let transaction = if let Some(hold) = hold {
+                self.queue.begin(&mut connection, hold, self.busy_timeout)?
+            } else {
+                locks::wait_for_lock(&mut connection, self.busy_timeout)?;
+                connection.transaction()?
+            };
             let done = step(&transaction)?;
             if let Err(error) = transaction.commit() {
                 let failed = self.place.commit_failed(doing, self.busy_timeout, error);
@@ -236,7 +254,7 @@ impl SqliteExperimentStore {
                 }
                 return Err(Failure::Refused(failed.into()));
             }
-            self.require_in_place(&connection, behavior)?;
+            self.require_in_place(&connection, hold)?;
             self.log.tend(&mut connection);
             Ok(done)
         };
@@ -250,10 +268,10 @@ impl SqliteExperimentStore {
     fn require_in_place(
         &self,
         connection: &Connection,
-        behavior: TransactionBehavior,
+        hold: Option<Hold>,
     ) -> Result<(), ExperimentError> {
         self.place.require_in_place(connection)?;
-        if !matches!(behavior, TransactionBehavior::Deferred) {
+        if hold.is_some() {
             self.neighbours.require_in_place(&self.place)?;
         }
         Ok(())

@@ -3,20 +3,19 @@
 //! What makes it fast: actors are taken in the order of the key, whatever order they come in; new
 //! ones are inserted many rows a statement, without asking first whether they are there, and only
 //! where some were is each asked for; counts are written once a transaction.
-//! What keeps others alive: no transaction lasts much longer than [`HOLD`].
+//! What keeps others alive: no transaction lasts much longer than [`HOLD`], and before the next one
+//! comes whoever waits for the lock.
 
 mod order;
 mod rows;
 
 use std::borrow::Cow;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Row, Statement};
 
 use super::actors::{self, Choice};
 use super::experiments::{self, Stored};
-use super::file;
 use super::{Failure, SqliteExperimentStore, load_known};
 use crate::bucketing::Allocation;
 use crate::bulk::{Answers, AssignManyRequest, Keep, ManyReason, refusal_of_one};
@@ -24,8 +23,9 @@ use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::rules::assignment::{self, AssignmentFacts, Decision};
 use crate::validation::validate_actor;
 
-/// How long a transaction goes on taking actors.
+/// How long a transaction goes on taking actors, and how long if somebody waits for it to end.
 const HOLD: Duration = Duration::from_millis(200);
+const HOLD_IF_AWAITED: Duration = Duration::from_millis(25);
 /// How many rows one statement inserts.
 const ROWS: usize = 64;
 /// From how many actors on a call gets a large page cache, and moves the write-ahead log into the
@@ -78,12 +78,9 @@ impl SqliteExperimentStore {
                 let experiment = load_known(db, request.experiment)?;
                 Batch::new(db, self, request, &experiment)?.run(rest, &mut answers)
             };
-            if done > 0 && request.keep != Keep::Nothing {
-                thread::sleep(file::PAUSE);
-            }
             done += match request.keep {
                 Keep::Nothing => self.read("read the assignments", step)?,
-                _ => self.write("store the assignments", step)?,
+                _ => self.write_long("store the assignments", step)?,
             };
         }
         Ok(answers)
@@ -211,7 +208,7 @@ impl<'a> Batch<'a> {
         for group in places.chunks(ROWS) {
             self.group(group, answers)?;
             done += group.len();
-            if self.request.keep != Keep::Nothing && begun.elapsed() > HOLD {
+            if self.request.keep != Keep::Nothing && self.is_long(begun.elapsed()) {
                 break;
             }
         }
@@ -228,6 +225,11 @@ impl<'a> Batch<'a> {
             }
         }
         Ok(done)
+    }
+
+    /// Whether a transaction of this age should end.
+    fn is_long(&self, age: Duration) -> bool {
+        age > HOLD || age > HOLD_IF_AWAITED && self.store.queue.is_awaited()
     }
 
     fn group(&mut self, places: &[u32], answers: &mut Answers) -> Result<(), Failure> {
