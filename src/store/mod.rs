@@ -208,7 +208,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// stores what the request says. What is answered is stored.
     ///
     /// It need not be one step: others may be served in between, and when it fails or the process is
-    /// killed, a part is stored. The same request then goes on where it was.
+    /// killed, a part is stored; make the same request again to resume.
     ///
     /// # Errors
     /// The experiment is unknown, archived or a draft; an actor can't be stored; or the store fails.
