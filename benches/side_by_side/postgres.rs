@@ -178,7 +178,7 @@ fn beside_pgbench(report: &Report, figure: &str, server: &Server) {
                 ])
                 .arg("--file")
                 .arg(&script)
-                .arg(&url)
+                .arg(unchecked(&url))
                 .output()
                 .unwrap();
             let told = String::from_utf8(told.stdout).unwrap();
@@ -251,9 +251,15 @@ fn together(clients: usize, actors: &[String], call: impl Fn(&str) + Sync) -> Du
     })
 }
 
+/// The address for a rival, who is not to pay for the triggers that check what another program writes.
+fn unchecked(url: &str) -> String {
+    format!("{url}&options=-c%20exp.writer%3Dexp")
+}
+
 /// The reference's sequence: every step on a connection of its own.
 fn reference(url: &str, actor: &str) {
-    let connect = || Client::connect(url, NoTls).unwrap();
+    let url = unchecked(url);
+    let connect = || Client::connect(&url, NoTls).unwrap();
     let overridden = "SELECT variant FROM autumn_experiment_overrides \
                       WHERE experiment = 'e' AND actor = $1";
     let assigned = "SELECT variant FROM autumn_experiment_assignments \
@@ -315,7 +321,7 @@ fn bulk_beside_copy(report: &Report, figure: &str, server: &Server, group: Optio
         || {
             let url = server.database();
             drop(store(&url, group));
-            let mut client = Client::connect(&url, NoTls).unwrap();
+            let mut client = Client::connect(&unchecked(&url), NoTls).unwrap();
             time(|| {
                 let mut writer = client
                     .copy_in(
