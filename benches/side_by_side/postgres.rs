@@ -119,7 +119,7 @@ fn behind_a_pooler(report: &Report, [repeat, first]: &[String; 2], server: &Serv
     report.speeds(
         repeat,
         5,
-        Target::AtLeast(0.5),
+        Target::AtLeast(0.33),
         || together(16, &known, |actor| assign(&behind, actor)),
         || together(16, &known, |actor| assign(&direct, actor)),
     );
@@ -131,7 +131,7 @@ fn behind_a_pooler(report: &Report, [repeat, first]: &[String; 2], server: &Serv
     report.speeds(
         first,
         5,
-        Target::AtLeast(0.5),
+        Target::AtLeast(0.33),
         || {
             let actors = new("pooled");
             together(16, &actors, |actor| assign(&behind, actor))
