@@ -9,7 +9,7 @@ use experiments::{
 };
 use postgres::fallible_iterator::FallibleIterator as _;
 
-use crate::postgres::APPLICATION;
+use crate::postgres::beside::APPLICATION;
 use crate::server::{self, client, options};
 
 /// How the application takes its tables back.

@@ -9,25 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use experiments::{
-    AssignManyRequest, AssignRequest, ExperimentConfig, ExperimentError, ExperimentService,
-    ExperimentState, ExperimentStore, ExperimentStoreError, Keep, PgExperimentStore, PgOptions,
-    VariantConfig,
+    AssignManyRequest, AssignRequest, ExperimentError, ExperimentService, ExperimentStore,
+    ExperimentStoreError, Keep, PgExperimentStore, PgOptions,
 };
 
+use crate::givens::{running, store};
 use crate::sandbox::Sandbox;
 use crate::server::{self, Server, client, options};
-
-fn running(name: &str) -> ExperimentConfig {
-    let variants = vec![VariantConfig::new("a", 1), VariantConfig::new("b", 1)];
-    ExperimentConfig {
-        state: ExperimentState::Running,
-        ..ExperimentConfig::new(name, variants)
-    }
-}
-
-fn store(url: &str) -> PgExperimentStore {
-    PgExperimentStore::open_or_create(options(url)).unwrap()
-}
 
 /// Every kind of call, on the workers of both kinds of runtime.
 #[test]
@@ -142,7 +130,10 @@ fn a_server_that_falls_silent_after_the_login_is_given_up() {
         other => panic!("{other}"),
     }
     // It had reached the server, so that saying it was not done would have been wrong.
-    assert_eq!(self::store(&direct).exposures("e").unwrap().len(), 2);
+    assert_eq!(
+        crate::givens::store(&direct).exposures("e").unwrap().len(),
+        2
+    );
     // Nor is a login waited for without end.
     let sandbox = Sandbox::on_store(&format!("{url}&connect_timeout=1"));
     let output = sandbox.bash("exp --lock-timeout 1 assign e user:2 --default control");
@@ -233,7 +224,7 @@ fn commits_wait_for_the_disk_where_the_database_would_not() {
         .unwrap();
     // Those that are open already have the old setting.
     drop(store);
-    let store = self::store(&url);
+    let store = crate::givens::store(&url);
     store.insert(&running("e")).unwrap();
     for actor in ["user:1", "user:2", "user:2"] {
         let request = AssignRequest {

@@ -21,6 +21,7 @@ mod declare;
 mod driver;
 mod durability;
 mod files;
+mod givens;
 mod model;
 mod permissions;
 mod pgbouncer;

@@ -5,31 +5,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use experiments::{
-    AssignManyRequest, AssignRequest, ExperimentConfig, ExperimentError, ExperimentState,
-    ExperimentStore, ExperimentStoreError, Keep, PgExperimentStore, VariantConfig,
+    AssignManyRequest, ExperimentError, ExperimentState, ExperimentStore, ExperimentStoreError,
+    Keep, PgExperimentStore,
 };
 
+use crate::givens::{request, running};
 use crate::pgbouncer::{Pooler, SESSION, Setup, TRANSACTION, shared};
 use crate::proxy::Proxy;
 use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
-
-fn running(name: &str) -> ExperimentConfig {
-    let variants = vec![VariantConfig::new("a", 1), VariantConfig::new("b", 1)];
-    ExperimentConfig {
-        state: ExperimentState::Running,
-        ..ExperimentConfig::new(name, variants)
-    }
-}
-
-fn request<'a>(experiment: &'a str, actor: &'a str) -> AssignRequest<'a> {
-    AssignRequest {
-        experiment,
-        actor,
-        request_id: None,
-        keep_exposure: true,
-    }
-}
 
 /// What is usually done for clients that begin with `options`, on a database that begins its
 /// transactions otherwise than the locks need: who is in one experiment of a group is in no other, and

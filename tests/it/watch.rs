@@ -5,10 +5,11 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use experiments::{
-    AssignRequest, Assigned, ExperimentConfig, ExperimentError, ExperimentState, ExperimentStore,
-    PgExperimentStore, PgOptions, VariantConfig,
+    AssignRequest, Assigned, ExperimentError, ExperimentState, ExperimentStore, PgExperimentStore,
+    PgOptions,
 };
 
+use crate::givens::running;
 use crate::server::{self, Server, client, options};
 
 /// Long enough that nothing is seen by chance.
@@ -17,14 +18,6 @@ const NEVER: Duration = Duration::from_hours(1);
 fn watched(options: PgOptions) -> PgExperimentStore {
     let store = PgExperimentStore::open_or_create(options).unwrap();
     store.watched().unwrap()
-}
-
-fn running(name: &str) -> ExperimentConfig {
-    let variants = vec![VariantConfig::new("a", 1), VariantConfig::new("b", 1)];
-    ExperimentConfig {
-        state: ExperimentState::Running,
-        ..ExperimentConfig::new(name, variants)
-    }
 }
 
 fn assign(store: &PgExperimentStore, experiment: &str) -> Result<Assigned, ExperimentError> {

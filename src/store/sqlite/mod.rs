@@ -38,6 +38,7 @@ mod migrations;
 mod mutation;
 mod place;
 mod staging;
+mod steps;
 mod survey;
 mod transfer;
 
@@ -53,8 +54,9 @@ use self::file::Log;
 pub use self::file::SqliteAccess;
 use self::identity::Neighbours;
 use self::journal::Mode;
-use self::locks::{Hold, Queue};
+use self::locks::Queue;
 use self::place::Place;
+use self::steps::Failure;
 pub use self::transfer::SqliteCopy;
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
@@ -203,100 +205,6 @@ impl SqliteExperimentStore {
         self.read("read an experiment", |db| {
             Ok(experiments::state(db, experiment)? == Some(ExperimentState::Running))
         })
-    }
-
-    /// Runs `step` in one view of the store.
-    fn read<T>(
-        &self,
-        doing: &'static str,
-        step: impl FnOnce(&Connection) -> Result<T, Failure>,
-    ) -> Result<T, ExperimentError> {
-        self.transaction(doing, None, step)
-    }
-
-    /// Runs `step` in one transaction, alone; it is committed if `step` succeeds.
-    fn write<T>(
-        &self,
-        doing: &'static str,
-        step: impl FnOnce(&Connection) -> Result<T, Failure>,
-    ) -> Result<T, ExperimentError> {
-        self.transaction(doing, Some(Hold::Short), step)
-    }
-
-    /// The same for a step that takes long.
-    fn write_long<T>(
-        &self,
-        doing: &'static str,
-        step: impl FnOnce(&Connection) -> Result<T, Failure>,
-    ) -> Result<T, ExperimentError> {
-        self.transaction(doing, Some(Hold::Long), step)
-    }
-
-    fn transaction<T>(
-        &self,
-        doing: &'static str,
-        hold: Option<Hold>,
-        step: impl FnOnce(&Connection) -> Result<T, Failure>,
-    ) -> Result<T, ExperimentError> {
-        let mut connection = self.lock();
-        let run = || {
-            let transaction = if let Some(hold) = hold {
-                self.queue.begin(&mut connection, hold, self.busy_timeout)?
-            } else {
-                locks::wait_for_lock(&mut connection, self.busy_timeout)?;
-                connection.transaction()?
-            };
-            let done = step(&transaction)?;
-            if let Err(error) = transaction.commit() {
-                let failed = self.place.commit_failed(doing, self.busy_timeout, error);
-                if matches!(failed, ExperimentStoreError::Unconfirmed { .. }) {
-                    self.log.empty(&mut connection);
-                }
-                return Err(Failure::Refused(failed.into()));
-            }
-            self.require_in_place(&connection, hold)?;
-            self.log.tend(&mut connection);
-            Ok(done)
-        };
-        run().map_err(|failure| match failure {
-            Failure::Refused(refusal) => refusal,
-            Failure::Sqlite(error) => self.failed(doing, error),
-        })
-    }
-
-    /// Refuses to report what was read from, or written to, files that others no longer find.
-    fn require_in_place(
-        &self,
-        connection: &Connection,
-        hold: Option<Hold>,
-    ) -> Result<(), ExperimentError> {
-        self.place.require_in_place(connection)?;
-        if hold.is_some() {
-            self.neighbours.require_in_place(&self.place)?;
-        }
-        Ok(())
-    }
-
-    fn failed(&self, doing: &'static str, error: rusqlite::Error) -> ExperimentError {
-        self.place.failed(doing, self.busy_timeout, error).into()
-    }
-}
-
-/// Why a step was not taken.
-enum Failure {
-    Refused(ExperimentError),
-    Sqlite(rusqlite::Error),
-}
-
-impl From<ExperimentError> for Failure {
-    fn from(refusal: ExperimentError) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
     }
 }
 

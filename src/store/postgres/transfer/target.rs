@@ -3,7 +3,8 @@
 use super::super::connection::{Connection, Mode, Pace};
 use super::super::failure::{self, Failure, Fault};
 use super::super::options::PgOptions;
-use super::super::{PgExperimentStore, experiments, in_transaction, migrations};
+use super::super::steps::in_transaction;
+use super::super::{PgExperimentStore, experiments, migrations};
 use super::source::{READING, view};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override};

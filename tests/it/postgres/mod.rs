@@ -1,0 +1,6 @@
+//! What only a database brings along, by subject.
+
+mod access;
+pub(crate) mod beside;
+mod lines;
+mod many;
