@@ -272,36 +272,52 @@ fn sqlite_agrees_with_the_model() {
 }
 
 /// What a database repeats of the rules for the sake of round trips says what the rules say.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
-fn postgres_agrees_with_the_model() {
-    try_sequences_beside_an_application(8, |commands| {
-        let url = server::shared().database();
-        let store = PgExperimentStore::open_or_create(server::options(&url)).unwrap();
-        let neighbour = Neighbour(RefCell::new(server::client(&url)));
-        agrees(&store, &neighbour, &commands)
-    });
+/// Three running experiments of one group, so that what is stored of an actor matters from the start.
+fn busy() -> Vec<Command> {
+    let create = |name: &str| Command::Create {
+        name: name.to_owned(),
+        variants: VARIANTS[..2].iter().map(|v| ((*v).to_owned(), 1)).collect(),
+        group: Some(GROUPS[0].to_owned()),
+        start: true,
+    };
+    let met = |name: &str| Command::Assign(name.to_owned(), format!("met in {name}"));
+    NAMES
+        .iter()
+        .flat_map(|name| [create(name), met(name)])
+        .collect()
 }
 
 /// The rules that stand in SQL, for handles that know the experiments and for such as don't. `handle`
 /// gives the one for the command with that number.
-fn postgres_agrees(cases: u32, handle: impl Fn(&str) -> Box<dyn Fn(usize) -> PgExperimentStore>) {
+fn postgres_agrees(
+    cases: u32,
+    input: &impl Strategy<Value = Command>,
+    handle: impl Fn(&str) -> Box<dyn Fn(usize) -> PgExperimentStore>,
+) {
     let url = server::shared().database();
     PgExperimentStore::migrate(&server::options(&url)).unwrap();
     let mut admin = server::client(&url);
-    let admin = std::cell::RefCell::new(&mut admin);
-    try_sequences(cases, |commands| {
-        let empty = "TRUNCATE autumn_experiments, autumn_experiment_assignments,
-            autumn_experiment_overrides, autumn_experiment_changes, exp_exposures";
-        admin.borrow_mut().batch_execute(empty).unwrap();
-        let handle = handle(&url);
-        let mut model = Model::default();
-        for (number, command) in commands.iter().enumerate() {
-            let answer = answer_of(&handle(number), command);
-            prop_assert_eq!(answer, model.run(command), "{:?}", command);
+    let admin = RefCell::new(&mut admin);
+    let neighbour = Neighbour(RefCell::new(server::client(&url)));
+    let met: Vec<String> = NAMES.iter().map(|name| format!("met in {name}")).collect();
+    let actors: Vec<&str> = ACTORS
+        .into_iter()
+        .chain(met.iter().map(String::as_str))
+        .collect();
+    try_cases(cases, &vec(input, 1..60), |random| {
+        for commands in [random.clone(), [busy(), random].concat()] {
+            let empty = "TRUNCATE autumn_experiments, autumn_experiment_assignments,
+                autumn_experiment_overrides, autumn_experiment_changes, exp_exposures";
+            admin.borrow_mut().batch_execute(empty).unwrap();
+            let handle = handle(&url);
+            let mut model = Model::default();
+            for (number, command) in commands.iter().enumerate() {
+                let answer = answer_beside(&neighbour, &handle(number), command);
+                prop_assert_eq!(answer, model.run(command), "{:?}", command);
+            }
+            let unwatched = PgExperimentStore::open(server::options(&url)).unwrap();
+            prop_assert_eq!(held(&unwatched, &actors), model.experiments);
         }
-        let unwatched = PgExperimentStore::open(server::options(&url)).unwrap();
-        prop_assert_eq!(held(&unwatched, &ACTORS), model.experiments);
         Ok(())
     });
 }
@@ -313,7 +329,7 @@ fn pool(url: &str) -> PgExperimentStore {
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
 fn a_cold_handle_for_every_command_agrees_with_the_model() {
-    postgres_agrees(10, |url| {
+    postgres_agrees(10, &command_beside_an_application(), |url| {
         let url = url.to_owned();
         Box::new(move |_| pool(&url))
     });
@@ -322,7 +338,7 @@ fn a_cold_handle_for_every_command_agrees_with_the_model() {
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
 fn a_warm_handle_agrees_with_the_model() {
-    postgres_agrees(20, |url| {
+    postgres_agrees(20, &command_beside_an_application(), |url| {
         let store = pool(url);
         Box::new(move |_| store.clone())
     });
@@ -331,7 +347,7 @@ fn a_warm_handle_agrees_with_the_model() {
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
 fn two_pools_in_turn_agree_with_the_model() {
-    postgres_agrees(20, |url| {
+    postgres_agrees(20, &command_beside_an_application(), |url| {
         let stores = [pool(url), pool(url)];
         Box::new(move |number| stores[number % 2].clone())
     });
@@ -340,7 +356,7 @@ fn two_pools_in_turn_agree_with_the_model() {
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
 fn a_watched_handle_agrees_with_the_model() {
-    postgres_agrees(20, |url| {
+    postgres_agrees(20, &command(), |url| {
         let store = pool(url).watched().unwrap();
         Box::new(move |_| store.clone())
     });
