@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::ExperimentError;
+use crate::error::{ErrorKind, ExperimentError};
 use crate::rules::assignment::AssignmentReason;
 use crate::store::Assigned;
 
@@ -197,11 +197,30 @@ impl Answers {
     }
 }
 
+impl ManyReason {
+    /// The answer to one actor among many for a failure that says nothing of any other; `None` for one that
+    /// ends the call.
+    pub(crate) fn of_refusal(kind: ErrorKind) -> Option<Self> {
+        match kind {
+            ErrorKind::ExcludedByGroup => Some(Self::Excluded),
+            ErrorKind::NoVariant => Some(Self::NoVariant),
+            ErrorKind::NotFound
+            | ErrorKind::NotRunning
+            | ErrorKind::Concluded
+            | ErrorKind::Archived
+            | ErrorKind::UnknownVariant
+            | ErrorKind::AlreadyExists
+            | ErrorKind::VariantInUse
+            | ErrorKind::ChangedMeanwhile
+            | ErrorKind::InvalidConfig
+            | ErrorKind::GroupInUse
+            | ErrorKind::NoWinner
+            | ErrorKind::Store(_) => None,
+        }
+    }
+}
+
 /// The reason to give to one actor for a refusal that concerns only that actor.
 pub(crate) fn refusal_of_one(refusal: ExperimentError) -> Result<ManyReason, ExperimentError> {
-    match refusal {
-        ExperimentError::ExcludedByGroup(..) => Ok(ManyReason::Excluded),
-        ExperimentError::NoVariant(_) => Ok(ManyReason::NoVariant),
-        other => Err(other),
-    }
+    ManyReason::of_refusal(refusal.kind()).ok_or(refusal)
 }

@@ -342,3 +342,142 @@ pub enum ExperimentStoreError {
         found: &'static str,
     },
 }
+
+/// What kind of failure an [`ExperimentError`] is.
+///
+/// Whatever follows from an error (an exit status, an HTTP status, whether it concerns one actor) is one match
+/// on this. It is exhaustive on purpose: a new kind does not compile before each of them has been decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// [`ExperimentError::NotFound`].
+    NotFound,
+    /// [`ExperimentError::NotRunning`].
+    NotRunning,
+    /// [`ExperimentError::Concluded`].
+    Concluded,
+    /// [`ExperimentError::Archived`].
+    Archived,
+    /// [`ExperimentError::ExcludedByGroup`].
+    ExcludedByGroup,
+    /// [`ExperimentError::NoVariant`].
+    NoVariant,
+    /// [`ExperimentError::UnknownVariant`].
+    UnknownVariant,
+    /// [`ExperimentError::AlreadyExists`].
+    AlreadyExists,
+    /// [`ExperimentError::VariantInUse`].
+    VariantInUse,
+    /// [`ExperimentError::ChangedMeanwhile`].
+    ChangedMeanwhile,
+    /// [`ExperimentError::InvalidConfig`].
+    InvalidConfig,
+    /// [`ExperimentError::GroupInUse`].
+    GroupInUse,
+    /// [`ExperimentError::NoWinner`].
+    NoWinner,
+    /// [`ExperimentError::Store`], with what kind of failure of the store it is.
+    Store(StoreErrorKind),
+}
+
+/// What kind of failure an [`ExperimentStoreError`] is; exhaustive as [`ErrorKind`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreErrorKind {
+    /// [`ExperimentStoreError::Missing`].
+    Missing,
+    /// [`ExperimentStoreError::OrphanedLog`].
+    OrphanedLog,
+    /// [`ExperimentStoreError::NotEmpty`].
+    NotEmpty,
+    /// [`ExperimentStoreError::Unfinished`].
+    Unfinished,
+    /// [`ExperimentStoreError::OtherCopy`].
+    OtherCopy,
+    /// [`ExperimentStoreError::NotAStore`].
+    NotAStore,
+    /// [`ExperimentStoreError::NewerSchema`].
+    NewerSchema,
+    /// [`ExperimentStoreError::Busy`].
+    Busy,
+    /// [`ExperimentStoreError::ReadOnly`].
+    ReadOnly,
+    /// [`ExperimentStoreError::Corrupt`].
+    Corrupt,
+    /// [`ExperimentStoreError::Address`].
+    Address,
+    /// [`ExperimentStoreError::NotMigrated`].
+    NotMigrated,
+    /// [`ExperimentStoreError::Denied`].
+    Denied,
+    /// [`ExperimentStoreError::Unreachable`].
+    Unreachable,
+    /// [`ExperimentStoreError::Lost`].
+    Lost,
+    /// [`ExperimentStoreError::Backend`].
+    Backend,
+    /// [`ExperimentStoreError::Encoding`].
+    Encoding,
+    /// [`ExperimentStoreError::Silent`].
+    Silent,
+    /// [`ExperimentStoreError::Unconfirmed`].
+    Unconfirmed,
+    /// [`ExperimentStoreError::Replaced`].
+    Replaced,
+    /// [`ExperimentStoreError::HardLinked`].
+    HardLinked,
+    /// [`ExperimentStoreError::Obstructed`].
+    Obstructed,
+}
+
+impl ExperimentError {
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound(..) => ErrorKind::NotFound,
+            Self::NotRunning(..) => ErrorKind::NotRunning,
+            Self::Concluded(..) => ErrorKind::Concluded,
+            Self::Archived(..) => ErrorKind::Archived,
+            Self::ExcludedByGroup(..) => ErrorKind::ExcludedByGroup,
+            Self::NoVariant(..) => ErrorKind::NoVariant,
+            Self::UnknownVariant { .. } => ErrorKind::UnknownVariant,
+            Self::AlreadyExists(..) => ErrorKind::AlreadyExists,
+            Self::VariantInUse { .. } => ErrorKind::VariantInUse,
+            Self::ChangedMeanwhile(..) => ErrorKind::ChangedMeanwhile,
+            Self::InvalidConfig { .. } => ErrorKind::InvalidConfig,
+            Self::GroupInUse(..) => ErrorKind::GroupInUse,
+            Self::NoWinner(..) => ErrorKind::NoWinner,
+            Self::Store(failure) => ErrorKind::Store(failure.kind()),
+        }
+    }
+}
+
+impl ExperimentStoreError {
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        match self {
+            Self::Missing { .. } => StoreErrorKind::Missing,
+            Self::OrphanedLog { .. } => StoreErrorKind::OrphanedLog,
+            Self::NotEmpty { .. } => StoreErrorKind::NotEmpty,
+            Self::Unfinished { .. } => StoreErrorKind::Unfinished,
+            Self::OtherCopy { .. } => StoreErrorKind::OtherCopy,
+            Self::NotAStore { .. } => StoreErrorKind::NotAStore,
+            Self::NewerSchema { .. } => StoreErrorKind::NewerSchema,
+            Self::Busy { .. } => StoreErrorKind::Busy,
+            Self::ReadOnly { .. } => StoreErrorKind::ReadOnly,
+            Self::Corrupt { .. } => StoreErrorKind::Corrupt,
+            Self::Address { .. } => StoreErrorKind::Address,
+            Self::NotMigrated { .. } => StoreErrorKind::NotMigrated,
+            Self::Denied { .. } => StoreErrorKind::Denied,
+            Self::Unreachable { .. } => StoreErrorKind::Unreachable,
+            Self::Lost { .. } => StoreErrorKind::Lost,
+            Self::Backend { .. } => StoreErrorKind::Backend,
+            Self::Encoding { .. } => StoreErrorKind::Encoding,
+            Self::Silent { .. } => StoreErrorKind::Silent,
+            Self::Unconfirmed { .. } => StoreErrorKind::Unconfirmed,
+            Self::Replaced { .. } => StoreErrorKind::Replaced,
+            Self::HardLinked { .. } => StoreErrorKind::HardLinked,
+            Self::Obstructed { .. } => StoreErrorKind::Obstructed,
+        }
+    }
+}

@@ -48,7 +48,9 @@ pub mod web;
 pub use bucketing::{Allocation, Bucketing, experiment_bucket};
 pub use bulk::{Answers, AssignManyRequest, Keep, ManyReason};
 pub use clock::Clock;
-pub use error::{ConfigProblem, ExperimentError, ExperimentStoreError, Field};
+pub use error::{
+    ConfigProblem, ErrorKind, ExperimentError, ExperimentStoreError, Field, StoreErrorKind,
+};
 pub use experiment::{
     Assignment, ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig, ExperimentState,
     Override, VariantConfig, VariantCount,

@@ -5,7 +5,9 @@ use std::error::Error;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use crate::error::{ExperimentError, ExperimentStoreError};
+#[cfg(doc)]
+use crate::error::ExperimentStoreError;
+use crate::error::{ErrorKind, ExperimentError, StoreErrorKind};
 
 /// The HTTP status of an error.
 ///
@@ -23,49 +25,47 @@ use crate::error::{ExperimentError, ExperimentStoreError};
 /// level ERROR.
 #[must_use]
 pub fn status_of(error: &ExperimentError) -> StatusCode {
-    match error {
-        ExperimentError::NotFound(_) => StatusCode::NOT_FOUND,
-        ExperimentError::Archived(_) => StatusCode::GONE,
-        ExperimentError::NotRunning(..)
-        | ExperimentError::Concluded(_)
-        | ExperimentError::AlreadyExists(..)
-        | ExperimentError::ExcludedByGroup(..)
-        | ExperimentError::ChangedMeanwhile(_)
-        | ExperimentError::VariantInUse { .. }
-        | ExperimentError::GroupInUse(_)
-        | ExperimentError::NoVariant(_)
-        | ExperimentError::NoWinner(_) => StatusCode::CONFLICT,
-        ExperimentError::UnknownVariant { .. } | ExperimentError::InvalidConfig { .. } => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
-        ExperimentError::Store(failure) => status_of_failure(failure),
+    match error.kind() {
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Archived => StatusCode::GONE,
+        ErrorKind::NotRunning
+        | ErrorKind::Concluded
+        | ErrorKind::AlreadyExists
+        | ErrorKind::ExcludedByGroup
+        | ErrorKind::ChangedMeanwhile
+        | ErrorKind::VariantInUse
+        | ErrorKind::GroupInUse
+        | ErrorKind::NoVariant
+        | ErrorKind::NoWinner => StatusCode::CONFLICT,
+        ErrorKind::UnknownVariant | ErrorKind::InvalidConfig => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::Store(kind) => status_of_failure(kind),
     }
 }
 
-fn status_of_failure(failure: &ExperimentStoreError) -> StatusCode {
-    match failure {
-        ExperimentStoreError::Busy { .. }
-        | ExperimentStoreError::Lost { .. }
-        | ExperimentStoreError::Silent { .. }
-        | ExperimentStoreError::Unconfirmed { .. }
-        | ExperimentStoreError::Unreachable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        ExperimentStoreError::Missing { .. }
-        | ExperimentStoreError::OrphanedLog { .. }
-        | ExperimentStoreError::NotEmpty { .. }
-        | ExperimentStoreError::Unfinished { .. }
-        | ExperimentStoreError::OtherCopy { .. }
-        | ExperimentStoreError::NotAStore { .. }
-        | ExperimentStoreError::NewerSchema { .. }
-        | ExperimentStoreError::ReadOnly { .. }
-        | ExperimentStoreError::Corrupt { .. }
-        | ExperimentStoreError::Address { .. }
-        | ExperimentStoreError::NotMigrated { .. }
-        | ExperimentStoreError::Denied { .. }
-        | ExperimentStoreError::Encoding { .. }
-        | ExperimentStoreError::Backend { .. }
-        | ExperimentStoreError::Replaced { .. }
-        | ExperimentStoreError::HardLinked { .. }
-        | ExperimentStoreError::Obstructed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+fn status_of_failure(kind: StoreErrorKind) -> StatusCode {
+    match kind {
+        StoreErrorKind::Busy
+        | StoreErrorKind::Lost
+        | StoreErrorKind::Silent
+        | StoreErrorKind::Unconfirmed
+        | StoreErrorKind::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
+        StoreErrorKind::Missing
+        | StoreErrorKind::OrphanedLog
+        | StoreErrorKind::NotEmpty
+        | StoreErrorKind::Unfinished
+        | StoreErrorKind::OtherCopy
+        | StoreErrorKind::NotAStore
+        | StoreErrorKind::NewerSchema
+        | StoreErrorKind::ReadOnly
+        | StoreErrorKind::Corrupt
+        | StoreErrorKind::Address
+        | StoreErrorKind::NotMigrated
+        | StoreErrorKind::Denied
+        | StoreErrorKind::Encoding
+        | StoreErrorKind::Backend
+        | StoreErrorKind::Replaced
+        | StoreErrorKind::HardLinked
+        | StoreErrorKind::Obstructed => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 use std::io;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::ErrorKind as ParseErrorKind;
 use experiments::declare::nearest;
 use experiments::text::{escape, is_unsafe};
-use experiments::{ExperimentError, ExperimentState, ExperimentStoreError};
+use experiments::{
+    ErrorKind, ExperimentError, ExperimentState, ExperimentStoreError, StoreErrorKind,
+};
 
 use crate::output::stream::{self, Label};
 
@@ -69,7 +71,7 @@ pub(crate) fn report(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<St
 pub(crate) fn report_parse_error(error: &clap::Error) -> ExitCode {
     if matches!(
         error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        ParseErrorKind::DisplayHelp | ParseErrorKind::DisplayVersion
     ) {
         return match stream::print(&error.render().ansi().to_string()) {
             Ok(()) => ExitCode::SUCCESS,
@@ -99,23 +101,47 @@ fn code(error: &anyhow::Error) -> u8 {
         return REFUSED;
     }
     match error.downcast_ref::<ExperimentError>() {
-        Some(ExperimentError::NotFound(_)) => NOT_FOUND,
-        Some(ExperimentError::NotRunning(..) | ExperimentError::Concluded(_)) => WRONG_STATE,
-        Some(ExperimentError::Archived(_)) => ARCHIVED,
-        Some(ExperimentError::ExcludedByGroup(..)) => EXCLUDED,
-        Some(ExperimentError::NoVariant(_) | ExperimentError::NoWinner(_)) => NO_VARIANT,
-        Some(
-            ExperimentError::UnknownVariant { .. }
-            | ExperimentError::AlreadyExists(..)
-            | ExperimentError::VariantInUse { .. }
-            | ExperimentError::GroupInUse(_)
-            | ExperimentError::ChangedMeanwhile(_)
-            | ExperimentError::InvalidConfig { .. }
-            | ExperimentError::Store(
-                ExperimentStoreError::NotEmpty { .. } | ExperimentStoreError::OtherCopy { .. },
-            ),
-        ) => REFUSED,
-        _ => FAILURE,
+        Some(error) => code_of(error.kind()),
+        None => FAILURE,
+    }
+}
+
+fn code_of(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::NotFound => NOT_FOUND,
+        ErrorKind::NotRunning | ErrorKind::Concluded => WRONG_STATE,
+        ErrorKind::Archived => ARCHIVED,
+        ErrorKind::ExcludedByGroup => EXCLUDED,
+        ErrorKind::NoVariant | ErrorKind::NoWinner => NO_VARIANT,
+        ErrorKind::UnknownVariant
+        | ErrorKind::AlreadyExists
+        | ErrorKind::VariantInUse
+        | ErrorKind::GroupInUse
+        | ErrorKind::ChangedMeanwhile
+        | ErrorKind::InvalidConfig => REFUSED,
+        ErrorKind::Store(kind) => match kind {
+            StoreErrorKind::NotEmpty | StoreErrorKind::OtherCopy => REFUSED,
+            StoreErrorKind::Missing
+            | StoreErrorKind::OrphanedLog
+            | StoreErrorKind::Unfinished
+            | StoreErrorKind::NotAStore
+            | StoreErrorKind::NewerSchema
+            | StoreErrorKind::Busy
+            | StoreErrorKind::ReadOnly
+            | StoreErrorKind::Corrupt
+            | StoreErrorKind::Address
+            | StoreErrorKind::NotMigrated
+            | StoreErrorKind::Denied
+            | StoreErrorKind::Unreachable
+            | StoreErrorKind::Lost
+            | StoreErrorKind::Backend
+            | StoreErrorKind::Encoding
+            | StoreErrorKind::Silent
+            | StoreErrorKind::Unconfirmed
+            | StoreErrorKind::Replaced
+            | StoreErrorKind::HardLinked
+            | StoreErrorKind::Obstructed => FAILURE,
+        },
     }
 }
 

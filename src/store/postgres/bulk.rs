@@ -23,7 +23,7 @@ use super::experiments::{self, WITH_WHAT_IT_HOLDS};
 use super::failure::{self, Failure};
 use super::locks::{LOCK_ACTORS_AND_SHARE_GATE, SHARE_GATE};
 use super::pool::Loan;
-use crate::bulk::{Answers, AssignManyRequest, Keep};
+use crate::bulk::{Answers, AssignManyRequest, Keep, ManyReason};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ExperimentConfig;
 use crate::rules::assignment::{self, AssignmentFacts, AssignmentReason};
@@ -444,14 +444,12 @@ fn settle(
             }
         }
         // What concerns everybody is no answer to one.
-        if let Err(refusal) = answer {
-            answer = match refusal {
-                ExperimentError::ExcludedByGroup(..) | ExperimentError::NoVariant(_) => {
-                    Err(refusal)
-                }
-                other => return Err(other.into()),
-            };
-        }
+        let answer = match answer {
+            Err(refusal) if ManyReason::of_refusal(refusal.kind()).is_none() => {
+                return Err(refusal.into());
+            }
+            answer => answer,
+        };
         settled.push(answer);
     }
     Ok(settled)
