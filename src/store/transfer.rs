@@ -153,6 +153,11 @@ pub trait Source {
     /// # Errors
     /// When the store or the step fails.
     fn view(&self, step: Step<'_>) -> Result<(), ExperimentError>;
+
+    /// Where it is, by whatever name it was opened; `None` if there is no telling.
+    fn location(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Where a copy is written. Until it is finished it is no store to anybody else.
@@ -202,6 +207,11 @@ pub trait Target {
 
     /// Its path, or its address without a password.
     fn name(&self) -> String;
+
+    /// Where it is, as [`Source::location`] says it of the same place.
+    fn location(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// What was copied.
@@ -243,6 +253,11 @@ pub fn copy(
             match write(&mut view, target, &expected, restart, progress) {
                 Ok(resumed_at) => (resumed_at, false),
                 Err(refused) if is_not_empty(&refused) => {
+                    // A store is no copy of itself.
+                    let here = source.location();
+                    if here.is_some() && here == target.location() {
+                        return Err(refused);
+                    }
                     if target.complete()?.as_ref() != Some(&expected) {
                         return Err(refused);
                     }

@@ -516,3 +516,85 @@ fn the_command_moves_a_store() {
     let rows = client(&url).query_one("SELECT count(*) FROM autumn_experiment_assignments", &[]);
     assert_eq!(rows.unwrap().get::<_, i64>(0), 500);
 }
+
+/// Whoever copies a store to itself has no second one.
+#[test]
+fn a_store_is_not_copied_to_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = file(&directory);
+    fill(&source);
+    let path = directory.path().join("source.db");
+    let alias = directory.path().join("alias.db");
+    std::os::unix::fs::symlink(&path, &alias).unwrap();
+    for name in [&path, &alias] {
+        for restart in [false, true] {
+            let copied = copy(
+                &source,
+                &mut SqliteCopy::new(name),
+                restart,
+                &mut nothing_is_told,
+            );
+            assert!(
+                matches!(
+                    copied,
+                    Err(ExperimentError::Store(
+                        ExperimentStoreError::NotEmpty { .. }
+                    ))
+                ),
+                "{copied:?}"
+            );
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_database_is_not_copied_to_itself() {
+    let url = server::shared().database();
+    let source = PgExperimentStore::open_or_create(options(&url)).unwrap();
+    fill(&source);
+    // The same by another address.
+    for other in [url.clone(), url.replace("admin@", "admin:x@")] {
+        let mut target = PgCopy::new(options(&other));
+        let copied = copy(&source, &mut target, false, &mut nothing_is_told);
+        assert!(
+            matches!(
+                copied,
+                Err(ExperimentError::Store(
+                    ExperimentStoreError::NotEmpty { .. }
+                ))
+            ),
+            "{copied:?}"
+        );
+    }
+}
+
+/// What a killed copy leaves is no store to anybody, and is completed or begun anew.
+#[test]
+fn an_unfinished_copy_is_no_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = file(&directory);
+    fill(&source);
+    let path = directory.path().join("copy.db");
+    let expected = tally(&source);
+    let mut killed = SqliteCopy::new(&path);
+    assert_eq!(killed.begin(&expected, false).unwrap(), 0);
+    drop(killed);
+    let unfinished = directory.path().join("copy.db.unfinished");
+    let opened = SqliteExperimentStore::open(&unfinished).map(drop);
+    assert!(
+        matches!(opened, Err(ExperimentStoreError::Unfinished { .. })),
+        "{opened:?}"
+    );
+    let copied = copy(
+        &source,
+        &mut SqliteCopy::new(&path),
+        false,
+        &mut nothing_is_told,
+    );
+    assert_eq!(copied.unwrap().tally, expected);
+    assert_eq!(
+        SqliteExperimentStore::open(&path).unwrap().check().unwrap(),
+        []
+    );
+}

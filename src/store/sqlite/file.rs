@@ -26,6 +26,9 @@ const CREATE: &str = "create";
 /// Marks a file as an exp store: "EXP1" in SQLite's `application_id`.
 pub(super) const APPLICATION_ID: i64 = 0x4558_5031;
 
+/// Marks a file into which a copy is being written, which is no store yet: "EXPU".
+pub(super) const UNFINISHED_ID: i64 = 0x4558_5055;
+
 /// SQLite's default, in bytes. Twice as much would make sorted bulk a little faster, and every single
 /// assignment slower: it writes three pages to the log, and the next process reads them.
 const PAGE_SIZE: i64 = 4096;
@@ -54,6 +57,24 @@ pub(super) fn open(
     access: SqliteAccess,
     busy_timeout: Duration,
 ) -> Result<(Connection, Arc<Log>), ExperimentStoreError> {
+    open_marked(place, access, busy_timeout, &[APPLICATION_ID])
+}
+
+/// Opens a copy that is being written, or that is complete but for its move.
+pub(super) fn open_unfinished(
+    place: &Place,
+    busy_timeout: Duration,
+) -> Result<(Connection, Arc<Log>), ExperimentStoreError> {
+    let marks = [UNFINISHED_ID, APPLICATION_ID];
+    open_marked(place, SqliteAccess::ReadWrite, busy_timeout, &marks)
+}
+
+fn open_marked(
+    place: &Place,
+    access: SqliteAccess,
+    busy_timeout: Duration,
+    marks: &[i64],
+) -> Result<(Connection, Arc<Log>), ExperimentStoreError> {
     // Never read the file except through SQLite: closing a second descriptor of it would drop the
     // locks that other handles of this process hold.
     place.require_file()?;
@@ -70,11 +91,16 @@ pub(super) fn open(
     let application_id: i64 = connection
         .pragma_query_value(None, "application_id", |row| row.get(0))
         .map_err(failed)?;
-    if application_id != APPLICATION_ID {
-        return Err(place.not_a_store(match application_id {
-            0 => "an SQLite database of another program".to_owned(),
-            id => format!("an SQLite database of another program (application id {id:#010x})"),
-        }));
+    if !marks.contains(&application_id) {
+        return Err(match application_id {
+            UNFINISHED_ID => ExperimentStoreError::Unfinished {
+                store: place.name(),
+            },
+            0 => place.not_a_store("an SQLite database of another program"),
+            id => place.not_a_store(format!(
+                "an SQLite database of another program (application id {id:#010x})"
+            )),
+        });
     }
     configure(&connection).map_err(failed)?;
     let log = Log::watch(&mut connection).map_err(failed)?;
@@ -99,6 +125,7 @@ pub(super) fn create(
     place: &Place,
     busy_timeout: Duration,
     mode: Mode,
+    mark: i64,
 ) -> Result<(), ExperimentStoreError> {
     let failed = |error| place.failed(CREATE, busy_timeout, error);
     let refused = |error: io::Error| place.refused(CREATE, &error);
@@ -112,7 +139,7 @@ pub(super) fn create(
         .pragma_update(None, "page_size", PAGE_SIZE)
         .map_err(failed)?;
     connection
-        .pragma_update(None, "application_id", APPLICATION_ID)
+        .pragma_update(None, "application_id", mark)
         .map_err(failed)?;
     migrations::migrate(&mut connection).map_err(failed)?;
     journal::set(&connection, place, CREATE, mode)?;

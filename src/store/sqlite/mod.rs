@@ -50,8 +50,8 @@ use rusqlite::Connection;
 
 use self::actors::Actor;
 use self::experiments::Stored;
-use self::file::Log;
 pub use self::file::SqliteAccess;
+use self::file::{APPLICATION_ID, Log};
 use self::identity::Neighbours;
 use self::journal::Mode;
 use self::locks::Queue;
@@ -138,7 +138,7 @@ impl SqliteExperimentStore {
         let place = Place::new(path.as_ref());
         let (connection, log) = match file::open(&place, access, busy_timeout) {
             Err(ExperimentStoreError::Missing { .. }) if access == SqliteAccess::Create => {
-                file::create(&place, busy_timeout, Mode::Log)?;
+                file::create(&place, busy_timeout, Mode::Log, APPLICATION_ID)?;
                 file::open(&place, access, busy_timeout)?
             }
             opened => opened?,

@@ -30,6 +30,12 @@ impl Place {
         Self { path }
     }
 
+    /// The file's one name, whatever links lead to it; `None` if it is not there.
+    pub(super) fn location(&self) -> Option<String> {
+        let path = self.path.canonicalize().ok()?;
+        Some(path.to_string_lossy().into_owned())
+    }
+
     pub(super) fn name(&self) -> String {
         named(&self.path)
     }

@@ -56,9 +56,10 @@ impl Staging {
         let mut tries = 0;
         loop {
             tries += 1;
-            let directory = tempfile::Builder::new()
-                .prefix(purpose.prefix())
-                .tempdir_in(beside)?;
+            let mut builder = tempfile::Builder::new();
+            #[cfg(unix)]
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+            let directory = builder.prefix(purpose.prefix()).tempdir_in(beside)?;
             let lock = File::open(directory.path()).ok();
             let lock = lock.filter(|lock| lock.lock().is_ok());
             let staging = Self {
@@ -139,6 +140,11 @@ fn remove_abandoned(beside: &Path, own: &Path) {
 }
 
 fn remove_if_abandoned(directory: &Path, own: &Metadata) -> io::Result<()> {
+    // Looked at before it is opened: who may write here may have put anything at that name.
+    let found = fs::symlink_metadata(directory)?;
+    if !found.is_dir() || !is_of_one_owner(&found, own) {
+        return Ok(());
+    }
     let lock = File::open(directory)?;
     if !is_of_one_owner(&lock.metadata()?, own) || lock.try_lock().is_err() {
         return Ok(());

@@ -13,7 +13,20 @@ use crate::store::transfer::{Each, Record, Source, Step, View};
 
 pub(super) const READING: &str = "be read as a whole";
 
+/// The cluster and the database in it.
+const LOCATION: &str = "SELECT s.system_identifier || '/' || d.oid
+    FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()";
+
+/// Where a database is; `None` if its user may not know.
+pub(super) fn location(db: &mut Connection) -> Option<String> {
+    db.row(LOCATION, &[]).ok()??.try_get(0).ok()
+}
+
 impl Source for PgExperimentStore {
+    fn location(&self) -> Option<String> {
+        location(&mut Connection::open_unchecked(self.pool.options()).ok()?)
+    }
+
     fn view(&self, step: Step<'_>) -> Result<(), ExperimentError> {
         let mut db = Connection::open(self.pool.options())?;
         view(self.pool.options(), &mut db, step)

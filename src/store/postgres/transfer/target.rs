@@ -5,7 +5,7 @@ use super::super::failure::{self, Failure, Fault};
 use super::super::options::PgOptions;
 use super::super::steps::in_transaction;
 use super::super::{PgExperimentStore, experiments, migrations};
-use super::source::{READING, view};
+use super::source::{READING, location, view};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override};
 use crate::exposure::ExposureRecord;
@@ -128,6 +128,10 @@ impl Target for PgCopy {
 
     fn name(&self) -> String {
         self.options.address().to_owned()
+    }
+
+    fn location(&mut self) -> Option<String> {
+        location(self.connection().ok()?)
     }
 }
 

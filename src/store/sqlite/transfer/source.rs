@@ -13,6 +13,10 @@ use crate::exposure::ExposureRecord;
 use crate::store::transfer::{Each, Record, Source, Step, View};
 
 impl Source for SqliteExperimentStore {
+    fn location(&self) -> Option<String> {
+        self.place.location()
+    }
+
     fn view(&self, step: Step<'_>) -> Result<(), ExperimentError> {
         self.read("be read as a whole", |db| {
             let failed = |error| self.failed("be read as a whole", error);

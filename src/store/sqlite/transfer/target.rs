@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, ffi, par
 
 use super::super::durable;
 use super::super::experiments;
-use super::super::file::{self, SqliteAccess};
+use super::super::file::{self, APPLICATION_ID, SqliteAccess, UNFINISHED_ID};
 use super::super::journal::{self, Mode};
 use super::super::place::{BESIDE, LOG, Place, SHARED_MEMORY};
 use super::super::staging;
@@ -74,7 +74,7 @@ impl SqliteCopy {
     /// it.
     fn take_alone(&mut self) -> Result<(), ExperimentError> {
         let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
-        let opened = file::open(&self.unfinished, SqliteAccess::ReadWrite, timeout);
+        let opened = file::open_unfinished(&self.unfinished, timeout);
         let taken = opened.map_err(ExperimentError::from).and_then(|(db, _)| {
             let taken = db
                 .pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))
@@ -144,7 +144,7 @@ impl SqliteCopy {
         if !self.unfinished.path.exists() {
             // It has no log, so what is committed is in the file that is moved in the end.
             let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
-            file::create(&self.unfinished, timeout, Mode::Rollback)?;
+            file::create(&self.unfinished, timeout, Mode::Rollback, UNFINISHED_ID)?;
         }
         self.take_alone().inspect_err(|refused| {
             // Another copy was finished just before that file was made anew.
@@ -185,8 +185,11 @@ impl SqliteCopy {
     fn complete_file(&mut self) -> Result<(), ExperimentError> {
         let unfinished = self.unfinished.clone();
         let db = self.connection()?;
+        let completed = format!(
+            "BEGIN IMMEDIATE; DROP TABLE copy_progress; PRAGMA application_id = {APPLICATION_ID}; COMMIT"
+        );
         let done = db
-            .execute_batch("DROP TABLE copy_progress")
+            .execute_batch(&completed)
             .and_then(|()| db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
         done.map_err(|error| self.failed(error))?;
         journal::set(self.connection()?, &unfinished, WRITING, Mode::Log)?;
@@ -232,6 +235,7 @@ fn is_in_progress(db: &Connection) -> rusqlite::Result<bool> {
 /// Marks the file as a copy of this tally, of which so much is written.
 fn note_progress(db: &mut Connection, tally: &str, written: u64) -> rusqlite::Result<()> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.pragma_update(None, "application_id", UNFINISHED_ID)?;
     transaction.execute_batch(
         "CREATE TABLE IF NOT EXISTS copy_progress (tally TEXT NOT NULL, written INTEGER NOT NULL)",
     )?;
@@ -349,5 +353,9 @@ impl Target for SqliteCopy {
 
     fn name(&self) -> String {
         self.place.name()
+    }
+
+    fn location(&mut self) -> Option<String> {
+        self.place.location()
     }
 }
