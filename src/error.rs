@@ -269,12 +269,14 @@ pub enum ExperimentStoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The connection broke in the middle; a write may have been done or not.
-    #[error("the connection to {} was lost on trying to {doing}", escape(.store))]
+    #[error("the connection to {} was lost on trying to {doing}{}", escape(.store), because(reason.as_deref()))]
     Lost {
         /// Where.
         store: String,
         /// What was being done.
         doing: &'static str,
+        /// What the server or a pooler said last.
+        reason: Option<String>,
     },
     /// The system or the database refused.
     #[error("store {} failed to {doing}", escape(.store))]
@@ -449,6 +451,10 @@ impl ExperimentError {
             Self::Store(failure) => ErrorKind::Store(failure.kind()),
         }
     }
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {}", escape(reason)))
 }
 
 impl ExperimentStoreError {

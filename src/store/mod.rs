@@ -142,8 +142,8 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// When the store fails.
     fn has_assignment_in_group(
         &self,
-        group: &str,
         actor: &str,
+        group: &str,
         except: &str,
     ) -> Result<bool, ExperimentError>;
 
@@ -493,7 +493,7 @@ impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
             -> Result<String, ExperimentError>;
         get_override(experiment: &str, actor: &str) -> Result<Option<String>, ExperimentError>;
         overrides(experiment: &str) -> Result<Vec<Override>, ExperimentError>;
-        has_assignment_in_group(group: &str, actor: &str, except: &str)
+        has_assignment_in_group(actor: &str, group: &str, except: &str)
             -> Result<bool, ExperimentError>;
         situation(experiment: &str, actor: &str) -> Result<Situation, ExperimentError>;
         variant_counts(experiment: &str) -> Result<Vec<VariantCount>, ExperimentError>;

@@ -27,7 +27,7 @@ fn lookups_allocate_only_their_answer() {
     store.assign(&request).unwrap();
 
     let in_group = allocations(|| {
-        assert!(store.has_assignment_in_group("g", "user:1", "e8").unwrap());
+        assert!(store.has_assignment_in_group("user:1", "g", "e8").unwrap());
     });
     assert_eq!(in_group, 0);
     let absent = allocations(|| {

@@ -172,6 +172,135 @@ fn a_server_can_not_send_without_end_before_the_login() {
     assert!(flooded.join().unwrap() < 64 << 20);
 }
 
+/// Lets anybody in, and then sends `bytes` over and over as long as somebody reads.
+fn endless(bytes: &'static [u8]) -> String {
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 4).unwrap();
+        [&[kind][..], &length.to_be_bytes(), body].concat()
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            thread::spawn(move || {
+                let mut asked = [0; 1 << 12];
+                let _ = client.read(&mut asked);
+                let greeting = [
+                    message(b'R', &[0; 4]),
+                    message(b'S', b"server_encoding\0UTF8\0"),
+                    message(b'S', b"client_encoding\0UTF8\0"),
+                    message(b'K', &[0; 8]),
+                    message(b'Z', b"I"),
+                ];
+                let _ = client.write_all(&greeting.concat());
+                let _ = client.read(&mut asked);
+                while client.write_all(bytes).is_ok() {}
+            });
+        }
+    });
+    format!("postgres://ann@127.0.0.1:{port}/app?sslmode=disable")
+}
+
+#[test]
+fn a_server_can_not_send_without_end_after_the_login() {
+    const NOTICES: [u8; 36 * 100] = {
+        let one = b"N\0\0\0\x23SNOTICE\0VNOTICE\0C00000\0Mhello\0\0";
+        let mut many = [0; 36 * 100];
+        let mut at = 0;
+        while at < many.len() {
+            many[at] = one[at % 36];
+            at += 1;
+        }
+        many
+    };
+    for sent in [&NOTICES[..], b"D\x3f\xff\xff\xff"] {
+        let url = endless(sent);
+        let impatient = options(&url)
+            .lock_timeout(Duration::ZERO)
+            .statement_timeout(Duration::ZERO);
+        let refused = PgExperimentStore::lazy(impatient).get("e").unwrap_err();
+        match refused {
+            ExperimentError::Store(ExperimentStoreError::Silent { waited_secs, .. }) => {
+                assert_eq!(waited_secs, GRACE);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// To wait as long as can be said is to wait for ever.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn every_duration_is_waited_for() {
+    for longest in [Duration::MAX, Duration::from_secs(u64::MAX / 2)] {
+        let url = server::shared().database();
+        let patient = options(&url)
+            .lock_timeout(longest)
+            .statement_timeout(longest)
+            .connect_timeout(longest)
+            .refresh_interval(longest);
+        let store = PgExperimentStore::open_or_create(patient).unwrap();
+        store.insert(&running("e")).unwrap();
+        assert_eq!(store.list().unwrap().len(), 1);
+        let watched = store.watched().unwrap();
+        // It is told of changes.
+        crate::givens::store(&url)
+            .set_state("e", experiments::ExperimentState::Archived, None)
+            .unwrap();
+        let state = || watched.list().unwrap()[0].state;
+        while state() != experiments::ExperimentState::Archived {
+            thread::yield_now();
+        }
+        assert_eq!(watched.refresh_errors(), 0);
+    }
+    let sandbox = Sandbox::on_store(&format!(
+        "{}&connect_timeout={}",
+        server::shared().database(),
+        i64::MAX
+    ));
+    let create = sandbox.bash("exp create e --variant a=1 --variant b=1");
+    assert!(create.status.success(), "{create:?}");
+}
+
+/// The first statement of a connection and every later one: neither the lock of another nor what the
+/// database is set to makes it longer or shorter.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_read_waits_for_a_lock_as_long_as_it_was_told() {
+    let url = server::shared().database();
+    crate::givens::store(&url).insert(&running("e")).unwrap();
+    let name = url.split(['/', '?']).nth(3).unwrap();
+    let mut other = client(&url);
+    other
+        .batch_execute(&format!("ALTER DATABASE {name} SET statement_timeout = 1"))
+        .unwrap();
+    let impatient = || options(&url).lock_timeout(Duration::from_millis(50));
+    let used = PgExperimentStore::open(impatient()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(used.list().unwrap().len(), 1);
+    }
+    let mut holding = other.transaction().unwrap();
+    holding
+        .batch_execute("LOCK TABLE autumn_experiments")
+        .unwrap();
+    for store in [used, PgExperimentStore::lazy(impatient())] {
+        for refused in [store.list().map(drop), store.get("e").map(drop)] {
+            match refused {
+                Err(ExperimentError::Store(ExperimentStoreError::Busy { waited_secs, .. })) => {
+                    assert_eq!(waited_secs, 0);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let sandbox = Sandbox::on_store(&url);
+    let output = sandbox.bash("exp --lock-timeout 1 list");
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("for 1 s"), "{told}");
+}
+
 /// A text in another encoding could not be kept: one such actor would lose the whole list.
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
@@ -204,7 +333,8 @@ fn a_database_that_is_not_in_utf_8_is_refused() {
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
 fn commits_wait_for_the_disk_where_the_database_would_not() {
-    let url = server::shared().database();
+    let server = Server::start();
+    let url = server.database();
     let store = store(&url);
     let name = url.split(['/', '?']).nth(3).unwrap();
     let mut other = client(&url);
@@ -241,6 +371,28 @@ fn commits_wait_for_the_disk_where_the_database_would_not() {
         keep: Keep::AssignmentsAndExposures,
     };
     store.assign_many(&request).unwrap();
+    // Nor does a change of the settings reach a session that is open.
+    let mut admin = client(&server.url("postgres"));
+    admin
+        .batch_execute("ALTER SYSTEM SET synchronous_commit = off")
+        .unwrap();
+    let reload = "SELECT pg_reload_conf()";
+    admin.execute(reload, &[]).unwrap();
+    while admin
+        .query_one("SHOW synchronous_commit", &[])
+        .unwrap()
+        .get::<_, String>(0)
+        != "off"
+    {
+        thread::yield_now();
+    }
+    let request = AssignRequest {
+        experiment: "e",
+        actor: "user:4",
+        request_id: None,
+        keep_exposure: true,
+    };
+    store.assign(&request).unwrap();
     let seen = other.query("SELECT DISTINCT setting FROM seen", &[]);
     let seen: Vec<String> = seen.unwrap().iter().map(|row| row.get(0)).collect();
     assert_eq!(seen, ["on"]);

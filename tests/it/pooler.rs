@@ -1,6 +1,7 @@
 //! PgBouncer between a store and the server, in session mode and in transaction mode, as it comes and
 //! with the parameter that people set for clients that need it.
 
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::givens::{request, running};
 use crate::pgbouncer::{Pooler, SESSION, Setup, TRANSACTION, shared};
 use crate::proxy::Proxy;
 use crate::sandbox::Sandbox;
-use crate::server::{self, client, options};
+use crate::server::{self, Server, client, options};
 
 /// What is usually done for clients that begin with `options`, on a database that begins its
 /// transactions otherwise than the locks need: who is in one experiment of a group is in no other, and
@@ -142,6 +143,72 @@ fn nothing_stays_in_the_servers_session() {
     let row = row.unwrap();
     let found: Vec<&str> = (0..4).map(|column| row.get(column).unwrap()).collect();
     assert_eq!(found, ["0", "0", "0", "0"]);
+}
+
+/// A pooler says in its own way that the server is gone, and that nothing else is known.
+#[test]
+#[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")]
+fn a_server_that_is_lost_behind_it_may_have_done_it_or_not() {
+    for setup in [SESSION, TRANSACTION] {
+        let server = Server::start();
+        let pooler = Pooler::start(&server, setup);
+        let direct = server.database();
+        let store = PgExperimentStore::open_or_create(options(&pooler.url(&direct))).unwrap();
+        store.insert(&running("e")).unwrap();
+        let mut other = client(&direct);
+        let mut holding = other.transaction().unwrap();
+        holding
+            .batch_execute("LOCK TABLE autumn_experiment_overrides")
+            .unwrap();
+        let lost = thread::scope(|scope| {
+            let setting = scope.spawn(|| store.set_override("e", "qa", "a"));
+            let waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+            let mut admin = client(&direct);
+            let pid: i32 = loop {
+                if let Some(row) = admin.query_opt(waiting, &[]).unwrap() {
+                    break row.get(0);
+                }
+            };
+            let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
+            assert!(killed.unwrap().success());
+            setting.join().unwrap().unwrap_err()
+        });
+        assert!(
+            matches!(
+                lost,
+                ExperimentError::Store(ExperimentStoreError::Lost {
+                    reason: Some(_),
+                    ..
+                })
+            ),
+            "{lost:?}"
+        );
+    }
+}
+
+/// Whoever is lent the session of a watched store would be told of its changes.
+#[test]
+#[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")]
+fn no_session_goes_on_listening() {
+    let server = Server::start();
+    let pooler = Pooler::start(&server, TRANSACTION);
+    let direct = server.database();
+    let store = PgExperimentStore::open_or_create(options(&pooler.url(&direct))).unwrap();
+    store.insert(&running("e")).unwrap();
+    let store = store.watched().unwrap();
+    let begun = Instant::now();
+    while store.refreshed_ago().unwrap() < begun.elapsed() {
+        thread::yield_now();
+    }
+    drop(store);
+    let mut elsewhere = client(&pooler.url(&direct));
+    let listening = elsewhere
+        .simple_query("SELECT pg_listening_channels()")
+        .unwrap();
+    let rows = listening
+        .iter()
+        .filter(|message| matches!(message, postgres::SimpleQueryMessage::Row(_)));
+    assert_eq!(rows.count(), 0);
 }
 
 /// What nobody tells a watched store is found by looking.

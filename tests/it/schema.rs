@@ -75,7 +75,7 @@ fn every_version_is_brought_up_to_date() {
         assert_eq!(store.exposures("checkout_v2").unwrap().len(), 3);
         assert!(
             store
-                .has_assignment_in_group("home", "user:9", "other")
+                .has_assignment_in_group("user:9", "home", "other")
                 .unwrap()
         );
         let log = store.history("checkout_v2", 0).unwrap();

@@ -327,7 +327,7 @@ impl ExperimentStore for HeldStore {
         record_assignment(experiment: &str, actor: &str, variant: &str, is_override: bool) -> String;
         get_override(experiment: &str, actor: &str) -> Option<String>;
         overrides(experiment: &str) -> Vec<Override>;
-        has_assignment_in_group(group: &str, actor: &str, except: &str) -> bool;
+        has_assignment_in_group(actor: &str, group: &str, except: &str) -> bool;
         situation(experiment: &str, actor: &str) -> Situation;
         variant_counts(experiment: &str) -> Vec<VariantCount>;
         history(experiment: &str, limit: usize) -> Vec<ChangeRecord>;

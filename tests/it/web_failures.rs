@@ -21,6 +21,7 @@ use crate::web;
 const SECRET: &str = "/var/lib/secret.db";
 
 /// Every error, and its status.
+#[expect(clippy::too_many_lines, reason = "one entry for each error")]
 fn errors() -> Vec<(u16, ExperimentError)> {
     use ExperimentError as E;
     use ExperimentStoreError as S;
@@ -81,6 +82,7 @@ fn errors() -> Vec<(u16, ExperimentError)> {
             S::Lost {
                 store: store(),
                 doing,
+                reason: None,
             },
         ),
         (

@@ -184,14 +184,14 @@ pub fn a_group_shares_no_actor(store: &dyn ExperimentStore) {
     refused();
     archive(store, "one").unwrap();
     refused();
-    assert!(store.has_assignment_in_group("g", "a", "two").unwrap());
-    assert!(!store.has_assignment_in_group("g", "a", "one").unwrap());
+    assert!(store.has_assignment_in_group("a", "g", "two").unwrap());
+    assert!(!store.has_assignment_in_group("a", "g", "one").unwrap());
     assert!(
         store
-            .has_assignment_in_group("g", "a", "elsewhere")
+            .has_assignment_in_group("a", "g", "elsewhere")
             .unwrap()
     );
-    assert!(!store.has_assignment_in_group("g", "b", "two").unwrap());
+    assert!(!store.has_assignment_in_group("b", "g", "two").unwrap());
     variant_of(store, "two", "b");
 }
 
@@ -204,7 +204,7 @@ pub fn groups_are_apart(store: &dyn ExperimentStore) {
     for name in ["one", "two", "three", "four"] {
         variant_of(store, name, "a");
     }
-    assert!(!store.has_assignment_in_group("h", "a", "two").unwrap());
+    assert!(!store.has_assignment_in_group("a", "h", "two").unwrap());
 }
 
 /// An empty actor, one with NUL and one that is too long are refused; blanks and line feeds are not.

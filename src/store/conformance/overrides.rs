@@ -106,7 +106,7 @@ pub fn an_override_bypasses_weights_and_group(store: &dyn ExperimentStore) {
     assign(store, "one", "a").unwrap();
     store.set_override("two", "a", "treatment").unwrap();
     assert_eq!(variant_of(store, "two", "a"), "treatment");
-    assert!(store.has_assignment_in_group("g", "a", "one").unwrap());
+    assert!(store.has_assignment_in_group("a", "g", "one").unwrap());
 }
 
 /// An exposure is marked as an override's exactly when the stored assignment is, whatever has become

@@ -16,7 +16,7 @@ pub fn unknown_experiments_are_absent(store: &dyn ExperimentStore) {
     assert_eq!(store.variant_counts("unknown").unwrap(), []);
     assert_eq!(store.history("unknown", 0).unwrap(), []);
     assert_eq!(store.exposures("unknown").unwrap(), []);
-    assert!(!store.has_assignment_in_group("unknown", "a", "").unwrap());
+    assert!(!store.has_assignment_in_group("a", "unknown", "").unwrap());
     assert_eq!(store.situation("unknown", "a").unwrap().config, None);
 }
 

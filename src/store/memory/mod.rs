@@ -247,8 +247,8 @@ impl ExperimentStore for InMemoryExperimentStore {
 
     fn has_assignment_in_group(
         &self,
-        group: &str,
         actor: &str,
+        group: &str,
         except: &str,
     ) -> Result<bool, ExperimentError> {
         let state = self.read();

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{join, join4};
+use futures_util::future::{join, try_join, try_join4};
 use futures_util::{StreamExt as _, pin_mut};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
@@ -20,7 +20,7 @@ use super::failure::{Failure, Fault};
 use super::migrations;
 use super::options::PgOptions;
 use super::session::{self, Session};
-use super::wire::Wire;
+use super::wire::{self, Wire};
 use crate::error::ExperimentStoreError;
 
 /// A value of a statement's parameter, of a type that is known without asking the server.
@@ -120,9 +120,7 @@ pub(super) struct Connection {
     /// A transaction that begins with the next statement.
     to_begin: Option<String>,
     is_in_transaction: bool,
-    patience: Duration,
-    /// What the server is told of the transaction.
-    statement_timeout: Duration,
+    pace: Pace,
 }
 
 impl Connection {
@@ -146,8 +144,7 @@ impl Connection {
             statements: HashMap::new(),
             to_begin: None,
             is_in_transaction: false,
-            patience: patience(options, Pace::Quick),
-            statement_timeout: options.statement_timeout,
+            pace: Pace::Quick,
         })
     }
 
@@ -179,29 +176,23 @@ impl Connection {
 
     /// How long each of the following statements may take.
     pub(super) fn pace(&mut self, pace: Pace) {
-        self.patience = patience(&self.options, pace);
+        self.pace = pace;
     }
 
     /// Begins a transaction, with the statement that follows.
     pub(super) fn begin(&mut self, mode: Mode, pace: Pace) {
         self.pace(pace);
-        self.statement_timeout = statement_timeout(&self.options, pace);
+        let statement_timeout = statement_timeout(&self.options, pace);
         let mut begin = match mode {
             Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
             Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned(),
         };
         if self.is_ours() {
-            // The timeout of the session is that of many rows.
-            if pace == Pace::Unbounded {
-                begin.push_str("; SET LOCAL statement_timeout = 0");
+            if !self.is_set_up_for(pace) {
+                set_statement_timeout(&mut begin, "SET LOCAL", &self.options, statement_timeout);
             }
         } else {
-            set_timeouts(
-                &mut begin,
-                "SET LOCAL",
-                &self.options,
-                self.statement_timeout,
-            );
+            set_timeouts(&mut begin, "SET LOCAL", &self.options, statement_timeout);
             if mode == Mode::Write {
                 begin.push_str("; ");
                 begin.push_str(&have_commits_wait(true));
@@ -214,9 +205,22 @@ impl Connection {
         matches!(self.session, Session::New | Session::Ours)
     }
 
+    /// Whether a statement of this pace needs no transaction to be bounded as it should.
+    fn is_set_up_for(&self, pace: Pace) -> bool {
+        self.is_ours() && pace == Pace::Quick
+    }
+
+    /// Whether what is set in the session stays this connection's.
+    pub(super) fn owns_session(&mut self) -> Result<bool, Fault> {
+        if self.session == Session::Unknown {
+            self.rows("SELECT 1", &[])?;
+        }
+        Ok(self.is_ours())
+    }
+
     /// The same, with how long was waited where the server gave a statement of the transaction up.
     pub(super) fn explain(&self, fault: Fault) -> Fault {
-        fault.within(self.statement_timeout)
+        fault.within(statement_timeout(&self.options, self.pace))
     }
 
     pub(super) fn commit(&mut self) -> Result<(), Fault> {
@@ -243,27 +247,40 @@ impl Connection {
         sql: &'static str,
         values: Values<'_>,
     ) -> Result<Option<Row>, Fault> {
-        if self.is_ours() {
-            self.pace(Pace::Quick);
-            self.statement_timeout = self.options.statement_timeout;
-            let row = self.row(sql, values);
-            return row.map_err(|fault| self.explain(fault));
-        }
-        self.begin(Mode::Write, Pace::Quick);
-        let (rows, committed) = self.ask(async |client| {
-            join(query(client, sql, values), client.batch_execute("COMMIT")).await
-        })?;
-        self.is_in_transaction = false;
-        let rows = rows.map_err(|error| self.explain(error.into()))?;
-        committed?;
-        Ok(rows.into_iter().next())
+        self.pace(Pace::Quick);
+        self.row(sql, values)
     }
 
+    /// In the transaction that has begun; without one, as one of its own, in one round trip.
     pub(super) fn rows(
         &mut self,
         sql: &'static str,
         values: Values<'_>,
     ) -> Result<Vec<Row>, Fault> {
+        if self.is_in_transaction || self.to_begin.is_some() {
+            return self.rows_within(sql, values);
+        }
+        let rows = if self.is_set_up_for(self.pace) {
+            self.rows_within(sql, values)
+        } else {
+            self.rows_alone(sql, values)
+        };
+        rows.map_err(|fault| self.explain(fault))
+    }
+
+    fn rows_alone(&mut self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
+        self.begin(Mode::Write, self.pace);
+        let asked = self.ask(async |client| {
+            join(query(client, sql, values), client.batch_execute("COMMIT")).await
+        });
+        self.is_in_transaction = false;
+        let (rows, committed) = asked?;
+        let rows = rows?;
+        committed?;
+        Ok(rows)
+    }
+
+    fn rows_within(&mut self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
         if !self.is_ours() {
             return Ok(self.ask(async |client| query(client, sql, values).await)??);
         }
@@ -326,7 +343,7 @@ impl Connection {
         let rows = rows.map_err(Fault::from)?;
         pin_mut!(rows);
         loop {
-            let until = Instant::now() + self.patience;
+            let until = self.deadline();
             let next = self
                 .wire
                 .run(until, async |_| rows.next().await)
@@ -357,6 +374,10 @@ impl Connection {
         Ok(())
     }
 
+    fn deadline(&self) -> Instant {
+        wire::deadline(patience(&self.options, self.pace))
+    }
+
     /// Sends what comes before the statement, and the statement, together.
     fn ask<T>(&mut self, ask: impl AsyncFnOnce(&Client) -> T) -> Result<T, Fault> {
         let (to_begin, is_unchecked) = (self.to_begin.take(), self.is_unchecked);
@@ -365,7 +386,7 @@ impl Connection {
         let set_up = sets_up.then(|| set_up_statement(&self.options));
         self.is_in_transaction |= to_begin.is_some();
         let is_unknown = self.session == Session::Unknown;
-        let until = Instant::now() + self.patience;
+        let until = self.deadline();
         let (before, done) = self.wire.run(until, async |client| {
             let set_up = async {
                 match &set_up {
@@ -393,13 +414,12 @@ impl Connection {
                     Ok(None)
                 }
             };
-            join(join4(set_up, begun, checked, session), ask(client)).await
-        })?;
-        let (set_up, begun, checked, session) = before;
-        set_up?;
-        begun?;
-        checked?;
-        if let Some(session) = session? {
+            // What comes after a first failure may never be answered.
+            let before = try_join4(set_up, begun, checked, session);
+            try_join(before, async { Ok(ask(client).await) }).await
+        })??;
+        let ((), (), (), session) = before;
+        if let Some(session) = session {
             self.session = session;
         } else if sets_up {
             self.session = Session::Ours;
@@ -425,8 +445,11 @@ fn typed(values: Values<'_>) -> Vec<(&(dyn ToSql + Sync), Type)> {
 /// How long the client waits for an answer.
 fn patience(options: &PgOptions, pace: Pace) -> Duration {
     match pace {
-        Pace::Quick => options.lock_timeout + GRACE,
-        Pace::Long => options.statement_timeout.max(options.lock_timeout) + GRACE,
+        Pace::Quick => options.lock_timeout.saturating_add(GRACE),
+        Pace::Long => {
+            let timeout = options.statement_timeout.max(options.lock_timeout);
+            timeout.saturating_add(GRACE)
+        }
         Pace::Unbounded => UNBOUNDED_SILENCE,
     }
 }
@@ -437,7 +460,7 @@ fn statement_timeout(options: &PgOptions, pace: Pace) -> Duration {
     match pace {
         Pace::Quick => options
             .statement_timeout
-            .min(options.lock_timeout + GRACE / 2),
+            .min(options.lock_timeout.saturating_add(GRACE / 2)),
         Pace::Long => options.statement_timeout,
         // To the server none.
         Pace::Unbounded => Duration::ZERO,
@@ -446,25 +469,34 @@ fn statement_timeout(options: &PgOptions, pace: Pace) -> Duration {
 
 /// Adds the timeouts, unless they are the user's to set.
 fn set_timeouts(sql: &mut String, set: &str, options: &PgOptions, statement_timeout: Duration) {
-    // To the server, 0 is none.
-    let millis = |timeout: Duration| timeout.as_millis().clamp(1, i32::MAX as u128);
-    if statement_timeout.is_zero() {
-        let _ = write!(sql, "; {set} statement_timeout = 0");
-    } else if !options.sets("statement_timeout") {
-        let timeout = millis(statement_timeout);
-        let _ = write!(sql, "; {set} statement_timeout = {timeout}");
-    }
+    set_statement_timeout(sql, set, options, statement_timeout);
     if !options.sets("lock_timeout") {
         let timeout = millis(options.lock_timeout);
         let _ = write!(sql, "; {set} lock_timeout = {timeout}");
     }
 }
 
-/// What is told to a caller survives a crash of the server, whatever the database is set to.
+fn set_statement_timeout(sql: &mut String, set: &str, options: &PgOptions, timeout: Duration) {
+    if timeout.is_zero() {
+        let _ = write!(sql, "; {set} statement_timeout = 0");
+    } else if !options.sets("statement_timeout") {
+        let timeout = millis(timeout);
+        let _ = write!(sql, "; {set} statement_timeout = {timeout}");
+    }
+}
+
+/// As the server takes it; to it, 0 is none.
+fn millis(timeout: Duration) -> u128 {
+    timeout.as_millis().clamp(1, i32::MAX as u128)
+}
+
+/// What is told to a caller survives a crash of the server, whatever the database is set to, now or
+/// later: what is set to the value that it has does not follow a change of the server's settings.
 fn have_commits_wait(is_local: bool) -> String {
+    let now = "current_setting('synchronous_commit')";
     format!(
-        "SELECT set_config('synchronous_commit', 'on', {is_local}) \
-         WHERE current_setting('synchronous_commit') = 'off'"
+        "SELECT set_config('synchronous_commit', \
+         CASE {now} WHEN 'off' THEN 'on' ELSE {now} END, {is_local})"
     )
 }
 
@@ -472,7 +504,8 @@ fn have_commits_wait(is_local: bool) -> String {
 fn set_up_statement(options: &PgOptions) -> String {
     let mut set_up =
         "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned();
-    set_timeouts(&mut set_up, "SET", options, options.statement_timeout);
+    let statement_timeout = statement_timeout(options, Pace::Quick);
+    set_timeouts(&mut set_up, "SET", options, statement_timeout);
     set_up.push_str("; ");
     set_up.push_str(&have_commits_wait(false));
     set_up

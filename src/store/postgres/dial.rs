@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::failure::{self, Fault};
 use super::options::PgOptions;
 use super::tls;
-use super::wire::Wire;
+use super::wire::{self, Wire};
 use crate::error::ExperimentStoreError;
 
 /// How long to wait before a socket whose queue is full is tried again.
@@ -26,7 +26,7 @@ pub(super) fn dial(options: &PgOptions) -> Result<Wire, ExperimentStoreError> {
         return Err(ExperimentStoreError::Address { problem });
     }
     let mut connector = tls::connector(options)?;
-    let until = Instant::now() + options.opening_timeout();
+    let until = wire::deadline(options.opening_timeout());
     let mut attempt = |mode| try_hosts(&options.connection(mode), &mut connector, until);
     let (first, second) = options.effective_ssl_mode().attempts();
     let dialled = match (attempt(first), second) {
@@ -138,7 +138,7 @@ fn log_in(
     until: Instant,
 ) -> Result<Wire, Fault> {
     let patience = config.get_connect_timeout().copied();
-    let until = patience.map_or(until, |patience| until.min(Instant::now() + patience));
+    let until = patience.map_or(until, |patience| until.min(wire::deadline(patience)));
     let socket = connect(address, config, until).map_err(Fault::Io)?;
     let mut wire = Wire::log_in(socket, host, config, tls, until)??;
     let wanted = config.get_target_session_attrs();

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::types::WrongType;
 
 use super::options::PgOptions;
@@ -78,8 +78,13 @@ impl Fault {
     }
 
     fn code(&self) -> Option<&SqlState> {
+        self.said().map(DbError::code)
+    }
+
+    /// What the server said.
+    fn said(&self) -> Option<&DbError> {
         match self {
-            Self::Postgres(error) => error.code(),
+            Self::Postgres(error) => error.as_db_error(),
             _ => None,
         }
     }
@@ -102,7 +107,12 @@ pub(super) fn sort(options: &PgOptions, doing: &'static str, fault: Fault) -> Ex
             waited_secs,
         };
     } else if is_lost(&fault) {
-        return ExperimentStoreError::Lost { store, doing };
+        let reason = fault.said().map(|said| said.message().to_owned());
+        return ExperimentStoreError::Lost {
+            store,
+            doing,
+            reason,
+        };
     }
     let error = match fault {
         Fault::Postgres(error) => error,
@@ -118,7 +128,13 @@ pub(super) fn sort(options: &PgOptions, doing: &'static str, fault: Fault) -> Ex
             let waited_secs = patience.as_secs();
             return ExperimentStoreError::Busy { store, waited_secs };
         }
-        Fault::Silent(_) | Fault::Closed => return ExperimentStoreError::Lost { store, doing },
+        Fault::Silent(_) | Fault::Closed => {
+            return ExperimentStoreError::Lost {
+                store,
+                doing,
+                reason: None,
+            };
+        }
     };
     let Some(said) = error.as_db_error() else {
         let is_type = <dyn std::error::Error>::is::<WrongType>;
@@ -188,17 +204,19 @@ fn unreachable(options: &PgOptions, fault: &Fault) -> Option<Source> {
         SqlState::ADMIN_SHUTDOWN,
         SqlState::CRASH_SHUTDOWN,
     ];
-    let no_answer = || {
-        let waited_secs = options.opening_timeout().as_secs_f32();
-        format!("there was no answer within {waited_secs} s").into()
+    let no_answer = |waited: Duration| {
+        let tenths = (waited.as_secs_f64() * 10.0).round();
+        format!("there was no answer within {} s", tenths / 10.0).into()
     };
     match fault {
         Fault::Postgres(error) => {
             let is_now = error.code().is_none_or(|code| for_now.contains(code));
             is_now.then(|| innermost(error))
         }
-        Fault::Silent(_) => Some(no_answer()),
-        Fault::Io(error) if error.kind() == io::ErrorKind::TimedOut => Some(no_answer()),
+        Fault::Silent(waited) => Some(no_answer(*waited)),
+        Fault::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Some(no_answer(options.opening_timeout()))
+        }
         Fault::Io(error) => Some(error.to_string().into()),
         Fault::Closed => Some("it closed the connection".into()),
         Fault::GivenUp(_) => None,
@@ -207,21 +225,22 @@ fn unreachable(options: &PgOptions, fault: &Fault) -> Option<Source> {
 
 /// Whether the connection is gone, or nothing more can be expected of it.
 pub(super) fn is_lost(fault: &Fault) -> bool {
-    let ended = [
-        SqlState::ADMIN_SHUTDOWN,
-        SqlState::CRASH_SHUTDOWN,
-        SqlState::CONNECTION_FAILURE,
-        SqlState::CONNECTION_EXCEPTION,
-        SqlState::IDLE_SESSION_TIMEOUT,
-        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-    ];
     let error = match fault {
         Fault::Postgres(error) => error,
         Fault::GivenUp(_) => return false,
         Fault::Silent(_) | Fault::Closed | Fault::Io(_) => return true,
     };
+    // Whatever the server says so, it has closed the connection. A pooler that has lost the server calls
+    // it an error of the protocol, like any other, by a code of the class 08.
+    let is_last = |said: &DbError| {
+        let is_fatal = matches!(
+            said.parsed_severity(),
+            Some(Severity::Fatal | Severity::Panic)
+        );
+        is_fatal || said.code().code().starts_with("08")
+    };
     error.is_closed()
-        || error.code().is_some_and(|code| ended.contains(code))
+        || error.as_db_error().is_some_and(is_last)
         || std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<io::Error>)
 }
 

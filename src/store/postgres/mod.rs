@@ -26,9 +26,10 @@
 //! # Behind a pooler
 //! Nothing is kept in a session that a pooler lends out: statements are unnamed, every lock belongs to a
 //! transaction, and isolation and timeouts are set in each. So PgBouncer works in session mode and in
-//! transaction mode. Where there is none in between, statements are prepared and settings are made once. In transaction mode a [watched](PgExperimentStore::watched) store is not told of
-//! changes, and finds them by reading the experiments after each
-//! [refresh interval](PgOptions::refresh_interval).
+//! transaction mode. A [watched](PgExperimentStore::watched) store is not told of changes there, as the next
+//! client of the session would be told as well; it finds them by reading the experiments after each
+//! [refresh interval](PgOptions::refresh_interval). Where there is no pooler in between, statements are
+//! prepared and settings are made once.
 //!
 //! # How long a call may take
 //! The server is told to give up after the lock and the statement timeout of the [options](PgOptions);
@@ -404,8 +405,8 @@ impl ExperimentStore for PgExperimentStore {
 
     fn has_assignment_in_group(
         &self,
-        group: &str,
         actor: &str,
+        group: &str,
         except: &str,
     ) -> Result<bool, ExperimentError> {
         if ![group, actor, except]

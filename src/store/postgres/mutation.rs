@@ -1,13 +1,13 @@
 //! What a mutation writes, once the rules have decided it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use tokio_postgres::Row;
 
 use super::PgExperimentStore;
 use super::connection::{Connection, Values};
 use super::experiments::{self, LOCKED};
-use super::failure::Failure;
+use super::failure::{Failure, Fault};
 use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
@@ -20,15 +20,23 @@ struct Subject<'a> {
     experiment: &'a str,
     pinned: Option<String>,
     store: &'a PgExperimentStore,
+    /// Why a question has no answer; whoever runs the step decides by it what comes next.
+    fault: Cell<Option<Fault>>,
 }
 
 impl Subject<'_> {
     fn exists(&self, sql: &'static str, values: Values<'_>) -> Result<bool, ExperimentStoreError> {
         let found = self.db.borrow_mut().row(sql, values);
-        let failed = |fault| self.store.sort("read the assignments", fault);
-        let found = found.map_err(failed)?;
-        let read = |row: Row| row.try_get(0).map_err(|error| failed(error.into()));
-        found.map_or(Ok(false), read)
+        let read = |row: Row| row.try_get(0).map_err(Fault::from);
+        let found = found.and_then(|row| row.map_or(Ok(false), read));
+        found.map_err(|fault| {
+            self.fault.set(Some(fault));
+            ExperimentStoreError::Lost {
+                store: self.store.address().to_owned(),
+                doing: "read the assignments",
+                reason: None,
+            }
+        })
     }
 }
 
@@ -116,8 +124,13 @@ fn apply(
             experiment: name,
             pinned,
             store,
+            fault: Cell::new(None),
         };
-        lifecycle::decide(mutation, current, &subject)?
+        let decided = lifecycle::decide(mutation, current, &subject);
+        if let Some(fault) = subject.fault.take() {
+            return Err(fault.into());
+        }
+        decided?
     };
     let Some(step) = step else { return Ok(None) };
     let now = store.given_time();

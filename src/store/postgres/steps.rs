@@ -96,8 +96,10 @@ pub(super) fn in_transaction<T>(
             Ok(done)
         }
         Err(failure) => {
-            // On a connection that is lost the server does it.
-            let _ = db.roll_back();
+            // On a connection that is lost the server does it, and would not answer.
+            if !matches!(&failure, Failure::Fault(fault) if failure::is_lost(fault)) {
+                let _ = db.roll_back();
+            }
             Err(match failure {
                 Failure::Fault(fault) => db.explain(fault).into(),
                 refused @ Failure::Refused(_) => refused,

@@ -168,8 +168,12 @@ fn follow(
     }
 }
 
-/// Asks to be told of changes; `false` where that can't be had.
+/// Asks to be told of changes; `false` where that can't be had. A pooler may lend the session to somebody
+/// else, who would be told then.
 fn listen(db: &mut Connection, options: &PgOptions) -> Result<bool, Fault> {
+    if !db.owns_session()? {
+        return Ok(false);
+    }
     match db.batch("LISTEN autumn_experiments") {
         // A replica tells nobody anything, as long as it is one.
         Err(Fault::Postgres(error)) if error.as_db_error().is_some() => {

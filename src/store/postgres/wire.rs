@@ -26,6 +26,18 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// certificates, is a small part of it; whoever sends more is no database server.
 const GREETING: usize = 1 << 20;
 
+/// How many bytes are read before the deadline is looked at again: a server that sends without end, or
+/// one endless message, is left at it.
+const AT_ONCE: usize = 1 << 20;
+
+/// A year. To wait for longer is to wait for ever, and no clock counts up to the longest duration.
+const LONGEST_WAIT: Duration = Duration::from_hours(365 * 24);
+
+/// The moment at which a wait that begins now is over.
+pub(super) fn deadline(patience: Duration) -> Instant {
+    Instant::now() + patience.min(LONGEST_WAIT)
+}
+
 /// A socket that is read and written without waiting. It keeps what it would have waited for.
 #[derive(Clone)]
 struct Line(Arc<Shared>);
@@ -35,6 +47,8 @@ struct Shared {
     awaits_writing: AtomicBool,
     /// How many bytes more the server may send.
     allowance: AtomicUsize,
+    /// How many of them are read before the deadline is looked at.
+    at_once: AtomicUsize,
 }
 
 impl Shared {
@@ -70,11 +84,17 @@ impl AsyncRead for Line {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let shared = &*self.0;
-        let unfilled = buffer.initialize_unfilled();
+        let at_once = shared.at_once.load(Ordering::Relaxed);
+        if at_once == 0 {
+            return Poll::Pending;
+        }
+        let room = at_once.min(buffer.remaining());
+        let unfilled = buffer.initialize_unfilled_to(room);
         let read = attempt(|| (&shared.socket).read(unfilled));
         read.map(|read| {
             let read = read?;
             shared.take(read)?;
+            shared.at_once.store(at_once - read, Ordering::Relaxed);
             buffer.advance(read);
             Ok(())
         })
@@ -173,6 +193,7 @@ impl Wire {
             socket,
             awaits_writing: AtomicBool::new(false),
             allowance: AtomicUsize::new(GREETING),
+            at_once: AtomicUsize::new(0),
         }));
         let flag = Arc::new(Flag::default());
         let logging_in = config.connect_raw(line.clone(), connector);
@@ -231,7 +252,7 @@ impl Wire {
         patience: Duration,
         other: BorrowedFd<'_>,
     ) -> Result<Heard, Halt> {
-        let until = Instant::now() + patience;
+        let until = deadline(patience);
         loop {
             // It may have come while something else was asked.
             if std::mem::take(&mut self.has_heard) {
@@ -258,6 +279,7 @@ impl Drop for Wire {
         drop(self.client.take());
         let waker = Waker::from(Arc::clone(&self.flag));
         let mut context = Context::from_waker(&waker);
+        self.line.0.at_once.store(AT_ONCE, Ordering::Relaxed);
         while !self.is_closed {
             self.is_closed = match self.connection.poll_message(&mut context) {
                 Poll::Ready(Some(Ok(_))) => false,
@@ -298,6 +320,7 @@ fn drive<T>(
     let begun = Instant::now();
     loop {
         flag.0.store(false, Ordering::Relaxed);
+        line.0.at_once.store(AT_ONCE, Ordering::Relaxed);
         if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
             return Ok(done);
         }
@@ -307,7 +330,10 @@ fn drive<T>(
             return Ok(done);
         }
         moved?;
-        if !flag.0.load(Ordering::Relaxed) && await_socket(&line.0, None, until)? == Ready::Nothing
+        let is_over = Instant::now() >= until;
+        if is_over
+            || !flag.0.load(Ordering::Relaxed)
+                && await_socket(&line.0, None, until)? == Ready::Nothing
         {
             return Err(Halt::Silent(until.saturating_duration_since(begun)));
         }
@@ -316,7 +342,7 @@ fn drive<T>(
 
 /// Whether a descriptor is ready, or closed at its other end, within that time.
 pub(super) fn is_ready_within(other: BorrowedFd<'_>, patience: Duration) -> bool {
-    let until = Instant::now() + patience;
+    let until = deadline(patience);
     let mut watched = [PollFd::from_borrowed_fd(other, PollFlags::IN)];
     await_any(&mut watched, until).is_ok_and(|ready| ready > 0)
 }

@@ -297,8 +297,8 @@ impl ExperimentStore for SqliteExperimentStore {
 
     fn has_assignment_in_group(
         &self,
-        group: &str,
         actor: &str,
+        group: &str,
         except: &str,
     ) -> Result<bool, ExperimentError> {
         self.read("read the assignments of a group", |db| {

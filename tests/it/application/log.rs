@@ -66,6 +66,36 @@ fn the_application_shows_the_log_in_its_order() {
     }
 }
 
+/// Several requests of the application at once, none of which sees what the others have not committed.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn entries_of_several_requests_are_in_one_order() {
+    let url = server::shared().database();
+    let store = store(&url);
+    store.insert(&running("e")).unwrap();
+    std::thread::scope(|scope| {
+        for request in 0..8 {
+            let mut application = client(&url);
+            scope.spawn(move || {
+                for n in 0..50 {
+                    let actor = format!("user:{request}-{n}");
+                    let mut setting = application.transaction().unwrap();
+                    let pin = "INSERT INTO autumn_experiment_overrides (experiment, actor, variant)
+                        VALUES ('e', $1, 'a')";
+                    setting.execute(pin, &[&actor]).unwrap();
+                    let log = "INSERT INTO autumn_experiment_changes (experiment, mutation)
+                        VALUES ('e', 'override=a:' || $1::text)";
+                    setting.execute(log, &[&actor]).unwrap();
+                    setting.commit().unwrap();
+                }
+            });
+        }
+    });
+    let mut application = client(&url);
+    assert_eq!(log(&store).len(), 401);
+    assert_eq!(shown_by_the_application(&mut application, "e"), log(&store));
+}
+
 /// What happened after a wait is written after what it waited for, though it began before.
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]

@@ -93,7 +93,7 @@ CREATE TRIGGER exp_check_changed_assignment AFTER UPDATE OF variant ON autumn_ex
         AND coalesce(current_setting('exp.writer', true), '') = '')
     EXECUTE FUNCTION exp_check_assignment();
 
--- Overrides are set while nobody changes the experiment, so that the log has them in their order.
+-- Overrides are set while nobody changes the experiment, so that the log has the change in its order.
 CREATE OR REPLACE FUNCTION exp_share_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(NEW.experiment));
@@ -105,12 +105,17 @@ CREATE TRIGGER exp_share_gate BEFORE INSERT OR UPDATE ON autumn_experiment_overr
     EXECUTE FUNCTION exp_share_gate();
 
 -- The application shows the log by time, and `exp` as it was written: an entry is later than the one
--- before it, also if its transaction began earlier or a clock says otherwise. A copy keeps the second
--- that was copied.
+-- before it, also if its transaction began earlier or a clock says otherwise. Several of the application
+-- may be written at once: each waits for the one before it, (1163415638, hashtext(name)), and only then
+-- takes its place. A copy keeps the second that was copied.
 CREATE OR REPLACE FUNCTION exp_order_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     after timestamptz;
 BEGIN
+    IF coalesce(current_setting('exp.writer', true), '') = '' THEN
+        PERFORM pg_advisory_xact_lock(1163415638, hashtext(NEW.experiment));
+        NEW.id := nextval(pg_get_serial_sequence('autumn_experiment_changes', 'id'));
+    END IF;
     SELECT changed_at + interval '1 microsecond' INTO after FROM autumn_experiment_changes
         WHERE experiment = NEW.experiment AND isfinite(changed_at) ORDER BY id DESC LIMIT 1;
     IF after > NEW.changed_at AND (

@@ -113,6 +113,7 @@ impl Target for PgCopy {
             ExperimentStoreError::Lost {
                 store,
                 doing: READING,
+                reason: None,
             }
             .into()
         })
