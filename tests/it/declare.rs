@@ -90,6 +90,61 @@ fn invalid_files_have_their_diagnosis() {
     assert_eq!(rules, of_files);
 }
 
+/// A line may be as long as a file. Of it only what is around the finding is drawn, and the place that is
+/// named is the one in the file.
+#[test]
+fn a_finding_in_a_very_long_line_is_drawn_short() {
+    let mut line = "variants = [".to_owned();
+    for number in 0..2000 {
+        let _ = write!(line, "{{name = 'é{}', weight = 1}}, ", number % 1999);
+    }
+    line += "]";
+    let text = format!("[[experiment]]\nname = 'e'\n{line}\n");
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.home().join("x.toml"), text).unwrap();
+    let duplicates = |columns: &str| {
+        let check = sandbox
+            .exp(&["check", "x.toml"])
+            .env("COLUMNS", columns)
+            .output();
+        let drawn = String::from_utf8(check.unwrap().stdout).unwrap();
+        let all = drawn.split("\n\n");
+        let mut duplicates = all.filter(|finding| finding.starts_with("error[duplicate-variant]"));
+        duplicates.next().unwrap().to_owned()
+    };
+    let column = |name: &str, found: Option<usize>| {
+        assert!(found.is_some(), "{name}");
+        line[..found.unwrap()].chars().count() + 1
+    };
+    let (first, last) = (
+        column("first", line.find("'é0'")),
+        column("last", line.rfind("'é0'")),
+    );
+    for columns in ["80", "100000"] {
+        let drawn = duplicates(columns);
+        assert!(drawn.len() < 4000, "{} bytes", drawn.len());
+        for expected in [
+            format!("--> x.toml:3:{last}\n"),
+            format!("::: x.toml:3:{first}\n"),
+        ] {
+            assert!(drawn.contains(&expected), "{expected}: {drawn}");
+        }
+        // What is marked is the name, in each snippet.
+        let lines: Vec<&str> = drawn.lines().collect();
+        let mut marked = 0;
+        for pair in lines.windows(2) {
+            let [shown, marks] = pair else { continue };
+            let Some(at) = marks.find(['^', '-']).filter(|_| marks.starts_with("  |")) else {
+                continue;
+            };
+            let shown: String = shown.chars().skip(at).take(4).collect();
+            assert_eq!(shown, "'é0'", "{drawn}");
+            marked += 1;
+        }
+        assert_eq!(marked, 2, "{drawn}");
+    }
+}
+
 #[test]
 fn sarif_keeps_to_its_schema() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -295,3 +295,23 @@ fn too_many_open_files_are_told_from_a_missing_permission() {
     }
     assert!(told > 3, "{told}");
 }
+
+/// As for a new store, and for a copy.
+#[test]
+fn a_backup_makes_the_directory_that_it_is_to_be_in() {
+    let sandbox = Sandbox::new();
+    succeeds(&sandbox.bash("exp --store s.db create e --variant a=1 -q"));
+    succeeds(&sandbox.bash("exp --store s.db store backup new/deep/b.db"));
+    succeeds(&sandbox.bash("exp --store new/deep/b.db status e"));
+}
+
+#[test]
+fn what_sqlite_says_is_said_once() {
+    let sandbox = Sandbox::new();
+    succeeds(&sandbox.bash("exp --store s.db create e --variant a=1 --start -q"));
+    // No file may grow.
+    let refused = sandbox.bash("trap '' XFSZ; ulimit -f 0; exp --store s.db assign e user:1");
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(told.matches("disk I/O error").count(), 1, "{told}");
+    assert!(told.contains("disk I/O error (error code "), "{told}");
+}

@@ -126,3 +126,17 @@ fn a_store_that_cannot_be_made_says_so() {
     place.fails(&["create", "f", "--variant", "a=1"], expected);
     place.chmod("d", 0o700);
 }
+
+#[test]
+fn a_backup_that_cannot_be_made_says_so() {
+    let place = Unprivileged::new();
+    fs::create_dir(place.path("closed")).unwrap();
+    let hint = " hint: you need permission for the file and for its directory\n";
+    for (file, reason) in [
+        ("closed/b.db", "permission denied"),
+        ("closed/new/b.db", "Permission denied (os error 13)"),
+    ] {
+        let expected = format!("error: store {file} failed to write a backup: {reason}\n{hint}");
+        place.fails(&["store", "backup", file], &expected);
+    }
+}

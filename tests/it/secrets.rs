@@ -140,3 +140,129 @@ fn a_backup_goes_to_no_database() {
     assert_eq!(output.status.code(), Some(2));
     assert_hidden(&["store", "backup"], &output);
 }
+
+/// Names and ids may look much like an address without a scheme, and a message with another name in it
+/// would be untrue.
+#[test]
+fn names_and_ids_are_shown_as_they_are() {
+    let sandbox = Sandbox::new();
+    let run = |arguments: &[&str]| {
+        let output = sandbox.exp(arguments).output().unwrap();
+        let shown = [output.stdout, output.stderr].map(|stream| String::from_utf8(stream).unwrap());
+        shown.join("\n")
+    };
+    for (arguments, expected) in [
+        (
+            &["create", "shop:v@2", "--variant", "with_password=50"][..],
+            &["created shop:v@2"][..],
+        ),
+        (
+            &["assign", "shop:v@2", "user:42@example.com"],
+            &["start it: exp start shop:v@2"],
+        ),
+        (
+            &["start", "shop:v@2", "--by", "team:ann@example.com", "-v"],
+            &["operator: team:ann@example.com", "started shop:v@2"],
+        ),
+        (
+            &["override", "shop:v@2", "user:42@example.com", "a"],
+            &["'shop:v@2' has no variant 'a'"],
+        ),
+        (
+            &[
+                "override",
+                "shop:v@2",
+                "user:42@example.com",
+                "with_password",
+            ],
+            &["pinned user:42@example.com to with_password in shop:v@2"],
+        ),
+        (&["assign", "shop:v@2", "user:1"], &["with_password"]),
+        (&["set-weights", "shop:v@2", "b=1"], &["with_password=0"]),
+        (
+            &["status", "shop:v@3"],
+            &["'shop:v@3'", "did you mean 'shop:v@2'?"],
+        ),
+        (
+            &[
+                "assign",
+                "shop:v@3",
+                "user:42@example.com",
+                "--default",
+                "q",
+                "--format",
+                "json",
+            ],
+            &[
+                r#""experiment":"shop:v@3","actor":"user:42@example.com""#,
+                "'shop:v@3'",
+            ],
+        ),
+        (
+            &["status", "shop:v@2", "--store", "./ann:S3cret@db"],
+            &["ann:...@db"],
+        ),
+    ] {
+        let shown = run(arguments);
+        for expected in expected {
+            assert!(
+                shown.contains(expected),
+                "{arguments:?}: {expected}: {shown}"
+            );
+        }
+    }
+}
+
+/// In place of a path an address may stand, whatever its form.
+#[test]
+fn a_password_is_hidden_where_a_path_is_expected() {
+    let sandbox = Sandbox::new();
+    run_ok(&sandbox, &["create", "e", "--variant", "a=1"]);
+    let address = "ann:S3cret@db";
+    let with_equals = format!("--store={address}");
+    let lines: [&[&str]; 12] = [
+        &[address],
+        &["list", "--store", "./ann:S3cret@db"],
+        &["list", "--store", address, "-v"],
+        &["--store", address, "list"],
+        &[&with_equals, "status", "e"],
+        &["check", address],
+        &["check", "x.toml", "--actors", address],
+        &["plan", address],
+        &["plan", "x.toml", "--out", address],
+        &["apply", address],
+        &["store", "copy", "--to", address],
+        &["store", "backup", address],
+    ];
+    for arguments in lines {
+        assert_hidden(arguments, &sandbox.exp(arguments).output().unwrap());
+    }
+    for variable in ["EXP_STORE", "EXP_LOCK_TIMEOUT", "EXP_NOW"] {
+        let output = sandbox.exp(&["list"]).env(variable, address).output();
+        assert_hidden(&[variable, address], &output.unwrap());
+    }
+}
+
+fn run_ok(sandbox: &Sandbox, arguments: &[&str]) {
+    let output = sandbox.exp(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+}
+
+/// What follows on a quote that is escaped is the secret too.
+#[test]
+fn a_quote_in_a_password_does_not_end_it() {
+    let sandbox = Sandbox::new();
+    for address in [
+        r"host=db password='it\'S3cret W%ord'",
+        r"host=db password=it\ S3cret",
+    ] {
+        for arguments in [
+            &["--store", address, "list"][..],
+            &["status", address],
+            &["check", address],
+            &[address],
+        ] {
+            assert_hidden(arguments, &sandbox.exp(arguments).output().unwrap());
+        }
+    }
+}

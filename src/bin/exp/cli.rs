@@ -1,6 +1,10 @@
 //! The list of commands. What belongs to one command is in its file.
 
-use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{
+    ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint,
+};
 
 use crate::commands::{
     apply, archive, assign, check, completions, conclude, create, explain, export, history, list,
@@ -137,4 +141,33 @@ fn parse_assign() -> Option<Cli> {
         global: GlobalOptions::from_arg_matches(&matches).ok()?,
         command: Command::Assign(assign),
     })
+}
+
+/// What was typed where a path is expected, or an address in its place; nothing if the command line is wrong.
+pub(crate) fn typed_paths() -> Option<Vec<OsString>> {
+    let command = Cli::command();
+    let matches = command.clone().try_get_matches().ok()?;
+    let mut paths = Vec::new();
+    add_paths(&command, &matches, &mut paths);
+    Some(paths)
+}
+
+fn add_paths(command: &clap::Command, matches: &ArgMatches, paths: &mut Vec<OsString>) {
+    let is_path = |hint| {
+        matches!(
+            hint,
+            ValueHint::AnyPath | ValueHint::FilePath | ValueHint::DirPath
+        )
+    };
+    let arguments = command.get_arguments();
+    for argument in arguments.filter(|argument| is_path(argument.get_value_hint())) {
+        let typed = matches.try_get_raw(argument.get_id().as_str());
+        let typed = typed.ok().flatten().into_iter().flatten();
+        paths.extend(typed.map(ToOwned::to_owned));
+    }
+    if let Some((name, matches)) = matches.subcommand()
+        && let Some(command) = command.find_subcommand(name)
+    {
+        add_paths(command, matches, paths);
+    }
 }

@@ -158,10 +158,20 @@ pub(crate) fn message(error: &anyhow::Error) -> String {
         if message.ends_with(&cause) {
             continue;
         }
+        if let Some(code) = repeated_code(&message, &cause) {
+            let _ = write!(message, " (error code {code})");
+            continue;
+        }
         let separator = if message.is_empty() { "" } else { ": " };
         let _ = write!(message, "{separator}{cause}");
     }
     message
+}
+
+/// The code in a cause of SQLite that says for the rest what its wrapper has said.
+fn repeated_code<'a>(message: &str, cause: &'a str) -> Option<&'a str> {
+    let (code, said) = cause.strip_prefix("Error code ")?.split_once(": ")?;
+    message.ends_with(said).then_some(code)
 }
 
 /// What to do next.
@@ -281,13 +291,11 @@ fn store_hint(error: &ExperimentStoreError) -> Option<String> {
         ExperimentStoreError::Corrupt { .. } => {
             "restore it from a backup, with the -wal and -shm files beside it removed"
         }
-        ExperimentStoreError::Backend {
-            doing: "open" | "create",
-            source,
-            ..
-        } if source
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) =>
+        ExperimentStoreError::Backend { store, source, .. }
+            if !store.starts_with("postgres://")
+                && source
+                    .downcast_ref::<io::Error>()
+                    .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) =>
         {
             "you need permission for the file and for its directory"
         }

@@ -3,18 +3,22 @@
 //!
 //! Two passes: the secrets in the words of this command line are known exactly, so that spaces and quotes
 //! in them do no harm; anything else that looks like an address with a secret is found by its form.
+//!
+//! `x:y@z` may be an address without its scheme, or an id, or the name of an experiment. It is taken for an
+//! address where a path is expected, and elsewhere if more of its form is that of one.
 
 use std::sync::LazyLock;
 
 use experiments::text::escape;
 
+use crate::cli;
 use crate::environment::variable;
 
 /// What stands in place of a secret.
 const MASK: &str = "...";
 
-/// What precedes a secret as the value of a key, in lower case; `sslpassword` and `PGPASSWORD` end in one.
-const KEYS: [&str; 3] = ["password", "passwd", "pwd"];
+/// The keys whose values are secrets, in lower case. Others, that only end in one, may be names of variants.
+const KEYS: [&str; 5] = ["password", "passwd", "pwd", "sslpassword", "pgpassword"];
 
 /// `text` without the secrets in it.
 pub(crate) fn mask(text: &str) -> String {
@@ -29,13 +33,27 @@ pub(crate) fn mask(text: &str) -> String {
 static TYPED: LazyLock<Vec<Known>> = LazyLock::new(|| {
     let lossy = |word: std::ffi::OsString| word.to_string_lossy().into_owned();
     let words: Vec<String> = std::env::args_os().skip(1).map(lossy).collect();
-    let variables = ["EXP_STORE", "EXP_BY", "EXP_LOCK_TIMEOUT", "EXP_NOW"];
-    let values = variables.into_iter().filter_map(variable).map(lossy);
-    let password = variable("PGPASSWORD").map(lossy);
-    let typed_password = password.filter(|password| words.contains(password));
+    let value = |name: &str| variable(name).map(lossy);
+    let typed_password = value("PGPASSWORD").filter(|password| words.contains(password));
     let mut known: Vec<Known> = typed_password.map(Known::Word).into_iter().collect();
-    for word in words.iter().cloned().chain(values) {
-        known.extend(secrets_of(&word));
+    for word in words.iter().cloned().chain(value("EXP_BY")) {
+        known.extend(credential_of(&word).filter(|_| is_address(&word)));
+        known.extend(values_of(&word));
+    }
+    let variables = ["EXP_STORE", "EXP_LOCK_TIMEOUT", "EXP_NOW"];
+    for word in variables.into_iter().filter_map(value) {
+        known.extend(credential_of(&word));
+        known.extend(values_of(&word));
+    }
+    // To take the command line apart again takes time.
+    if words
+        .iter()
+        .any(|word| credential(word).is_some() && !is_address(word))
+    {
+        let paths = cli::typed_paths().map(|paths| paths.into_iter().map(lossy).collect());
+        // A word that was not understood may be anything.
+        let paths: Vec<String> = paths.unwrap_or(words);
+        known.extend(paths.iter().filter_map(|path| credential_of(path)));
     }
     known
 });
@@ -117,24 +135,41 @@ fn ends_in_style(text: &str) -> bool {
     style.is_some_and(|style| style.bytes().all(|b| b.is_ascii_digit() || b == b';'))
 }
 
-/// The secrets in one word of a command line.
-fn secrets_of(word: &str) -> Vec<Known> {
-    let mut known = Vec::new();
-    if let Some((start, end)) = credential(word) {
-        // From the user on, which is what a message repeats if it repeats anything.
-        let head = word[..start].rfind(['/', '=']).map_or(0, |at| at + 1);
-        known.push(Known::After {
-            head: word[head..start].to_owned(),
-            secret: word[start..end].to_owned(),
-        });
+/// The secret of an address that a word is.
+fn credential_of(word: &str) -> Option<Known> {
+    let (start, end) = credential(word)?;
+    // From the user on, which is what a message repeats if it repeats anything.
+    let head = word[..start].rfind(['/', '=']).map_or(0, |at| at + 1);
+    Some(Known::After {
+        head: word[head..start].to_owned(),
+        secret: word[start..end].to_owned(),
+    })
+}
+
+/// The secrets that are values of keys in a word.
+fn values_of(word: &str) -> impl Iterator<Item = Known> {
+    let found = values(word).into_iter();
+    found.map(|(key, start, end)| Known::After {
+        head: word[key..start].to_owned(),
+        secret: word[start..end].to_owned(),
+    })
+}
+
+/// Whether a word that may be an address is one by its form alone: it has a scheme, or a slash or a port
+/// follows on the host.
+fn is_address(word: &str) -> bool {
+    if word.contains("://") {
+        return true;
     }
-    for (key, start, end) in values(word) {
-        known.push(Known::After {
-            head: word[key..start].to_owned(),
-            secret: word[start..end].to_owned(),
-        });
-    }
-    known
+    let (_, rest) = word.split_once(':').unwrap_or_default();
+    rest.match_indices('@').any(|(at, _)| {
+        let host = &rest[at + 1..];
+        let after = host.trim_start_matches(|c: char| c.is_alphanumeric() || ".-_%,".contains(c));
+        let port = after.strip_prefix(':').unwrap_or_default();
+        host.starts_with('[')
+            || after.starts_with('/')
+            || port.starts_with(|c: char| c.is_ascii_digit())
+    })
 }
 
 /// Where the secret of an address stands in a word: behind the user, before the last `@`.
@@ -172,12 +207,8 @@ fn values(text: &str) -> Vec<(usize, usize, usize)> {
         };
         let quote = value.chars().next().filter(|c| ['\'', '"'].contains(c));
         let value = &value[quote.map_or(0, char::len_utf8)..];
-        let length = value.find(|c: char| match quote {
-            Some(quote) => c == quote,
-            None => is_delimiter(c) || "&;".contains(c),
-        });
         let start = text.len() - value.len();
-        from = start + length.unwrap_or(value.len());
+        from = start + value_length(value, quote);
         if start < from {
             found.push((key, start, from));
         }
@@ -185,13 +216,35 @@ fn values(text: &str) -> Vec<(usize, usize, usize)> {
     found
 }
 
+/// How long a value is, up to its quote or to what ends a word; what follows on a backslash belongs to it.
+fn value_length(value: &str, quote: Option<char>) -> usize {
+    let mut is_escaped = false;
+    let end = value.find(|c: char| {
+        let ends = match quote {
+            Some(quote) => c == quote,
+            None => is_delimiter(c) || "&;".contains(c),
+        };
+        let is_end = ends && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        is_end
+    });
+    end.unwrap_or(value.len())
+}
+
 /// The first of the [`KEYS`] from a place on: where it begins and ends.
 fn next_key(lower: &str, from: usize) -> Option<(usize, usize)> {
     let places = KEYS.iter().filter_map(|key| {
-        let at = from + lower[from..].find(key)?;
-        Some((at, at + key.len()))
+        let mut places = lower[from..].match_indices(key);
+        let (at, _) = places.find(|(at, _)| is_key_start(&lower[..from + at]))?;
+        Some((from + at, from + at + key.len()))
     });
     places.min()
+}
+
+/// Whether a key may begin after this. Dashes make it an option, unless they are within a name.
+fn is_key_start(before: &str) -> bool {
+    let before = before.trim_end_matches('-');
+    !before.ends_with(|c: char| c.is_alphanumeric() || "_.".contains(c))
 }
 
 /// Masks what looks like a secret.
@@ -201,7 +254,7 @@ fn mask_by_form(text: &str) -> String {
     while !rest.is_empty() {
         let end = rest.find(is_delimiter).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
-        match credential(word) {
+        match credential(word).filter(|_| is_address(word)) {
             Some((start, end)) => {
                 masked.push_str(&word[..start]);
                 masked.push_str(MASK);
@@ -236,7 +289,8 @@ mod tests {
                 "no file 'postgres://ann:s3@cr/t@db/app' there",
                 "no file 'postgres://ann:...@db/app' there",
             ),
-            ("ann:s3cret@db: refused", "ann:...@db: refused"),
+            ("ann:s3cret@db:5432: refused", "ann:...@db:5432: refused"),
+            ("ann:s3@cr/t@db/app refused", "ann:...@db/app refused"),
             (
                 "'postgres://ann:s3cre…' not found",
                 "'postgres://ann:...' not found",
@@ -249,7 +303,12 @@ mod tests {
                 "host=db password = 's3 cret' x",
                 "host=db password = '...' x",
             ),
+            (
+                r"password='it\'s3cret\\' and sslpassword=s3\ cret end",
+                "password='...' and sslpassword=... end",
+            ),
             ("PGPASSWORD=s3cret exp", "PGPASSWORD=... exp"),
+            ("exp --password=s3cret", "exp --password=..."),
         ] {
             assert_eq!(mask_by_form(text), shown);
         }
@@ -262,6 +321,8 @@ mod tests {
             "store postgres://ann@db:5432/app cannot be reached",
             "experiment 'checkout': the password is wrong",
             "actor ann@example.com",
+            "pinned user:42@example.com to b in shop:v@2",
+            "exp set-weights e with_password=50 with-password=1 a.pwd=2 password_a=3",
         ] {
             assert_eq!(mask_by_form(text), text);
         }
@@ -271,9 +332,8 @@ mod tests {
     fn a_known_secret_may_hold_anything() {
         let word = "--store=postgres://ann:s3 'cret\n@db";
         let mask = |text: &str| {
-            secrets_of(word)
-                .iter()
-                .fold(text.to_owned(), |text, known| known.mask(&text))
+            let known = credential_of(word).into_iter();
+            known.fold(text.to_owned(), |text, known| known.mask(&text))
         };
         for text in [format!("'{word}'"), escape(word).into_owned()] {
             assert!(mask(&text).contains("postgres://ann:...@db"), "{text}");

@@ -17,7 +17,8 @@ const DOING: &str = "be backed up";
 
 impl SqliteExperimentStore {
     /// Writes a copy of the store, as it is at this moment, to a new file; others may use the store
-    /// meanwhile. The copy is a store of its own. When this returns, it survives a power cut.
+    /// meanwhile. The copy is a store of its own. Directories above it that are missing are made. When
+    /// this returns, it survives a power cut.
     ///
     /// # Errors
     /// Something is at `path` already, or it can't be written; or the store fails. Nothing is at `path`
@@ -30,6 +31,7 @@ impl SqliteExperimentStore {
             return Err(target.backend("write a backup", there).into());
         }
         target.require_usable()?;
+        durable::create_directories(target.directory()).map_err(refused)?;
         let staging = Staging::begin(&target.path, Purpose::Backup).map_err(refused)?;
         self.vacuum_into(&staging.file())?;
         complete(&Place::new(&staging.file())).map_err(|error| renamed(error, &target))?;

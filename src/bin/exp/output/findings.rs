@@ -1,6 +1,7 @@
 //! Findings in files, for people, for programs, for GitHub and as SARIF.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -116,11 +117,19 @@ impl<'a> Findings<'a> {
             .primary_title(message)
             .id(finding.rule.id())
             .element(self.snippet(&finding.place, AnnotationKind::Primary, None));
+        let mut places = vec![self.shown_place(&finding.place)];
         if let Some((place, what)) = &finding.related {
             group = group.element(self.snippet(place, AnnotationKind::Context, Some(what)));
+            places.push(self.shown_place(place));
         }
         let group = group.element(Level::HELP.message(help));
-        renderer.render(&[group])
+        put_places(&renderer.render(&[group]), &places)
+    }
+
+    fn shown_place(&self, place: &Place) -> String {
+        let Position { line, column } = self.lines[place.file].position(place.span.start);
+        let path = escape(&self.sources[place.file].name);
+        format!("{path}:{line}:{column}")
     }
 
     fn snippet<'s>(
@@ -137,15 +146,11 @@ impl<'a> Findings<'a> {
         let line = line.strip_suffix('\r').unwrap_or(line);
         let before = (start.start - around.start).min(line.len());
         let end = (place.span.end.max(start.start) - around.start).clamp(before, line.len());
-        // Character for character, so that the columns stay.
-        let shown = |text: &str| text.replace(is_never_shown, "\u{fffd}");
-        let (before, marked, after) = (&line[..before], &line[before..end], &line[end..]);
-        let (before, marked) = (shown(before), shown(marked));
-        let annotation = kind.span(before.len()..before.len() + marked.len());
-        let line = before + &marked + &shown(after);
-        Snippet::source(line)
+        let excerpt = Excerpt::new(line, before..end);
+        let annotation = kind.span(excerpt.marked);
+        Snippet::source(excerpt.text)
             .line_start(lines.position(around.start).line)
-            .path(escape(&source.name))
+            .path(PLACE)
             .annotation(match label {
                 Some(label) => annotation.label(label),
                 None => annotation,
@@ -262,6 +267,53 @@ fn sarif_rule(rule: Rule) -> Value {
         "shortDescription": { "text": rule.summary() },
         "defaultConfiguration": { "level": rule.severity().as_str() },
     })
+}
+
+/// Stands for the name of a file, as it is in no text that is shown: the renderer counts columns in the
+/// excerpt, and says them after the name.
+const PLACE: &str = "\u{1}";
+
+/// Puts the places in the files where the renderer has said those in the excerpts.
+fn put_places(drawn: &str, places: &[String]) -> String {
+    let mut parts = drawn.split(PLACE);
+    let mut put = parts.next().unwrap_or_default().to_owned();
+    for (part, place) in parts.zip(places) {
+        put.push_str(place);
+        put.push_str(part.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit()));
+    }
+    put
+}
+
+/// What is drawn of a line.
+struct Excerpt {
+    text: String,
+    marked: Range<usize>,
+}
+
+/// How many characters of a line are drawn on each side of where a finding begins: more than fit on a
+/// screen, and few enough for a line that is as long as a file.
+const REACH: usize = 500;
+/// What stands for the rest of a line.
+const CUT: &str = "...";
+
+impl Excerpt {
+    fn new(line: &str, marked: Range<usize>) -> Self {
+        let (before, from) = line.split_at(marked.start);
+        let first = before.char_indices().rev().take(REACH).last();
+        let first = first.map_or(before.len(), |(at, _)| at);
+        let length = from.char_indices().nth(REACH).map(|(at, _)| at);
+        let kept = &from[..length.unwrap_or(from.len())];
+        let (marked, after) = kept.split_at(marked.len().min(kept.len()));
+        let cut = |is_cut| if is_cut { CUT } else { "" };
+        // Character for character, so that the columns stay.
+        let shown = |text: &str| text.replace(is_never_shown, "\u{fffd}");
+        let before = cut(first > 0).to_owned() + &shown(&before[first..]);
+        let marked = shown(marked);
+        Self {
+            marked: before.len()..before.len() + marked.len(),
+            text: before + &marked + &shown(after) + cut(length.is_some()),
+        }
+    }
 }
 
 /// What must not reach a terminal, or another character would stand where it is said to stand.
