@@ -76,6 +76,12 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
         true,
     ),
     (
+        "UPDATE overrides SET variant = -1",
+        "unknown-variant",
+        "one",
+        true,
+    ),
+    (
         "UPDATE exposures SET variant = 7 WHERE actor = 'user:2'",
         "unknown-variant",
         "two",

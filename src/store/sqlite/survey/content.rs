@@ -150,8 +150,8 @@ struct Table {
     rows: &'static str,
     row: &'static str,
     sql: &'static str,
-    /// The column of the variant.
-    variant: Option<usize>,
+    /// Reads the variant, as the commands do.
+    variant: Option<fn(&Row<'_>) -> rusqlite::Result<usize>>,
     /// Reads the other columns.
     read: fn(&Row<'_>) -> rusqlite::Result<()>,
     /// Whether a row that names an unknown variant means nothing, so that a repair drops it.
@@ -176,7 +176,7 @@ const EXPOSURES: Table = Table {
     rows: "exposures",
     row: "exposure",
     sql: "SELECT id, experiment_id, variant, actor, request_id, exposed_at FROM exposures ORDER BY id",
-    variant: Some(2),
+    variant: Some(|row| Ok(Choice::read(row, 2)?.variant)),
     read: |row| {
         row.get_ref(3)?.as_str()?;
         row.get_ref(4)?.as_str_or_null()?;
@@ -189,7 +189,7 @@ const OVERRIDES: Table = Table {
     rows: "overrides",
     row: "override",
     sql: "SELECT actor, experiment_id, variant, created_at FROM overrides",
-    variant: Some(2),
+    variant: Some(|row| row.get(2)),
     read: |row| {
         row.get_ref(0)?.as_str()?;
         row.get::<_, u64>(3).map(drop)
@@ -215,18 +215,11 @@ fn read_rows(
         let read = (table.read)(row);
         let name = || format!("{} {}", table.row, Quoted(&lossy(row, 0)));
         report(table.rows, name, stored, read, found)?;
-        let (Some(stored), Some(column)) = (stored, table.variant) else {
+        let (Some(stored), Some(variant)) = (stored, table.variant) else {
             continue;
         };
         let finding = |finding: StoreFinding| finding.repairable(table.is_dropped);
-        unknown_variant(
-            table.rows,
-            name,
-            stored,
-            Choice::read(row, column),
-            found,
-            finding,
-        );
+        unknown_variant(table.rows, name, stored, variant(row), found, finding);
     }
     orphans.report(table.rows, found);
     Ok(())
@@ -258,11 +251,11 @@ fn unknown_variant(
     rows: &'static str,
     name: impl Fn() -> String,
     stored: &Stored,
-    choice: rusqlite::Result<Choice>,
+    variant: rusqlite::Result<usize>,
     found: &mut Found,
     finish: impl Fn(StoreFinding) -> StoreFinding,
 ) {
-    if choice.is_ok_and(|choice| stored.variant_name(choice.variant).is_ok()) {
+    if variant.is_ok_and(|variant| stored.variant_name(variant).is_ok()) {
         return;
     }
     let subject = &*stored.config.name;
@@ -317,7 +310,7 @@ fn assignments(db: &Connection, known: &Known, found: &mut Found) -> Result<(), 
                 "assignments",
                 name,
                 stored,
-                Choice::read(row, 3),
+                Choice::read(row, 3).map(|choice| choice.variant),
                 found,
                 |f| f,
             );
