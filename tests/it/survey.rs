@@ -113,6 +113,25 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
         true,
     ),
     (
+        "UPDATE variants SET assigned = -9223372036854775808 WHERE idx = 0",
+        "miscounted",
+        "one",
+        true,
+    ),
+    (
+        "UPDATE variants SET assigned = 9223372036854775807, overridden = 9223372036854775807",
+        "miscounted",
+        "two",
+        true,
+    ),
+    (
+        "UPDATE variants SET position = NULL WHERE experiment_id = 1 AND assigned > 0;
+         UPDATE experiments SET updated_at = -1",
+        "removed-variant",
+        "one",
+        false,
+    ),
+    (
         "DELETE FROM changes WHERE experiment_id = 2",
         "unlogged",
         "two",

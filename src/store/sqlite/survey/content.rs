@@ -39,13 +39,14 @@ const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         code: StoreFault::Miscounted,
-        sql: "SELECT e.name, sum(abs(v.assigned - (
+        // In floating point, as the difference from a damaged number may be no integer.
+        sql: "SELECT e.name, CAST(total(abs(CAST(v.assigned AS REAL) - (
                  SELECT count(*) FROM assignments a
                  WHERE a.space_id = e.space_id AND a.slot = e.slot AND a.variant = v.idx
-             )) + abs(v.overridden - (
+             )) + abs(CAST(v.overridden AS REAL) - (
                  SELECT count(*) FROM assignments a
                  WHERE a.space_id = e.space_id AND a.slot = e.slot AND a.variant = -1 - v.idx
-             ))) AS off
+             ))) AS INTEGER) AS off
              FROM experiments e JOIN variants v ON v.experiment_id = e.id
              GROUP BY e.name HAVING off > 0",
         subject: "experiment",
@@ -73,11 +74,18 @@ pub(super) fn examine(db: &Connection, found: &mut Found) -> Result<(), Failure>
     }
     variants(db, &known, found)?;
     assignments(db, &known, found)?;
+    let readable = known.by_id.values().map(|stored| &*stored.config.name);
+    let readable: HashSet<&str> = readable.collect();
     for invariant in INVARIANTS {
         let mut query = db.prepare(invariant.sql)?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            found.push(invariant.violated(&lossy(row, 0), row.get(1)?));
+            let name = lossy(row, 0);
+            let finding = invariant.violated(&name, row.get(1)?);
+            // A variant is listed again as any other change is made: to what could be read before.
+            let is_decided =
+                finding.code != StoreFault::RemovedVariant || readable.contains(&*name);
+            found.push(finding.repairable(invariant.repairable && is_decided));
         }
     }
     Ok(())
