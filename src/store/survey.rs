@@ -93,6 +93,8 @@ faults! {
     Unlogged "unlogged";
     /// A time that is no point in time.
     InfiniteTime "infinite-time";
+    /// Experiments that share a space and are in no exclusion group.
+    SharedSpace "shared-space";
 }
 
 impl fmt::Display for StoreFault {

@@ -145,6 +145,12 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
         false,
     ),
     (
+        "UPDATE spaces SET exclusion_group = NULL",
+        "shared-space",
+        "one",
+        false,
+    ),
+    (
         "UPDATE changes SET detail = '{' WHERE id = 1",
         "unreadable",
         "one",
@@ -332,6 +338,35 @@ fn a_file_that_is_found_sound_can_be_read_by_every_command() {
         let mut target = SqliteCopy::new(directory.path().join("copy.db"));
         if transfer::copy(&store, &mut target, false, &mut |_, _| {}).is_err() {
             assert!(!store.check().unwrap().is_empty(), "{code}: {damage}");
+        }
+    }
+}
+
+/// Rows that were lost are still missed when the next experiment has been made: it takes no number that
+/// other rows refer to.
+#[test]
+fn a_new_experiment_does_not_take_the_place_of_a_lost_one() {
+    for damage in [
+        "DELETE FROM spaces",
+        "DELETE FROM experiments WHERE id = 2",
+        "DELETE FROM spaces; DELETE FROM experiments; DELETE FROM overrides; DELETE FROM variants;
+         DELETE FROM changes; DELETE FROM exposures",
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = damaged_file(directory.path(), damage);
+        let before = store.check().unwrap();
+        assert_ne!(before, [], "{damage}");
+        let variants = vec![VariantConfig::new("a", 1)];
+        store.insert(&ExperimentConfig::new("f", variants)).unwrap();
+        assert_eq!(store.check().unwrap(), before, "{damage}");
+        assert_eq!(store.history("f", 0).unwrap().len(), 1, "{damage}");
+        if damage == "DELETE FROM spaces" {
+            store.repair().unwrap();
+            assert_eq!(store.check().unwrap(), []);
+            let group = |name| store.get(name).unwrap().unwrap().exclusion_group;
+            assert_eq!(group("one").as_deref(), Some("g"));
+            assert_eq!(group("two").as_deref(), Some("g"));
+            assert_eq!(group("f"), None);
         }
     }
 }

@@ -26,6 +26,18 @@ const INVARIANTS: &[Invariant] = &[
         repairable: true,
     },
     Invariant {
+        code: StoreFault::SharedSpace,
+        sql: "SELECT e.name, (
+                 SELECT count(*) - 1 FROM experiments o WHERE o.space_id = e.space_id
+             ) AS others
+             FROM experiments e JOIN spaces s ON s.id = e.space_id
+             WHERE s.exclusion_group IS NULL AND others > 0 ORDER BY e.name",
+        subject: "experiment",
+        noun: "experiment",
+        what: "beside it in a space that is of no exclusion group",
+        repairable: false,
+    },
+    Invariant {
         code: StoreFault::SharedActor,
         sql: "SELECT s.exclusion_group, count(*) FROM (
                  SELECT space_id FROM assignments WHERE variant >= 0
