@@ -247,6 +247,12 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
         false,
     ),
     (
+        "UPDATE variants SET position = 0 WHERE experiment_id = 2",
+        "invalid-experiment",
+        "two",
+        false,
+    ),
+    (
         "DELETE FROM experiments WHERE id = 1",
         "orphan",
         "number 1",

@@ -26,6 +26,17 @@ const INVARIANTS: &[Invariant] = &[
         repairable: true,
     },
     Invariant {
+        code: StoreFault::InvalidExperiment,
+        sql: "SELECT e.name, sum(c.crowd) FROM (
+                 SELECT experiment_id, count(*) AS crowd FROM variants WHERE position IS NOT NULL
+                 GROUP BY experiment_id, position HAVING count(*) > 1
+             ) c JOIN experiments e ON e.id = c.experiment_id GROUP BY e.name",
+        subject: "experiment",
+        noun: "variant",
+        what: "that share a place in its list",
+        repairable: false,
+    },
+    Invariant {
         code: StoreFault::SharedSpace,
         sql: "SELECT e.name, (
                  SELECT count(*) - 1 FROM experiments o WHERE o.space_id = e.space_id
@@ -294,7 +305,7 @@ fn unknown_variant(
     found.name(StoreFault::UnknownVariant, rows, finding);
 }
 
-/// Variants of experiments that are not there, and those of one experiment in one place of its list.
+/// Variants of experiments that are not there.
 fn variants(db: &Connection, known: &Known, found: &mut Found) -> Result<(), Failure> {
     let mut orphans = Orphans::default();
     let mut query = db.prepare("SELECT DISTINCT experiment_id FROM variants")?;
