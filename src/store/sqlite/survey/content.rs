@@ -108,7 +108,8 @@ pub(super) fn examine(db: &Connection, found: &mut Found) -> Result<(), Failure>
             // A variant is listed again as any other change is made: to what could be read before.
             let is_decided =
                 finding.code != StoreFault::RemovedVariant || readable.contains(&*name);
-            found.push(finding.repairable(invariant.repairable && is_decided));
+            let finding = finding.repairable(invariant.repairable && is_decided);
+            found.name(invariant.nouns(), finding);
         }
     }
     Ok(())
@@ -139,7 +140,9 @@ fn experiments(db: &Connection, found: &mut Found) -> Result<Known, Failure> {
     while let Some(row) = rows.next()? {
         match experiments::read(db, row) {
             Ok(stored) => {
-                found.extend(contradictions(&stored.config));
+                for finding in contradictions(&stored.config) {
+                    found.name("experiments", finding);
+                }
                 known.unreadable.remove(&stored.id);
                 known.by_id.insert(stored.id, stored);
             }
@@ -147,8 +150,8 @@ fn experiments(db: &Connection, found: &mut Found) -> Result<Known, Failure> {
                 let name = lossy(row, 1);
                 let problem = decoding(error)?;
                 let message = format!("experiment {} cannot be read: {problem}", Quoted(&name));
-                let finding = || StoreFinding::new(StoreFault::Unreadable, name, message);
-                found.name(StoreFault::Unreadable, "experiments", finding);
+                let finding = StoreFinding::new(StoreFault::Unreadable, name, message);
+                found.name("experiments", finding);
             }
         }
     }
@@ -170,7 +173,7 @@ fn missing_spaces(db: &Connection, found: &mut Found) -> Result<(), Failure> {
             Quoted(&name)
         );
         let finding = StoreFinding::new(StoreFault::MissingSpace, name, message);
-        found.push(finding.repairable(is_in_log));
+        found.name("experiments", finding.repairable(is_in_log));
     }
     Ok(())
 }
@@ -249,8 +252,14 @@ fn read_rows(
         let (Some(stored), Some(variant)) = (stored, table.variant) else {
             continue;
         };
-        let finding = |finding: StoreFinding| finding.repairable(table.is_dropped);
-        unknown_variant(table.rows, name, stored, variant(row), found, finding);
+        unknown_variant(
+            table.rows,
+            name,
+            stored,
+            variant(row),
+            found,
+            table.is_dropped,
+        );
     }
     orphans.report(table.rows, found);
     Ok(())
@@ -266,15 +275,15 @@ fn report(
     let Err(error) = read else { return Ok(()) };
     let problem = decoding(error)?;
     let subject = stored.map_or("", |stored| &*stored.config.name);
-    let finding = || {
-        let message = format!(
-            "experiment {}: {} cannot be read: {problem}",
-            Quoted(subject),
-            name()
-        );
-        StoreFinding::new(StoreFault::Unreadable, subject, message)
-    };
-    found.name(StoreFault::Unreadable, rows, finding);
+    let message = format!(
+        "experiment {}: {} cannot be read: {problem}",
+        Quoted(subject),
+        name()
+    );
+    found.name(
+        rows,
+        StoreFinding::new(StoreFault::Unreadable, subject, message),
+    );
     Ok(())
 }
 
@@ -284,25 +293,19 @@ fn unknown_variant(
     stored: &Stored,
     variant: rusqlite::Result<usize>,
     found: &mut Found,
-    finish: impl Fn(StoreFinding) -> StoreFinding,
+    is_dropped: bool,
 ) {
     if variant.is_ok_and(|variant| stored.variant_name(variant).is_ok()) {
         return;
     }
     let subject = &*stored.config.name;
-    let finding = || {
-        let message = format!(
-            "experiment {}: {} is of a variant that it never had",
-            Quoted(subject),
-            name()
-        );
-        finish(StoreFinding::new(
-            StoreFault::UnknownVariant,
-            subject,
-            message,
-        ))
-    };
-    found.name(StoreFault::UnknownVariant, rows, finding);
+    let message = format!(
+        "experiment {}: {} is of a variant that it never had",
+        Quoted(subject),
+        name()
+    );
+    let finding = StoreFinding::new(StoreFault::UnknownVariant, subject, message);
+    found.name(rows, finding.repairable(is_dropped));
 }
 
 /// Variants of experiments that are not there.
@@ -343,7 +346,7 @@ fn assignments(db: &Connection, known: &Known, found: &mut Found) -> Result<(), 
                 stored,
                 Choice::read(row, 3).map(|choice| choice.variant),
                 found,
-                |f| f,
+                false,
             );
         }
     }
@@ -364,7 +367,7 @@ impl Orphans {
         for (experiment, count) in self.0 {
             let message = format!("experiment {experiment} is not there: {count} {rows} of it");
             let finding = StoreFinding::new(StoreFault::Orphan, experiment, message);
-            found.push(finding.counting(count));
+            found.name(rows, finding.counting(count));
         }
     }
 }
