@@ -1,6 +1,7 @@
 //! A store looked at as a whole: how much it holds, and what in it a command would stumble over.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -47,12 +48,15 @@ pub struct StoreFinding {
     pub message: String,
     /// Whether a repair mends it.
     pub repairable: bool,
+    /// How many findings it stands for: one, or all those that are counted and not named.
+    #[serde(skip)]
+    pub findings: u64,
 }
 
 macro_rules! faults {
     ($($(#[doc = $doc:literal])* $name:ident $id:literal;)*) => {
         /// The kinds of what can be wrong with a store. The id of a kind never changes its meaning.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[non_exhaustive]
         pub enum StoreFault {
             $($(#[doc = $doc])* #[serde(rename = $id)] $name,)*
@@ -93,6 +97,8 @@ faults! {
     Unlogged "unlogged";
     /// A time that is no point in time.
     InfiniteTime "infinite-time";
+    /// Experiments that share a space and are in no exclusion group.
+    SharedSpace "shared-space";
 }
 
 impl fmt::Display for StoreFault {
@@ -101,40 +107,48 @@ impl fmt::Display for StoreFault {
     }
 }
 
-/// How many rows of one table are named one by one; the others are counted.
+/// How many findings about the rows of one table are named one by one; the others are counted.
 const MAX_NAMED: u64 = 100;
 
 /// Findings as they are made.
 #[derive(Default)]
 pub(super) struct Found {
     findings: Vec<StoreFinding>,
-    named: HashMap<(StoreFault, &'static str), u64>,
+    rows: HashMap<Sort, Sum>,
+    repairs: BTreeSet<(StoreFault, String)>,
+}
+
+/// What findings are counted by: their kind, what the rows are called, and whether a repair mends them.
+type Sort = (StoreFault, Cow<'static, str>, bool);
+
+/// How many findings there are, and how many rows those that are not named concern.
+#[derive(Default)]
+struct Sum {
+    findings: u64,
+    unnamed_rows: u64,
 }
 
 impl Found {
     pub(super) fn push(&mut self, finding: StoreFinding) {
+        if finding.repairable {
+            let repair = (finding.code, finding.subject.clone());
+            self.repairs.insert(repair);
+        }
         self.findings.push(finding);
     }
 
-    /// One row; `rows` is what rows of its table are called. Beyond a number they are only counted.
-    pub(super) fn name(
-        &mut self,
-        code: StoreFault,
-        rows: &'static str,
-        finding: impl FnOnce() -> StoreFinding,
-    ) {
-        let named = self.named.entry((code, rows)).or_default();
-        *named += 1;
-        if *named <= MAX_NAMED {
-            self.findings.push(finding());
+    /// A finding about rows, which are called `rows`. Beyond a number they are only counted.
+    pub(super) fn name(&mut self, rows: impl Into<Cow<'static, str>>, finding: StoreFinding) {
+        let sort = (finding.code, rows.into(), finding.repairable);
+        let sum = self.rows.entry(sort).or_default();
+        sum.findings += 1;
+        if sum.findings <= MAX_NAMED {
+            self.push(finding);
+            return;
         }
-    }
-
-    /// Of those that are repairable, leaves only these so.
-    #[cfg(feature = "postgres")]
-    pub(super) fn only_repairable(&mut self, is_so: impl Fn(&StoreFinding) -> bool) {
-        for finding in &mut self.findings {
-            finding.repairable &= is_so(finding);
+        sum.unnamed_rows = sum.unnamed_rows.saturating_add(finding.count);
+        if finding.repairable {
+            self.repairs.insert((finding.code, finding.subject));
         }
     }
 
@@ -142,23 +156,29 @@ impl Found {
         self.findings.is_empty()
     }
 
+    /// What a repair has to mend, named or not: each kind of fault of each subject once.
+    pub(super) fn repairs(&self) -> &BTreeSet<(StoreFault, String)> {
+        &self.repairs
+    }
+
     pub(super) fn into_vec(self) -> Vec<StoreFinding> {
         let mut findings = self.findings;
-        let mut more: Vec<_> = self.named.into_iter().collect();
-        more.retain(|(_, count)| *count > MAX_NAMED);
-        more.sort_by_key(|((code, rows), _)| (code.id(), *rows));
-        findings.extend(more.into_iter().map(|((code, rows), count)| {
-            let count = count - MAX_NAMED;
+        let mut more: Vec<_> = self.rows.into_iter().collect();
+        more.retain(|(_, sum)| sum.findings > MAX_NAMED);
+        more.sort_by(|((code, rows, _), _), ((other_code, other_rows, _), _)| {
+            (code.id(), rows).cmp(&(other_code.id(), other_rows))
+        });
+        findings.extend(more.into_iter().map(|((code, rows, repairable), sum)| {
+            let count = sum.unnamed_rows;
             let message = format!("{count} more {rows} of the kind '{code}'");
-            StoreFinding::new(code, rows, message).counting(count)
+            StoreFinding {
+                findings: sum.findings - MAX_NAMED,
+                ..StoreFinding::new(code, rows, message)
+                    .counting(count)
+                    .repairable(repairable)
+            }
         }));
         findings
-    }
-}
-
-impl Extend<StoreFinding> for Found {
-    fn extend<I: IntoIterator<Item = StoreFinding>>(&mut self, findings: I) {
-        self.findings.extend(findings);
     }
 }
 
@@ -171,6 +191,7 @@ impl StoreFinding {
             count: 1,
             message,
             repairable: false,
+            findings: 1,
         }
     }
 
@@ -197,15 +218,21 @@ pub(super) struct Invariant {
 }
 
 impl Invariant {
+    /// What several of what is counted are called.
+    pub(super) fn nouns(&self) -> String {
+        match self.noun.strip_suffix('y') {
+            Some(stem) => format!("{stem}ies"),
+            None => format!("{}s", self.noun),
+        }
+    }
+
     pub(super) fn violated(&self, name: &str, count: i64) -> StoreFinding {
-        let plural = if count == 1 { "" } else { "s" };
-        let Self {
-            subject,
-            noun,
-            what,
-            ..
-        } = self;
-        let message = format!("{subject} {}: {count} {noun}{plural} {what}", Quoted(name));
+        let Self { subject, what, .. } = self;
+        let noun = match count {
+            1 => self.noun.to_owned(),
+            _ => self.nouns(),
+        };
+        let message = format!("{subject} {}: {count} {noun} {what}", Quoted(name));
         StoreFinding::new(self.code, name, message)
             .counting(u64::try_from(count).unwrap_or(0))
             .repairable(self.repairable)

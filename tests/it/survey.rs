@@ -76,6 +76,12 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
         true,
     ),
     (
+        "UPDATE overrides SET variant = -1",
+        "unknown-variant",
+        "one",
+        true,
+    ),
+    (
         "UPDATE exposures SET variant = 7 WHERE actor = 'user:2'",
         "unknown-variant",
         "two",
@@ -107,6 +113,25 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
         true,
     ),
     (
+        "UPDATE variants SET assigned = -9223372036854775808 WHERE idx = 0",
+        "miscounted",
+        "one",
+        true,
+    ),
+    (
+        "UPDATE variants SET assigned = 9223372036854775807, overridden = 9223372036854775807",
+        "miscounted",
+        "two",
+        true,
+    ),
+    (
+        "UPDATE variants SET position = NULL WHERE experiment_id = 1 AND assigned > 0;
+         UPDATE experiments SET updated_at = -1",
+        "removed-variant",
+        "one",
+        false,
+    ),
+    (
         "DELETE FROM changes WHERE experiment_id = 2",
         "unlogged",
         "two",
@@ -116,6 +141,12 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
     (
         "DELETE FROM spaces; UPDATE changes SET detail = NULL",
         "missing-space",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE spaces SET exclusion_group = NULL",
+        "shared-space",
         "one",
         false,
     ),
@@ -216,6 +247,12 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
         false,
     ),
     (
+        "UPDATE variants SET position = 0 WHERE experiment_id = 2",
+        "invalid-experiment",
+        "two",
+        false,
+    ),
+    (
         "DELETE FROM experiments WHERE id = 1",
         "orphan",
         "number 1",
@@ -311,6 +348,35 @@ fn a_file_that_is_found_sound_can_be_read_by_every_command() {
     }
 }
 
+/// Rows that were lost are still missed when the next experiment has been made: it takes no number that
+/// other rows refer to.
+#[test]
+fn a_new_experiment_does_not_take_the_place_of_a_lost_one() {
+    for damage in [
+        "DELETE FROM spaces",
+        "DELETE FROM experiments WHERE id = 2",
+        "DELETE FROM spaces; DELETE FROM experiments; DELETE FROM overrides; DELETE FROM variants;
+         DELETE FROM changes; DELETE FROM exposures",
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = damaged_file(directory.path(), damage);
+        let before = store.check().unwrap();
+        assert_ne!(before, [], "{damage}");
+        let variants = vec![VariantConfig::new("a", 1)];
+        store.insert(&ExperimentConfig::new("f", variants)).unwrap();
+        assert_eq!(store.check().unwrap(), before, "{damage}");
+        assert_eq!(store.history("f", 0).unwrap().len(), 1, "{damage}");
+        if damage == "DELETE FROM spaces" {
+            store.repair().unwrap();
+            assert_eq!(store.check().unwrap(), []);
+            let group = |name| store.get(name).unwrap().unwrap().exclusion_group;
+            assert_eq!(group("one").as_deref(), Some("g"));
+            assert_eq!(group("two").as_deref(), Some("g"));
+            assert_eq!(group("f"), None);
+        }
+    }
+}
+
 /// A variant that actors still hold is listed again, and nobody new gets it.
 #[test]
 fn a_removed_variant_that_actors_hold_comes_back_without_weight() {
@@ -337,6 +403,54 @@ fn of_very_many_damaged_rows_some_are_named() {
     let found = damaged_file(directory.path(), many).check().unwrap();
     let counts: u64 = found.iter().map(|finding| finding.count).sum();
     assert_eq!((found.len(), counts), (101, 300));
+}
+
+/// Also where each of them is of an experiment of its own, and the number of rows is that of all.
+#[test]
+fn of_very_many_orphans_some_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let many = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 600)
+        INSERT INTO assignments SELECT 10 + n / 2, 'user:' || n, 0, 0, 0 FROM n";
+    let found = damaged_file(directory.path(), many).check().unwrap();
+    let counts: u64 = found.iter().map(|finding| finding.count).sum();
+    assert_eq!((found.len(), counts), (101, 600));
+}
+
+/// All of them, those that are only counted too, and that is what is printed.
+#[test]
+fn very_many_damaged_rows_are_repaired_at_once() {
+    let sandbox = Sandbox::new();
+    let directory = sandbox.home();
+    let many = "
+        WITH RECURSIVE n(n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM n WHERE n < 8)
+        INSERT INTO spaces (id) SELECT n FROM n;
+        INSERT INTO experiments SELECT id, 'e' || id, NULL, 'draft', NULL, id, 0, 'fnv1a', 0, 0
+            FROM spaces WHERE id > 2;
+        INSERT INTO variants SELECT id, 0, 'a', 1, 0, 0, 0 FROM experiments WHERE id > 2;
+        INSERT INTO changes (experiment_id, mutation, changed_at)
+            SELECT id, 'created', 0 FROM experiments WHERE id > 2;
+        WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 150)
+        INSERT INTO overrides SELECT id, 'user:' || n, 9, 0 FROM n, experiments WHERE id > 2";
+    let store = damaged_file(directory, many);
+    let found = store.check().unwrap();
+    let counts: u64 = found.iter().map(|finding| finding.count).sum();
+    assert_eq!((found.len(), counts), (101, 900), "{found:#?}");
+    assert!(found.iter().all(|finding| finding.repairable));
+    let run = |arguments: &[&str]| {
+        let arguments = [&["--store", "x.db", "store", "check"], arguments].concat();
+        let output = sandbox.exp(&arguments).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(run(&[]), "exp store check --repair mends 900 of 900\n");
+    assert_eq!(
+        run(&["--repair"]),
+        "repaired 900\nnothing wrong was found\n"
+    );
+    for experiment in 3..9 {
+        let logged = store.history(&format!("e{experiment}"), 0).unwrap();
+        assert_eq!(logged.len(), 2);
+        assert_eq!(logged[0].mutation, "repaired=unknown-variant");
+    }
 }
 
 const FAULTS_OF_A_DATABASE: &[Fault] = &[
@@ -554,6 +668,35 @@ fn what_is_wrong_with_a_database_is_found_and_mended_where_it_can_be() {
             assert_eq!(variants[2], VariantConfig::new("z", 0));
         }
     }
+}
+
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn very_many_faults_of_a_database_are_counted_and_repaired_at_once() {
+    let url = server::shared().database();
+    let store = PgExperimentStore::open_or_create(options(&url)).unwrap();
+    fill(&store);
+    let many = "SET session_replication_role = replica;
+        INSERT INTO autumn_experiments (name, state, variants)
+        SELECT 'e' || n, 'draft', '[{\"name\": \"a\", \"weight\": 1}]'
+            FROM generate_series(1, 250) n;
+        INSERT INTO autumn_experiment_assignments (experiment, actor, variant)
+            SELECT 'e' || n, 'user:' || n, 'z' FROM generate_series(1, 250) n
+            UNION ALL SELECT 'gone' || n / 2, 'user:' || n, 'z' FROM generate_series(1, 600) n";
+    client(&url).batch_execute(many).unwrap();
+    let count = |found: &[StoreFinding], code| {
+        let of_code = found.iter().filter(|finding| finding.code.id() == code);
+        let counts: u64 = of_code.clone().map(|finding| finding.count).sum();
+        (of_code.count(), counts)
+    };
+    let found = store.check().unwrap();
+    assert_eq!(count(&found, "orphan"), (101, 600));
+    assert_eq!(count(&found, "removed-variant"), (101, 250));
+    let mended = store.repair().unwrap();
+    assert_eq!(count(&mended, "removed-variant"), (101, 250));
+    let left = store.check().unwrap();
+    assert_eq!(count(&left, "orphan"), (101, 600));
+    assert_eq!(count(&left, "removed-variant"), (0, 0));
 }
 
 /// A read that fails, as the disk or memory does, is no fault of the store.

@@ -101,7 +101,7 @@ const INVARIANTS: &[Invariant] = &[
 ];
 
 const EXPERIMENT_TIMES: Invariant = infinite(
-    "time of its own",
+    "own time",
     infinite!("name", "autumn_experiments", "created_at", "updated_at"),
 );
 const LOG_TIMES: Invariant = infinite(
@@ -180,18 +180,18 @@ impl PgExperimentStore {
         let mut mended = Vec::new();
         // Behind a part of the schema that is missing there may be rows to mend.
         for _ in 0..REPAIR_PASSES {
-            let mut found = examine(self.address(), db)?.into_vec();
-            found.retain(|finding| finding.repairable);
-            if found.is_empty() {
+            let found = examine(self.address(), db)?;
+            if found.repairs().is_empty() {
                 break;
             }
             schema::restore(db)?;
-            for finding in &found {
-                if finding.code == StoreFault::RemovedVariant {
-                    self.list_removed(db, &finding.subject)?;
+            for (code, subject) in found.repairs() {
+                if *code == StoreFault::RemovedVariant {
+                    self.list_removed(db, subject)?;
                 }
             }
-            mended.append(&mut found);
+            let found = found.into_vec().into_iter();
+            mended.extend(found.filter(|finding| finding.repairable));
         }
         Ok(mended)
     }
@@ -252,33 +252,37 @@ fn examine(address: &str, db: &mut Connection) -> Result<Found, Failure> {
     if !found.is_empty() {
         return Ok(found);
     }
+    let anything = |_: &StoreFinding| true;
     // The server refuses to read an infinite time as a number, and with it all the others.
-    let readable = match violations(db, &[EXPERIMENT_TIMES], &mut found)? {
+    let readable = match violations(db, &[EXPERIMENT_TIMES], anything, &mut found)? {
         0 => read_experiments(address, db, &mut found)?,
         _ => HashSet::new(),
     };
-    if violations(db, &[LOG_TIMES], &mut found)? == 0 {
+    if violations(db, &[LOG_TIMES], anything, &mut found)? == 0 {
         read_log(address, db, &mut found)?;
     }
-    violations(db, INVARIANTS, &mut found)?;
-    found.only_repairable(|finding| match finding.code {
+    let is_decided = |finding: &StoreFinding| match finding.code {
         StoreFault::RemovedVariant => readable.contains(&finding.subject),
         _ => true,
-    });
+    };
+    violations(db, INVARIANTS, is_decided, &mut found)?;
     Ok(found)
 }
 
-/// How many there are.
+/// How many there are. Of those that are repairable, leaves only the decided so.
 fn violations(
     db: &mut Connection,
     invariants: &[Invariant],
+    is_decided: impl Fn(&StoreFinding) -> bool,
     found: &mut Found,
 ) -> Result<usize, Failure> {
     let mut count = 0;
     for invariant in invariants {
         for row in db.rows(invariant.sql, &[])? {
             let name: String = row.try_get(0)?;
-            found.push(invariant.violated(&name, row.try_get(1)?));
+            let finding = invariant.violated(&name, row.try_get(1)?);
+            let repairable = finding.repairable && is_decided(&finding);
+            found.name(invariant.nouns(), finding.repairable(repairable));
             count += 1;
         }
     }
@@ -296,7 +300,9 @@ fn read_experiments(
         let stored = experiments::stored(address, &row);
         match stored.and_then(|stored| Ok(stored.readable()?)) {
             Ok(config) => {
-                found.extend(contradictions(&config));
+                for finding in contradictions(&config) {
+                    found.name("experiments", finding);
+                }
                 readable.insert(config.name);
             }
             Err(failure) => {
@@ -342,12 +348,12 @@ fn unreadable(rows: &'static str, name: String, what: &str, failure: Failure, fo
         Failure::Refused(refusal) => refusal.to_string(),
         Failure::Fault(fault) => fault.to_string(),
     };
-    let finding = || {
-        let message = format!(
-            "experiment {}: {what} cannot be read: {problem}",
-            Quoted(&name)
-        );
-        StoreFinding::new(StoreFault::Unreadable, name, message)
-    };
-    found.name(StoreFault::Unreadable, rows, finding);
+    let message = format!(
+        "experiment {}: {what} cannot be read: {problem}",
+        Quoted(&name)
+    );
+    found.name(
+        rows,
+        StoreFinding::new(StoreFault::Unreadable, name, message),
+    );
 }

@@ -212,13 +212,32 @@ pub(super) fn save(
     Ok(id)
 }
 
+/// The id of the next experiment. Those that rows of a lost experiment refer to are not free: the new one
+/// would take the rows over. Exposures are not searched, as they have no index.
+const FREE_ID: &str = "SELECT 1 + max(0,
+    coalesce((SELECT max(id) FROM experiments), 0),
+    coalesce((SELECT max(experiment_id) FROM variants), 0),
+    coalesce((SELECT max(experiment_id) FROM overrides), 0),
+    coalesce((SELECT max(experiment_id) FROM changes), 0))";
+
+/// The id of the next space. Those that rows refer to are not free, even if the space itself is lost.
+const FREE_SPACE: &str = "SELECT 1 + max(0,
+    coalesce((SELECT max(id) FROM spaces), 0),
+    coalesce((SELECT max(space_id) FROM experiments), 0),
+    coalesce((SELECT max(space_id) FROM assignments), 0))";
+
 fn insert(db: &Connection, config: &ExperimentConfig, now: i64) -> rusqlite::Result<i64> {
     let space = space_of(db, config.exclusion_group.as_deref())?;
+    let id: i64 = db
+        .prepare_cached(FREE_ID)?
+        .query_row([], |row| row.get(0))?;
     db.prepare_cached(
-        "INSERT INTO experiments (name, state, space_id, slot, bucketing, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        "INSERT INTO experiments
+             (id, name, state, space_id, slot, bucketing, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
     )?
     .execute(params![
+        id,
         config.name,
         config.state.as_str(),
         space,
@@ -226,7 +245,7 @@ fn insert(db: &Connection, config: &ExperimentConfig, now: i64) -> rusqlite::Res
         config.bucketing.as_str(),
         now
     ])?;
-    Ok(db.last_insert_rowid())
+    Ok(id)
 }
 
 /// The rules keep the group of an experiment that has assignments, so there are none to move.
@@ -249,9 +268,12 @@ fn space_of(db: &Connection, group: Option<&str>) -> rusqlite::Result<i64> {
     if let Some(space) = find.query_row([group], |row| row.get(0)).optional()? {
         return Ok(space);
     }
-    db.prepare_cached("INSERT INTO spaces (exclusion_group) VALUES (?1)")?
-        .execute([group])?;
-    Ok(db.last_insert_rowid())
+    let space: i64 = db
+        .prepare_cached(FREE_SPACE)?
+        .query_row([], |row| row.get(0))?;
+    db.prepare_cached("INSERT INTO spaces (id, exclusion_group) VALUES (?1, ?2)")?
+        .execute(params![space, group])?;
+    Ok(space)
 }
 
 fn free_slot(db: &Connection, space: i64) -> rusqlite::Result<i64> {

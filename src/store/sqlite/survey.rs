@@ -4,7 +4,6 @@ mod content;
 mod restore;
 mod schema;
 
-use std::collections::HashSet;
 use std::fs;
 
 use rusqlite::Connection;
@@ -66,19 +65,15 @@ impl SqliteExperimentStore {
             let mut mended = Vec::new();
             // What was mended may bring to light what could not be read before.
             for _ in 0..REPAIR_PASSES {
-                let mut found = examine(db)?.into_vec();
-                found.retain(|finding| finding.repairable);
-                if found.is_empty() {
+                let found = examine(db)?;
+                if found.repairs().is_empty() {
                     break;
                 }
-                let mut seen = HashSet::new();
-                for finding in &found {
-                    // What is wrong with several rows is mended, and logged, once.
-                    if seen.insert((finding.code, &finding.subject)) {
-                        repair.mend(finding)?;
-                    }
+                for (code, subject) in found.repairs() {
+                    repair.mend(*code, subject)?;
                 }
-                mended.append(&mut found);
+                let found = found.into_vec().into_iter();
+                mended.extend(found.filter(|finding| finding.repairable));
             }
             Ok(mended)
         })

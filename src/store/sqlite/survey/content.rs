@@ -26,6 +26,29 @@ const INVARIANTS: &[Invariant] = &[
         repairable: true,
     },
     Invariant {
+        code: StoreFault::InvalidExperiment,
+        sql: "SELECT e.name, sum(c.crowd) FROM (
+                 SELECT experiment_id, count(*) AS crowd FROM variants WHERE position IS NOT NULL
+                 GROUP BY experiment_id, position HAVING count(*) > 1
+             ) c JOIN experiments e ON e.id = c.experiment_id GROUP BY e.name",
+        subject: "experiment",
+        noun: "variant",
+        what: "that share a place in its list",
+        repairable: false,
+    },
+    Invariant {
+        code: StoreFault::SharedSpace,
+        sql: "SELECT e.name, (
+                 SELECT count(*) - 1 FROM experiments o WHERE o.space_id = e.space_id
+             ) AS others
+             FROM experiments e JOIN spaces s ON s.id = e.space_id
+             WHERE s.exclusion_group IS NULL AND others > 0 ORDER BY e.name",
+        subject: "experiment",
+        noun: "experiment",
+        what: "beside it in a space that is of no exclusion group",
+        repairable: false,
+    },
+    Invariant {
         code: StoreFault::SharedActor,
         sql: "SELECT s.exclusion_group, count(*) FROM (
                  SELECT space_id FROM assignments WHERE variant >= 0
@@ -39,13 +62,14 @@ const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         code: StoreFault::Miscounted,
-        sql: "SELECT e.name, sum(abs(v.assigned - (
+        // In floating point, as the difference from a damaged number may be no integer.
+        sql: "SELECT e.name, CAST(total(abs(CAST(v.assigned AS REAL) - (
                  SELECT count(*) FROM assignments a
                  WHERE a.space_id = e.space_id AND a.slot = e.slot AND a.variant = v.idx
-             )) + abs(v.overridden - (
+             )) + abs(CAST(v.overridden AS REAL) - (
                  SELECT count(*) FROM assignments a
                  WHERE a.space_id = e.space_id AND a.slot = e.slot AND a.variant = -1 - v.idx
-             ))) AS off
+             ))) AS INTEGER) AS off
              FROM experiments e JOIN variants v ON v.experiment_id = e.id
              GROUP BY e.name HAVING off > 0",
         subject: "experiment",
@@ -73,11 +97,19 @@ pub(super) fn examine(db: &Connection, found: &mut Found) -> Result<(), Failure>
     }
     variants(db, &known, found)?;
     assignments(db, &known, found)?;
+    let readable = known.by_id.values().map(|stored| &*stored.config.name);
+    let readable: HashSet<&str> = readable.collect();
     for invariant in INVARIANTS {
         let mut query = db.prepare(invariant.sql)?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            found.push(invariant.violated(&lossy(row, 0), row.get(1)?));
+            let name = lossy(row, 0);
+            let finding = invariant.violated(&name, row.get(1)?);
+            // A variant is listed again as any other change is made: to what could be read before.
+            let is_decided =
+                finding.code != StoreFault::RemovedVariant || readable.contains(&*name);
+            let finding = finding.repairable(invariant.repairable && is_decided);
+            found.name(invariant.nouns(), finding);
         }
     }
     Ok(())
@@ -108,7 +140,9 @@ fn experiments(db: &Connection, found: &mut Found) -> Result<Known, Failure> {
     while let Some(row) = rows.next()? {
         match experiments::read(db, row) {
             Ok(stored) => {
-                found.extend(contradictions(&stored.config));
+                for finding in contradictions(&stored.config) {
+                    found.name("experiments", finding);
+                }
                 known.unreadable.remove(&stored.id);
                 known.by_id.insert(stored.id, stored);
             }
@@ -116,8 +150,8 @@ fn experiments(db: &Connection, found: &mut Found) -> Result<Known, Failure> {
                 let name = lossy(row, 1);
                 let problem = decoding(error)?;
                 let message = format!("experiment {} cannot be read: {problem}", Quoted(&name));
-                let finding = || StoreFinding::new(StoreFault::Unreadable, name, message);
-                found.name(StoreFault::Unreadable, "experiments", finding);
+                let finding = StoreFinding::new(StoreFault::Unreadable, name, message);
+                found.name("experiments", finding);
             }
         }
     }
@@ -139,7 +173,7 @@ fn missing_spaces(db: &Connection, found: &mut Found) -> Result<(), Failure> {
             Quoted(&name)
         );
         let finding = StoreFinding::new(StoreFault::MissingSpace, name, message);
-        found.push(finding.repairable(is_in_log));
+        found.name("experiments", finding.repairable(is_in_log));
     }
     Ok(())
 }
@@ -150,8 +184,8 @@ struct Table {
     rows: &'static str,
     row: &'static str,
     sql: &'static str,
-    /// The column of the variant.
-    variant: Option<usize>,
+    /// Reads the variant, as the commands do.
+    variant: Option<fn(&Row<'_>) -> rusqlite::Result<usize>>,
     /// Reads the other columns.
     read: fn(&Row<'_>) -> rusqlite::Result<()>,
     /// Whether a row that names an unknown variant means nothing, so that a repair drops it.
@@ -176,7 +210,7 @@ const EXPOSURES: Table = Table {
     rows: "exposures",
     row: "exposure",
     sql: "SELECT id, experiment_id, variant, actor, request_id, exposed_at FROM exposures ORDER BY id",
-    variant: Some(2),
+    variant: Some(|row| Ok(Choice::read(row, 2)?.variant)),
     read: |row| {
         row.get_ref(3)?.as_str()?;
         row.get_ref(4)?.as_str_or_null()?;
@@ -189,7 +223,7 @@ const OVERRIDES: Table = Table {
     rows: "overrides",
     row: "override",
     sql: "SELECT actor, experiment_id, variant, created_at FROM overrides",
-    variant: Some(2),
+    variant: Some(|row| row.get(2)),
     read: |row| {
         row.get_ref(0)?.as_str()?;
         row.get::<_, u64>(3).map(drop)
@@ -215,17 +249,16 @@ fn read_rows(
         let read = (table.read)(row);
         let name = || format!("{} {}", table.row, Quoted(&lossy(row, 0)));
         report(table.rows, name, stored, read, found)?;
-        let (Some(stored), Some(column)) = (stored, table.variant) else {
+        let (Some(stored), Some(variant)) = (stored, table.variant) else {
             continue;
         };
-        let finding = |finding: StoreFinding| finding.repairable(table.is_dropped);
         unknown_variant(
             table.rows,
             name,
             stored,
-            Choice::read(row, column),
+            variant(row),
             found,
-            finding,
+            table.is_dropped,
         );
     }
     orphans.report(table.rows, found);
@@ -242,15 +275,15 @@ fn report(
     let Err(error) = read else { return Ok(()) };
     let problem = decoding(error)?;
     let subject = stored.map_or("", |stored| &*stored.config.name);
-    let finding = || {
-        let message = format!(
-            "experiment {}: {} cannot be read: {problem}",
-            Quoted(subject),
-            name()
-        );
-        StoreFinding::new(StoreFault::Unreadable, subject, message)
-    };
-    found.name(StoreFault::Unreadable, rows, finding);
+    let message = format!(
+        "experiment {}: {} cannot be read: {problem}",
+        Quoted(subject),
+        name()
+    );
+    found.name(
+        rows,
+        StoreFinding::new(StoreFault::Unreadable, subject, message),
+    );
     Ok(())
 }
 
@@ -258,30 +291,24 @@ fn unknown_variant(
     rows: &'static str,
     name: impl Fn() -> String,
     stored: &Stored,
-    choice: rusqlite::Result<Choice>,
+    variant: rusqlite::Result<usize>,
     found: &mut Found,
-    finish: impl Fn(StoreFinding) -> StoreFinding,
+    is_dropped: bool,
 ) {
-    if choice.is_ok_and(|choice| stored.variant_name(choice.variant).is_ok()) {
+    if variant.is_ok_and(|variant| stored.variant_name(variant).is_ok()) {
         return;
     }
     let subject = &*stored.config.name;
-    let finding = || {
-        let message = format!(
-            "experiment {}: {} is of a variant that it never had",
-            Quoted(subject),
-            name()
-        );
-        finish(StoreFinding::new(
-            StoreFault::UnknownVariant,
-            subject,
-            message,
-        ))
-    };
-    found.name(StoreFault::UnknownVariant, rows, finding);
+    let message = format!(
+        "experiment {}: {} is of a variant that it never had",
+        Quoted(subject),
+        name()
+    );
+    let finding = StoreFinding::new(StoreFault::UnknownVariant, subject, message);
+    found.name(rows, finding.repairable(is_dropped));
 }
 
-/// Variants of experiments that are not there, and those of one experiment in one place of its list.
+/// Variants of experiments that are not there.
 fn variants(db: &Connection, known: &Known, found: &mut Found) -> Result<(), Failure> {
     let mut orphans = Orphans::default();
     let mut query = db.prepare("SELECT DISTINCT experiment_id FROM variants")?;
@@ -317,9 +344,9 @@ fn assignments(db: &Connection, known: &Known, found: &mut Found) -> Result<(), 
                 "assignments",
                 name,
                 stored,
-                Choice::read(row, 3),
+                Choice::read(row, 3).map(|choice| choice.variant),
                 found,
-                |f| f,
+                false,
             );
         }
     }
@@ -340,7 +367,7 @@ impl Orphans {
         for (experiment, count) in self.0 {
             let message = format!("experiment {experiment} is not there: {count} {rows} of it");
             let finding = StoreFinding::new(StoreFault::Orphan, experiment, message);
-            found.push(finding.counting(count));
+            found.name(rows, finding.counting(count));
         }
     }
 }

@@ -6,7 +6,7 @@ use super::super::Failure;
 use super::super::experiments;
 use super::schema;
 use crate::experiment::{ChangeDetail, ChangeRecord, ChangeSide};
-use crate::store::survey::{StoreFault, StoreFinding, repaired};
+use crate::store::survey::{StoreFault, repaired};
 
 /// Who repairs, and when.
 pub(super) struct Repair<'a> {
@@ -16,10 +16,9 @@ pub(super) struct Repair<'a> {
 }
 
 impl Repair<'_> {
-    /// Mends what a finding is about, and logs it with the experiment.
-    pub(super) fn mend(&self, finding: &StoreFinding) -> Result<(), Failure> {
-        let subject = &*finding.subject;
-        match finding.code {
+    /// Mends what is wrong with a subject, and logs it with the experiment.
+    pub(super) fn mend(&self, code: StoreFault, subject: &str) -> Result<(), Failure> {
+        match code {
             StoreFault::Structure => self.db.execute_batch("REINDEX")?,
             StoreFault::Schema => {
                 for made in schema::expected()? {
@@ -34,18 +33,23 @@ impl Repair<'_> {
             StoreFault::UnknownVariant => self.drop_overrides(subject)?,
             _ => return Ok(()),
         }
-        self.log(finding, None)
+        self.log(code, subject, None)
     }
 
-    fn log(&self, finding: &StoreFinding, detail: Option<ChangeDetail>) -> Result<(), Failure> {
+    fn log(
+        &self,
+        code: StoreFault,
+        subject: &str,
+        detail: Option<ChangeDetail>,
+    ) -> Result<(), Failure> {
         let id = "SELECT id FROM experiments WHERE name = ?1";
-        let id = self.db.query_row(id, [&finding.subject], |row| row.get(0));
+        let id = self.db.query_row(id, [subject], |row| row.get(0));
         let Some(id) = id.optional()? else {
             return Ok(());
         };
         let change = ChangeRecord {
-            experiment: finding.subject.clone(),
-            mutation: repaired(finding.code),
+            experiment: subject.to_owned(),
+            mutation: repaired(code),
             actor: self.operator.map(str::to_owned),
             timestamp_secs: u64::try_from(self.now).unwrap_or(0),
             detail,
@@ -102,8 +106,7 @@ impl Repair<'_> {
             before: side(before),
             after: side(variants()?),
         };
-        let finding = StoreFinding::new(StoreFault::RemovedVariant, experiment, String::new());
-        self.log(&finding, Some(detail))
+        self.log(StoreFault::RemovedVariant, experiment, Some(detail))
     }
 
     /// Drops the overrides of variants that the experiment never had: they pin nothing.

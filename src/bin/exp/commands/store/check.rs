@@ -70,8 +70,8 @@ fn show(
     repaired: Vec<StoreFinding>,
     found: Vec<StoreFinding>,
 ) -> anyhow::Result<()> {
-    let (mended, left) = (repaired.len(), found.len());
-    let repairable = found.iter().filter(|finding| finding.repairable).count();
+    let (mended, left) = (number(&repaired), number(&found));
+    let repairable = number(found.iter().filter(|finding| finding.repairable));
     let repaired = repaired.into_iter().map(|finding| Row::new(finding, true));
     let found = found.into_iter().map(|finding| Row::new(finding, false));
     context.show(&Rows(repaired.chain(found).collect()))?;
@@ -88,6 +88,11 @@ fn show(
         ));
     }
     Err(Found.into())
+}
+
+/// How many there are, with those that are only counted.
+fn number<'a>(findings: impl IntoIterator<Item = &'a StoreFinding>) -> u64 {
+    findings.into_iter().map(|finding| finding.findings).sum()
 }
 
 fn is_corrupt(error: &anyhow::Error) -> bool {
