@@ -571,6 +571,20 @@ const FAULTS_OF_A_DATABASE: &[Fault] = &[
         true,
     ),
     (
+        "ALTER TABLE autumn_experiment_assignments
+         DROP CONSTRAINT autumn_experiment_assignments_experiment_actor_key",
+        "schema",
+        "autumn_experiment_assignments (actor, experiment)",
+        false,
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION exp_close_gate() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN RETURN NEW; END'",
+        "schema",
+        "exp_close_gate",
+        true,
+    ),
+    (
         "DROP FUNCTION exp_situation",
         "schema",
         "exp_situation",

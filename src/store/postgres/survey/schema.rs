@@ -12,6 +12,7 @@ use crate::store::survey::{Found, StoreFault, StoreFinding};
 enum Kind {
     Table,
     Column,
+    Key,
     Index,
     Function,
     Trigger,
@@ -22,6 +23,7 @@ impl Kind {
         match self {
             Self::Table => "table",
             Self::Column => "column",
+            Self::Key => "unique key",
             Self::Index => "index",
             Self::Function => "function",
             Self::Trigger => "trigger",
@@ -38,21 +40,27 @@ const PRESENT: &str = "
         SELECT oid, relname, relkind FROM pg_class
         WHERE pg_table_is_visible(oid) AND relname ~ '^(autumn_experiment|exp_|idx_autumn_exp)'
     )
-    SELECT 'table', relname::text FROM ours WHERE relkind IN ('r', 'p')
+    SELECT 'table', relname::text, NULL FROM ours WHERE relkind IN ('r', 'p')
     UNION ALL
-    SELECT 'index', relname::text FROM ours JOIN pg_index i ON i.indexrelid = ours.oid
+    SELECT 'index', relname::text, NULL FROM ours JOIN pg_index i ON i.indexrelid = ours.oid
         WHERE i.indisvalid
     UNION ALL
-    SELECT 'column', relname || '.' || attname FROM ours JOIN pg_attribute a ON a.attrelid = ours.oid
+    SELECT 'unique key', relname || ' (' || string_agg(attname, ', ' ORDER BY attname COLLATE \"C\") || ')', NULL
+        FROM ours JOIN pg_index i ON i.indrelid = ours.oid
+        JOIN pg_attribute a ON a.attrelid = ours.oid AND a.attnum = ANY (i.indkey)
+        WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+        GROUP BY i.indexrelid, relname
+    UNION ALL
+    SELECT 'column', relname || '.' || attname, NULL FROM ours JOIN pg_attribute a ON a.attrelid = ours.oid
         WHERE relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped
     UNION ALL
-    SELECT 'trigger', tgname::text FROM ours JOIN pg_trigger t ON t.tgrelid = ours.oid
+    SELECT 'trigger', tgname::text, NULL FROM ours JOIN pg_trigger t ON t.tgrelid = ours.oid
         WHERE NOT tgisinternal AND tgenabled <> 'D'
     UNION ALL
-    SELECT 'function', proname::text FROM pg_proc
+    SELECT 'function', proname::text, prosrc FROM pg_proc
         WHERE pg_function_is_visible(oid) AND proname LIKE 'exp\\_%'
     UNION ALL
-    SELECT 'trigger', 'autumn_experiment_change_notify' FROM ours JOIN pg_trigger t ON t.tgrelid = ours.oid
+    SELECT 'trigger', 'autumn_experiment_change_notify', NULL FROM ours JOIN pg_trigger t ON t.tgrelid = ours.oid
         JOIN pg_proc p ON p.oid = t.tgfoid
         WHERE relname = 'autumn_experiment_changes' AND NOT tgisinternal AND tgenabled <> 'D'
             AND p.prosrc ~* 'notify.*autumn_experiments'";
@@ -63,7 +71,10 @@ const NOTIFIES: &str = "autumn_experiment_change_notify";
 
 pub(super) fn examine(db: &mut Connection, found: &mut Found) -> Result<(), Failure> {
     for ((kind, name), remedy) in missing(db)? {
-        let message = format!("the {} {name} is missing", kind.as_str());
+        let message = match kind {
+            Kind::Function => format!("the function {name} is missing or another"),
+            _ => format!("the {} {name} is missing", kind.as_str()),
+        };
         let finding = StoreFinding::new(StoreFault::Schema, name, message);
         found.push(finding.repairable(remedy.is_some()));
     }
@@ -79,13 +90,18 @@ pub(super) fn restore(db: &mut Connection) -> Result<(), Failure> {
 }
 
 fn missing(db: &mut Connection) -> Result<BTreeMap<(Kind, String), Remedy>, Failure> {
-    let mut present = HashSet::new();
+    let mut present: HashSet<(String, String, Option<String>)> = HashSet::new();
     for row in db.rows(PRESENT, &[])? {
-        let (kind, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        present.insert((kind, name));
+        present.insert((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     }
     let mut missing = expected();
-    missing.retain(|(kind, name), _| !present.contains(&(kind.as_str().to_owned(), name.clone())));
+    missing.retain(|(kind, name), remedy| {
+        let body = match (kind, remedy) {
+            (Kind::Function, Some(statement)) => body(statement).map(str::to_owned),
+            _ => None,
+        };
+        !present.contains(&(kind.as_str().to_owned(), name.clone(), body))
+    });
     let tables: Vec<String> = missing
         .keys()
         .filter(|(kind, _)| *kind == Kind::Table)
@@ -114,6 +130,10 @@ fn expected() -> BTreeMap<(Kind, String), Remedy> {
             | ["CREATE", "TABLE", name, ..] => {
                 for column in columns(&statement) {
                     made.insert((Kind::Column, format!("{name}.{column}")), None);
+                }
+                for mut key in keys(&statement) {
+                    key.sort_unstable();
+                    made.insert((Kind::Key, format!("{name} ({})", key.join(", "))), None);
                 }
                 made.insert((Kind::Table, name.to_owned()), None);
             }
@@ -176,16 +196,42 @@ fn words(statement: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
+const CONSTRAINTS: [&str; 6] = [
+    "PRIMARY",
+    "UNIQUE",
+    "CONSTRAINT",
+    "CHECK",
+    "FOREIGN",
+    "EXCLUDE",
+];
+
 /// The names of the columns of a `CREATE TABLE`.
 fn columns(statement: &str) -> Vec<&str> {
-    const CONSTRAINTS: [&str; 6] = [
-        "PRIMARY",
-        "UNIQUE",
-        "CONSTRAINT",
-        "CHECK",
-        "FOREIGN",
-        "EXCLUDE",
-    ];
+    let names = definitions(statement).into_iter();
+    let names = names.filter_map(|part| words(part).next());
+    names.filter(|name| !CONSTRAINTS.contains(name)).collect()
+}
+
+/// The columns of each unique key of a `CREATE TABLE`.
+fn keys(statement: &str) -> Vec<Vec<&str>> {
+    let definitions = definitions(statement).into_iter();
+    let key = |part| match words(part).collect::<Vec<_>>()[..] {
+        ["UNIQUE", ref columns @ ..] | ["PRIMARY", "KEY", ref columns @ ..] => {
+            Some(columns.to_vec())
+        }
+        [name, ref rest @ ..]
+            if !CONSTRAINTS.contains(&name)
+                && rest.iter().any(|word| ["UNIQUE", "PRIMARY"].contains(word)) =>
+        {
+            Some(vec![name])
+        }
+        _ => None,
+    };
+    definitions.filter_map(key).collect()
+}
+
+/// What stands between the commas of a `CREATE TABLE`.
+fn definitions(statement: &str) -> Vec<&str> {
     let Some((_, list)) = statement.split_once('(') else {
         return Vec::new();
     };
@@ -204,8 +250,15 @@ fn columns(statement: &str) -> Vec<&str> {
             _ => {}
         }
     }
-    let names = parts.into_iter().filter_map(|part| words(part).next());
-    names.filter(|name| !CONSTRAINTS.contains(name)).collect()
+    parts
+}
+
+/// What a function does, as it was written.
+fn body(statement: &str) -> Option<&str> {
+    let (at, _) = statement.match_indices('$').next()?;
+    let tag = dollar_tag(&statement[at..])?;
+    let body = &statement[at + tag.len()..];
+    Some(&body[..body.find(tag)?])
 }
 
 /// The statements of a file, without the comments between them.
@@ -260,6 +313,11 @@ mod tests {
             (Kind::Column, "autumn_experiments.name"),
             (Kind::Column, "autumn_experiments.exp_version"),
             (Kind::Column, "exp_exposures.exposed_at"),
+            (Kind::Key, "autumn_experiments (name)"),
+            (
+                Kind::Key,
+                "autumn_experiment_assignments (actor, experiment)",
+            ),
             (Kind::Index, "exp_changes_by_experiment"),
             (Kind::Function, "exp_situation"),
             (Kind::Trigger, "exp_close_gate"),
