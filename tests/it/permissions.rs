@@ -22,9 +22,15 @@ impl Unprivileged {
         let is_root = sandbox.home().metadata().unwrap().uid() == 0;
         let made = Self { sandbox, is_root };
         made.own(made.sandbox.home());
-        // The binary may be below a directory that only root can enter.
+        // The binary may be below a directory that only root can enter. Another process copies it: a file
+        // that is open for writing here would be so in whatever a neighbouring test starts meanwhile, and
+        // what is being written can't be run.
         let copy = made.sandbox.home().join("exp");
-        fs::copy(env!("CARGO_BIN_EXE_exp"), &copy).unwrap();
+        let copying = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_exp"))
+            .arg(&copy)
+            .status();
+        assert!(copying.unwrap().success());
         fs::set_permissions(copy, Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(made.path("d")).unwrap();
         made.own(&made.path("d"));

@@ -105,6 +105,32 @@ fn round_trips(
     ]
 }
 
+/// The rules ask while a mutation is decided, and what is lost then is lost for the next call as well.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn a_connection_lost_during_a_question_of_the_rules_is_not_used_again() {
+    let url = server::shared().database();
+    let store = store(&url);
+    store.insert(&running("e")).unwrap();
+    let variants = [VariantConfig::new("a", 1), VariantConfig::new("c", 1)];
+    let mut other = client(&url);
+    let mut holding = other.transaction().unwrap();
+    holding
+        .batch_execute("LOCK TABLE autumn_experiment_assignments")
+        .unwrap();
+    let lost = thread::scope(|scope| {
+        let setting = scope.spawn(|| store.set_variants("e", &variants).unwrap_err());
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        let mut admin = client(&url);
+        while admin.query(end, &[]).unwrap().is_empty() {}
+        setting.join().unwrap()
+    });
+    holding.rollback().unwrap();
+    store.set_variants("e", &variants).unwrap();
+    assert_lost(&lost, "write a change");
+}
+
 #[test]
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
 fn a_line_cut_between_the_two_round_trips_leaves_nothing() {
