@@ -6,13 +6,14 @@ use tokio_postgres::Row;
 
 use super::PgExperimentStore;
 use super::bulk::Found;
-use super::connection::{Pace, Values};
+use super::connection::Values;
 use super::experiments::{
     self, ASSIGN, ASSIGNED, IS_NEW, IS_OVERRIDE, IS_PINNED, ONE, SHOWN_AGAIN, SITUATION,
     SITUATION_AND_EXPOSURE,
 };
 use super::failure::{self, Failure};
 use super::mutation;
+use super::pace::Pace;
 use crate::error::ExperimentError;
 use crate::experiment::ExperimentState;
 use crate::rules::assignment::{self, AssignmentReason};

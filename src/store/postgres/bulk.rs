@@ -18,10 +18,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::PgExperimentStore;
-use super::connection::{Connection, Pace};
+use super::connection::Connection;
 use super::experiments::{self, WITH_WHAT_IT_HOLDS};
 use super::failure::{self, Failure};
 use super::locks::{LOCK_ACTORS_AND_SHARE_GATE, SHARE_GATE};
+use super::pace::Pace;
 use super::pool::Loan;
 use crate::bulk::{Answers, AssignManyRequest, Keep, ManyReason};
 use crate::error::{ExperimentError, ExperimentStoreError};

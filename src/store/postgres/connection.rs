@@ -6,7 +6,6 @@
 //! is this connection's own, they are set once, and what is asked again and again is prepared.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, try_join, try_join4};
@@ -19,6 +18,7 @@ use super::dial::dial;
 use super::failure::{Failure, Fault};
 use super::migrations;
 use super::options::PgOptions;
+use super::pace::{Pace, patience, set_statement_timeout, set_timeouts, statement_timeout};
 use super::session::{self, Session};
 use super::wire::{self, Wire};
 use crate::error::ExperimentStoreError;
@@ -76,17 +76,6 @@ impl<T: Typed> Value for T {
 /// The values of a statement's parameters.
 pub(super) type Values<'a> = &'a [&'a dyn Value];
 
-/// How long a step may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// It waits for locks and does next to nothing else.
-    Quick,
-    /// It works on many rows.
-    Long,
-    /// It works on all rows there are.
-    Unbounded,
-}
-
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -95,13 +84,6 @@ pub(super) enum Mode {
     /// All statements see the same.
     Snapshot,
 }
-
-/// How much longer than the server's own timeouts the client waits for an answer. Within it, the server
-/// says by itself that it gave up.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// How long the server may be silent in a step that works on all there is.
-const UNBOUNDED_SILENCE: Duration = Duration::from_mins(15);
 
 /// A connection that was used within this time is taken to be alive.
 const RECENTLY: Duration = Duration::from_millis(100);
@@ -218,7 +200,7 @@ impl Connection {
         Ok(self.is_ours())
     }
 
-    /// The same, with how long was waited where the server gave a statement of the transaction up.
+    /// The same, with how long was waited where the server gave the statement up.
     pub(super) fn explain(&self, fault: Fault) -> Fault {
         fault.within(statement_timeout(&self.options, self.pace))
     }
@@ -440,54 +422,6 @@ async fn query(
 fn typed(values: Values<'_>) -> Vec<(&(dyn ToSql + Sync), Type)> {
     let values = values.iter();
     values.map(|value| (value.sql(), value.kind())).collect()
-}
-
-/// How long the client waits for an answer.
-fn patience(options: &PgOptions, pace: Pace) -> Duration {
-    match pace {
-        Pace::Quick => options.lock_timeout.saturating_add(GRACE),
-        Pace::Long => {
-            let timeout = options.statement_timeout.max(options.lock_timeout);
-            timeout.saturating_add(GRACE)
-        }
-        Pace::Unbounded => UNBOUNDED_SILENCE,
-    }
-}
-
-/// How long the server works on a statement of a transaction. Where it waits for locks and does next to
-/// nothing else, the server gives up before the client does, so that it is known what was done.
-fn statement_timeout(options: &PgOptions, pace: Pace) -> Duration {
-    match pace {
-        Pace::Quick => options
-            .statement_timeout
-            .min(options.lock_timeout.saturating_add(GRACE / 2)),
-        Pace::Long => options.statement_timeout,
-        // To the server none.
-        Pace::Unbounded => Duration::ZERO,
-    }
-}
-
-/// Adds the timeouts, unless they are the user's to set.
-fn set_timeouts(sql: &mut String, set: &str, options: &PgOptions, statement_timeout: Duration) {
-    set_statement_timeout(sql, set, options, statement_timeout);
-    if !options.sets("lock_timeout") {
-        let timeout = millis(options.lock_timeout);
-        let _ = write!(sql, "; {set} lock_timeout = {timeout}");
-    }
-}
-
-fn set_statement_timeout(sql: &mut String, set: &str, options: &PgOptions, timeout: Duration) {
-    if timeout.is_zero() {
-        let _ = write!(sql, "; {set} statement_timeout = 0");
-    } else if !options.sets("statement_timeout") {
-        let timeout = millis(timeout);
-        let _ = write!(sql, "; {set} statement_timeout = {timeout}");
-    }
-}
-
-/// As the server takes it; to it, 0 is none.
-fn millis(timeout: Duration) -> u128 {
-    timeout.as_millis().clamp(1, i32::MAX as u128)
 }
 
 /// What is told to a caller survives a crash of the server, whatever the database is set to, now or

@@ -4,9 +4,10 @@ use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::application;
-use super::connection::{Connection, Mode, Pace};
+use super::connection::{Connection, Mode};
 use super::failure::{self, Fault};
 use super::options::PgOptions;
+use super::pace::Pace;
 use crate::error::ExperimentStoreError;
 
 /// Nobody edits a file that was released; a change is a new file at the end.

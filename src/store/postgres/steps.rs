@@ -4,8 +4,9 @@
 use std::thread;
 use std::time::Instant;
 
-use super::connection::{Connection, Mode, Pace};
+use super::connection::{Connection, Mode};
 use super::failure::{self, Failure};
+use super::pace::Pace;
 use super::pool::{self, Loan};
 use super::{PgExperimentStore, mutation};
 use crate::error::ExperimentError;

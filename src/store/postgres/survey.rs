@@ -4,8 +4,9 @@ mod schema;
 
 use std::collections::HashSet;
 
-use super::connection::{Connection, Pace};
+use super::connection::Connection;
 use super::failure::Failure;
+use super::pace::Pace;
 use super::{PgExperimentStore, experiments, locks, migrations};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig, VariantConfig};
@@ -269,7 +270,7 @@ fn examine(address: &str, db: &mut Connection) -> Result<Found, Failure> {
     Ok(found)
 }
 
-/// How many there are. Of those that are repairable, leaves only the decided so.
+/// How many there are. What is not decided is reported as not repairable.
 fn violations(
     db: &mut Connection,
     invariants: &[Invariant],

@@ -72,7 +72,7 @@ const NOTIFIES: &str = "autumn_experiment_change_notify";
 pub(super) fn examine(db: &mut Connection, found: &mut Found) -> Result<(), Failure> {
     for ((kind, name), remedy) in missing(db)? {
         let message = match kind {
-            Kind::Function => format!("the function {name} is missing or another"),
+            Kind::Function => format!("the function {name} is missing or does something else"),
             _ => format!("the {} {name} is missing", kind.as_str()),
         };
         let finding = StoreFinding::new(StoreFault::Schema, name, message);

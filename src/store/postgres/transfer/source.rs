@@ -2,9 +2,10 @@
 
 use tokio_postgres::Row;
 
-use super::super::connection::{Connection, Mode, Pace};
+use super::super::connection::{Connection, Mode};
 use super::super::failure::{self, Failure};
 use super::super::options::PgOptions;
+use super::super::pace::Pace;
 use super::super::{PgExperimentStore, experiments};
 use crate::error::ExperimentError;
 use crate::experiment::{Assignment, ChangeRecord, Override};

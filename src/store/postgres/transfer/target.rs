@@ -1,8 +1,9 @@
 //! A database as the target of a copy.
 
-use super::super::connection::{Connection, Mode, Pace};
+use super::super::connection::{Connection, Mode};
 use super::super::failure::{self, Failure, Fault};
 use super::super::options::PgOptions;
+use super::super::pace::Pace;
 use super::super::steps::in_transaction;
 use super::super::{PgExperimentStore, experiments, migrations};
 use super::source::{READING, location, view};
