@@ -4,6 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::ExperimentError;
+use crate::validation::{validate_actor, validate_request_id};
+
 /// One event: this actor was shown this variant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExposureRecord {
@@ -19,6 +22,17 @@ pub struct ExposureRecord {
     pub is_override: bool,
     /// When, in seconds since the Unix epoch.
     pub timestamp_secs: u64,
+}
+
+impl ExposureRecord {
+    /// Checks that a store can hold its actor and its request id.
+    ///
+    /// # Errors
+    /// One of them [can't be stored](ExperimentError::InvalidConfig).
+    pub fn validate(&self) -> Result<(), ExperimentError> {
+        validate_actor(&self.experiment, &self.actor)?;
+        validate_request_id(&self.experiment, self.request_id.as_deref())
+    }
 }
 
 /// Takes exposure events as they happen.

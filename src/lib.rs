@@ -7,7 +7,8 @@
 //! | [`experiment`](ExperimentConfig) | configurations and records: data |
 //! | [`validation`](ExperimentConfig::validate) | what makes a configuration valid |
 //! | [`bucketing`] | pure: (experiment, actor) → bucket → variant |
-//! | [`rules`] | pure: who gets what, and what a mutation does |
+//! | [`assignment`] | the rules, pure: who gets which variant, and why |
+//! | [`lifecycle`] | pure: what a mutation does in each state |
 //! | [`store`] | the contract of a store, and the stores: memory, SQLite (feature `sqlite`), Postgres (feature `postgres`) |
 //! | [`store::transfer`] | copying a store into another |
 //! | [`exposure`](ExposureSink) | exposure events and the sinks without storage |
@@ -17,25 +18,24 @@
 //! | [`independence`] | pure: whether two experiments disturb each other |
 //! | [`simulation`] | pure: the split some ids would get (feature `stats`) |
 //! | [`IdShape`] | made-up ids to measure and simulate with |
-//! | [`Explanation`] | why an actor gets what it gets |
 //!
 //! # What always holds
 //! - The library prints nothing, never exits, and reads no environment.
-//! - A rule exists once, in [`rules`]; a store applies it inside its transaction.
+//! - A rule exists once, in [`assignment`] or [`lifecycle`]; a store applies it inside its transaction.
 //! - What is told to a caller is stored.
 
+pub mod assignment;
 pub mod bucketing;
-mod bulk;
 mod clock;
 #[cfg(feature = "declare")]
 pub mod declare;
 mod error;
 mod experiment;
-mod explain;
 mod exposure;
 mod ids;
 pub mod independence;
-pub mod rules;
+pub mod lifecycle;
+mod reason;
 mod service;
 #[cfg(feature = "stats")]
 pub mod simulation;
@@ -45,8 +45,11 @@ mod validation;
 #[cfg(feature = "axum")]
 pub mod web;
 
+pub use assignment::{
+    Answers, AssignManyRequest, AssignRequest, Assigned, BucketTrace, Candidate, Explanation,
+    Facts, Keep, PinnedVariant, Question, Situation, StoredVariant, Verdict,
+};
 pub use bucketing::{Allocation, Bucketing, experiment_bucket};
-pub use bulk::{Answers, AssignManyRequest, Keep, ManyReason};
 pub use clock::Clock;
 pub use error::{
     ConfigProblem, ErrorKind, ExperimentError, ExperimentStoreError, Field, StoreErrorKind,
@@ -55,16 +58,13 @@ pub use experiment::{
     Assignment, ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig, ExperimentState,
     Override, VariantConfig, VariantCount,
 };
-pub use explain::{BucketTrace, Explanation, Outcome, Pinned};
 pub use exposure::{
     ExposureRecord, ExposureSink, NoOpExposureSink, RecordingExposureSink, TracingExposureSink,
 };
 pub use ids::IdShape;
-pub use rules::assignment::AssignmentReason;
+pub use reason::{AssignmentReason, Rule};
 pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
-pub use store::{
-    AssignRequest, Assigned, Expected, ExperimentStore, InMemoryExperimentStore, Situation,
-};
+pub use store::{Expected, ExperimentStore, InMemoryExperimentStore};
 #[cfg(feature = "postgres")]
 pub use store::{PgCopy, PgExperimentStore, PgOptions};
 #[cfg(feature = "sqlite")]

@@ -7,14 +7,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Explanation, Keep};
 use crate::bucketing::{BUCKETS, bucket_counts};
-use crate::bulk::{Answers, AssignManyRequest, Keep, ManyReason};
 use crate::error::ExperimentError;
 use crate::experiment::{ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig};
-use crate::explain::Explanation;
 use crate::exposure::{ExposureSink, TracingExposureSink};
-use crate::store::{AssignRequest, Assigned, ExperimentStore};
-use crate::validation::validate_request_id;
+use crate::store::ExperimentStore;
 
 /// Assigns actors and administers experiments. Cheap to clone; clones share store and sink.
 ///
@@ -218,17 +216,16 @@ impl ExperimentService {
         request_id: Option<&str>,
     ) -> Result<Assigned, ExperimentError> {
         let request = AssignRequest {
-            experiment,
-            actor,
             request_id,
             keep_exposure: self.stored_exposures,
+            ..AssignRequest::new(experiment, actor)
         };
-        validate_request_id(experiment, request_id)?;
+        request.validate()?;
         let assigned = self.store.assign(&request)?;
         if assigned.is_exposure() && self.sink.is_recording() {
-            let is_override = assigned.is_override();
-            let exposure = request.exposure(&assigned.variant, is_override, self.store.clock());
-            self.sink.record(exposure);
+            let clock = self.store.clock();
+            self.sink
+                .record(request.exposure(&assigned.variant, assigned.is_override, clock));
         }
         Ok(assigned)
     }
@@ -245,20 +242,13 @@ impl ExperimentService {
         let answers = self.store.assign_many(request)?;
         if request.keep == Keep::AssignmentsAndExposures && self.sink.is_recording() {
             let clock = self.store.clock();
-            let pairs = request.actors.iter().zip(answers.iter());
-            for (index, (&actor, (variant, reason))) in pairs.enumerate() {
-                let Some(variant) = variant.filter(|_| reason != ManyReason::Concluded) else {
+            for (actor, verdict) in request.actors.iter().zip(answers.iter()) {
+                let Some(variant) = verdict.variant.filter(|_| verdict.is_exposure()) else {
                     continue;
                 };
-                let single = AssignRequest {
-                    experiment: request.experiment,
-                    actor,
-                    request_id: None,
-                    keep_exposure: true,
-                };
-                let is_override = answers.is_override(index);
+                let single = AssignRequest::new(request.experiment, actor);
                 self.sink
-                    .record(single.exposure(variant, is_override, clock));
+                    .record(single.exposure(variant, verdict.is_override, clock));
             }
         }
         Ok(answers)

@@ -225,12 +225,7 @@ fn growth(report: &Report, long: bool) {
         let actors: Vec<String> = (0..CALLS).map(|n| format!("new:{round}:{n}")).collect();
         time(|| {
             for actor in &actors {
-                let request = AssignRequest {
-                    experiment: "e0",
-                    actor,
-                    request_id: None,
-                    keep_exposure: false,
-                };
+                let request = AssignRequest::new("e0", actor);
                 black_box(store.assign(&request).unwrap());
             }
         })

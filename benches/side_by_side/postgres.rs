@@ -230,12 +230,7 @@ fn actors(prefix: &str, round: usize) -> Vec<String> {
 }
 
 fn assign(store: &PgExperimentStore, actor: &str) {
-    let request = AssignRequest {
-        experiment: "e",
-        actor,
-        request_id: None,
-        keep_exposure: false,
-    };
+    let request = AssignRequest::new("e", actor);
     store.assign(&request).unwrap();
 }
 

@@ -8,7 +8,7 @@ use super::moves::{changed_buckets, per_100};
 use super::planning::Current;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
-use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
+use crate::lifecycle::{self, Mutation, MutationFacts, Write};
 use crate::store::Expected;
 
 /// What would be done to a store, and what the store must be like for it.

@@ -10,7 +10,7 @@ use super::moves::{changed_buckets, moves, per_100};
 use super::plan::{Action, Moves, Plan, PlanStep, PlannedExperiment, replay};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantCount};
-use crate::rules::lifecycle::MutationFacts;
+use crate::lifecycle::MutationFacts;
 use crate::text::Quoted;
 
 /// An experiment of a store, with how many hold its variants.

@@ -13,7 +13,6 @@ mod survey;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod transfer;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use self::memory::InMemoryExperimentStore;
@@ -24,17 +23,17 @@ pub use self::sqlite::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use self::survey::{StoreFault, StoreFinding, StoreInfo};
 
-use crate::bulk::{Answers, AssignManyRequest, Keep};
+use crate::assignment::{
+    Answers, AssignManyRequest, AssignRequest, Assigned, Candidate, Keep, Situation, Verdict,
+};
 use crate::clock::Clock;
-use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::error::ExperimentError;
 use crate::experiment::{
     Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig,
     VariantCount,
 };
 use crate::exposure::ExposureRecord;
-use crate::rules::assignment::{self, AssignmentFacts, AssignmentReason};
-use crate::rules::lifecycle::Mutation;
-use crate::validation::validate_actor;
+use crate::lifecycle::Mutation;
 
 /// Keeps experiments, assignments, overrides, the audit log and exposures.
 ///
@@ -43,8 +42,11 @@ use crate::validation::validate_actor;
 ///   decide and write inside one transaction. What one caller has been told is true for every later
 ///   caller, in this process or another, and survives a killed process (the docs of a store say what
 ///   survives a power cut).
-/// - **The rules are not the store's.** Decisions are made by [`rules`](crate::rules); a store only
-///   answers the questions those ask, and writes what they decide.
+/// - **The rules are not the store's.** Decisions are made by [`assignment`](crate::assignment) and
+///   [`lifecycle`](crate::lifecycle); a store only gathers the facts that those look at, and writes what
+///   they decide. A store that repeats rules in its own language, to save a round trip, repeats no more than the
+///   standing ones, which look at what is stored; whether a newcomer may enter, and with which variant, is
+///   decided by the entry rules, here.
 /// - **One change for each successful mutation**, in the same transaction, with the handle's
 ///   operator. A refused or failed one appends none and changes nothing.
 /// - **Order.** [`list`](Self::list) is sorted by name, byte by byte; [`history`](Self::history) is
@@ -66,18 +68,9 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// When the store fails.
     fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError>;
 
-    /// Makes ready for the first call, so that it is as fast as the others: a store that is reached over a
-    /// network connects.
-    ///
-    /// # Errors
-    /// When the store fails.
-    fn preload(&self) -> Result<(), ExperimentError> {
-        Ok(())
-    }
-
     /// Decides and writes some mutations, one after another, and appends their changes, all in one
     /// transaction: for each the experiment is read,
-    /// [`lifecycle::decide`](crate::rules::lifecycle::decide) is asked, its step is written. Returns
+    /// [`lifecycle::decide`](crate::lifecycle::decide) is asked, its step is written. Returns
     /// for each its change, or `None` if nothing had to change.
     ///
     /// Before that, in the same transaction, every experiment in `expected` must be as it says.
@@ -91,61 +84,21 @@ pub trait ExperimentStore: Send + Sync + 'static {
         mutations: &[Mutation<'_>],
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError>;
 
-    /// The stored assignment of an actor, or `None`.
-    ///
-    /// # Errors
-    /// When the store fails.
-    fn get_assignment(
-        &self,
-        experiment: &str,
-        actor: &str,
-    ) -> Result<Option<Assignment>, ExperimentError>;
-
-    /// Stores a variant as the actor's assignment and returns the variant that is stored: the
-    /// existing one on conflict, unless the new one is an override, which replaces it.
-    ///
-    /// In one transaction with the write it holds that the experiment is running, that it has the
-    /// variant, and, unless it is an override, that the actor has no assignment in another
-    /// experiment of the exclusion group.
-    ///
-    /// # Errors
-    /// The experiment is unknown, archived or not running, or has no such variant; the group forbids
-    /// it; or the store fails. Then nothing has changed.
-    fn record_assignment(
-        &self,
-        experiment: &str,
-        actor: &str,
-        variant: &str,
-        is_override: bool,
-    ) -> Result<String, ExperimentError>;
-
-    /// The variant pinned to an actor, or `None`. The variant may have been removed since.
-    ///
-    /// # Errors
-    /// When the store fails.
-    fn get_override(
-        &self,
-        experiment: &str,
-        actor: &str,
-    ) -> Result<Option<String>, ExperimentError>;
-
     /// All overrides of an experiment, sorted by actor; empty if it is unknown.
     ///
     /// # Errors
     /// When the store fails.
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError>;
 
-    /// Whether the actor has an assignment, of either kind, in an experiment of the group other than
-    /// `except`, whatever that experiment's state.
+    /// Applies the rules to one actor, stores the outcome and keeps the exposure if asked to, all in
+    /// one transaction. [`AssignRequest`] has the steps.
+    ///
+    /// It has no default in terms of the other methods: between two of them another caller may take
+    /// an override back, change the weights or conclude the experiment.
     ///
     /// # Errors
-    /// When the store fails.
-    fn has_assignment_in_group(
-        &self,
-        actor: &str,
-        group: &str,
-        except: &str,
-    ) -> Result<bool, ExperimentError>;
+    /// The refusal of the rule that decides, or the store fails.
+    fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError>;
 
     /// All that decides an actor's assignment, read as one view.
     ///
@@ -180,6 +133,22 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// When the store fails.
     fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError>;
 
+    // What follows is given in terms of the above.
+
+    /// Makes ready for the first call, so that it is as fast as the others: a store that is reached over a
+    /// network connects.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn preload(&self) -> Result<(), ExperimentError> {
+        Ok(())
+    }
+
+    /// The clock that stamps what this handle writes.
+    fn clock(&self) -> Clock {
+        Clock::System
+    }
+
     /// [`mutate_all`](Self::mutate_all) for one, whatever the experiment was before.
     ///
     /// # Errors
@@ -188,21 +157,6 @@ pub trait ExperimentStore: Send + Sync + 'static {
         let changes = self.mutate_all(&[], std::slice::from_ref(mutation))?;
         Ok(changes.into_iter().next().flatten())
     }
-
-    /// The clock that stamps what this handle writes.
-    fn clock(&self) -> Clock {
-        Clock::System
-    }
-
-    /// Applies the rules to one actor, stores the outcome and keeps the exposure if asked to, all in
-    /// one transaction.
-    ///
-    /// It has no default in terms of the other methods: between two of them another caller may take
-    /// an override back, change the weights or conclude the experiment.
-    ///
-    /// # Errors
-    /// The refusal of the rule that decides, or the store fails.
-    fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError>;
 
     /// Applies the rules to many actors, as [`assign`](Self::assign) would one after another, and
     /// stores what the request says. What is answered is stored.
@@ -213,26 +167,95 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// # Errors
     /// The experiment is unknown, archived or a draft; an actor can't be stored; or the store fails.
     fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
-        let experiment = request.experiment;
-        for actor in request.actors {
-            validate_actor(experiment, actor)?;
-        }
+        request.validate()?;
         let mut answers = Answers::default();
         for &actor in request.actors {
-            answers.push(match request.keep {
+            let single = AssignRequest::new(request.experiment, actor);
+            let single = match request.keep {
                 Keep::Nothing => {
-                    let situation = self.situation(experiment, actor)?;
-                    situation.decide().map(Assigned::from)
+                    let situation = self.situation(request.experiment, actor)?;
+                    let verdict = situation.verdict()?;
+                    verdict.require_answer_to_one(situation.known()?)?;
+                    answers.push(&verdict);
+                    continue;
                 }
-                keep => self.assign(&AssignRequest {
-                    experiment,
-                    actor,
-                    request_id: None,
-                    keep_exposure: keep == Keep::AssignmentsAndExposures,
-                }),
-            })?;
+                Keep::Assignments => single,
+                Keep::AssignmentsAndExposures => single.keep_exposure(None),
+            };
+            match self.assign(&single) {
+                Ok(assigned) => answers.push(&assigned.verdict()),
+                Err(refusal) => answers.push(&Verdict::of_one(refusal)?),
+            }
         }
         Ok(answers)
+    }
+
+    /// The stored assignment of an actor, or `None`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn get_assignment(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<Option<Assignment>, ExperimentError> {
+        Ok(self.situation(experiment, actor)?.assignment)
+    }
+
+    /// Stores an assignment and returns the variant that is stored: the existing one on conflict,
+    /// unless the new one is an override, which replaces it. Its time is that of the store's clock.
+    ///
+    /// It is one step: [`assign`](Self::assign) with a [candidate](Candidate) in place of the override and
+    /// of the entry rules.
+    ///
+    /// # Errors
+    /// The experiment is unknown, archived or not running, or has no such variant; unless it is an
+    /// override, the group forbids it; or the store fails. Then nothing has changed.
+    #[expect(clippy::needless_pass_by_value, reason = "the reference's signature")]
+    fn record_assignment(&self, assignment: Assignment) -> Result<String, ExperimentError> {
+        let Assignment {
+            experiment, actor, ..
+        } = &assignment;
+        let candidate = Candidate {
+            variant: &assignment.variant,
+            is_override: assignment.is_override,
+        };
+        let recorded = self.assign(&AssignRequest::new(experiment, actor).candidate(candidate));
+        recorded.map(|assigned| assigned.variant)
+    }
+
+    /// The variant pinned to an actor, or `None`. The variant may have been removed since.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn get_override(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<Option<String>, ExperimentError> {
+        Ok(self.situation(experiment, actor)?.override_variant)
+    }
+
+    /// Whether the actor has an assignment, of either kind, in an experiment of the group other than
+    /// `exclude_experiment`, whatever that experiment's state.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn has_assignment_in_group(
+        &self,
+        actor: &str,
+        group: &str,
+        exclude_experiment: &str,
+    ) -> Result<bool, ExperimentError> {
+        for config in self.list()? {
+            if config.exclusion_group.as_deref() == Some(group)
+                && config.name != exclude_experiment
+                && self.get_assignment(&config.name, actor)?.is_some()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Creates an experiment, or replaces the draft of that name.
@@ -340,137 +363,6 @@ impl Expected<'_> {
     }
 }
 
-/// One call of [`ExperimentStore::assign`].
-#[derive(Debug, Clone, Copy)]
-pub struct AssignRequest<'a> {
-    /// The experiment's name.
-    pub experiment: &'a str,
-    /// Who is to be assigned.
-    pub actor: &'a str,
-    /// The request it happens in, for the exposure.
-    pub request_id: Option<&'a str>,
-    /// Whether the store keeps an exposure.
-    pub keep_exposure: bool,
-}
-
-impl AssignRequest<'_> {
-    /// The exposure that the store has to keep for this outcome, if any.
-    #[must_use]
-    pub fn exposure_of(&self, assigned: &Assigned, clock: Clock) -> Option<ExposureRecord> {
-        (self.keep_exposure && assigned.is_exposure())
-            .then(|| self.exposure(&assigned.variant, assigned.is_override(), clock))
-    }
-
-    pub(crate) fn exposure(
-        &self,
-        variant: &str,
-        is_override: bool,
-        clock: Clock,
-    ) -> ExposureRecord {
-        ExposureRecord {
-            experiment: self.experiment.to_owned(),
-            variant: variant.to_owned(),
-            actor: self.actor.to_owned(),
-            request_id: self.request_id.map(str::to_owned),
-            is_override,
-            timestamp_secs: clock.now_secs(),
-        }
-    }
-}
-
-/// The outcome of [`ExperimentStore::assign`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assigned {
-    /// The variant's name.
-    pub variant: String,
-    /// The rule that chose it.
-    pub reason: AssignmentReason,
-    pub(crate) is_override: bool,
-}
-
-impl From<assignment::Decision<'_>> for Assigned {
-    fn from(decision: assignment::Decision<'_>) -> Self {
-        Self {
-            variant: decision.variant.into_owned(),
-            reason: decision.reason,
-            is_override: decision.is_override,
-        }
-    }
-}
-
-impl Assigned {
-    /// Whether the actor's assignment is an override's. It may have outlived its override: then the
-    /// reason is [`Sticky`](AssignmentReason::Sticky).
-    #[must_use]
-    pub fn is_override(&self) -> bool {
-        self.is_override
-    }
-
-    /// Whether the call counts as an exposure: always, but for a concluded experiment.
-    #[must_use]
-    pub fn is_exposure(&self) -> bool {
-        self.reason != AssignmentReason::Concluded
-    }
-}
-
-/// All that decides one actor's assignment in one experiment, as one view of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Situation {
-    /// The name that was asked for.
-    pub experiment: String,
-    /// The actor that was asked for.
-    pub actor: String,
-    /// The experiment, or `None` if there is none of that name.
-    pub config: Option<ExperimentConfig>,
-    /// The variant pinned to the actor; it may have been removed since.
-    pub override_variant: Option<String>,
-    /// The actor's stored assignment.
-    pub assignment: Option<Assignment>,
-    /// The first by name, byte by byte, of the other experiments of the exclusion group in which the
-    /// actor has an assignment. There is more than one only where overrides made them.
-    pub sibling: Option<String>,
-}
-
-impl Situation {
-    /// Nothing is known of either.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn unknown(experiment: &str, actor: &str) -> Self {
-        Self {
-            experiment: experiment.to_owned(),
-            actor: actor.to_owned(),
-            config: None,
-            override_variant: None,
-            assignment: None,
-            sibling: None,
-        }
-    }
-
-    /// What the rules decide in it.
-    ///
-    /// # Errors
-    /// The refusal of the rule that decides.
-    pub fn decide(&self) -> Result<assignment::Decision<'_>, ExperimentError> {
-        let allocation = self.config.as_ref().map(ExperimentConfig::allocation);
-        let found = self.config.as_ref().zip(allocation.as_ref());
-        assignment::decide(&self.experiment, &self.actor, found, self)
-    }
-}
-
-impl AssignmentFacts for Situation {
-    fn override_variant(&self) -> Result<Option<Cow<'_, str>>, ExperimentStoreError> {
-        Ok(self.override_variant.as_deref().map(Cow::Borrowed))
-    }
-
-    fn assignment(&self) -> Result<Option<(Cow<'_, str>, bool)>, ExperimentStoreError> {
-        let assignment = self.assignment.as_ref();
-        Ok(assignment.map(|stored| (Cow::Borrowed(&*stored.variant), stored.is_override)))
-    }
-
-    fn assigned_in_sibling(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(self.sibling.is_some())
-    }
-}
-
 macro_rules! delegate {
     ($($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
         $(fn $name(&self, $($arg: $type),*) -> $result {
@@ -479,6 +371,7 @@ macro_rules! delegate {
     };
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
     delegate! {
         get(experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError>;
@@ -489,11 +382,10 @@ impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
         mutate(mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError>;
         get_assignment(experiment: &str, actor: &str)
             -> Result<Option<Assignment>, ExperimentError>;
-        record_assignment(experiment: &str, actor: &str, variant: &str, is_override: bool)
-            -> Result<String, ExperimentError>;
+        record_assignment(assignment: Assignment) -> Result<String, ExperimentError>;
         get_override(experiment: &str, actor: &str) -> Result<Option<String>, ExperimentError>;
         overrides(experiment: &str) -> Result<Vec<Override>, ExperimentError>;
-        has_assignment_in_group(actor: &str, group: &str, except: &str)
+        has_assignment_in_group(actor: &str, group: &str, exclude_experiment: &str)
             -> Result<bool, ExperimentError>;
         situation(experiment: &str, actor: &str) -> Result<Situation, ExperimentError>;
         variant_counts(experiment: &str) -> Result<Vec<VariantCount>, ExperimentError>;

@@ -18,12 +18,7 @@ fn lookups_allocate_only_their_answer() {
         config.state = ExperimentState::Running;
         store.insert(&config).unwrap();
     }
-    let request = AssignRequest {
-        experiment: "e7",
-        actor: "user:1",
-        request_id: None,
-        keep_exposure: false,
-    };
+    let request = AssignRequest::new("e7", "user:1");
     store.assign(&request).unwrap();
 
     let in_group = allocations(|| {

@@ -57,12 +57,7 @@ fn fill(store: &(impl ExperimentStore + Clone)) {
         store.assign_many(&request).unwrap();
     }
     store
-        .assign(&AssignRequest {
-            experiment: "b",
-            actor: "pinned",
-            request_id: Some("r2"),
-            keep_exposure: true,
-        })
+        .assign(&AssignRequest::new("b", "pinned").keep_exposure(Some("r2")))
         .unwrap();
     for (name, state) in [
         ("B", ExperimentState::Concluded),

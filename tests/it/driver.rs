@@ -113,12 +113,7 @@ fn a_server_that_falls_silent_after_the_login_is_given_up() {
         .connect_timeout(Duration::from_secs(1));
     let store = PgExperimentStore::open_or_create(patience).unwrap();
     store.insert(&running("e")).unwrap();
-    let request = AssignRequest {
-        experiment: "e",
-        actor: "user:1",
-        request_id: None,
-        keep_exposure: true,
-    };
+    let request = AssignRequest::new("e", "user:1").keep_exposure(None);
     store.assign(&request).unwrap();
 
     silencer.is_silent.store(true, Ordering::SeqCst);
@@ -357,12 +352,7 @@ fn commits_wait_for_the_disk_where_the_database_would_not() {
     let store = crate::givens::store(&url);
     store.insert(&running("e")).unwrap();
     for actor in ["user:1", "user:2", "user:2"] {
-        let request = AssignRequest {
-            experiment: "e",
-            actor,
-            request_id: None,
-            keep_exposure: true,
-        };
+        let request = AssignRequest::new("e", actor).keep_exposure(None);
         store.assign(&request).unwrap();
     }
     let request = AssignManyRequest {
@@ -386,12 +376,7 @@ fn commits_wait_for_the_disk_where_the_database_would_not() {
     {
         thread::yield_now();
     }
-    let request = AssignRequest {
-        experiment: "e",
-        actor: "user:4",
-        request_id: None,
-        keep_exposure: true,
-    };
+    let request = AssignRequest::new("e", "user:4").keep_exposure(None);
     store.assign(&request).unwrap();
     let seen = other.query("SELECT DISTINCT setting FROM seen", &[]);
     let seen: Vec<String> = seen.unwrap().iter().map(|row| row.get(0)).collect();

@@ -183,14 +183,7 @@ fn a_handle_notices_that_its_file_is_gone() {
         ..ExperimentConfig::new("e", vec![VariantConfig::new("a", 1)])
     };
     store.insert(&config).unwrap();
-    let assign = |actor| {
-        store.assign(&AssignRequest {
-            experiment: "e",
-            actor,
-            request_id: None,
-            keep_exposure: false,
-        })
-    };
+    let assign = |actor| store.assign(&AssignRequest::new("e", actor));
     assert_eq!(assign("user:1").unwrap().variant, "a");
     let away = directory.path().join("away.db");
     fs::rename(&path, &away).unwrap();

@@ -1,7 +1,8 @@
 //! What many tests begin with.
 
 use experiments::{
-    AssignRequest, ExperimentConfig, ExperimentState, PgExperimentStore, VariantConfig,
+    AssignRequest, Assignment, ExperimentConfig, ExperimentError, ExperimentState, ExperimentStore,
+    PgExperimentStore, VariantConfig,
 };
 
 use crate::server::options;
@@ -22,10 +23,22 @@ pub(crate) fn store(url: &str) -> PgExperimentStore {
 
 /// An assignment that keeps its exposure.
 pub(crate) fn request<'a>(experiment: &'a str, actor: &'a str) -> AssignRequest<'a> {
-    AssignRequest {
-        experiment,
-        actor,
-        request_id: None,
-        keep_exposure: true,
-    }
+    AssignRequest::new(experiment, actor).keep_exposure(None)
+}
+
+/// Has an assignment stored that was decided elsewhere.
+pub(crate) fn record(
+    store: &impl ExperimentStore,
+    experiment: &str,
+    actor: &str,
+    variant: &str,
+    is_override: bool,
+) -> Result<String, ExperimentError> {
+    store.record_assignment(Assignment {
+        experiment: experiment.to_owned(),
+        actor: actor.to_owned(),
+        variant: variant.to_owned(),
+        is_override,
+        assigned_at_secs: 0,
+    })
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use experiments::store::conformance::Application;
 use experiments::{
-    AssignManyRequest, AssignRequest, Assigned, ExperimentConfig, ExperimentError, ExperimentState,
-    ExperimentStore, InMemoryExperimentStore, Keep, ManyReason, PgExperimentStore,
+    AssignManyRequest, AssignRequest, AssignmentReason, ExperimentConfig, ExperimentError,
+    ExperimentState, ExperimentStore, InMemoryExperimentStore, Keep, PgExperimentStore,
     SqliteExperimentStore, VariantConfig,
 };
 use proptest::collection::vec;
@@ -159,12 +159,7 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
         Command::SetOverride(name, actor, variant) => store.set_override(name, actor, variant),
         Command::ClearOverride(name, actor) => store.clear_override(name, actor),
         Command::Assign(experiment, actor) => {
-            let assigned = store.assign(&AssignRequest {
-                experiment,
-                actor,
-                request_id: None,
-                keep_exposure: true,
-            });
+            let assigned = store.assign(&AssignRequest::new(experiment, actor).keep_exposure(None));
             return assigned.map(|a| Some(a.variant)).map_err(|e| code(&e));
         }
     };
@@ -391,7 +386,7 @@ fn bulk_agrees(
                 (Ok(answers), Ok(expected)) => {
                     let answers: Vec<_> = answers
                         .iter()
-                        .map(|(variant, reason)| (variant.map(str::to_owned), reason))
+                        .map(|verdict| (verdict.variant.map(str::to_owned), verdict.reason))
                         .collect();
                     prop_assert_eq!(answers, expected);
                 }
@@ -405,29 +400,32 @@ fn bulk_agrees(
     Ok(())
 }
 
-type Expected = Result<Vec<(Option<String>, ManyReason)>, u8>;
+type Expected = Result<Vec<(Option<String>, AssignmentReason)>, u8>;
 
 fn one_after_another(store: &dyn ExperimentStore, request: &AssignManyRequest<'_>) -> Expected {
     let one = |actor: &&str| {
+        let situation = store.situation(request.experiment, actor).unwrap();
+        let single = AssignRequest::new(request.experiment, actor);
         let assigned = match request.keep {
             Keep::Nothing => {
-                let situation = store.situation(request.experiment, actor).unwrap();
-                situation.decide().map(Into::into)
+                let config = situation.known().map_err(|error| code(&error))?;
+                let verdict = situation.verdict().unwrap();
+                let granted = verdict.into_result(config);
+                granted.map(|variant| (variant.to_owned(), verdict.reason))
             }
-            keep => store.assign(&AssignRequest {
-                experiment: request.experiment,
-                actor,
-                request_id: None,
-                keep_exposure: keep == Keep::AssignmentsAndExposures,
-            }),
+            Keep::Assignments => store
+                .assign(&single)
+                .map(|assigned| (assigned.variant, assigned.reason)),
+            Keep::AssignmentsAndExposures => store
+                .assign(&single.keep_exposure(None))
+                .map(|assigned| (assigned.variant, assigned.reason)),
         };
         match assigned {
-            Ok(Assigned {
-                variant, reason, ..
-            }) => Ok((Some(variant), reason.into())),
-            Err(ExperimentError::ExcludedByGroup(..)) => Ok((None, ManyReason::Excluded)),
-            Err(ExperimentError::NoVariant(_)) => Ok((None, ManyReason::NoVariant)),
-            Err(error) => Err(code(&error)),
+            Ok((variant, reason)) => Ok((Some(variant), reason)),
+            Err(error) => match error.reason() {
+                Some(reason) if !reason.concerns_everyone() => Ok((None, reason)),
+                _ => Err(code(&error)),
+            },
         }
     };
     request.actors.iter().map(one).collect()

@@ -9,6 +9,7 @@ use experiments::{
     SqliteCopy, SqliteExperimentStore, StoreFinding, VariantConfig,
 };
 
+use crate::givens::record;
 use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
 
@@ -23,12 +24,7 @@ fn fill(store: &dyn ExperimentStore) {
         store.insert(&config.exclusion_group("g")).unwrap();
     }
     for (experiment, actor) in [("one", "user:1"), ("two", "user:2")] {
-        let request = AssignRequest {
-            experiment,
-            actor,
-            request_id: None,
-            keep_exposure: true,
-        };
+        let request = AssignRequest::new(experiment, actor).keep_exposure(None);
         store.assign(&request).unwrap();
     }
     store.set_override("one", "qa:ann", "b").unwrap();
@@ -666,12 +662,7 @@ fn what_is_wrong_with_a_database_is_found_and_mended_where_it_can_be() {
             assert_eq!(left, [], "{damage}");
             // Whatever was missing works again.
             store
-                .assign(&AssignRequest {
-                    experiment: "one",
-                    actor: "user:7",
-                    request_id: None,
-                    keep_exposure: true,
-                })
+                .assign(&AssignRequest::new("one", "user:7").keep_exposure(None))
                 .unwrap();
         }
         if code == "removed-variant" {
@@ -807,9 +798,7 @@ fn a_file_is_copied_while_it_is_written() {
         let writer = scope.spawn(|| {
             let writing = SqliteExperimentStore::open(&path).unwrap();
             for n in 10..60 {
-                writing
-                    .record_assignment("one", &format!("user:{n}"), "a", false)
-                    .unwrap();
+                record(&writing, "one", &format!("user:{n}"), "a", false).unwrap();
             }
         });
         store.backup(&directory.path().join("copy.db")).unwrap();
@@ -818,8 +807,7 @@ fn a_file_is_copied_while_it_is_written() {
     let copy = SqliteExperimentStore::open(directory.path().join("copy.db")).unwrap();
     assert_eq!(copy.check().unwrap(), []);
     assert!(copy.get_assignment("one", "user:1").unwrap().is_some());
-    copy.record_assignment("one", "user:99", "a", false)
-        .unwrap();
+    record(&copy, "one", "user:99", "a", false).unwrap();
     assert!(store.get_assignment("one", "user:99").unwrap().is_none());
     // Nothing is written over.
     assert!(store.backup(&directory.path().join("copy.db")).is_err());

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use experiments::{AssignManyRequest, ExperimentStore as _, Keep, SqliteExperimentStore};
 use rusqlite::Connection;
 
+use crate::givens::record;
 use crate::sandbox::Sandbox;
 
 /// How long a process may take to be where it is expected.
@@ -171,7 +172,7 @@ fn who_gives_up_leaves_the_queue() {
     let first = place.queue("first");
     for _ in 0..3 {
         let hasty = store.clone().with_busy_timeout(Duration::from_millis(20));
-        let refused = hasty.record_assignment("e", "hasty", "a", false);
+        let refused = record(&hasty, "e", "hasty", "a", false);
         assert!(refused.unwrap_err().to_string().contains("is busy"));
     }
     // However often it was tried, one place is left.
@@ -185,6 +186,6 @@ fn who_gives_up_leaves_the_queue() {
         assert!(begun.elapsed() < DEADLINE, "somebody stays in the queue");
         thread::sleep(Duration::from_millis(2));
     }
-    let stored = store.record_assignment("e", "hasty", "a", false).unwrap();
+    let stored = record(&store, "e", "hasty", "a", false).unwrap();
     assert_eq!(stored, "a");
 }

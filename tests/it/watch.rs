@@ -21,12 +21,7 @@ fn watched(options: PgOptions) -> PgExperimentStore {
 }
 
 fn assign(store: &PgExperimentStore, experiment: &str) -> Result<Assigned, ExperimentError> {
-    store.assign(&AssignRequest {
-        experiment,
-        actor: "user:1",
-        request_id: None,
-        keep_exposure: false,
-    })
+    store.assign(&AssignRequest::new(experiment, "user:1"))
 }
 
 /// Waits for a condition; a minute is for a machine that does nothing else.

@@ -7,10 +7,10 @@ use std::thread;
 use axum::extract::Json;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use experiments::rules::lifecycle::Mutation;
+use experiments::lifecycle::Mutation;
 use experiments::web::FromExtension;
 use experiments::{
-    AssignRequest, Assigned, Assignment, ChangeRecord, Expected, ExperimentActor, ExperimentConfig,
+    AssignRequest, Assigned, ChangeRecord, Expected, ExperimentActor, ExperimentConfig,
     ExperimentError, ExperimentService, ExperimentSession, ExperimentStore, Experiments,
     ExposureRecord, InMemoryExperimentStore, NoOpExposureSink, Override, RecordingExposureSink,
     Situation, VariantCount,
@@ -323,11 +323,7 @@ impl ExperimentStore for HeldStore {
         list() -> Vec<ExperimentConfig>;
         mutate_all(expected: &[Expected<'_>], mutations: &[Mutation<'_>])
             -> Vec<Option<ChangeRecord>>;
-        get_assignment(experiment: &str, actor: &str) -> Option<Assignment>;
-        record_assignment(experiment: &str, actor: &str, variant: &str, is_override: bool) -> String;
-        get_override(experiment: &str, actor: &str) -> Option<String>;
         overrides(experiment: &str) -> Vec<Override>;
-        has_assignment_in_group(actor: &str, group: &str, except: &str) -> bool;
         situation(experiment: &str, actor: &str) -> Situation;
         variant_counts(experiment: &str) -> Vec<VariantCount>;
         history(experiment: &str, limit: usize) -> Vec<ChangeRecord>;

@@ -4,14 +4,15 @@
 //! does that to the store.
 
 use super::{
-    assert_refused, assign, conclude, even, log, running, start, stored_variant, variant_of,
-    weights,
+    assert_refused, assign, conclude, even, log, record, running, start, stored_variant,
+    variant_of, weights,
 };
+use crate::assignment::AssignRequest;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
-use crate::rules::assignment::AssignmentReason;
-use crate::rules::lifecycle::Mutation;
-use crate::store::{AssignRequest, ExperimentStore};
+use crate::lifecycle::Mutation;
+use crate::reason::AssignmentReason;
+use crate::store::ExperimentStore;
 
 /// What an application does to an experiment without asking the store.
 pub trait Application {
@@ -32,7 +33,7 @@ fn draft(variants: &[(&str, u32)]) -> ExperimentConfig {
 /// A draft with an assignment of `control` to `a`.
 fn reset(store: &dyn ExperimentStore, application: &dyn Application) {
     running(store, "e");
-    let stored = store.record_assignment("e", "a", "control", false);
+    let stored = record(store, "e", "a", "control", false);
     assert_eq!(stored.unwrap(), "control");
     application.reset_to_draft("e");
 }
@@ -92,9 +93,7 @@ pub fn a_draft_with_assignments_keeps_its_group(
         super::running_in_group(store, name, group);
     }
     for name in ["e", "other"] {
-        store
-            .record_assignment(name, "a", "control", false)
-            .unwrap();
+        record(store, name, "a", "control", false).unwrap();
     }
     application.reset_to_draft("e");
     let draft = even("e", ExperimentState::Draft);
@@ -138,7 +137,7 @@ pub fn starting_clears_a_winner_that_was_left(
     application: &dyn Application,
 ) {
     running(store, "e");
-    let stored = store.record_assignment("e", "a", "control", false);
+    let stored = record(store, "e", "a", "control", false);
     assert_eq!(stored.unwrap(), "control");
     conclude(store, "e", "treatment").unwrap();
     application.restart("e");
@@ -178,13 +177,11 @@ pub fn an_assignment_outlives_its_override(
     application.remove_override("e", "qa");
     for keep_exposure in [true, false, true] {
         let request = AssignRequest {
-            experiment: "e",
-            actor: "qa",
-            request_id: None,
             keep_exposure,
+            ..AssignRequest::new("e", "qa")
         };
         let assigned = store.assign(&request).unwrap();
-        let seen = (&*assigned.variant, assigned.reason, assigned.is_override());
+        let seen = (&*assigned.variant, assigned.reason, assigned.is_override);
         assert_eq!(seen, ("treatment", AssignmentReason::Sticky, true));
     }
     assert!(

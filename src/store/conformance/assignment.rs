@@ -1,15 +1,16 @@
 //! Who gets which variant, and what is kept of it.
 
 use super::{
-    archive, assert_refused, assign, conclude, create, even, running, running_in_group, start,
-    stored_variant, variant_of, weights,
+    archive, assert_refused, assign, conclude, create, even, record, running, running_in_group,
+    start, stored_variant, variant_of, weights,
 };
+use crate::assignment::AssignRequest;
 use crate::bucketing::Bucketing;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantCount};
 use crate::exposure::ExposureRecord;
-use crate::rules::assignment::AssignmentReason;
-use crate::store::{AssignRequest, ExperimentStore};
+use crate::reason::AssignmentReason;
+use crate::store::ExperimentStore;
 use crate::validation::MAX_ACTOR_BYTES;
 
 /// The bucket decides, by the hash that the experiment was created with.
@@ -55,7 +56,7 @@ pub fn an_assignment_is_sticky(store: &dyn ExperimentStore) {
 /// `record_assignment` returns what is stored: the first one, whatever comes later.
 pub fn the_first_recorded_assignment_stands(store: &dyn ExperimentStore) {
     running(store, "e");
-    let record = |variant| store.record_assignment("e", "a", variant, false).unwrap();
+    let record = |variant| record(store, "e", "a", variant, false).unwrap();
     assert_eq!(record("treatment"), "treatment");
     assert_eq!(record("control"), "treatment");
     assert_eq!(
@@ -69,7 +70,7 @@ pub fn the_first_recorded_assignment_stands(store: &dyn ExperimentStore) {
 pub fn an_override_replaces_a_recorded_assignment(store: &dyn ExperimentStore) {
     running(store, "e");
     let record = |variant, is_override| {
-        let stored = store.record_assignment("e", "a", variant, is_override);
+        let stored = record(store, "e", "a", variant, is_override);
         stored.unwrap()
     };
     record("control", false);
@@ -87,7 +88,7 @@ pub fn only_running_experiments_assign(store: &dyn ExperimentStore) {
         assign(store, "e", "a"),
         ExperimentError::NotRunning(_, ExperimentState::Draft)
     );
-    let record = |is_override| store.record_assignment("e", "a", "control", is_override);
+    let record = |is_override| record(store, "e", "a", "control", is_override);
     for is_override in [false, true] {
         assert_refused!(
             record(is_override),
@@ -114,12 +115,7 @@ pub fn a_concluded_experiment_gives_its_winner(store: &dyn ExperimentStore) {
         .unwrap();
     conclude(store, "checkout_v2", "treatment").unwrap();
     for actor in ["user:1", "user:2", "user:3"] {
-        let assigned = store.assign(&AssignRequest {
-            experiment: "checkout_v2",
-            actor,
-            request_id: None,
-            keep_exposure: true,
-        });
+        let assigned = store.assign(&AssignRequest::new("checkout_v2", actor).keep_exposure(None));
         let assigned = assigned.unwrap();
         assert_eq!(assigned.variant, "treatment");
         assert_eq!(assigned.reason, AssignmentReason::Concluded);
@@ -136,7 +132,7 @@ pub fn a_concluded_experiment_gives_its_winner(store: &dyn ExperimentStore) {
 pub fn a_recorded_variant_must_exist(store: &dyn ExperimentStore) {
     running(store, "e");
     for is_override in [false, true] {
-        match store.record_assignment("e", "a", "other", is_override) {
+        match record(store, "e", "a", "other", is_override) {
             Err(ExperimentError::UnknownVariant { variant, known, .. }) => {
                 assert_eq!(variant, "other");
                 assert_eq!(known, ["control", "treatment"]);
@@ -174,7 +170,7 @@ pub fn a_group_shares_no_actor(store: &dyn ExperimentStore) {
             other => panic!("{other:?}"),
         }
         assert_refused!(
-            store.record_assignment("three", "a", "control", false),
+            record(store, "three", "a", "control", false),
             ExperimentError::ExcludedByGroup(..)
         );
         assert_eq!(stored_variant(store, "two", "a"), None);
@@ -217,7 +213,7 @@ pub fn unusable_actors_are_refused(store: &dyn ExperimentStore) {
             ExperimentError::InvalidConfig { .. }
         );
         assert_refused!(
-            store.record_assignment("e", actor, "control", false),
+            record(store, "e", actor, "control", false),
             ExperimentError::InvalidConfig { .. }
         );
         assert_refused!(
@@ -243,19 +239,11 @@ pub fn assignments_are_counted(store: &dyn ExperimentStore) {
     };
     counts([("control", 0, 0), ("treatment", 0, 0)]);
     for actor in ["a", "b", "c"] {
-        store
-            .record_assignment("e", actor, "control", false)
-            .unwrap();
+        record(store, "e", actor, "control", false).unwrap();
     }
-    store
-        .record_assignment("e", "d", "treatment", false)
-        .unwrap();
-    store
-        .record_assignment("e", "d", "treatment", false)
-        .unwrap();
-    store
-        .record_assignment("e", "a", "treatment", true)
-        .unwrap();
+    record(store, "e", "d", "treatment", false).unwrap();
+    record(store, "e", "d", "treatment", false).unwrap();
+    record(store, "e", "a", "treatment", true).unwrap();
     counts([("control", 2, 0), ("treatment", 1, 1)]);
     store
         .set_variants("e", &weights(&[("treatment", 1), ("control", 1)]))
@@ -270,12 +258,7 @@ pub fn exposures_are_kept_when_asked_for(store: &dyn ExperimentStore) {
     running_in_group(store, "sibling", "g");
     store.set_override("e", "b", "control").unwrap();
     let expose = |experiment, actor, request_id| {
-        let request = AssignRequest {
-            experiment,
-            actor,
-            request_id,
-            keep_exposure: true,
-        };
+        let request = AssignRequest::new(experiment, actor).keep_exposure(request_id);
         store.assign(&request)
     };
     let first = expose("e", "a", Some("r1")).unwrap().variant;

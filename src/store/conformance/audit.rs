@@ -1,8 +1,8 @@
 //! The log of changes.
 
 use super::{
-    OPERATOR, archive, assert_refused, assign, conclude, create, even, log, running, snapshot,
-    start, weights,
+    OPERATOR, archive, assert_refused, assign, conclude, create, even, log, record, running,
+    snapshot, start, weights,
 };
 use crate::error::ExperimentError;
 use crate::experiment::{ChangeSide, ExperimentState};
@@ -131,7 +131,7 @@ pub fn what_changes_nothing_is_not_logged(store: &dyn ExperimentStore) {
 pub fn a_refusal_leaves_no_trace(store: &dyn ExperimentStore) {
     running(store, "e");
     assign(store, "e", "a").unwrap();
-    store.record_assignment("e", "b", "control", false).unwrap();
+    record(store, "e", "b", "control", false).unwrap();
     let before = snapshot(store, "e");
     assert_refused!(
         store.upsert(&even("e", ExperimentState::Running)),
@@ -158,7 +158,7 @@ pub fn a_refusal_leaves_no_trace(store: &dyn ExperimentStore) {
         ExperimentError::InvalidConfig { .. }
     );
     assert_refused!(
-        store.record_assignment("e", "c", "x", false),
+        record(store, "e", "c", "x", false),
         ExperimentError::UnknownVariant { .. }
     );
     assert_eq!(snapshot(store, "e"), before);

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::error::ExperimentError;
 use crate::experiment::ExperimentState;
-use crate::rules::lifecycle::Mutation;
+use crate::lifecycle::Mutation;
 use crate::store::{Expected, ExperimentStore};
 
 fn set_state(experiment: &str, state: ExperimentState) -> Mutation<'_> {

@@ -1,7 +1,7 @@
 //! What a mutation does, and what is refused.
 
 use super::{
-    archive, assert_refused, assign, conclude, create, even, log, running, start, state_of,
+    archive, assert_refused, assign, conclude, create, even, log, record, running, start, state_of,
     stored_variant, variant_of, weights,
 };
 use crate::error::{ConfigProblem, ExperimentError, Field};
@@ -265,7 +265,7 @@ pub fn unknown_experiments_cannot_be_changed(store: &dyn ExperimentStore) {
     assert_refused!(store.clear_override("e", "a"), ExperimentError::NotFound(_));
     assert_refused!(assign(store, "e", "a"), ExperimentError::NotFound(_));
     assert_refused!(
-        store.record_assignment("e", "a", "v", false),
+        record(store, "e", "a", "v", false),
         ExperimentError::NotFound(_)
     );
     assert_eq!(store.history("e", 0).unwrap(), []);
@@ -302,7 +302,7 @@ pub fn weights_of_a_concluded_experiment_are_fixed(store: &dyn ExperimentStore) 
 /// A variant that has assignments, of either kind, is not removed, and the error names it.
 pub fn a_variant_with_assignments_stays(store: &dyn ExperimentStore) {
     running(store, "e");
-    store.record_assignment("e", "a", "control", false).unwrap();
+    record(store, "e", "a", "control", false).unwrap();
     store.set_override("e", "b", "treatment").unwrap();
     variant_of(store, "e", "b");
     for (kept, dropped) in [("treatment", "control"), ("control", "treatment")] {

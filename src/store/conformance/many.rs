@@ -4,9 +4,10 @@ use super::{
     archive, assert_refused, create, even, running, running_in_group, start, stored_variant,
     variant_of, weights,
 };
-use crate::bulk::{AssignManyRequest, Keep, ManyReason};
+use crate::assignment::{AssignManyRequest, Keep};
 use crate::error::ExperimentError;
 use crate::experiment::ExperimentState;
+use crate::reason::AssignmentReason;
 use crate::store::ExperimentStore;
 
 fn many(
@@ -14,15 +15,17 @@ fn many(
     experiment: &str,
     actors: &[&str],
     keep: Keep,
-) -> Vec<(Option<String>, ManyReason)> {
+) -> Vec<(Option<String>, AssignmentReason)> {
     let request = AssignManyRequest {
         experiment,
         actors,
         keep,
     };
     let answers = store.assign_many(&request).unwrap();
-    let owned = |(variant, reason): (Option<&str>, _)| (variant.map(str::to_owned), reason);
-    answers.iter().map(owned).collect()
+    let answers = answers.iter();
+    answers
+        .map(|verdict| (verdict.variant.map(str::to_owned), verdict.reason))
+        .collect()
 }
 
 /// Many actors are answered in their order, each as if asked for alone; one who comes twice is
@@ -41,12 +44,12 @@ pub fn many_are_answered_in_order(store: &dyn ExperimentStore) {
     assert_eq!(
         reasons,
         [
-            ManyReason::Assigned,
-            ManyReason::Override,
-            ManyReason::Assigned,
-            ManyReason::Excluded,
-            ManyReason::Sticky,
-            ManyReason::Sticky,
+            AssignmentReason::Assigned,
+            AssignmentReason::Override,
+            AssignmentReason::Assigned,
+            AssignmentReason::Excluded,
+            AssignmentReason::Sticky,
+            AssignmentReason::Sticky,
         ]
     );
     for (actor, (variant, _)) in actors.iter().zip(answers) {
@@ -69,8 +72,8 @@ pub fn many_keep_what_they_have_when_weights_are_zero(store: &dyn ExperimentStor
     store.set_variants("e", &zero).unwrap();
     let answers = many(store, "e", &["new", "old"], Keep::Assignments);
     let expected = [
-        (None, ManyReason::NoVariant),
-        (Some(before), ManyReason::Sticky),
+        (None, AssignmentReason::NoVariant),
+        (Some(before), AssignmentReason::Sticky),
     ];
     assert_eq!(answers, expected);
 }
@@ -83,11 +86,11 @@ pub fn of_many_only_what_is_asked_for_is_kept(store: &dyn ExperimentStore) {
     assert!(
         preview
             .iter()
-            .all(|(_, reason)| *reason == ManyReason::Assigned)
+            .all(|(_, reason)| *reason == AssignmentReason::Assigned)
     );
     assert_eq!(stored_variant(store, "e", "a"), None);
     let kept = many(store, "e", &actors, Keep::Assignments);
-    let variants = |answers: Vec<(Option<String>, ManyReason)>| {
+    let variants = |answers: Vec<(Option<String>, AssignmentReason)>| {
         let variants = answers.into_iter().map(|(variant, _)| variant);
         variants.collect::<Vec<_>>()
     };

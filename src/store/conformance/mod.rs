@@ -34,9 +34,12 @@ pub use many::*;
 pub use overrides::*;
 pub use reading::*;
 
+use crate::assignment::{AssignRequest, Assigned};
 use crate::error::ExperimentError;
-use crate::experiment::{ChangeRecord, ExperimentConfig, ExperimentState, VariantConfig};
-use crate::store::{AssignRequest, Assigned, ExperimentStore};
+use crate::experiment::{
+    Assignment, ChangeRecord, ExperimentConfig, ExperimentState, VariantConfig,
+};
+use crate::store::ExperimentStore;
 
 /// The operator that the handles must carry.
 pub const OPERATOR: &str = "conformance";
@@ -177,11 +180,23 @@ fn assign(
     experiment: &str,
     actor: &str,
 ) -> Result<Assigned, ExperimentError> {
-    store.assign(&AssignRequest {
-        experiment,
-        actor,
-        request_id: None,
-        keep_exposure: false,
+    store.assign(&AssignRequest::new(experiment, actor))
+}
+
+/// Has an assignment stored that was decided elsewhere.
+fn record(
+    store: &(impl ExperimentStore + ?Sized),
+    experiment: &str,
+    actor: &str,
+    variant: &str,
+    is_override: bool,
+) -> Result<String, ExperimentError> {
+    store.record_assignment(Assignment {
+        experiment: experiment.to_owned(),
+        actor: actor.to_owned(),
+        variant: variant.to_owned(),
+        is_override,
+        assigned_at_secs: 0,
     })
 }
 

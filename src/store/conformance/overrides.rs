@@ -3,11 +3,11 @@
 use super::{
     assign, conclude, create, even, running, running_in_group, stored_variant, variant_of, weights,
 };
-use crate::bulk::{AssignManyRequest, Keep};
+use crate::assignment::{AssignManyRequest, AssignRequest, Keep};
 use crate::experiment::ExperimentState;
 use crate::experiment::VariantConfig;
-use crate::rules::assignment::AssignmentReason;
-use crate::store::{AssignRequest, ExperimentStore};
+use crate::reason::AssignmentReason;
+use crate::store::ExperimentStore;
 
 /// An actor has at most one override; the list is sorted by actor; a draft and a concluded
 /// experiment take them too.
@@ -126,14 +126,9 @@ pub fn an_exposure_says_what_the_assignment_says(store: &dyn ExperimentStore) {
     store.set_override("e", "qa", "spare").unwrap();
     with(None);
     for repeat in 0..2 {
-        let request = AssignRequest {
-            experiment: "e",
-            actor: "qa",
-            request_id: None,
-            keep_exposure: true,
-        };
+        let request = AssignRequest::new("e", "qa").keep_exposure(None);
         let assigned = store.assign(&request).unwrap();
-        let seen = (&*assigned.variant, assigned.reason, assigned.is_override());
+        let seen = (&*assigned.variant, assigned.reason, assigned.is_override);
         let expected = ("treatment", AssignmentReason::Sticky, true);
         assert_eq!(seen, expected, "{repeat}");
         let many = AssignManyRequest {
@@ -154,7 +149,7 @@ pub fn an_exposure_says_what_the_assignment_says(store: &dyn ExperimentStore) {
 
     with(Some("spare"));
     let again = assign(store, "e", "qa").unwrap();
-    assert_eq!((&*again.variant, again.is_override()), ("spare", true));
+    assert_eq!((&*again.variant, again.is_override), ("spare", true));
     let stored = store.get_assignment("e", "qa").unwrap().unwrap();
     assert_eq!((&*stored.variant, stored.is_override), ("spare", true));
 }

@@ -6,13 +6,14 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::{
-    archive, assign, conclude, create, even, log, running, running_in_group, start, weights,
+    archive, assign, conclude, create, even, log, record, running, running_in_group, start, weights,
 };
+use crate::assignment::AssignRequest;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
-use crate::rules::assignment::AssignmentReason;
-use crate::rules::lifecycle::Mutation;
-use crate::store::{AssignRequest, Expected, ExperimentStore};
+use crate::lifecycle::Mutation;
+use crate::reason::AssignmentReason;
+use crate::store::{Expected, ExperimentStore};
 
 /// Runs `work(index, handle)` for all handles at once and returns what each gave.
 fn race<T: Send>(
@@ -48,12 +49,7 @@ pub fn racing_assignments_agree(handles: &[&dyn ExperimentStore]) {
     let actors = actors(20);
     let seen = race(handles, |_, handle| {
         let assigned = actors.iter().map(|actor| {
-            let request = AssignRequest {
-                experiment: "e",
-                actor,
-                request_id: None,
-                keep_exposure: true,
-            };
+            let request = AssignRequest::new("e", actor).keep_exposure(None);
             handle.assign(&request).unwrap()
         });
         assigned.collect::<Vec<_>>()
@@ -88,7 +84,7 @@ pub fn racing_records_agree(handles: &[&dyn ExperimentStore]) {
     start(store, "e").unwrap();
     let actors = actors(20);
     let told = race(handles, |index, handle| {
-        let record = |actor| handle.record_assignment("e", actor, &names[index], false);
+        let record = |actor| record(handle, "e", actor, &names[index], false);
         let told = actors.iter().map(|actor| record(actor).unwrap());
         told.collect::<Vec<_>>()
     });
@@ -250,12 +246,7 @@ pub fn nothing_is_shown_after_archiving(handles: &[&dyn ExperimentStore]) {
     let store = handles[0];
     running(store, "e");
     assign(store, "e", "again").unwrap();
-    let request = AssignRequest {
-        experiment: "e",
-        actor: "again",
-        request_id: None,
-        keep_exposure: true,
-    };
+    let request = AssignRequest::new("e", "again").keep_exposure(None);
     let told = race(handles, |index, handle| {
         if index == 0 {
             archive(handle, "e").unwrap();
@@ -287,7 +278,7 @@ pub fn no_variant_is_removed_under_an_assignment(handles: &[&dyn ExperimentStore
         }
         for n in 0..5 {
             let actor = format!("{index}/{n}");
-            match handle.record_assignment("e", &actor, "treatment", false) {
+            match record(handle, "e", &actor, "treatment", false) {
                 Ok(_) | Err(ExperimentError::UnknownVariant { .. }) => {}
                 Err(other) => panic!("{other}"),
             }

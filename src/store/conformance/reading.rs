@@ -1,9 +1,10 @@
 //! What a store answers when it is asked.
 
 use super::{assign, create, even, running, running_in_group, weights};
+use crate::assignment::AssignRequest;
 use crate::bucketing::Bucketing;
 use crate::experiment::{ExperimentConfig, ExperimentState};
-use crate::store::{AssignRequest, ExperimentStore};
+use crate::store::ExperimentStore;
 use crate::validation::{MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES};
 
 /// An unknown experiment is `None` or empty, never an error.
@@ -71,12 +72,7 @@ pub fn texts_are_kept_as_they_are(store: &dyn ExperimentStore) {
         assert_eq!(stored.description, config.description);
         assert_eq!(stored.variants, config.variants);
         for actor in actors {
-            let request = AssignRequest {
-                experiment: name,
-                actor,
-                request_id: Some(actor),
-                keep_exposure: true,
-            };
+            let request = AssignRequest::new(name, actor).keep_exposure(Some(actor));
             let variant = store.assign(&request).unwrap().variant;
             let stored = store.get_assignment(name, actor).unwrap().unwrap();
             assert_eq!((&*stored.actor, &stored.variant), (actor, &variant));

@@ -6,20 +6,18 @@
 
 mod state;
 
-use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::state::{ExperimentId, PinnedVariant, Placement, State};
+use crate::assignment::{AssignRequest, Assigned, Situation};
 use crate::clock::Clock;
 use crate::error::ExperimentError;
 #[cfg(feature = "conformance")]
 use crate::experiment::ExperimentState;
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
 use crate::exposure::ExposureRecord;
-use crate::rules::assignment::{self, AssignmentFacts};
-use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
-use crate::store::{AssignRequest, Assigned, Expected, ExperimentStore, Situation};
-use crate::validation::{validate_actor, validate_request_id};
+use crate::lifecycle::{self, Mutation, Write};
+use crate::store::{Expected, ExperimentStore};
 
 /// A store in memory. Cloning gives another handle to the same data.
 #[derive(Clone, Default)]
@@ -131,25 +129,18 @@ impl crate::store::conformance::Application for InMemoryExperimentStore {
     }
 }
 
-/// What an actor is to get, and whether that is still to be stored.
-struct Decided {
-    experiment: ExperimentId,
-    store: bool,
-    assigned: Assigned,
-}
-
-impl Decided {
-    fn by(state: &State, experiment: &str, actor: &str) -> Result<Self, ExperimentError> {
-        let facts = state.facts(experiment, actor);
-        let decision = assignment::decide(experiment, actor, facts.subject(), &facts)?;
-        let Some((id, _)) = facts.found else {
-            return Err(ExperimentError::NotFound(experiment.to_owned()));
+impl State {
+    /// What the rules say to a request, and the experiment.
+    fn decide(
+        &self,
+        request: &AssignRequest<'_>,
+    ) -> Result<(ExperimentId, Assigned), ExperimentError> {
+        let Some((id, experiment)) = self.find(request.experiment) else {
+            return Err(ExperimentError::NotFound(request.experiment.to_owned()));
         };
-        Ok(Self {
-            experiment: id,
-            store: decision.store,
-            assigned: decision.into(),
-        })
+        let facts = self.facts(id, request.actor);
+        let assigned = request.decide(&experiment.config, &experiment.allocation, facts)?;
+        Ok((id, assigned))
     }
 }
 
@@ -197,38 +188,15 @@ impl ExperimentStore for InMemoryExperimentStore {
         Ok(experiment.and_then(|e| e.assignment(actor)))
     }
 
-    fn record_assignment(
-        &self,
-        experiment: &str,
-        actor: &str,
-        variant: &str,
-        is_override: bool,
-    ) -> Result<String, ExperimentError> {
-        let mut state = self.write();
-        let facts = state.facts(experiment, actor);
-        let config = facts.config();
-        let kept = assignment::admit(experiment, actor, variant, is_override, config, &facts)?;
-        if let Some(kept) = kept {
-            return Ok(kept.into_owned());
-        }
-        let id = state.ids[experiment];
-        let at_secs = self.clock.now_secs();
-        let placement = Placement {
-            is_override,
-            at_secs,
-        };
-        state.put_assignment(id, actor, variant, placement);
-        Ok(variant.to_owned())
-    }
-
     fn get_override(
         &self,
         experiment: &str,
         actor: &str,
     ) -> Result<Option<String>, ExperimentError> {
         let state = self.read();
-        let pinned = MutationFacts::override_variant(&state.experiment(experiment), actor)?;
-        Ok(pinned)
+        let pinned = state.experiment(experiment);
+        let pinned = pinned.and_then(|e| e.overrides.get(actor));
+        Ok(pinned.map(|pinned| pinned.variant.clone()))
     }
 
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
@@ -249,25 +217,24 @@ impl ExperimentStore for InMemoryExperimentStore {
         &self,
         actor: &str,
         group: &str,
-        except: &str,
+        exclude_experiment: &str,
     ) -> Result<bool, ExperimentError> {
         let state = self.read();
-        let except = state.ids.get(except).copied();
+        let except = state.ids.get(exclude_experiment).copied();
         Ok(state.sibling(group, actor, except).is_some())
     }
 
     fn situation(&self, experiment: &str, actor: &str) -> Result<Situation, ExperimentError> {
+        let mut situation = Situation::unknown(experiment, actor);
         let state = self.read();
-        let facts = state.facts(experiment, actor);
-        let found = facts.found.map(|(_, experiment)| experiment);
-        Ok(Situation {
-            experiment: experiment.to_owned(),
-            actor: actor.to_owned(),
-            config: found.map(|e| e.config.clone()),
-            override_variant: facts.override_variant()?.map(Cow::into_owned),
-            assignment: found.and_then(|e| e.assignment(actor)),
-            sibling: facts.sibling().map(str::to_owned),
-        })
+        if let Some((id, found)) = state.find(experiment) {
+            let pinned = found.overrides.get(actor);
+            situation.override_variant = pinned.map(|pinned| pinned.variant.clone());
+            situation.assignment = found.assignment(actor);
+            situation.sibling = state.sibling_of(id, actor).map(str::to_owned);
+            situation.config = Some(found.config.clone());
+        }
+        Ok(situation)
     }
 
     fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
@@ -294,8 +261,7 @@ impl ExperimentStore for InMemoryExperimentStore {
     }
 
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
-        validate_actor(&exposure.experiment, &exposure.actor)?;
-        validate_request_id(&exposure.experiment, exposure.request_id.as_deref())?;
+        exposure.validate()?;
         let mut state = self.write();
         let Some(&id) = state.ids.get(&exposure.experiment) else {
             return Err(ExperimentError::NotFound(exposure.experiment.clone()));
@@ -318,40 +284,32 @@ impl ExperimentStore for InMemoryExperimentStore {
 
     /// Assignment and exposure are one step under the lock.
     fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {
-        let AssignRequest {
-            experiment, actor, ..
-        } = *request;
-        validate_request_id(experiment, request.request_id)?;
+        request.validate()?;
         let mut read = None;
         if !request.keep_exposure {
             // Most calls are repeats, which write nothing and need not keep others out.
             let state = self.read();
-            let decided = Decided::by(&state, experiment, actor)?;
-            if !decided.store {
-                return Ok(decided.assigned);
+            let decided = state.decide(request)?;
+            if !decided.1.stored {
+                return Ok(decided.1);
             }
             read = Some((decided, state.writers));
         }
         let mut state = self.write();
-        let decided = match read {
+        let (id, assigned) = match read {
             // Nobody has written since, so that it stands as it was read.
             Some((decided, writers)) if writers + 1 == state.writers => decided,
-            _ => Decided::by(&state, experiment, actor)?,
+            _ => state.decide(request)?,
         };
-        let Decided {
-            experiment,
-            store,
-            assigned,
-        } = decided;
-        if store {
+        if assigned.stored {
             let placement = Placement {
-                is_override: assigned.is_override(),
+                is_override: assigned.is_override,
                 at_secs: self.clock.now_secs(),
             };
-            state.put_assignment(experiment, actor, &assigned.variant, placement);
+            state.put_assignment(id, request.actor, &assigned.variant, placement);
         }
         if let Some(exposure) = request.exposure_of(&assigned, self.clock) {
-            state.experiments[experiment].exposures.push(exposure);
+            state.experiments[id].exposures.push(exposure);
         }
         Ok(assigned)
     }

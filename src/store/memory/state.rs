@@ -1,17 +1,16 @@
 //! What the memory store holds, and what the rules may ask of it.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap as StdHashMap};
 
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 
+use crate::assignment::{Facts, StoredVariant};
 use crate::bucketing::Allocation;
 use crate::error::ExperimentStoreError;
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, VariantConfig, VariantCount};
 use crate::exposure::ExposureRecord;
-use crate::rules::assignment::AssignmentFacts;
-use crate::rules::lifecycle::{Mutation, MutationFacts};
+use crate::lifecycle::{Mutation, MutationFacts};
 
 /// A map whose hash is quick for short keys and is seeded anew in every map, so that nobody can choose
 /// actors that collide.
@@ -115,12 +114,26 @@ impl State {
         excerpt
     }
 
-    pub(super) fn facts<'a>(&'a self, name: &str, actor: &'a str) -> Facts<'a> {
+    /// What is known of the actor in that experiment.
+    pub(super) fn facts(&self, id: ExperimentId, actor: &str) -> Facts<'_> {
+        let experiment = &self.experiments[id];
+        let pinned = experiment.overrides.get(actor);
+        let stored = experiment.assignments.get(actor);
         Facts {
-            state: self,
-            found: self.find(name),
-            actor,
+            pinned: pinned.map(|pinned| &*pinned.variant),
+            stored: stored.map(|stored| StoredVariant {
+                variant: experiment.variant_of(*stored),
+                is_override: stored.is_override,
+            }),
+            // Only where it decides.
+            in_sibling: stored.is_none() && self.sibling_of(id, actor).is_some(),
         }
+    }
+
+    /// The first by name of the other experiments of its group that hold an assignment of the actor.
+    pub(super) fn sibling_of(&self, id: ExperimentId, actor: &str) -> Option<&str> {
+        let group = self.experiments[id].config.exclusion_group.as_ref()?;
+        self.sibling(group, actor, Some(id))
     }
 
     pub(super) fn put_assignment(
@@ -271,46 +284,4 @@ impl MutationFacts for Option<&Experiment> {
 pub(super) struct Placement {
     pub(super) is_override: bool,
     pub(super) at_secs: u64,
-}
-
-/// One actor in one experiment, read under the lock.
-pub(super) struct Facts<'a> {
-    pub(super) state: &'a State,
-    pub(super) found: Option<(ExperimentId, &'a Experiment)>,
-    pub(super) actor: &'a str,
-}
-
-impl<'a> Facts<'a> {
-    pub(super) fn config(&self) -> Option<&'a ExperimentConfig> {
-        self.found.map(|(_, experiment)| &experiment.config)
-    }
-
-    pub(super) fn subject(&self) -> Option<(&'a ExperimentConfig, &'a Allocation)> {
-        self.found.map(|(_, e)| (&e.config, &e.allocation))
-    }
-
-    pub(super) fn sibling(&self) -> Option<&'a str> {
-        let (id, experiment) = self.found?;
-        let group = experiment.config.exclusion_group.as_ref()?;
-        self.state.sibling(group, self.actor, Some(id))
-    }
-}
-
-impl AssignmentFacts for Facts<'_> {
-    fn override_variant(&self) -> Result<Option<Cow<'_, str>>, ExperimentStoreError> {
-        let pinned = self.found.and_then(|(_, e)| e.overrides.get(self.actor));
-        Ok(pinned.map(|pinned| Cow::Borrowed(&*pinned.variant)))
-    }
-
-    fn assignment(&self) -> Result<Option<(Cow<'_, str>, bool)>, ExperimentStoreError> {
-        Ok(self.found.and_then(|(_, experiment)| {
-            let stored = experiment.assignments.get(self.actor)?;
-            let name = experiment.variant_of(*stored);
-            Some((Cow::Borrowed(name), stored.is_override))
-        }))
-    }
-
-    fn assigned_in_sibling(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(self.sibling().is_some())
-    }
 }

@@ -5,7 +5,6 @@ use std::time::Instant;
 use tokio_postgres::Row;
 
 use super::PgExperimentStore;
-use super::bulk::Found;
 use super::connection::Values;
 use super::experiments::{
     self, ASSIGN, ASSIGNED, IS_NEW, IS_OVERRIDE, IS_PINNED, ONE, SHOWN_AGAIN, SITUATION,
@@ -14,27 +13,10 @@ use super::experiments::{
 use super::failure::{self, Failure};
 use super::mutation;
 use super::pace::Pace;
+use crate::assignment::{AssignRequest, Assigned, Facts, Situation};
 use crate::error::ExperimentError;
 use crate::experiment::ExperimentState;
-use crate::rules::assignment::{self, AssignmentReason};
-use crate::store::{AssignRequest, Assigned, Situation};
-use crate::validation::validate_request_id;
-
-/// What the rules have decided for an actor, to be written.
-struct Outcome<'a> {
-    variant: &'a str,
-    is_override: bool,
-    /// Whether it is to be stored as the actor's assignment.
-    store: bool,
-    /// Whether an exposure is to be kept.
-    expose: bool,
-}
-
-/// What they have seen of it.
-struct Seen<'a> {
-    situation: &'a Situation,
-    version: i64,
-}
+use crate::reason::AssignmentReason;
 
 /// What the first round trip of an assignment finds.
 #[expect(
@@ -53,16 +35,12 @@ impl PgExperimentStore {
         &self,
         request: &AssignRequest<'_>,
     ) -> Result<Assigned, ExperimentError> {
-        validate_request_id(request.experiment, request.request_id)?;
+        request.validate()?;
         let known = self
             .memory()
             .and_then(|memory| memory.get(request.experiment));
         if let Some(config) = known.filter(|config| config.state != ExperimentState::Running) {
-            let found = Situation {
-                config: Some(config),
-                ..Situation::unknown(request.experiment, request.actor)
-            };
-            return found.decide().map(Assigned::from);
+            return request.decide(&config, &config.allocation(), Facts::default());
         }
         let begun = Instant::now();
         loop {
@@ -70,69 +48,15 @@ impl PgExperimentStore {
                 Looked::Found(situation, version) => (situation, version),
                 Looked::Done(assigned) => return Ok(assigned),
             };
-            let decision = situation.decide()?;
-            if let Some(config) = &situation.config {
-                self.pool.known.put(config, version);
-            }
-            let store = decision.store;
-            let assigned = Assigned::from(decision);
-            let expose = request.keep_exposure && assigned.is_exposure();
-            if !store && !expose {
+            let config = situation.known()?;
+            let assigned = request.decide(config, &config.allocation(), situation.facts())?;
+            self.pool.known.put(config, version);
+            let exposes = request.keep_exposure && assigned.is_exposure();
+            if !assigned.stored && !exposes {
                 return Ok(assigned);
             }
-            let seen = Seen {
-                situation: &situation,
-                version,
-            };
-            let outcome = Outcome {
-                variant: &assigned.variant,
-                is_override: assigned.is_override(),
-                store,
-                expose,
-            };
-            if self.store_if_unchanged(&seen, &outcome, request)? {
+            if self.store_if_unchanged(request, &situation, version, &assigned)? {
                 return Ok(assigned);
-            }
-            if begun.elapsed() > self.lock_timeout() {
-                return Err(mutation::gave_up(self));
-            }
-        }
-    }
-
-    pub(super) fn record_variant(
-        &self,
-        experiment: &str,
-        actor: &str,
-        variant: &str,
-        is_override: bool,
-    ) -> Result<String, ExperimentError> {
-        let request = AssignRequest {
-            experiment,
-            actor,
-            request_id: None,
-            keep_exposure: false,
-        };
-        let begun = Instant::now();
-        loop {
-            let (situation, version) = self.read_situation(experiment, actor)?;
-            let config = situation.config.as_ref();
-            let kept =
-                assignment::admit(experiment, actor, variant, is_override, config, &situation)?;
-            if let Some(kept) = kept {
-                return Ok(kept.into_owned());
-            }
-            let seen = Seen {
-                situation: &situation,
-                version,
-            };
-            let outcome = Outcome {
-                variant,
-                is_override,
-                store: true,
-                expose: false,
-            };
-            if self.store_if_unchanged(&seen, &outcome, &request)? {
-                return Ok(variant.to_owned());
             }
             if begun.elapsed() > self.lock_timeout() {
                 return Err(mutation::gave_up(self));
@@ -168,13 +92,13 @@ impl PgExperimentStore {
         let AssignRequest {
             experiment, actor, ..
         } = *request;
-        let known = self.pool.known.get(experiment);
-        if let Some(known) = known {
-            let subject = Some((&known.config, &known.allocation));
-            let nothing = Found::default();
-            let bucketed = assignment::decide(experiment, actor, subject, &nothing);
-            if let Ok(bucketed) = bucketed {
-                return self.try_as_known(request, known.version, &bucketed.variant);
+        if request.candidate.is_none()
+            && let Some(known) = self.pool.known.get(experiment)
+        {
+            // What the entry rules say to a newcomer. The database applies the standing ones.
+            let newcomer = request.decide(&known.config, &known.allocation, Facts::default());
+            if let Ok(newcomer) = newcomer {
+                return self.try_as_known(request, known.version, &newcomer.variant);
             }
         }
         let is_storable = experiments::is_storable(experiment) && experiments::is_storable(actor);
@@ -196,6 +120,7 @@ impl PgExperimentStore {
             actor,
             request_id,
             keep_exposure,
+            ..
         } = *request;
         // It writes, so it is not repeated on another connection.
         let mut loan = self.pool.get()?;
@@ -219,11 +144,11 @@ impl PgExperimentStore {
                 (false, true) => AssignmentReason::Override,
                 (false, false) => AssignmentReason::Sticky,
             };
-            let is_override = row.try_get(IS_OVERRIDE)?;
             Ok(Looked::Done(Assigned {
                 variant,
                 reason,
-                is_override,
+                is_override: row.try_get(IS_OVERRIDE)?,
+                stored: row.try_get(IS_NEW)?,
             }))
         });
         drop(loan);
@@ -268,6 +193,7 @@ impl PgExperimentStore {
                 variant,
                 reason,
                 is_override: stored.is_some_and(|stored| stored.is_override),
+                stored: false,
             }))
         });
         looked.map_err(|failure| self.failed("read an assignment", failure))
@@ -284,9 +210,10 @@ impl PgExperimentStore {
     /// The second: stores the variant and the exposure, if all that was seen is still so.
     fn store_if_unchanged(
         &self,
-        seen: &Seen<'_>,
-        outcome: &Outcome<'_>,
         request: &AssignRequest<'_>,
+        seen: &Situation,
+        version: i64,
+        assigned: &Assigned,
     ) -> Result<bool, ExperimentError> {
         let Situation {
             experiment,
@@ -294,9 +221,10 @@ impl PgExperimentStore {
             override_variant,
             assignment,
             ..
-        } = seen.situation;
-        let assigned = assignment.as_ref().map(|stored| &stored.variant);
-        let overridden = assignment.as_ref().map(|stored| stored.is_override);
+        } = seen;
+        let seen_variant = assignment.as_ref().map(|stored| &stored.variant);
+        let seen_is_override = assignment.as_ref().map(|stored| stored.is_override);
+        let exposes = request.keep_exposure && assigned.is_exposure();
         let mut loan = self.pool.get()?;
         let stored = loan.run(|db| {
             let row = db.single(
@@ -305,15 +233,15 @@ impl PgExperimentStore {
                 &[
                     experiment,
                     actor,
-                    &seen.version,
+                    &version,
                     override_variant,
-                    &assigned,
-                    &overridden,
-                    &outcome.variant,
-                    &outcome.is_override,
+                    &seen_variant,
+                    &seen_is_override,
+                    &assigned.variant,
+                    &assigned.is_override,
                     &self.now(),
-                    &outcome.store,
-                    &outcome.expose,
+                    &assigned.stored,
+                    &exposes,
                     &request.request_id,
                 ],
             )?;

@@ -71,14 +71,13 @@ use self::pace::Pace;
 use self::pool::Pool;
 pub use self::transfer::PgCopy;
 use self::watch::{Memory, Watch};
-use crate::bulk::{Answers, AssignManyRequest};
+use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Situation};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
+use crate::experiment::{ChangeRecord, ExperimentConfig, Override, VariantCount};
 use crate::exposure::{ExposureRecord, ExposureSink};
-use crate::rules::lifecycle::Mutation;
-use crate::store::{AssignRequest, Assigned, Expected, ExperimentStore, Situation};
-use crate::validation::{validate_actor, validate_request_id};
+use crate::lifecycle::Mutation;
+use crate::store::{Expected, ExperimentStore};
 
 /// A store in a Postgres database. Cloning gives another handle to the same connections.
 #[derive(Clone)]
@@ -371,34 +370,6 @@ impl ExperimentStore for PgExperimentStore {
         Ok(changes)
     }
 
-    fn get_assignment(
-        &self,
-        experiment: &str,
-        actor: &str,
-    ) -> Result<Option<Assignment>, ExperimentError> {
-        Ok(self.read_situation(experiment, actor)?.0.assignment)
-    }
-
-    fn record_assignment(
-        &self,
-        experiment: &str,
-        actor: &str,
-        variant: &str,
-        is_override: bool,
-    ) -> Result<String, ExperimentError> {
-        self.record_variant(experiment, actor, variant, is_override)
-    }
-
-    fn get_override(
-        &self,
-        experiment: &str,
-        actor: &str,
-    ) -> Result<Option<String>, ExperimentError> {
-        self.read("read an override", Pace::Quick, |db| {
-            experiments::pinned(db, experiment, actor)
-        })
-    }
-
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
         self.read("list the overrides", Pace::Long, |db| {
             experiments::overrides(db, experiment)
@@ -409,9 +380,9 @@ impl ExperimentStore for PgExperimentStore {
         &self,
         actor: &str,
         group: &str,
-        except: &str,
+        exclude_experiment: &str,
     ) -> Result<bool, ExperimentError> {
-        if ![group, actor, except]
+        if ![group, actor, exclude_experiment]
             .iter()
             .all(|text| experiments::is_storable(text))
         {
@@ -422,7 +393,7 @@ impl ExperimentStore for PgExperimentStore {
                 "SELECT 1 FROM autumn_experiment_assignments a
                  JOIN autumn_experiments e ON e.name = a.experiment
                  WHERE a.actor = $2 AND e.exclusion_group = $1 AND e.name <> $3 LIMIT 1",
-                &[&group, &actor, &except],
+                &[&group, &actor, &exclude_experiment],
             )?;
             Ok(found.is_some())
         })
@@ -478,8 +449,7 @@ impl ExperimentStore for PgExperimentStore {
     }
 
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
-        validate_actor(&exposure.experiment, &exposure.actor)?;
-        validate_request_id(&exposure.experiment, exposure.request_id.as_deref())?;
+        exposure.validate()?;
         self.write("store an exposure", Pace::Quick, |db| {
             let name = &exposure.experiment;
             db.row(locks::SHARE_GATE, &[name])?;

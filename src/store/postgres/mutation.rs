@@ -11,7 +11,7 @@ use super::failure::{Failure, Fault};
 use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
-use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
+use crate::lifecycle::{self, Mutation, MutationFacts, Write};
 use crate::store::Expected;
 
 /// What the rules may ask about the experiment of a mutation.

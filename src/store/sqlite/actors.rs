@@ -1,14 +1,11 @@
 //! What is stored of actors: assignments, overrides and exposures.
 
-use std::borrow::Cow;
-
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::experiments::{self, Stored, contradiction};
-use crate::error::ExperimentStoreError;
+use crate::assignment::{Facts, StoredVariant};
 use crate::experiment::{Assignment, Override};
 use crate::exposure::ExposureRecord;
-use crate::rules::assignment::AssignmentFacts;
 
 /// All assignments of an actor in a space.
 pub(super) const FIND: &str = "SELECT slot, variant, assigned_after FROM assignments
@@ -98,8 +95,16 @@ impl<'a> Actor<'a> {
         Ok(found)
     }
 
-    pub(super) fn pinned(&self) -> Option<&'a str> {
-        self.pinned
+    /// What the rules look at.
+    pub(super) fn facts(&self) -> Facts<'a> {
+        Facts {
+            pinned: self.pinned,
+            stored: self.placed.map(|placed| StoredVariant {
+                variant: self.placed_variant(placed),
+                is_override: placed.choice.is_override,
+            }),
+            in_sibling: !self.sibling_slots.is_empty(),
+        }
     }
 
     pub(super) fn assignment(&self) -> Option<Assignment> {
@@ -172,23 +177,6 @@ impl<'a> Actor<'a> {
             self.experiment.slot
         ])?;
         count(db, self.experiment, placed.choice, -1)
-    }
-}
-
-impl AssignmentFacts for Actor<'_> {
-    fn override_variant(&self) -> Result<Option<Cow<'_, str>>, ExperimentStoreError> {
-        Ok(self.pinned.map(Cow::Borrowed))
-    }
-
-    fn assignment(&self) -> Result<Option<(Cow<'_, str>, bool)>, ExperimentStoreError> {
-        Ok(self.placed.map(|placed| {
-            let variant = Cow::Borrowed(self.placed_variant(placed));
-            (variant, placed.choice.is_override)
-        }))
-    }
-
-    fn assigned_in_sibling(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(!self.sibling_slots.is_empty())
     }
 }
 

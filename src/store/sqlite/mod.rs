@@ -58,17 +58,13 @@ use self::locks::Queue;
 use self::place::Place;
 use self::steps::Failure;
 pub use self::transfer::SqliteCopy;
-use crate::bulk::{Answers, AssignManyRequest};
+use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Situation};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::{
-    Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantCount,
-};
+use crate::experiment::{ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantCount};
 use crate::exposure::{ExposureRecord, ExposureSink};
-use crate::rules::assignment::{self, Decision};
-use crate::rules::lifecycle::Mutation;
-use crate::store::{AssignRequest, Assigned, Expected, ExperimentStore, Situation};
-use crate::validation::{validate_actor, validate_request_id};
+use crate::lifecycle::Mutation;
+use crate::store::{Expected, ExperimentStore};
 
 /// A store in one SQLite file. Cloning gives another handle to the same connection; handles of other
 /// connections, threads and processes may use the file at the same time.
@@ -196,8 +192,8 @@ impl SqliteExperimentStore {
         self.read("read an assignment", |db| {
             let stored = load_known(db, request.experiment)?;
             let found = Actor::load(db, &stored, request.actor)?;
-            let decision = decide(request, &stored, &found)?;
-            Ok((!decision.store).then(|| decision.into()))
+            let assigned = decide(request, &stored, &found)?;
+            Ok((!assigned.stored).then_some(assigned))
         })
     }
 
@@ -240,52 +236,6 @@ impl ExperimentStore for SqliteExperimentStore {
         })
     }
 
-    fn get_assignment(
-        &self,
-        experiment: &str,
-        actor: &str,
-    ) -> Result<Option<Assignment>, ExperimentError> {
-        self.read("read an assignment", |db| {
-            let Some(stored) = experiments::load(db, experiment)? else {
-                return Ok(None);
-            };
-            Ok(Actor::load(db, &stored, actor)?.assignment())
-        })
-    }
-
-    fn record_assignment(
-        &self,
-        experiment: &str,
-        actor: &str,
-        variant: &str,
-        is_override: bool,
-    ) -> Result<String, ExperimentError> {
-        self.write("store an assignment", |db| {
-            let stored = load_known(db, experiment)?;
-            let found = Actor::load(db, &stored, actor)?;
-            let config = Some(&stored.config);
-            let kept = assignment::admit(experiment, actor, variant, is_override, config, &found)?;
-            if let Some(kept) = kept {
-                return Ok(kept.into_owned());
-            }
-            found.put_assignment(db, variant, is_override, self.now())?;
-            Ok(variant.to_owned())
-        })
-    }
-
-    fn get_override(
-        &self,
-        experiment: &str,
-        actor: &str,
-    ) -> Result<Option<String>, ExperimentError> {
-        self.read("read an override", |db| {
-            let Some(stored) = experiments::load(db, experiment)? else {
-                return Ok(None);
-            };
-            Ok(actors::pinned(db, &stored, actor)?.map(str::to_owned))
-        })
-    }
-
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
         self.read("list the overrides", |db| {
             let Some(stored) = experiments::load(db, experiment)? else {
@@ -299,26 +249,19 @@ impl ExperimentStore for SqliteExperimentStore {
         &self,
         actor: &str,
         group: &str,
-        except: &str,
+        exclude_experiment: &str,
     ) -> Result<bool, ExperimentError> {
         self.read("read the assignments of a group", |db| {
-            Ok(actors::is_in_group(db, group, actor, except)?)
+            Ok(actors::is_in_group(db, group, actor, exclude_experiment)?)
         })
     }
 
     fn situation(&self, experiment: &str, actor: &str) -> Result<Situation, ExperimentError> {
         self.read("read an assignment", |db| {
-            let mut situation = Situation {
-                experiment: experiment.to_owned(),
-                actor: actor.to_owned(),
-                config: None,
-                override_variant: None,
-                assignment: None,
-                sibling: None,
-            };
+            let mut situation = Situation::unknown(experiment, actor);
             if let Some(stored) = experiments::load(db, experiment)? {
                 let found = Actor::load(db, &stored, actor)?;
-                situation.override_variant = found.pinned().map(str::to_owned);
+                situation.override_variant = found.facts().pinned.map(str::to_owned);
                 situation.assignment = found.assignment();
                 situation.sibling = found.sibling(db)?;
                 situation.config = Some(stored.config);
@@ -345,8 +288,7 @@ impl ExperimentStore for SqliteExperimentStore {
     }
 
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
-        validate_actor(&exposure.experiment, &exposure.actor)?;
-        validate_request_id(&exposure.experiment, exposure.request_id.as_deref())?;
+        exposure.validate()?;
         self.write("store an exposure", |db| {
             let stored = load_known(db, &exposure.experiment)?;
             stored.config.require_variant(&exposure.variant)?;
@@ -373,7 +315,7 @@ impl ExperimentStore for SqliteExperimentStore {
 
     /// Assignment and exposure are one commit. A repeat that keeps no exposure only reads.
     fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {
-        validate_request_id(request.experiment, request.request_id)?;
+        request.validate()?;
         // What needs no write must not wait for the lock, and works where nothing can be written.
         if (!request.keep_exposure || !self.is_running(request.experiment)?)
             && let Some(assigned) = self.assign_by_reading(request)?
@@ -383,12 +325,9 @@ impl ExperimentStore for SqliteExperimentStore {
         self.write("store an assignment", |db| {
             let stored = load_known(db, request.experiment)?;
             let found = Actor::load(db, &stored, request.actor)?;
-            let decision = decide(request, &stored, &found)?;
-            let store = decision.store;
-            let assigned = Assigned::from(decision);
-            if store {
-                let is_override = assigned.is_override();
-                found.put_assignment(db, &assigned.variant, is_override, self.now())?;
+            let assigned = decide(request, &stored, &found)?;
+            if assigned.stored {
+                found.put_assignment(db, &assigned.variant, assigned.is_override, self.now())?;
             }
             if let Some(exposure) = request.exposure_of(&assigned, self.clock) {
                 actors::append_exposure(db, &stored, &exposure)?;
@@ -403,21 +342,13 @@ fn load_known(db: &Connection, experiment: &str) -> Result<Stored, Failure> {
     stored.ok_or_else(|| ExperimentError::NotFound(experiment.to_owned()).into())
 }
 
-fn decide<'a>(
+fn decide(
     request: &AssignRequest<'_>,
-    stored: &'a Stored,
-    found: &'a Actor<'_>,
-) -> Result<Decision<'a>, ExperimentError> {
-    let AssignRequest {
-        experiment, actor, ..
-    } = *request;
+    stored: &Stored,
+    found: &Actor<'_>,
+) -> Result<Assigned, ExperimentError> {
     let allocation = stored.config.allocation();
-    assignment::decide(
-        experiment,
-        actor,
-        Some((&stored.config, &allocation)),
-        found,
-    )
+    request.decide(&stored.config, &allocation, found.facts())
 }
 
 impl ExposureSink for SqliteExperimentStore {

@@ -7,7 +7,7 @@ use super::actors::{self, Actor};
 use super::experiments::{self, Stored};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
-use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
+use crate::lifecycle::{self, Mutation, MutationFacts, Write};
 
 /// The experiment that a mutation is about, and what is pinned to the actor whom it names.
 struct Subject<'a> {

@@ -9,6 +9,7 @@ use experiments::{
 use postgres::Client;
 
 use super::{running, store};
+use crate::givens::record;
 use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
 
@@ -170,7 +171,7 @@ fn whatever_an_application_stores_can_be_looked_at() {
         );
         let told: serde_json::Value = serde_json::from_str(&told).unwrap();
         assert_eq!(
-            (&told["outcome"], &told["variant"]),
+            (&told["reason"], &told["variant"]),
             (&"sticky".into(), &"b".into())
         );
         assert_eq!(done(&sandbox, &["assign", "restarted", actor]), "b\n");
@@ -354,7 +355,7 @@ fn a_file_drops_nothing_that_a_reset_draft_uses() {
     let url = server::shared().database();
     let store = store(&url);
     store.insert(&running("e").exclusion_group("g")).unwrap();
-    store.record_assignment("e", "user:1", "b", false).unwrap();
+    record(&store, "e", "user:1", "b", false).unwrap();
     let reset = "UPDATE autumn_experiments SET state = 'draft'";
     client(&url).batch_execute(reset).unwrap();
     let before = store.list().unwrap();

@@ -10,6 +10,7 @@ use experiments::{
 use postgres::Client;
 
 use super::{running, store};
+use crate::givens::record;
 use crate::sandbox::rounds;
 use crate::server::{self, client};
 
@@ -138,7 +139,7 @@ fn the_application_assigns_no_variant_that_is_being_removed() {
         let (mut gate, mut application) = (client(&url), client(&url));
         if is_override {
             // Its statement finds a row then, and updates it.
-            store.record_assignment("e", "user:1", "a", false).unwrap();
+            record(&store, "e", "user:1", "a", false).unwrap();
         }
         let mut gate = gate.transaction().unwrap();
         let hold = "SELECT pg_advisory_xact_lock_shared(1163415621, hashtext('e'))";
@@ -192,12 +193,7 @@ fn no_race_leaves_an_assignment_of_a_removed_variant() {
             });
             scope.spawn(|| insert_b(&mut other, "theirs", false));
             scope.spawn(|| {
-                let request = AssignRequest {
-                    experiment: "e",
-                    actor: "ours",
-                    request_id: None,
-                    keep_exposure: true,
-                };
+                let request = AssignRequest::new("e", "ours").keep_exposure(None);
                 store.assign(&request).unwrap()
             });
             scope.spawn(|| {

@@ -195,7 +195,7 @@ fn a_group_holds_against_the_application_and_in_bulk() {
                 let pairs = actors.iter().zip(answers.iter());
                 taken.extend(
                     pairs
-                        .filter(|(_, answer)| answer.0.is_some())
+                        .filter(|(_, answer)| answer.variant.is_some())
                         .map(|(a, _)| *a),
                 );
             }

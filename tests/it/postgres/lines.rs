@@ -69,7 +69,7 @@ fn round_trips(
     store.assign(&request(&new, "warm:2")).unwrap();
     let pinned = [0, 1].map(|_| {
         let (pinned, assigned) = assign(&new, "qa");
-        assert_eq!((&*assigned.variant, assigned.is_override()), ("b", true));
+        assert_eq!((&*assigned.variant, assigned.is_override), ("b", true));
         pinned
     });
     let shown = store.exposures(&new).unwrap();

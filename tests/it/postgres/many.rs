@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use experiments::{
-    AssignManyRequest, ExperimentStore, Keep, ManyReason, PgExperimentStore, VariantConfig,
+    AssignManyRequest, AssignmentReason, ExperimentStore, Keep, PgExperimentStore, VariantConfig,
 };
 
 use crate::givens::{request, running, store};
@@ -44,9 +44,9 @@ fn many_are_stored_while_others_take_the_same_one_by_one() {
         is_over.store(true, Ordering::SeqCst);
         many.unwrap()
     });
-    for (actor, (variant, _)) in names.iter().zip(many.iter()).step_by(500) {
+    for (actor, verdict) in names.iter().zip(many.iter()).step_by(500) {
         let kept = store.get_assignment("e", actor).unwrap().unwrap();
-        assert_eq!(Some(&*kept.variant), variant);
+        assert_eq!(Some(&*kept.variant), verdict.variant);
     }
     assert_eq!(store.info().unwrap().assignments, 20_000);
 }
@@ -78,12 +78,12 @@ fn many_of_a_group_are_answered_in_order() {
             keep: Keep::Assignments,
         };
         let answers = store.assign_many(&request).unwrap();
-        let reasons: Vec<ManyReason> = answers.iter().map(|(_, reason)| reason).collect();
+        let reasons: Vec<AssignmentReason> = answers.iter().map(|verdict| verdict.reason).collect();
         for (n, reason) in reasons.into_iter().enumerate() {
             let expected = match n {
-                _ if n % 15_000 == 7 => ManyReason::Excluded,
-                0..15_000 => ManyReason::Assigned,
-                _ => ManyReason::Sticky,
+                _ if n % 15_000 == 7 => AssignmentReason::Excluded,
+                0..15_000 => AssignmentReason::Assigned,
+                _ => AssignmentReason::Sticky,
             };
             assert_eq!(reason, expected, "{n}");
         }
@@ -148,7 +148,7 @@ fn two_who_assign_the_same_many_agree() {
         let answers = store.assign_many(&request).unwrap();
         let variants = answers
             .iter()
-            .map(|(variant, _)| variant.unwrap().to_owned());
+            .map(|verdict| verdict.variant.unwrap().to_owned());
         variants.collect::<Vec<_>>()
     };
     let (one, mut other) = thread::scope(|scope| {

@@ -1,5 +1,5 @@
 use clap::Args;
-use experiments::{Explanation, Outcome};
+use experiments::{AssignmentReason, Explanation, Rule};
 
 use crate::complete;
 use crate::context::{Context, Purpose};
@@ -11,7 +11,7 @@ use crate::output::tsv::Tsv;
 ///
 /// Writes nothing. It tells what the next `exp assign` would do.
 #[derive(Args)]
-#[command(after_help = "TSV columns: actor, outcome, variant, number of the rule, bucket")]
+#[command(after_help = "TSV columns: actor, reason, variant, number of the rule, bucket")]
 pub(crate) struct Explain {
     /// The experiment's name
     #[arg(add = complete::experiments())]
@@ -32,9 +32,9 @@ impl View for Explanation {
     fn tsv(&self, tsv: &mut Tsv) {
         tsv.line(&[
             &self.actor,
-            self.outcome.as_str(),
+            self.reason.as_str(),
             self.variant.as_deref().unwrap_or_default(),
-            &self.outcome.rule().to_string(),
+            &self.reason.rule().number().to_string(),
             &self.bucketing.bucket.to_string(),
         ]);
     }
@@ -51,86 +51,82 @@ impl View for Explanation {
             }
             None => format!(
                 "{actor} gets nothing in {experiment}: {}",
-                refusal(self.outcome)
+                refusal(self.reason)
             ),
         });
         text.line("");
-        for (number, (rule, finding)) in (1..).zip(self.rules()) {
-            let decides = number == self.outcome.rule();
-            let mark = if decides { "→" } else { " " };
-            let line = format!("{mark} {number} {rule:<10}  {finding}");
-            text.line(match number.cmp(&self.outcome.rule()) {
-                std::cmp::Ordering::Less => line,
-                std::cmp::Ordering::Equal => styled(BOLD, line),
-                std::cmp::Ordering::Greater => styled(DIM, line),
+        let deciding = self.reason.rule();
+        let mut was_decided = false;
+        for rule in Rule::all() {
+            let mark = if rule == deciding { "→" } else { " " };
+            let line = format!(
+                "{mark} {} {:<10}  {}",
+                rule.number(),
+                rule.as_str(),
+                found_by(rule, self)
+            );
+            text.line(if rule == deciding {
+                styled(BOLD, line)
+            } else if was_decided {
+                styled(DIM, line)
+            } else {
+                line
             });
+            was_decided |= rule == deciding;
         }
     }
 }
 
-fn refusal(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Archived => "it is archived",
-        Outcome::NotRunning => "it is not running",
-        Outcome::Excluded => "another experiment of the group has the actor",
-        Outcome::NoVariant => "all weights are 0",
-        Outcome::NoWinner => "it is concluded without a winner",
-        Outcome::Concluded | Outcome::Override | Outcome::Sticky | Outcome::Assigned => "",
+fn refusal(reason: AssignmentReason) -> &'static str {
+    match reason {
+        AssignmentReason::Archived => "it is archived",
+        AssignmentReason::NotRunning => "it is not running",
+        AssignmentReason::Excluded => "another experiment of the group has the actor",
+        AssignmentReason::NoVariant => "all weights are 0",
+        AssignmentReason::NoWinner => "it is concluded without a winner",
+        AssignmentReason::Concluded
+        | AssignmentReason::Override
+        | AssignmentReason::Sticky
+        | AssignmentReason::Assigned => "",
     }
 }
 
-/// What each rule found, whether it was asked or not.
-trait Rules {
-    fn rules(&self) -> [(&'static str, String); 7];
-}
-
-impl Rules for Explanation {
-    fn rules(&self) -> [(&'static str, String); 7] {
-        let none = || "none".to_owned();
-        let yes_or_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-        let pinned = self.pinned.as_ref().map_or_else(none, |pinned| {
-            let variant = safe(&pinned.variant);
-            if pinned.exists {
-                variant
-            } else {
-                format!("{variant}, which was removed: ignored")
-            }
-        });
-        let group = match (&self.exclusion_group, &self.sibling) {
+/// What a rule found, whether it was asked or not.
+fn found_by(rule: Rule, explained: &Explanation) -> String {
+    let none = || "none".to_owned();
+    let yes_or_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    match rule {
+        Rule::Archived => yes_or_no(explained.reason == AssignmentReason::Archived),
+        Rule::Concluded => match (explained.reason, &explained.variant) {
+            (AssignmentReason::Concluded, Some(winner)) => format!("yes, {} won", safe(winner)),
+            (AssignmentReason::NoWinner, _) => "yes, without a winner".to_owned(),
+            _ => yes_or_no(false),
+        },
+        Rule::Draft => yes_or_no(explained.reason == AssignmentReason::NotRunning),
+        Rule::Override => match &explained.pinned {
+            None => none(),
+            Some(pinned) if pinned.exists => safe(&pinned.variant),
+            Some(pinned) => format!("{}, which was removed: ignored", safe(&pinned.variant)),
+        },
+        Rule::Assignment => explained.assignment.as_deref().map_or_else(none, safe),
+        Rule::Group => match (&explained.exclusion_group, &explained.sibling) {
             (None, _) => none(),
             (Some(group), None) => format!("{}: the actor is free", safe(group)),
             (Some(group), Some(sibling)) => {
                 format!("{}: the actor is in {}", safe(group), safe(sibling))
             }
-        };
-        let concluded = match (self.outcome, &self.variant) {
-            (Outcome::Concluded, Some(winner)) => format!("yes, {} won", safe(winner)),
-            (Outcome::NoWinner, _) => "yes, without a winner".to_owned(),
-            _ => yes_or_no(false),
-        };
-        let trace = &self.bucketing;
-        let bucket = format!(
-            "{} of 10000 ({}) × weight {} = {} → {}",
-            trace.bucket,
-            trace.hash,
-            trace.total_weight,
-            trace.threshold,
-            trace
-                .variant
-                .as_deref()
-                .map_or_else(|| "no variant".to_owned(), safe)
-        );
-        [
-            ("archived", yes_or_no(self.outcome == Outcome::Archived)),
-            ("concluded", concluded),
-            ("draft", yes_or_no(self.outcome == Outcome::NotRunning)),
-            ("override", pinned),
-            (
-                "assignment",
-                self.assignment.as_deref().map_or_else(none, safe),
-            ),
-            ("group", group),
-            ("bucket", bucket),
-        ]
+        },
+        Rule::Bucket => {
+            let trace = &explained.bucketing;
+            let variant = trace.variant.as_deref();
+            format!(
+                "{} of 10000 ({}) × weight {} = {} → {}",
+                trace.bucket,
+                trace.hash,
+                trace.total_weight,
+                trace.threshold,
+                variant.map_or_else(|| "no variant".to_owned(), safe)
+            )
+        }
     }
 }

@@ -6,10 +6,8 @@
 //! What keeps others alive: no transaction lasts much longer than [`HOLD`], and before the next one
 //! comes whoever waits for the lock.
 
-mod order;
 mod rows;
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Row, Statement};
@@ -17,11 +15,12 @@ use rusqlite::{Connection, Row, Statement};
 use super::actors::{self, Choice};
 use super::experiments::{self, Stored};
 use super::{Failure, SqliteExperimentStore, load_known};
+use crate::assignment::{
+    Answers, AssignManyRequest, Facts, Keep, Question, StoredVariant, Verdict, decide,
+};
 use crate::bucketing::Allocation;
-use crate::bulk::{Answers, AssignManyRequest, Keep, ManyReason, refusal_of_one};
-use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::rules::assignment::{self, AssignmentFacts, Decision};
-use crate::validation::validate_actor;
+use crate::error::ExperimentError;
+use crate::reason::AssignmentReason;
 
 /// How long a transaction goes on taking actors, and how long if somebody waits for it to end.
 const HOLD: Duration = Duration::from_millis(200);
@@ -44,13 +43,11 @@ impl SqliteExperimentStore {
         &self,
         request: &AssignManyRequest<'_>,
     ) -> Result<Answers, ExperimentError> {
-        for actor in request.actors {
-            validate_actor(request.experiment, actor)?;
-        }
+        request.validate()?;
         let order = match request.keep {
             // Nothing will be looked up, so any order is as good.
-            Keep::Nothing if self.is_blank(request.experiment)? => order::places(request.actors),
-            _ => order::sorted(request.actors),
+            Keep::Nothing if self.is_blank(request.experiment)? => request.places(),
+            _ => request.sorted(),
         };
         let is_large = order.len() >= LARGE && request.keep != Keep::Nothing;
         if is_large {
@@ -113,43 +110,20 @@ struct Batch<'a> {
     find: Statement<'a>,
     scan: Statement<'a>,
     insert: Statement<'a>,
-    /// Places of the variants in the answers, by `idx`.
-    places: Vec<Option<u16>>,
     /// New assignments by `idx`.
     assigned: Vec<u64>,
     exposed: Vec<(u32, Choice)>,
 }
 
-/// What was found of an actor.
-#[derive(Clone, Copy, Default)]
-struct Found<'a> {
-    pinned: Option<&'a str>,
-    stored: Option<(&'a str, bool)>,
-    in_sibling: bool,
-}
-
-impl AssignmentFacts for Found<'_> {
-    fn override_variant(&self) -> Result<Option<Cow<'_, str>>, ExperimentStoreError> {
-        Ok(self.pinned.map(Cow::Borrowed))
-    }
-
-    fn assignment(&self) -> Result<Option<(Cow<'_, str>, bool)>, ExperimentStoreError> {
-        Ok(self
-            .stored
-            .map(|(variant, is_override)| (Cow::Borrowed(variant), is_override)))
-    }
-
-    fn assigned_in_sibling(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(self.in_sibling)
-    }
-}
-
 /// Adds a row of the actor's assignments to what was found.
-fn note<'a>(found: &mut Found<'a>, experiment: &'a Stored, row: &Row<'_>) -> rusqlite::Result<()> {
+fn note<'a>(found: &mut Facts<'a>, experiment: &'a Stored, row: &Row<'_>) -> rusqlite::Result<()> {
     if row.get::<_, i64>(0)? == experiment.slot {
         let choice = Choice::read(row, 1)?;
         let variant = experiment.variant_name(choice.variant)?;
-        found.stored = Some((variant, choice.is_override));
+        found.stored = Some(StoredVariant {
+            variant,
+            is_override: choice.is_override,
+        });
     } else {
         found.in_sibling = true;
     }
@@ -157,13 +131,12 @@ fn note<'a>(found: &mut Found<'a>, experiment: &'a Stored, row: &Row<'_>) -> rus
 }
 
 /// An actor's answer, before it is stored.
-struct Settled {
+#[derive(Clone, Copy)]
+struct Settled<'a> {
     place: u32,
-    /// The `idx` of the variant.
+    verdict: Verdict<'a>,
+    /// The `idx` of its variant.
     variant: Option<usize>,
-    reason: ManyReason,
-    is_override: bool,
-    store: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -195,7 +168,6 @@ impl<'a> Batch<'a> {
             find: db.prepare(actors::FIND)?,
             scan: db.prepare(SCAN)?,
             insert: db.prepare(&rows::insert_statement(ROWS))?,
-            places: Vec::new(),
             assigned: Vec::new(),
             exposed: Vec::new(),
         })
@@ -236,77 +208,59 @@ impl<'a> Batch<'a> {
         if !self.must_look && self.cautious == 0 {
             let settled = self.settle(places, false)?;
             if self.insert_all(&settled)? {
-                return self.answer(settled, answers);
+                self.answer(&settled, answers);
+                return Ok(());
             }
             self.cautious = CAUTIOUS_GROUPS;
         }
         self.cautious = self.cautious.saturating_sub(1);
         let settled = self.settle(places, true)?;
-        if settled.iter().any(|s| s.reason == ManyReason::Assigned) {
+        if settled
+            .iter()
+            .any(|s| s.verdict.reason == AssignmentReason::Assigned)
+        {
             self.cautious = 0;
         }
         if self.request.keep != Keep::Nothing && !self.insert_all(&settled)? {
             let what = "an actor has an assignment that is not found".to_owned();
             return Err(experiments::contradiction(what).into());
         }
-        self.answer(settled, answers)
+        self.answer(&settled, answers);
+        Ok(())
     }
 
     /// Decides for each actor, having looked at what is stored or else taking it that nothing is.
-    fn settle(&mut self, places: &[u32], look: bool) -> Result<Vec<Settled>, Failure> {
+    fn settle(&mut self, places: &[u32], look: bool) -> Result<Vec<Settled<'a>>, Failure> {
         let found = if look {
             self.find_all(places)?
         } else {
             Vec::new()
         };
-        let mut settled: Vec<Settled> = Vec::with_capacity(places.len());
-        for (index, &place) in places.iter().enumerate() {
-            let actor = self.request.actors[place as usize];
-            let before = settled.last().filter(|before| {
-                self.request.keep != Keep::Nothing
-                    && self.request.actors[before.place as usize] == actor
-            });
-            let next = if let Some(before) = before {
-                before.again(place)
-            } else {
-                let found = found.get(index).copied().unwrap_or_default();
-                self.decide(place, actor, &found)?
-            };
-            settled.push(next);
-        }
-        Ok(settled)
-    }
-
-    fn decide(&self, place: u32, actor: &str, found: &Found<'_>) -> Result<Settled, Failure> {
-        let subject = Some((&self.experiment.config, &self.allocation));
-        let settled = match assignment::decide(self.request.experiment, actor, subject, found) {
-            Ok(Decision {
-                variant,
-                reason,
-                is_override,
-                store,
-            }) => Settled {
+        let experiment = self.experiment;
+        let verdicts = self.request.decide_each(places, |index, actor| {
+            decide(&Question {
+                experiment: &experiment.config,
+                allocation: &self.allocation,
+                actor,
+                facts: found.get(index).copied().unwrap_or_default(),
+                candidate: None,
+            })
+        });
+        let settled = verdicts.into_iter().map(|(place, verdict)| {
+            verdict.require_answer_to_one(&experiment.config)?;
+            Ok(Settled {
                 place,
-                variant: self.experiment.index_of(&variant),
-                reason: reason.into(),
-                is_override,
-                store,
-            },
-            Err(refusal) => Settled {
-                place,
-                variant: None,
-                reason: refusal_of_one(refusal)?,
-                is_override: false,
-                store: false,
-            },
-        };
-        Ok(settled)
+                verdict,
+                variant: verdict.variant.and_then(|name| experiment.index_of(name)),
+            })
+        });
+        settled.collect()
     }
 
     /// What is stored of each of these actors. Where they stand close together in the store, reading
     /// from the first to the last is several times cheaper than one search each.
-    fn find_all(&mut self, places: &[u32]) -> Result<Vec<Found<'a>>, Failure> {
-        let mut all = vec![Found::default(); places.len()];
+    fn find_all(&mut self, places: &[u32]) -> Result<Vec<Facts<'a>>, Failure> {
+        let mut all = vec![Facts::default(); places.len()];
         if !self.is_blank {
             let actor = |index: usize| self.request.actors[places[index] as usize];
             let mut reached = 0;
@@ -351,8 +305,8 @@ impl<'a> Batch<'a> {
         Ok(all)
     }
 
-    fn find(&mut self, actor: &str) -> Result<Found<'a>, Failure> {
-        let mut found = Found::default();
+    fn find(&mut self, actor: &str) -> Result<Facts<'a>, Failure> {
+        let mut found = Facts::default();
         self.find.raw_bind_parameter(1, self.experiment.space)?;
         self.find.raw_bind_parameter(2, actor)?;
         let mut rows = self.find.raw_query();
@@ -363,17 +317,15 @@ impl<'a> Batch<'a> {
     }
 
     /// Stores what is to be stored. `false`, and nothing stored, if an actor was there already.
-    fn insert_all(&mut self, settled: &[Settled]) -> Result<bool, Failure> {
-        let (overrides, ordinary): (Vec<_>, Vec<_>) = settled
+    fn insert_all(&mut self, settled: &[Settled<'_>]) -> Result<bool, Failure> {
+        let (overrides, ordinary): (Vec<&Settled<'_>>, Vec<&Settled<'_>>) = settled
             .iter()
-            .filter(|settled| settled.store)
-            .partition(|settled| settled.reason == ManyReason::Override);
+            .filter(|settled| settled.verdict.store)
+            .partition(|settled| settled.verdict.is_override);
         for settled in overrides {
             let actor = self.request.actors[settled.place as usize];
             let found = actors::Actor::load(self.db, self.experiment, actor)?;
-            let variant = self
-                .experiment
-                .variant_name(settled.variant.unwrap_or_default())?;
+            let variant = settled.verdict.variant.unwrap_or_default();
             found.put_assignment(self.db, variant, true, self.now)?;
         }
         if ordinary.is_empty() {
@@ -416,46 +368,20 @@ impl<'a> Batch<'a> {
         Ok(all_new)
     }
 
-    fn answer(&mut self, settled: Vec<Settled>, answers: &mut Answers) -> Result<(), Failure> {
-        for Settled {
-            place,
-            variant,
-            reason,
-            is_override,
-            ..
-        } in settled
-        {
-            let named = match variant {
-                None => None,
-                Some(variant) => Some(self.place(variant, answers)?),
-            };
-            answers.set(place as usize, named, reason, is_override);
-            if let Some(variant) = variant
+    fn answer(&mut self, settled: &[Settled<'_>], answers: &mut Answers) {
+        for settled in settled {
+            answers.set(settled.place, &settled.verdict);
+            if let Some(variant) = settled.variant
                 && self.request.keep == Keep::AssignmentsAndExposures
-                && reason != ManyReason::Concluded
+                && settled.verdict.is_exposure()
             {
-                self.exposed.push((
-                    place,
-                    Choice {
-                        variant,
-                        is_override,
-                    },
-                ));
+                let choice = Choice {
+                    variant,
+                    is_override: settled.verdict.is_override,
+                };
+                self.exposed.push((settled.place, choice));
             }
         }
-        Ok(())
-    }
-
-    fn place(&mut self, variant: usize, answers: &mut Answers) -> Result<u16, Failure> {
-        if self.places.len() <= variant {
-            self.places.resize(variant + 1, None);
-        }
-        if let Some(place) = self.places[variant] {
-            return Ok(place);
-        }
-        let place = answers.place(self.experiment.variant_name(variant)?);
-        self.places[variant] = Some(place);
-        Ok(place)
     }
 
     /// In the order in which the actors were given.
@@ -474,21 +400,5 @@ impl<'a> Batch<'a> {
             ))?;
         }
         Ok(())
-    }
-}
-
-impl Settled {
-    /// The answer to the same actor coming again.
-    fn again(&self, place: u32) -> Self {
-        let reason = match self.reason {
-            ManyReason::Assigned => ManyReason::Sticky,
-            reason => reason,
-        };
-        Self {
-            place,
-            reason,
-            store: false,
-            ..*self
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use rusqlite::Statement;
 
 use super::Settled;
-use crate::bulk::AssignManyRequest;
+use crate::assignment::AssignManyRequest;
 use crate::store::sqlite::experiments::Stored;
 
 /// Parameters 1 to 3 are the space, the slot and the time; then each row's actor and variant.
@@ -27,7 +27,7 @@ pub(super) fn insert(
     request: &AssignManyRequest<'_>,
     experiment: &Stored,
     now: i64,
-    rows: &[&Settled],
+    rows: &[&Settled<'_>],
 ) -> rusqlite::Result<usize> {
     insert.raw_bind_parameter(1, experiment.space)?;
     insert.raw_bind_parameter(2, experiment.slot)?;

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
-use experiments::{Allocation, Answers, AssignManyRequest, Keep, ManyReason};
+use experiments::{Allocation, Answers, AssignManyRequest, AssignmentReason, Keep, Verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Assign;
@@ -94,14 +94,14 @@ struct Output<W> {
 
 impl<W: Write> Output<W> {
     fn write(&mut self, actors: &[&str], answers: &Answers) -> io::Result<()> {
-        for (actor, (variant, reason)) in actors.iter().zip(answers.iter()) {
+        for (actor, verdict) in actors.iter().zip(answers.iter()) {
             self.line.clear();
             match self.format {
                 Format::Json => {
                     let bucket = self.allocation.bucket(actor);
-                    json_line(&mut self.line, actor, variant, reason, bucket);
+                    json_line(&mut self.line, actor, &verdict, bucket);
                 }
-                _ => tsv_line(&mut self.line, actor, variant),
+                _ => tsv_line(&mut self.line, actor, verdict.variant),
             }
             self.writer.write_all(self.line.as_bytes())?;
         }
@@ -116,32 +116,26 @@ fn tsv_line(line: &mut String, actor: &str, variant: Option<&str>) {
     line.push('\n');
 }
 
-fn json_line(
-    line: &mut String,
-    actor: &str,
-    variant: Option<&str>,
-    reason: ManyReason,
-    bucket: u64,
-) {
+fn json_line(line: &mut String, actor: &str, verdict: &Verdict<'_>, bucket: u64) {
     use std::fmt::Write as _;
     line.push_str("{\"actor\":");
     json::string(line, actor);
     line.push_str(",\"variant\":");
-    match variant {
+    match verdict.variant {
         Some(variant) => json::string(line, variant),
         None => line.push_str("null"),
     }
     let _ = writeln!(
         line,
         ",\"reason\":\"{}\",\"bucket\":{bucket}}}",
-        reason.as_str()
+        verdict.reason.as_str()
     );
 }
 
 /// What came of it all.
 #[derive(Default)]
 struct Summary {
-    by_reason: [u64; ManyReason::ALL.len()],
+    by_reason: [u64; AssignmentReason::ALL.len()],
     blank: u64,
     bad: u64,
 }
@@ -158,8 +152,10 @@ impl Summary {
                 context.warn("further lines that are no actors are only counted");
             }
         }
-        for (_, reason) in answers.iter() {
-            let place = ManyReason::ALL.iter().position(|known| *known == reason);
+        for verdict in answers.iter() {
+            let place = AssignmentReason::ALL
+                .iter()
+                .position(|known| *known == verdict.reason);
             self.by_reason[place.unwrap_or_default()] += 1;
         }
     }
@@ -170,7 +166,7 @@ impl std::fmt::Display for Summary {
         let total: u64 = self.by_reason.iter().sum();
         let actors = if total == 1 { "actor" } else { "actors" };
         write!(f, "{total} {actors}")?;
-        let reasons = ManyReason::ALL.iter().zip(self.by_reason);
+        let reasons = AssignmentReason::ALL.iter().zip(self.by_reason);
         for (index, (reason, count)) in reasons.filter(|(_, count)| *count > 0).enumerate() {
             let separator = if index == 0 { ": " } else { ", " };
             write!(f, "{separator}{count} {}", reason.as_str())?;

@@ -4,7 +4,6 @@ use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{
     ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState, VariantConfig,
 };
-use crate::rules::assignment::known_and_not_archived;
 use crate::validation::{validate_actor, validate_description, validate_variants};
 
 /// A change that somebody asks for.
@@ -176,6 +175,19 @@ pub fn decide(
             known_and_not_archived(experiment, current)?;
             clear_override(actor, facts)
         }
+    }
+}
+
+fn known_and_not_archived<'a>(
+    experiment: &str,
+    config: Option<&'a ExperimentConfig>,
+) -> Result<&'a ExperimentConfig, ExperimentError> {
+    match config {
+        None => Err(ExperimentError::NotFound(experiment.to_owned())),
+        Some(config) if config.state == ExperimentState::Archived => {
+            Err(ExperimentError::Archived(experiment.to_owned()))
+        }
+        Some(config) => Ok(config),
     }
 }
 

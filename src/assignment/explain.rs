@@ -1,12 +1,12 @@
-//! Why an actor gets what it gets: the rules' decision laid open, with the numbers behind it.
+//! Why an actor gets what it gets: the rules' verdict laid open, with the numbers behind it.
 
 use serde::{Deserialize, Serialize};
 
+use super::request::Situation;
 use crate::bucketing::{Bucketing, select, total_weight, weight_threshold};
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
-use crate::rules::assignment::AssignmentReason;
-use crate::store::Situation;
+use crate::reason::AssignmentReason;
 
 /// What the next `assign` of an actor would do, and why. Nothing was written to find out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,15 +15,16 @@ pub struct Explanation {
     pub experiment: String,
     /// The actor.
     pub actor: String,
-    /// What comes out.
-    pub outcome: Outcome,
+    /// The answer of the rule that decides.
+    #[serde(alias = "outcome")]
+    pub reason: AssignmentReason,
     /// The variant the actor gets; `None` if it is refused.
     pub variant: Option<String>,
     /// The experiment's state.
     pub state: ExperimentState,
     /// The variant pinned to the actor, and whether the experiment still has it.
     #[serde(rename = "override")]
-    pub pinned: Option<Pinned>,
+    pub pinned: Option<PinnedVariant>,
     /// The stored assignment's variant.
     pub assignment: Option<String>,
     /// The exclusion group.
@@ -34,65 +35,9 @@ pub struct Explanation {
     pub bucketing: BucketTrace,
 }
 
-/// Which rule decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Refused: the experiment is archived.
-    Archived,
-    /// The winner.
-    Concluded,
-    /// Refused: the experiment is a draft.
-    NotRunning,
-    /// The pinned variant.
-    Override,
-    /// The stored variant.
-    Sticky,
-    /// Refused: the actor is in another experiment of the group.
-    Excluded,
-    /// The variant that the bucket selects; it would be stored.
-    Assigned,
-    /// Refused: all weights are zero.
-    NoVariant,
-    /// Refused: the experiment is concluded without a winner.
-    NoWinner,
-}
-
-impl Outcome {
-    /// The serialised name, in snake case.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Archived => "archived",
-            Self::Concluded => "concluded",
-            Self::NotRunning => "not_running",
-            Self::Override => "override",
-            Self::Sticky => "sticky",
-            Self::Excluded => "excluded",
-            Self::Assigned => "assigned",
-            Self::NoVariant => "no_variant",
-            Self::NoWinner => "no_winner",
-        }
-    }
-
-    /// The number of the rule, from 1 to 7, in the order in which the rules are tried.
-    #[must_use]
-    pub fn rule(self) -> u8 {
-        match self {
-            Self::Archived => 1,
-            Self::Concluded | Self::NoWinner => 2,
-            Self::NotRunning => 3,
-            Self::Override => 4,
-            Self::Sticky => 5,
-            Self::Excluded => 6,
-            Self::Assigned | Self::NoVariant => 7,
-        }
-    }
-}
-
 /// A variant pinned to the actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pinned {
+pub struct PinnedVariant {
     /// The variant's name.
     pub variant: String,
     /// Whether the experiment still has it; if not, the override is ignored.
@@ -129,36 +74,21 @@ impl BucketTrace {
 }
 
 impl Explanation {
-    /// Lays the decision in a situation open.
+    /// Lays the verdict in a situation open.
     ///
     /// # Errors
-    /// The experiment is unknown.
+    /// As [`Situation::verdict`].
     pub fn of(situation: Situation) -> Result<Self, ExperimentError> {
-        let (outcome, variant) = match situation.decide() {
-            Ok(decision) => {
-                let outcome = match decision.reason {
-                    AssignmentReason::Concluded => Outcome::Concluded,
-                    AssignmentReason::Override => Outcome::Override,
-                    AssignmentReason::Sticky => Outcome::Sticky,
-                    AssignmentReason::Assigned => Outcome::Assigned,
-                };
-                (outcome, Some(decision.variant.into_owned()))
-            }
-            Err(ExperimentError::Archived(_)) => (Outcome::Archived, None),
-            Err(ExperimentError::NotRunning(..)) => (Outcome::NotRunning, None),
-            Err(ExperimentError::ExcludedByGroup(..)) => (Outcome::Excluded, None),
-            Err(ExperimentError::NoVariant(_)) => (Outcome::NoVariant, None),
-            Err(ExperimentError::NoWinner(_)) => (Outcome::NoWinner, None),
-            Err(other) => return Err(other),
-        };
+        let verdict = situation.verdict()?;
+        let (reason, variant) = (verdict.reason, verdict.variant.map(str::to_owned));
         let Some(config) = situation.config else {
             return Err(ExperimentError::NotFound(situation.experiment));
         };
         Ok(Self {
-            outcome,
+            reason,
             variant,
             state: config.state,
-            pinned: situation.override_variant.map(|variant| Pinned {
+            pinned: situation.override_variant.map(|variant| PinnedVariant {
                 exists: config.variant(&variant).is_some(),
                 variant,
             }),

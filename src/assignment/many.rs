@@ -1,0 +1,139 @@
+//! Many actors at once: what is asked, and what is answered.
+
+use super::verdict::Verdict;
+use crate::error::ExperimentError;
+use crate::reason::AssignmentReason;
+use crate::validation::validate_actor;
+
+/// One call of [`ExperimentStore::assign_many`](crate::ExperimentStore::assign_many).
+#[derive(Debug, Clone, Copy)]
+pub struct AssignManyRequest<'a> {
+    /// The experiment's name.
+    pub experiment: &'a str,
+    /// Who is to be assigned. An actor who comes twice is assigned the first time.
+    pub actors: &'a [&'a str],
+    /// What is stored of it.
+    pub keep: Keep,
+}
+
+/// What is stored of assigning many actors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing: the answers say what would happen to each actor now. Of an actor who comes twice,
+    /// both answers say so.
+    Nothing,
+    /// The assignments.
+    Assignments,
+    /// The assignments, and an exposure for each.
+    AssignmentsAndExposures,
+}
+
+impl AssignManyRequest<'_> {
+    /// Checks every actor. A store calls it first, so that one who can't be stored spoils the call before
+    /// anything is kept.
+    ///
+    /// # Errors
+    /// The first who [can't be stored](crate::actor_problem).
+    pub fn validate(&self) -> Result<(), ExperimentError> {
+        let mut actors = self.actors.iter();
+        actors.try_for_each(|actor| validate_actor(self.experiment, actor))
+    }
+}
+
+/// The answers to a request, in the order of its actors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Names are kept once, as there may be millions of answers.
+    variants: Vec<String>,
+    answers: Vec<Answer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Answer {
+    /// A place in `Answers::variants`.
+    variant: Option<u16>,
+    reason: AssignmentReason,
+    is_override: bool,
+    store: bool,
+}
+
+impl Answers {
+    /// What each actor got, if anything, and why.
+    #[must_use]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Verdict<'_>> {
+        self.answers.iter().map(|answer| Verdict {
+            reason: answer.reason,
+            variant: answer
+                .variant
+                .map(|place| &*self.variants[usize::from(place)]),
+            is_override: answer.is_override,
+            store: answer.store,
+        })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+    }
+
+    /// Adds the answer to one actor.
+    pub fn push(&mut self, verdict: &Verdict<'_>) {
+        let answer = self.answer(verdict);
+        self.answers.push(answer);
+    }
+
+    /// Adds the answers to further actors.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn append(&mut self, further: &Self) {
+        for verdict in further.iter() {
+            self.push(&verdict);
+        }
+    }
+
+    /// Room for this many answers, to be [set](Self::set) in any order.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn unanswered(count: usize) -> Self {
+        let unanswered = Answer {
+            variant: None,
+            reason: AssignmentReason::NoVariant,
+            is_override: false,
+            store: false,
+        };
+        Self {
+            variants: Vec::new(),
+            answers: vec![unanswered; count],
+        }
+    }
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn set(&mut self, place: u32, verdict: &Verdict<'_>) {
+        self.answers[place as usize] = self.answer(verdict);
+    }
+
+    fn answer(&mut self, verdict: &Verdict<'_>) -> Answer {
+        Answer {
+            variant: verdict.variant.map(|variant| self.place(variant)),
+            reason: verdict.reason,
+            is_override: verdict.is_override,
+            store: verdict.store,
+        }
+    }
+
+    /// Where that variant is among the names; it is entered if it is new.
+    fn place(&mut self, name: &str) -> u16 {
+        let known = self.variants.iter().position(|known| known == name);
+        let place = known.unwrap_or_else(|| {
+            self.variants.push(name.to_owned());
+            self.variants.len() - 1
+        });
+        // `validation` allows fewer variants than that.
+        u16::try_from(place).unwrap_or(u16::MAX)
+    }
+}

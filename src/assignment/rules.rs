@@ -1,0 +1,155 @@
+//! The rules, each once, as pure functions: given what a store knows, who gets which variant?
+//!
+//! Nothing here reads or writes anything. To add a rule: name it in `reason.rs`, and answer for it here.
+
+use crate::bucketing::Allocation;
+use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::reason::{AssignmentReason, Rule};
+
+use super::verdict::Verdict;
+
+/// What a store knows of one actor in one experiment.
+///
+/// All of it must come from one consistent view; for a decision that is going to be written, from inside
+/// the transaction that writes it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Facts<'a> {
+    /// The variant pinned to the actor, whether the experiment still has it or not.
+    pub pinned: Option<&'a str>,
+    /// The actor's stored assignment.
+    pub stored: Option<StoredVariant<'a>>,
+    /// Whether the actor has an assignment, of either kind, in another experiment of the exclusion group.
+    /// It decides only where nothing is stored: elsewhere a store need not look.
+    pub in_sibling: bool,
+}
+
+/// A stored assignment, as the rules look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredVariant<'a> {
+    /// The variant's name.
+    pub variant: &'a str,
+    /// Whether an override made it.
+    pub is_override: bool,
+}
+
+/// An assignment that the caller brings along, to be stored if the standing rules allow it: in place of
+/// the override and of the entry rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate<'a> {
+    /// The variant's name.
+    pub variant: &'a str,
+    /// Whether it is an override's, which replaces what is stored.
+    pub is_override: bool,
+}
+
+/// All that the rules are asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a, 'q> {
+    /// The experiment.
+    pub experiment: &'a ExperimentConfig,
+    /// How it [allocates](ExperimentConfig::allocation) its actors.
+    pub allocation: &'q Allocation,
+    /// Who is asked for.
+    pub actor: &'q str,
+    /// What is stored of the actor.
+    pub facts: Facts<'a>,
+    /// What the caller brings along.
+    pub candidate: Option<Candidate<'a>>,
+}
+
+/// Applies the rules, in order; the first that answers decides.
+#[must_use]
+pub fn decide<'a>(question: &Question<'a, '_>) -> Verdict<'a> {
+    let answer = Rule::all().find_map(|rule| rule.answer(question));
+    answer.unwrap_or(Verdict::refused(AssignmentReason::NoVariant))
+}
+
+impl Rule {
+    /// What the rule says to the question; `None` if it leaves that to the next one.
+    fn answer<'a>(self, question: &Question<'a, '_>) -> Option<Verdict<'a>> {
+        match self {
+            Self::Archived => archived(question),
+            Self::Concluded => concluded(question),
+            Self::Draft => draft(question),
+            Self::Override => pinned(question),
+            Self::Assignment => stored(question),
+            Self::Group => group(question),
+            Self::Bucket => Some(bucket(question)),
+        }
+    }
+}
+
+fn archived<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
+    let is_archived = question.experiment.state == ExperimentState::Archived;
+    is_archived.then_some(Verdict::refused(AssignmentReason::Archived))
+}
+
+/// Nobody is recorded as assigned after the conclusion, so a candidate is not answered.
+fn concluded<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
+    let experiment = question.experiment;
+    if experiment.state != ExperimentState::Concluded || question.candidate.is_some() {
+        return None;
+    }
+    Some(match &experiment.winner {
+        Some(winner) => Verdict::given(AssignmentReason::Concluded, winner),
+        None => Verdict::refused(AssignmentReason::NoWinner),
+    })
+}
+
+fn draft<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
+    let is_running = question.experiment.state == ExperimentState::Running;
+    (!is_running).then_some(Verdict::refused(AssignmentReason::NotRunning))
+}
+
+/// An override bypasses the weights and the group. One of a variant that was removed is ignored.
+fn pinned<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
+    let Question {
+        experiment, facts, ..
+    } = *question;
+    let pinned = match question.candidate {
+        None => facts.pinned,
+        Some(candidate) => candidate.is_override.then_some(candidate.variant),
+    };
+    let variant = pinned.filter(|pinned| experiment.variant(pinned).is_some())?;
+    let as_stored = StoredVariant {
+        variant,
+        is_override: true,
+    };
+    Some(Verdict {
+        is_override: true,
+        store: facts.stored != Some(as_stored),
+        ..Verdict::given(AssignmentReason::Override, variant)
+    })
+}
+
+fn stored<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
+    let stored = question.facts.stored?;
+    Some(Verdict {
+        is_override: stored.is_override,
+        ..Verdict::given(AssignmentReason::Sticky, stored.variant)
+    })
+}
+
+fn group<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
+    let has_group = question.experiment.exclusion_group.is_some();
+    let is_excluded = has_group && question.facts.in_sibling;
+    is_excluded.then_some(Verdict::refused(AssignmentReason::Excluded))
+}
+
+fn bucket<'a>(question: &Question<'a, '_>) -> Verdict<'a> {
+    let variants = &question.experiment.variants;
+    let selected = match question.candidate {
+        Some(candidate) => Some(candidate.variant),
+        None => question
+            .allocation
+            .variant(question.actor)
+            .map(|index| &*variants[index].name),
+    };
+    match selected {
+        None => Verdict::refused(AssignmentReason::NoVariant),
+        Some(variant) => Verdict {
+            store: true,
+            ..Verdict::given(AssignmentReason::Assigned, variant)
+        },
+    }
+}

@@ -1,0 +1,162 @@
+//! What the rules answer: one type for one actor, for many, for a dry run and for an explanation.
+
+use crate::error::{ErrorKind, ExperimentError};
+use crate::experiment::ExperimentConfig;
+use crate::reason::AssignmentReason;
+use crate::validation::validate_actor;
+
+/// What the rules decided for one actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict<'a> {
+    /// The answer of the rule that decided; [`rule`](AssignmentReason::rule) names the rule.
+    pub reason: AssignmentReason,
+    /// The variant the actor gets; `None` if it is refused.
+    pub variant: Option<&'a str>,
+    /// Whether the assignment, stored already or now, is an override's.
+    pub is_override: bool,
+    /// Whether it must be stored as the actor's assignment; otherwise it is there already, or nothing is
+    /// stored.
+    pub store: bool,
+}
+
+impl<'a> Verdict<'a> {
+    pub(super) fn refused(reason: AssignmentReason) -> Self {
+        Self {
+            reason,
+            variant: None,
+            is_override: false,
+            store: false,
+        }
+    }
+
+    pub(super) fn given(reason: AssignmentReason, variant: &'a str) -> Self {
+        Self {
+            reason,
+            variant: Some(variant),
+            is_override: false,
+            store: false,
+        }
+    }
+
+    /// Whether the actor was shown the variant: always when there is one, but for a concluded experiment.
+    #[must_use]
+    pub fn is_exposure(&self) -> bool {
+        self.reason.is_exposure()
+    }
+
+    /// The error that it means, if it refuses. `experiment` is the one that it was made for.
+    #[must_use]
+    pub fn refusal(&self, experiment: &ExperimentConfig) -> Option<ExperimentError> {
+        let name = || experiment.name.clone();
+        Some(match self.reason {
+            AssignmentReason::Archived => ExperimentError::Archived(name()),
+            AssignmentReason::NoWinner => ExperimentError::NoWinner(name()),
+            AssignmentReason::NotRunning => ExperimentError::NotRunning(name(), experiment.state),
+            AssignmentReason::Excluded => {
+                let group = experiment.exclusion_group.clone().unwrap_or_default();
+                ExperimentError::ExcludedByGroup(name(), group)
+            }
+            AssignmentReason::NoVariant => ExperimentError::NoVariant(name()),
+            AssignmentReason::Concluded
+            | AssignmentReason::Override
+            | AssignmentReason::Sticky
+            | AssignmentReason::Assigned => return None,
+        })
+    }
+
+    /// The variant, or the error that it means.
+    ///
+    /// # Errors
+    /// It refuses.
+    pub fn into_result(self, experiment: &ExperimentConfig) -> Result<&'a str, ExperimentError> {
+        match self.refusal(experiment) {
+            Some(refusal) => Err(refusal),
+            None => Ok(self.variant.unwrap_or_default()),
+        }
+    }
+
+    /// Ends a call for many if nobody can have a variant, whatever is stored of them.
+    ///
+    /// # Errors
+    /// The refusal, if it [concerns everyone](AssignmentReason::concerns_everyone).
+    pub(crate) fn require_answer_to_one(
+        &self,
+        experiment: &ExperimentConfig,
+    ) -> Result<(), ExperimentError> {
+        match self.refusal(experiment) {
+            Some(refusal) if self.reason.concerns_everyone() => Err(refusal),
+            _ => Ok(()),
+        }
+    }
+
+    /// The verdict that an error stands for which says nothing of any other actor.
+    ///
+    /// # Errors
+    /// The error, if it ends a call for many.
+    pub(crate) fn of_one(error: ExperimentError) -> Result<Self, ExperimentError> {
+        match error.reason() {
+            Some(reason) if !reason.concerns_everyone() => Ok(Self::refused(reason)),
+            _ => Err(error),
+        }
+    }
+
+    /// Checks the actor, if it is to be stored. One whom another program has stored is served, even
+    /// where this one would not store such an actor.
+    ///
+    /// # Errors
+    /// The actor [can't be stored](crate::actor_problem).
+    pub(super) fn require_storable(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<(), ExperimentError> {
+        if self.store {
+            validate_actor(experiment, actor)?;
+        }
+        Ok(())
+    }
+}
+
+impl ExperimentError {
+    /// The answer of the rules that it stands for, if it is the refusal of an assignment: the inverse of
+    /// [`Verdict::refusal`].
+    #[must_use]
+    pub fn reason(&self) -> Option<AssignmentReason> {
+        match self.kind() {
+            ErrorKind::Archived => Some(AssignmentReason::Archived),
+            ErrorKind::NoWinner => Some(AssignmentReason::NoWinner),
+            ErrorKind::NotRunning => Some(AssignmentReason::NotRunning),
+            ErrorKind::ExcludedByGroup => Some(AssignmentReason::Excluded),
+            ErrorKind::NoVariant => Some(AssignmentReason::NoVariant),
+            ErrorKind::NotFound
+            | ErrorKind::Concluded
+            | ErrorKind::UnknownVariant
+            | ErrorKind::AlreadyExists
+            | ErrorKind::VariantInUse
+            | ErrorKind::ChangedMeanwhile
+            | ErrorKind::InvalidConfig
+            | ErrorKind::GroupInUse
+            | ErrorKind::Store(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_and_its_error_name_each_other() {
+        let experiment = ExperimentConfig::new("e", Vec::new()).exclusion_group("g");
+        for reason in AssignmentReason::ALL {
+            let verdict = Verdict::refused(reason);
+            let refusal = verdict.refusal(&experiment);
+            assert_eq!(
+                refusal.as_ref().and_then(ExperimentError::reason),
+                refusal.as_ref().map(|_| reason)
+            );
+            let gives_a_variant = reason.is_exposure() || reason == AssignmentReason::Concluded;
+            assert_eq!(refusal.is_none(), gives_a_variant, "{reason:?}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Assigning many actors: the rules of one, in few large steps.
+//!
+//! New assignments go in by `COPY`. Where somebody else has taken an actor meanwhile it fails on the
+//! key, and from there on the actors are locked. So are those of a group from the start, as no key
+//! keeps siblings apart. So many locks fit into a server's memory only in small batches.
+
+mod facts;
+mod pipeline;
+
+use std::time::{Duration, SystemTime};
+
+use tokio_postgres::types::{ToSql, Type};
+
+use self::facts::{Held, StoredRows};
+use super::PgExperimentStore;
+use super::connection::Connection;
+use super::experiments;
+use super::failure::{self, Failure};
+use super::locks::{LOCK_ACTORS_AND_SHARE_GATE, SHARE_GATE};
+use super::pace::Pace;
+use crate::assignment::{Answers, AssignManyRequest, Keep, Question, Verdict, decide};
+use crate::error::ExperimentError;
+
+/// Actors in one transaction.
+const BATCH: usize = 50_000;
+
+impl PgExperimentStore {
+    pub(super) fn assign_in_bulk(
+        &self,
+        request: &AssignManyRequest<'_>,
+    ) -> Result<Answers, ExperimentError> {
+        request.validate()?;
+        if !experiments::is_storable(request.experiment) {
+            return Err(ExperimentError::NotFound(request.experiment.to_owned()));
+        }
+        let mut answers = Answers::default();
+        let mut rest = request.actors;
+        while !rest.is_empty() {
+            let (actors, after) = rest.split_at(rest.len().min(BATCH));
+            let batch = AssignManyRequest { actors, ..*request };
+            let settled = if request.keep == Keep::Nothing {
+                self.read("read the assignments", Pace::Long, |db| {
+                    self.settle(db, &batch, false)
+                })?
+            } else {
+                self.without_locks(&batch)?
+            };
+            let Some(settled) = settled else {
+                for settled in self.with_locks(request, rest)? {
+                    answers.append(&settled);
+                }
+                break;
+            };
+            answers.append(&settled);
+            rest = after;
+        }
+        Ok(answers)
+    }
+
+    /// One batch; `None` and nothing is done if its actors have to be locked.
+    fn without_locks(
+        &self,
+        batch: &AssignManyRequest<'_>,
+    ) -> Result<Option<Answers>, ExperimentError> {
+        let mut was_met = false;
+        self.write("store the assignments", Pace::Long, |db| {
+            if was_met {
+                return Ok(None);
+            }
+            db.row(SHARE_GATE, &[&batch.experiment])?;
+            let settled = self.settle(db, batch, false);
+            was_met = matches!(&settled, Err(Failure::Fault(fault))
+                if failure::is_conflict(fault));
+            settled
+        })
+    }
+
+    /// All that is left, in batches whose actors are locked.
+    fn with_locks(
+        &self,
+        request: &AssignManyRequest<'_>,
+        actors: &[&str],
+    ) -> Result<Vec<Answers>, ExperimentError> {
+        let size = self.read("read its settings", Pace::Quick, lockable)?;
+        let batches: Vec<&[&str]> = actors.chunks(size).collect();
+        self.in_turn(&batches, |loan, &actors, turn| {
+            let batch = AssignManyRequest { actors, ..*request };
+            let settled = self.write_on(loan, "store the assignments", Pace::Long, |db| {
+                db.row(LOCK_ACTORS_AND_SHARE_GATE, &[&actors, &request.experiment])?;
+                turn.pass();
+                self.settle(db, &batch, true)
+            })?;
+            // Actors who are locked are always settled.
+            Ok(settled.unwrap_or_default())
+        })
+    }
+
+    /// Settles these actors; `None`, and nothing is done, if they have to be locked for that and are
+    /// not.
+    fn settle(
+        &self,
+        db: &mut Connection,
+        batch: &AssignManyRequest<'_>,
+        are_locked: bool,
+    ) -> Result<Option<Answers>, Failure> {
+        let held = Held::read(self.address(), db, batch.experiment)?;
+        let not_found = || ExperimentError::NotFound(batch.experiment.to_owned());
+        let held = held.ok_or_else(not_found)?;
+        let writes = batch.keep != Keep::Nothing;
+        if writes && !are_locked && held.config.exclusion_group.is_some() {
+            // Who is assigned in another experiment of it meanwhile would go unnoticed.
+            return Ok(None);
+        }
+        let stored = StoredRows::find(db, &held, batch.actors)?;
+        let facts = stored.facts()?;
+        let allocation = held.config.allocation();
+        let verdicts = batch.decide_each(&batch.sorted(), |_, actor| {
+            decide(&Question {
+                experiment: &held.config,
+                allocation: &allocation,
+                actor,
+                facts: facts.get(actor).copied().unwrap_or_default(),
+                candidate: None,
+            })
+        });
+        let mut answers = Answers::unanswered(verdicts.len());
+        for (place, verdict) in &verdicts {
+            verdict.require_answer_to_one(&held.config)?;
+            answers.set(*place, verdict);
+        }
+        if writes {
+            self.keep(db, batch, verdicts)?;
+        }
+        Ok(Some(answers))
+    }
+
+    /// Stores what the verdicts say, which are in the order of the key: two who take the same actors meet
+    /// at the first.
+    fn keep(
+        &self,
+        db: &mut Connection,
+        batch: &AssignManyRequest<'_>,
+        mut verdicts: Vec<(u32, Verdict<'_>)>,
+    ) -> Result<(), Failure> {
+        let now = self.now();
+        let at = moment(now);
+
+        let pinned = given(batch, &verdicts, |verdict| {
+            verdict.store && verdict.is_override
+        });
+        if !pinned.is_empty() {
+            let names: Vec<&str> = pinned.iter().map(|(actor, ..)| *actor).collect();
+            let variants: Vec<&str> = pinned.iter().map(|(_, variant, _)| *variant).collect();
+            db.execute(
+                "INSERT INTO autumn_experiment_assignments
+                    (experiment, actor, variant, is_override, assigned_at)
+                 SELECT $1, actor, variant, true, to_timestamp($4::bigint)
+                 FROM unnest($2::text[], $3::text[]) AS pinned (actor, variant)
+                 ON CONFLICT (experiment, actor) DO UPDATE
+                 SET variant = excluded.variant, is_override = true,
+                     assigned_at = excluded.assigned_at
+                 WHERE (autumn_experiment_assignments.variant,
+                        autumn_experiment_assignments.is_override)
+                     IS DISTINCT FROM (excluded.variant, true)",
+                &[&batch.experiment, &names, &variants, &now],
+            )?;
+        }
+
+        let assigned = given(batch, &verdicts, |verdict| {
+            verdict.store && !verdict.is_override
+        });
+        if !assigned.is_empty() {
+            let into = "COPY autumn_experiment_assignments
+                (experiment, actor, variant, assigned_at) FROM STDIN BINARY";
+            let columns = [Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ];
+            let rows = assigned
+                .iter()
+                .map(|(actor, variant, _)| -> Vec<&(dyn ToSql + Sync)> {
+                    vec![&batch.experiment, actor, variant, &at]
+                });
+            db.copy(into, &columns, rows)?;
+        }
+
+        if batch.keep == Keep::AssignmentsAndExposures {
+            let into = "COPY exp_exposures
+                (experiment, actor, variant, exposed_at, is_override) FROM STDIN BINARY";
+            let columns = [
+                Type::TEXT,
+                Type::TEXT,
+                Type::TEXT,
+                Type::TIMESTAMPTZ,
+                Type::BOOL,
+            ];
+            // In the order in which the actors were given.
+            verdicts.sort_unstable_by_key(|(place, _)| *place);
+            let shown = given(batch, &verdicts, |verdict| verdict.is_exposure());
+            let rows = shown.iter().map(
+                |(actor, variant, is_override)| -> Vec<&(dyn ToSql + Sync)> {
+                    vec![&batch.experiment, actor, variant, &at, is_override]
+                },
+            );
+            db.copy(into, &columns, rows)?;
+        }
+        Ok(())
+    }
+}
+
+/// The actors whose verdict is wanted, with the variant and whether it is an override's.
+fn given<'v>(
+    batch: &AssignManyRequest<'v>,
+    verdicts: &[(u32, Verdict<'v>)],
+    is_wanted: fn(&Verdict<'_>) -> bool,
+) -> Vec<(&'v str, &'v str, bool)> {
+    let wanted = verdicts.iter().filter(|(_, verdict)| is_wanted(verdict));
+    let given = wanted.filter_map(|(place, verdict)| {
+        let actor = batch.actors[*place as usize];
+        Some((actor, verdict.variant?, verdict.is_override))
+    });
+    given.collect()
+}
+
+/// A time that Postgres can hold.
+fn moment(secs: i64) -> SystemTime {
+    /// The last second of its last year, 294276.
+    const LAST: u64 = 9_224_318_015_999;
+    let secs = u64::try_from(secs).unwrap_or(0).min(LAST);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(secs)
+}
+
+/// How many actors' locks fit into one transaction: a fifth of the locks that the server has room
+/// for, 1280 unless it is told otherwise, so that there is room for two, and for others meanwhile.
+fn lockable(db: &mut Connection) -> Result<usize, Failure> {
+    let row = db.one(
+        "SELECT current_setting('max_locks_per_transaction')::bigint
+            * (current_setting('max_connections')::bigint
+                + current_setting('max_prepared_transactions')::bigint) / 5",
+        &[],
+    )?;
+    let locks = usize::try_from(row.try_get::<_, i64>(0)?);
+    Ok(locks.unwrap_or(BATCH).clamp(1, BATCH))
+}
