@@ -17,7 +17,7 @@ pub const MAX_DESCRIPTION_BYTES: usize = 4096;
 
 impl ExperimentConfig {
     /// The variant of that name, or [`UnknownVariant`](ExperimentError::UnknownVariant).
-    pub(crate) fn require_variant(&self, name: &str) -> Result<&VariantConfig, ExperimentError> {
+    pub fn require_variant(&self, name: &str) -> Result<&VariantConfig, ExperimentError> {
         self.variant(name)
             .ok_or_else(|| ExperimentError::UnknownVariant {
                 experiment: self.name.clone(),

@@ -16,6 +16,7 @@ mod bulk;
 mod completions;
 mod conformance;
 mod copy;
+mod custom_store;
 mod damage;
 mod declare;
 mod driver;

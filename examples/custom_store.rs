@@ -1,0 +1,338 @@
+//! A store of one's own, outside the crate: everything in one JSON file, which each change replaces as a
+//! whole while a lock keeps others out. Slow, short, and as correct as the stores that the crate brings: it
+//! passes the same suite (`tests/it/custom_store.rs`).
+//!
+//! A store gathers facts and writes what the rules decide. It has no rule of its own.
+//!
+//! Try it: `cargo run --example custom_store`
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use experiments::lifecycle::{self, Mutation, MutationFacts, Write};
+use experiments::{
+    AssignRequest, Assigned, Assignment, ChangeRecord, Clock, Expected, ExperimentConfig,
+    ExperimentError, ExperimentService, ExperimentStore, ExperimentStoreError, ExposureRecord,
+    Override, Situation, VariantConfig, VariantCount,
+};
+use serde::{Deserialize, Serialize};
+
+#[expect(clippy::print_stdout, reason = "it is what the example is for")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("experiments.json");
+    let service = ExperimentService::new(JsonStore::new(file).with_operator("ann"));
+    let variants = vec![
+        VariantConfig::new("control", 50),
+        VariantConfig::new("treatment", 50),
+    ];
+    service.create(ExperimentConfig::new("checkout_v2", variants))?;
+    service.start("checkout_v2")?;
+    for actor in ["user:1", "user:2", "user:1"] {
+        println!("{actor} gets {}", service.assign("checkout_v2", actor)?);
+    }
+    for change in service.history("checkout_v2", 0)? {
+        println!("{} by {:?}", change.mutation, change.actor);
+    }
+    Ok(())
+}
+
+/// One experiment with all that belongs to it.
+#[derive(Clone, Serialize, Deserialize)]
+struct Entry {
+    config: ExperimentConfig,
+    assignments: BTreeMap<String, Assignment>,
+    overrides: BTreeMap<String, Override>,
+    changes: Vec<ChangeRecord>,
+    exposures: Vec<ExposureRecord>,
+}
+
+/// By the experiment's name, so that they are sorted.
+type Entries = BTreeMap<String, Entry>;
+
+/// A store in one JSON file.
+pub(crate) struct JsonStore {
+    file: PathBuf,
+    operator: Option<String>,
+}
+
+impl JsonStore {
+    /// The store in this file; it need not be there yet.
+    pub(crate) fn new(file: impl Into<PathBuf>) -> Self {
+        Self {
+            file: file.into(),
+            operator: None,
+        }
+    }
+
+    /// Has changes logged as this operator's.
+    pub(crate) fn with_operator(mut self, operator: impl Into<String>) -> Self {
+        self.operator = Some(operator.into());
+        self
+    }
+
+    /// Runs a step on all that is stored while nobody else changes it, and keeps what the step has made
+    /// of it if it succeeds: a transaction.
+    fn change<T>(
+        &self,
+        step: impl FnOnce(&mut Entries) -> Result<T, ExperimentError>,
+    ) -> Result<T, ExperimentError> {
+        let guard = File::create(self.file.with_extension("lock"));
+        let guard = guard.and_then(|guard| guard.lock().map(|()| guard));
+        let _guard = guard.map_err(|error| self.failed("lock", error))?;
+        let mut entries = self.read()?;
+        let done = step(&mut entries)?;
+        self.replace(&entries)
+            .map_err(|error| self.failed("write", error))?;
+        Ok(done)
+    }
+
+    fn read(&self) -> Result<Entries, ExperimentError> {
+        if !self.file.exists() {
+            return Ok(Entries::new());
+        }
+        let text = fs::read(&self.file).map_err(|error| self.failed("read", error))?;
+        serde_json::from_slice(&text).map_err(|error| self.failed("read", error))
+    }
+
+    /// A reader finds the file of before or the whole new one. What a caller is told must survive a power
+    /// cut, so the disk has it before the name does.
+    fn replace(&self, entries: &Entries) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let next = self.file.with_extension("next");
+        let mut written = File::create(&next)?;
+        written.write_all(&serde_json::to_vec(entries)?)?;
+        written.sync_all()?;
+        fs::rename(next, &self.file)?;
+        let directory = self.file.parent().map(File::open).transpose()?;
+        directory.map_or(Ok(()), |directory| directory.sync_all())?;
+        Ok(())
+    }
+
+    fn failed(
+        &self,
+        doing: &'static str,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> ExperimentError {
+        let store = self.file.display().to_string();
+        let source = source.into();
+        ExperimentStoreError::Backend {
+            store,
+            doing,
+            source,
+        }
+        .into()
+    }
+
+    /// Asks the rules, writes what they decide, and appends the change.
+    fn apply(
+        &self,
+        entries: &mut Entries,
+        mutation: &Mutation<'_>,
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        let name = mutation.experiment();
+        let current = entries.get(name);
+        let facts = Changing(current);
+        let step = lifecycle::decide(mutation, current.map(|entry| &entry.config), &facts)?;
+        let Some(step) = step else { return Ok(None) };
+        let now = self.clock().now_secs();
+        let change = ChangeRecord {
+            experiment: name.to_owned(),
+            mutation: step.mutation,
+            actor: self.operator.clone(),
+            timestamp_secs: now,
+            detail: Some(step.detail),
+        };
+        match step.write {
+            Write::Config(mut config) => {
+                config.updated_at_secs = now;
+                let entry = entries.entry(name.to_owned()).or_insert_with(|| Entry {
+                    config: config.clone(),
+                    assignments: BTreeMap::new(),
+                    overrides: BTreeMap::new(),
+                    changes: Vec::new(),
+                    exposures: Vec::new(),
+                });
+                entry.config = config;
+                entry.changes.push(change.clone());
+            }
+            Write::SetOverride { actor, variant } => {
+                let entry = known(entries, name)?;
+                let pinned = Override {
+                    experiment: name.to_owned(),
+                    actor: actor.clone(),
+                    variant,
+                    created_at_secs: now,
+                };
+                entry.overrides.insert(actor, pinned);
+                entry.changes.push(change.clone());
+            }
+            Write::ClearOverride { actor } => {
+                let entry = known(entries, name)?;
+                entry.overrides.remove(&actor);
+                if entry.assignments.get(&actor).is_some_and(|a| a.is_override) {
+                    entry.assignments.remove(&actor);
+                }
+                entry.changes.push(change.clone());
+            }
+        }
+        Ok(Some(change))
+    }
+}
+
+fn known<'e>(entries: &'e mut Entries, name: &str) -> Result<&'e mut Entry, ExperimentError> {
+    let entry = entries.get_mut(name);
+    entry.ok_or_else(|| ExperimentError::NotFound(name.to_owned()))
+}
+
+/// All that decides an actor's assignment.
+fn situation(entries: &Entries, experiment: &str, actor: &str) -> Situation {
+    let mut situation = Situation::unknown(experiment, actor);
+    let Some(entry) = entries.get(experiment) else {
+        return situation;
+    };
+    situation.config = Some(entry.config.clone());
+    let pinned = entry.overrides.get(actor);
+    situation.override_variant = pinned.map(|pinned| pinned.variant.clone());
+    situation.assignment = entry.assignments.get(actor).cloned();
+    if let Some(group) = &entry.config.exclusion_group {
+        let mut others = entries.values().filter(|other| {
+            other.config.name != experiment
+                && other.config.exclusion_group.as_ref() == Some(group)
+                && other.assignments.contains_key(actor)
+        });
+        situation.sibling = others.next().map(|other| other.config.name.clone());
+    }
+    situation
+}
+
+/// What the rules of a change look at.
+struct Changing<'e>(Option<&'e Entry>);
+
+impl MutationFacts for Changing<'_> {
+    fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
+        let mut assignments = self.0.into_iter().flat_map(|e| e.assignments.values());
+        Ok(assignments.any(|assignment| assignment.variant == variant))
+    }
+
+    fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(self.0.is_some_and(|entry| !entry.assignments.is_empty()))
+    }
+
+    fn override_variant(&self, actor: &str) -> Result<Option<String>, ExperimentStoreError> {
+        let pinned = self.0.and_then(|entry| entry.overrides.get(actor));
+        Ok(pinned.map(|pinned| pinned.variant.clone()))
+    }
+}
+
+impl ExperimentStore for JsonStore {
+    fn get(&self, experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError> {
+        Ok(self.read()?.remove(experiment).map(|entry| entry.config))
+    }
+
+    fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
+        Ok(self.read()?.into_values().map(|e| e.config).collect())
+    }
+
+    fn mutate_all(
+        &self,
+        expected: &[Expected<'_>],
+        mutations: &[Mutation<'_>],
+    ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
+        self.change(|entries| {
+            for expected in expected {
+                expected.verify(entries.get(expected.experiment).map(|e| &e.config))?;
+            }
+            let mutations = mutations.iter();
+            mutations.map(|m| self.apply(entries, m)).collect()
+        })
+    }
+
+    fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {
+        request.validate()?;
+        let AssignRequest {
+            experiment, actor, ..
+        } = *request;
+        self.change(|entries| {
+            let situation = situation(entries, experiment, actor);
+            let config = situation.known()?;
+            let assigned = request.decide(config, &config.allocation(), situation.facts())?;
+            let entry = known(entries, experiment)?;
+            if assigned.stored {
+                let assignment = Assignment {
+                    experiment: experiment.to_owned(),
+                    actor: actor.to_owned(),
+                    variant: assigned.variant.clone(),
+                    is_override: assigned.is_override,
+                    assigned_at_secs: self.clock().now_secs(),
+                };
+                entry.assignments.insert(actor.to_owned(), assignment);
+            }
+            let exposure = request.exposure_of(&assigned, self.clock());
+            entry.exposures.extend(exposure);
+            Ok(assigned)
+        })
+    }
+
+    fn situation(&self, experiment: &str, actor: &str) -> Result<Situation, ExperimentError> {
+        Ok(situation(&self.read()?, experiment, actor))
+    }
+
+    fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
+        let entry = self.read()?.remove(experiment).into_iter();
+        Ok(entry.flat_map(|e| e.overrides.into_values()).collect())
+    }
+
+    fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
+        let Some(entry) = self.read()?.remove(experiment) else {
+            return Ok(Vec::new());
+        };
+        let count = |variant: &str, is_override| {
+            let mut count = 0;
+            for stored in entry.assignments.values() {
+                count += u64::from(stored.variant == variant && stored.is_override == is_override);
+            }
+            count
+        };
+        let variants = entry.config.variants.iter();
+        let counts = variants.map(|variant| VariantCount {
+            variant: variant.name.clone(),
+            assigned: count(&variant.name, false),
+            overridden: count(&variant.name, true),
+        });
+        Ok(counts.collect())
+    }
+
+    fn history(
+        &self,
+        experiment: &str,
+        limit: usize,
+    ) -> Result<Vec<ChangeRecord>, ExperimentError> {
+        let entry = self.read()?.remove(experiment).into_iter();
+        let newest_first = entry.flat_map(|e| e.changes.into_iter().rev());
+        Ok(newest_first
+            .take(if limit == 0 { usize::MAX } else { limit })
+            .collect())
+    }
+
+    fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
+        exposure.validate()?;
+        self.change(|entries| {
+            let entry = known(entries, &exposure.experiment)?;
+            entry.config.require_variant(&exposure.variant)?;
+            entry.exposures.push(exposure.clone());
+            Ok(())
+        })
+    }
+
+    fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
+        let entry = self.read()?.remove(experiment).into_iter();
+        Ok(entry.flat_map(|e| e.exposures).collect())
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::System
+    }
+}
