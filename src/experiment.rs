@@ -190,7 +190,7 @@ pub struct ChangeRecord {
     /// `concluded=<winner>`, `set_weights`, `override=<actor>:<variant>` or
     /// `override_cleared=<actor>`.
     pub mutation: String,
-    /// The operator who did it, where the store's handle named one.
+    /// The operator who did it, where the call or the store's handle named one.
     pub actor: Option<String>,
     /// When, in seconds since the Unix epoch.
     pub timestamp_secs: u64,

@@ -61,7 +61,7 @@ pub use exposure::{
 };
 pub use ids::IdShape;
 pub use rules::assignment::AssignmentReason;
-pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
+pub use service::{ExperimentService, ExperimentSummary, VariantSummary};
 pub use store::{
     AssignRequest, Assigned, Expected, ExperimentStore, InMemoryExperimentStore, Situation,
 };

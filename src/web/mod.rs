@@ -91,7 +91,7 @@ impl<F> Experiments<F> {
     /// As [`ExperimentService::assign`].
     pub async fn assign(&self, experiment: &str) -> Result<String, ExperimentError> {
         self.service
-            .assign_async_with_request_id(experiment, &self.actor, self.request_id.as_deref())
+            .assign_async(experiment, &self.actor, self.request_id.as_deref())
             .await
     }
 

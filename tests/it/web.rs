@@ -321,7 +321,7 @@ impl ExperimentStore for HeldStore {
     inner! {
         get(experiment: &str) -> Option<ExperimentConfig>;
         list() -> Vec<ExperimentConfig>;
-        mutate_all(expected: &[Expected<'_>], mutations: &[Mutation<'_>])
+        mutate_all(expected: &[Expected<'_>], mutations: &[Mutation<'_>], operator: Option<&str>)
             -> Vec<Option<ChangeRecord>>;
         get_assignment(experiment: &str, actor: &str) -> Option<Assignment>;
         record_assignment(experiment: &str, actor: &str, variant: &str, is_override: bool) -> String;

@@ -82,7 +82,7 @@ impl Create {
         let opened = context.open(Purpose::Create)?;
         let service = opened.service();
         let name = escape(&wanted.name);
-        let (change, told) = match service.create_new(&wanted) {
+        let (change, told) = match service.create_new(wanted.clone()) {
             Err(error @ (ExperimentError::AlreadyExists(..) | ExperimentError::Archived(_)))
                 if self.if_not_exists =>
             {
@@ -110,7 +110,7 @@ fn accept_existing(
     wanted: &ExperimentConfig,
     refusal: ExperimentError,
 ) -> anyhow::Result<ExperimentState> {
-    let found = service.status(&wanted.name)?.config;
+    let found = service.status(&wanted.name)?;
     let mut differing = Vec::new();
     if found.variants != wanted.variants {
         differing.push("variants");
