@@ -31,6 +31,7 @@ mod processes;
 mod proxy;
 mod random;
 mod readme;
+mod reference;
 mod sandbox;
 mod schema;
 mod secrets;
