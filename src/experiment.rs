@@ -168,12 +168,12 @@ pub struct Assignment {
     pub assigned_at_secs: u64,
 }
 
-/// A variant pinned to one actor by staff or QA.
+/// A variant that staff or QA have given to one actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
     /// The experiment's name.
     pub experiment: String,
-    /// Whom it is pinned to.
+    /// Who gets it.
     pub actor: String,
     /// The variant's name. It may have been removed since; then the override is ignored.
     pub variant: String,
@@ -229,7 +229,7 @@ pub struct ChangeSide {
     /// How actors become buckets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucketing: Option<Bucketing>,
-    /// The variant pinned to the actor whom the mutation names.
+    /// The variant of the override of the actor whom the mutation names.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     pub pinned: Option<String>,
 }

@@ -153,7 +153,7 @@ impl ExperimentService {
         self.store.set_variants(experiment, variants, operator)
     }
 
-    /// Pins a variant to an actor.
+    /// Overrides the variant of an actor, from the next assignment on.
     ///
     /// # Errors
     /// The experiment or the variant is unknown, it is archived, or the store fails.

@@ -298,7 +298,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
         self.mutate(&mutation, operator)
     }
 
-    /// Pins a variant to an actor.
+    /// Overrides the variant of an actor, from the next assignment on.
     ///
     /// # Errors
     /// The experiment or the variant is unknown, or it is archived; or the store fails.

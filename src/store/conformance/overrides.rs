@@ -1,4 +1,4 @@
-//! Variants pinned to actors.
+//! Overrides of the variants of actors.
 
 use super::{
     assign, conclude, create, even, running, running_in_group, stored_variant, variant_of, weights,

@@ -11,7 +11,7 @@ use crate::output::tsv::Tsv;
 ///
 /// Writes nothing. It tells what the next `exp assign` would do.
 #[derive(Args)]
-#[command(after_help = "TSV columns: actor, outcome, variant, number of the rule, bucket")]
+#[command(after_help = "TSV columns: actor, reason, variant, number of the rule, bucket")]
 pub(crate) struct Explain {
     /// The experiment's name
     #[arg(add = complete::experiments())]

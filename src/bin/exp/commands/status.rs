@@ -76,7 +76,7 @@ fn table(variants: &[VariantSummary], text: &mut Text) {
     let any_overridden = variants.iter().any(|variant| variant.overridden > 0);
     let mut header = vec!["VARIANT", "WEIGHT", "EXPECTED", "ASSIGNED", "SHARE"];
     if any_overridden {
-        header.push("PINNED");
+        header.push("OVERRIDE");
     }
     let names = variants
         .iter()
