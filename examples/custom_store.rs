@@ -131,6 +131,7 @@ impl JsonStore {
         &self,
         entries: &mut Entries,
         mutation: &Mutation<'_>,
+        operator: Option<&str>,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
         let name = mutation.experiment();
         let current = entries.get(name);
@@ -141,7 +142,7 @@ impl JsonStore {
         let change = ChangeRecord {
             experiment: name.to_owned(),
             mutation: step.mutation,
-            actor: self.operator.clone(),
+            actor: operator.map(str::to_owned),
             timestamp_secs: now,
             detail: Some(step.detail),
         };
@@ -240,13 +241,17 @@ impl ExperimentStore for JsonStore {
         &self,
         expected: &[Expected<'_>],
         mutations: &[Mutation<'_>],
+        operator: Option<&str>,
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
+        let operator = operator.or(self.operator.as_deref());
         self.change(|entries| {
             for expected in expected {
                 expected.verify(entries.get(expected.experiment).map(|e| &e.config))?;
             }
             let mutations = mutations.iter();
-            mutations.map(|m| self.apply(entries, m)).collect()
+            mutations
+                .map(|m| self.apply(entries, m, operator))
+                .collect()
         })
     }
 

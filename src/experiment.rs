@@ -168,12 +168,12 @@ pub struct Assignment {
     pub assigned_at_secs: u64,
 }
 
-/// A variant pinned to one actor by staff or QA.
+/// A variant that staff or QA have given to one actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
     /// The experiment's name.
     pub experiment: String,
-    /// Whom it is pinned to.
+    /// Who gets it.
     pub actor: String,
     /// The variant's name. It may have been removed since; then the override is ignored.
     pub variant: String,
@@ -190,7 +190,7 @@ pub struct ChangeRecord {
     /// `concluded=<winner>`, `set_weights`, `override=<actor>:<variant>` or
     /// `override_cleared=<actor>`.
     pub mutation: String,
-    /// The operator who did it, where the store's handle named one.
+    /// The operator who did it, where the call or the store's handle named one.
     pub actor: Option<String>,
     /// When, in seconds since the Unix epoch.
     pub timestamp_secs: u64,
@@ -229,7 +229,7 @@ pub struct ChangeSide {
     /// How actors become buckets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucketing: Option<Bucketing>,
-    /// The variant pinned to the actor whom the mutation names.
+    /// The variant of the override of the actor whom the mutation names.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     pub pinned: Option<String>,
 }

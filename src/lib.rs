@@ -63,7 +63,7 @@ pub use exposure::{
 };
 pub use ids::IdShape;
 pub use reason::{AssignmentReason, Rule};
-pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
+pub use service::{ExperimentService, ExperimentSummary, VariantSummary};
 pub use store::{Expected, ExperimentStore, InMemoryExperimentStore};
 #[cfg(feature = "postgres")]
 pub use store::{PgCopy, PgExperimentStore, PgOptions};

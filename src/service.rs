@@ -86,15 +86,11 @@ impl ExperimentService {
     /// [archived](ExperimentError::Archived); it is a draft with assignments, and [a variant of
     /// them](ExperimentError::VariantInUse) would go or [its group](ExperimentError::GroupInUse) would
     /// change; or the store fails.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the reference's signature; the caller rarely needs it again"
-    )]
     pub fn create(
         &self,
         config: ExperimentConfig,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.store.upsert(&config)
+        self.store.upsert(config)
     }
 
     /// Creates an experiment that must not be there in any state.
@@ -103,7 +99,7 @@ impl ExperimentService {
     /// As [`create`](Self::create), and also when there is a draft of that name.
     pub fn create_new(
         &self,
-        config: &ExperimentConfig,
+        config: ExperimentConfig,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
         self.store.insert(config)
     }
@@ -140,7 +136,8 @@ impl ExperimentService {
             .set_state(experiment, ExperimentState::Archived, None)
     }
 
-    /// Replaces the variants and their weights. Nobody who is assigned is moved.
+    /// Replaces the variants and their weights. Nobody who is assigned is moved. The change is logged as
+    /// `operator`'s; with `None`, as that of the store's own operator.
     ///
     /// # Errors
     /// It is unknown, concluded or archived; the variants are invalid; one that would go
@@ -148,12 +145,13 @@ impl ExperimentService {
     pub fn set_weights(
         &self,
         experiment: &str,
-        variants: &[VariantConfig],
+        variants: Vec<VariantConfig>,
+        operator: Option<&str>,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.store.set_variants(experiment, variants)
+        self.store.set_variants(experiment, variants, operator)
     }
 
-    /// Pins a variant to an actor.
+    /// Overrides the variant of an actor, from the next assignment on.
     ///
     /// # Errors
     /// The experiment or the variant is unknown, it is archived, or the store fails.
@@ -254,7 +252,8 @@ impl ExperimentService {
         Ok(answers)
     }
 
-    /// [`assign`](Self::assign) for an async handler: it runs on tokio's blocking pool.
+    /// [`assign_with_request_id`](Self::assign_with_request_id) for an async handler: it runs on tokio's
+    /// blocking pool.
     ///
     /// # Errors
     /// As [`assign`](Self::assign).
@@ -263,23 +262,6 @@ impl ExperimentService {
     /// Outside a tokio runtime.
     #[cfg(feature = "tokio")]
     pub async fn assign_async(
-        &self,
-        experiment: &str,
-        actor: &str,
-    ) -> Result<String, ExperimentError> {
-        self.assign_async_with_request_id(experiment, actor, None)
-            .await
-    }
-
-    /// The same, with the request's id in the exposure.
-    ///
-    /// # Errors
-    /// As [`assign`](Self::assign).
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    #[cfg(feature = "tokio")]
-    pub async fn assign_async_with_request_id(
         &self,
         experiment: &str,
         actor: &str,
@@ -334,7 +316,9 @@ impl ExperimentService {
     /// step is refused; or the store fails.
     #[cfg(feature = "declare")]
     pub fn apply(&self, plan: &crate::declare::Plan) -> Result<Vec<ChangeRecord>, ExperimentError> {
-        let changes = self.store.mutate_all(&plan.expected(), &plan.mutations())?;
+        let changes = self
+            .store
+            .mutate_all(&plan.expected(), &plan.mutations(), None)?;
         Ok(changes.into_iter().flatten().collect())
     }
 
@@ -346,15 +330,21 @@ impl ExperimentService {
         self.store.list()
     }
 
+    /// One experiment as it is configured.
+    ///
+    /// # Errors
+    /// It is unknown, or the store fails.
+    pub fn status(&self, experiment: &str) -> Result<ExperimentConfig, ExperimentError> {
+        let found = self.store.get(experiment)?;
+        found.ok_or_else(|| ExperimentError::NotFound(experiment.to_owned()))
+    }
+
     /// One experiment, with what each variant has got so far.
     ///
     /// # Errors
     /// It is unknown, or the store fails.
-    pub fn status(&self, experiment: &str) -> Result<ExperimentStatus, ExperimentError> {
-        let config = self
-            .store
-            .get(experiment)?
-            .ok_or_else(|| ExperimentError::NotFound(experiment.to_owned()))?;
+    pub fn summary(&self, experiment: &str) -> Result<ExperimentSummary, ExperimentError> {
+        let config = self.status(experiment)?;
         let counts = self.store.variant_counts(experiment)?;
         let variants = config
             .variants
@@ -362,7 +352,7 @@ impl ExperimentService {
             .zip(bucket_counts(config.weights()))
             .map(|(variant, buckets)| {
                 let count = counts.iter().find(|count| count.variant == variant.name);
-                VariantStatus {
+                VariantSummary {
                     name: variant.name.clone(),
                     weight: variant.weight,
                     expected_share: buckets_to_share(buckets),
@@ -371,7 +361,7 @@ impl ExperimentService {
                 }
             })
             .collect();
-        Ok(ExperimentStatus { config, variants })
+        Ok(ExperimentSummary { config, variants })
     }
 
     /// All overrides of an experiment, sorted by actor.
@@ -379,7 +369,7 @@ impl ExperimentService {
     /// # Errors
     /// It is unknown, or the store fails.
     pub fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
-        self.require_known(experiment)?;
+        self.status(experiment)?;
         self.store.overrides(experiment)
     }
 
@@ -394,13 +384,6 @@ impl ExperimentService {
     ) -> Result<Vec<ChangeRecord>, ExperimentError> {
         self.store.history(experiment, limit)
     }
-
-    fn require_known(&self, experiment: &str) -> Result<(), ExperimentError> {
-        match self.store.get(experiment)? {
-            Some(_) => Ok(()),
-            None => Err(ExperimentError::NotFound(experiment.to_owned())),
-        }
-    }
 }
 
 #[expect(
@@ -413,16 +396,16 @@ fn buckets_to_share(buckets: u64) -> f64 {
 
 /// One experiment and what its variants have got so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExperimentStatus {
+pub struct ExperimentSummary {
     /// The experiment.
     pub config: ExperimentConfig,
     /// Its variants, in order.
-    pub variants: Vec<VariantStatus>,
+    pub variants: Vec<VariantSummary>,
 }
 
-/// One variant's part of an [`ExperimentStatus`].
+/// One variant's part of an [`ExperimentSummary`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VariantStatus {
+pub struct VariantSummary {
     /// The variant's name.
     pub name: String,
     /// Its relative weight.

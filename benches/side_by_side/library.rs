@@ -192,7 +192,7 @@ pub(crate) fn memory_round(side: &str, what: &str) {
     let actors = actors();
     let taken = if side == "ours" {
         let store = InMemoryExperimentStore::new();
-        store.insert(&running("checkout_v2")).unwrap();
+        store.insert(running("checkout_v2")).unwrap();
         let service = ExperimentService::new(store).with_exposure_sink(NoOpExposureSink);
         assign_all(&actors, what, |actor| {
             black_box(service.assign("checkout_v2", actor).unwrap());
@@ -233,7 +233,7 @@ fn growth(report: &Report, long: bool) {
     let fill = |store: &dyn ExperimentStore, siblings: usize| {
         for n in 0..siblings {
             let config = running(&format!("e{n}")).exclusion_group("g");
-            store.insert(&config).unwrap();
+            store.insert(config.clone()).unwrap();
         }
     };
     let compare =
@@ -280,7 +280,7 @@ fn growth(report: &Report, long: bool) {
     if long && report.wants(figure) {
         let (large, small) = (in_file("ten million"), in_file("ten thousand"));
         for (store, millions, each) in [(&large, 10, MILLION), (&small, 1, MILLION / 100)] {
-            store.insert(&running("e0")).unwrap();
+            store.insert(running("e0")).unwrap();
             for million in 0..millions {
                 let actors: Vec<String> = (0..each).map(|n| format!("{million}:{n}")).collect();
                 let actors: Vec<&str> = actors.iter().map(|actor| &**actor).collect();
@@ -300,9 +300,9 @@ fn growth(report: &Report, long: bool) {
             InMemoryExperimentStore::new(),
         );
         for n in 0..1_000 {
-            large.insert(&running(&format!("e{n}"))).unwrap();
+            large.insert(running(&format!("e{n}"))).unwrap();
         }
-        small.insert(&running("e0")).unwrap();
+        small.insert(running("e0")).unwrap();
         let figure = "growth: 1,000 experiments to 1, memory";
         compare(figure, Target::AtMost(1.5), &large, &small);
     }

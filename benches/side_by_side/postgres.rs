@@ -199,7 +199,7 @@ fn seen_elsewhere(url: &str) -> f64 {
             VariantConfig::new("control", weight),
             VariantConfig::new("treatment", 1),
         ];
-        here.set_variants("e", &variants).unwrap();
+        here.set_variants("e", variants.to_vec(), None).unwrap();
         time(|| while there.get("e").unwrap().unwrap().variants != variants {})
     });
     longest.max().unwrap().as_secs_f64() * 1e3
@@ -218,7 +218,7 @@ fn store(url: &str, group: Option<&str>) -> PgExperimentStore {
             exclusion_group: group.map(str::to_owned),
             ..ExperimentConfig::new(name, variants.clone())
         };
-        store.insert(&config).unwrap();
+        store.insert(config.clone()).unwrap();
     }
     store
 }

@@ -45,7 +45,7 @@ pub(crate) fn app(service: ExperimentService) -> Router {
 }
 
 async fn page(exps: Experiments) -> Result<Html<String>, ExperimentError> {
-    let variant = exps.assign(EXPERIMENT).await?;
+    let variant = exps.assign_async(EXPERIMENT).await?;
     let button = match variant.as_str() {
         "treatment" => "Buy now, pay later",
         _ => "Proceed to checkout",

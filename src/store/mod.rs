@@ -47,8 +47,8 @@ use crate::lifecycle::Mutation;
 ///   they decide. A store that repeats rules in its own language, to save a round trip, repeats no more than the
 ///   standing ones, which look at what is stored; whether a newcomer may enter, and with which variant, is
 ///   decided by the entry rules, here.
-/// - **One change for each successful mutation**, in the same transaction, with the handle's
-///   operator. A refused or failed one appends none and changes nothing.
+/// - **One change for each successful mutation**, in the same transaction, with the operator that the
+///   call names, or else the handle's. A refused or failed one appends none and changes nothing.
 /// - **Order.** [`list`](Self::list) is sorted by name, byte by byte; [`history`](Self::history) is
 ///   newest first, also within one second.
 ///
@@ -75,6 +75,8 @@ pub trait ExperimentStore: Send + Sync + 'static {
     ///
     /// Before that, in the same transaction, every experiment in `expected` must be as it says.
     ///
+    /// The changes are logged as `operator`'s; with `None`, as those of the handle's own operator.
+    ///
     /// # Errors
     /// An experiment is not [as expected](ExperimentError::ChangedMeanwhile); the rules refuse one of
     /// the mutations; or the store fails. Then nothing has changed.
@@ -82,6 +84,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
         &self,
         expected: &[Expected<'_>],
         mutations: &[Mutation<'_>],
+        operator: Option<&str>,
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError>;
 
     /// All overrides of an experiment, sorted by actor; empty if it is unknown.
@@ -153,8 +156,12 @@ pub trait ExperimentStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// The refusal of the rules, or the store fails; then nothing has changed.
-    fn mutate(&self, mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError> {
-        let changes = self.mutate_all(&[], std::slice::from_ref(mutation))?;
+    fn mutate(
+        &self,
+        mutation: &Mutation<'_>,
+        operator: Option<&str>,
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        let changes = self.mutate_all(&[], std::slice::from_ref(mutation), operator)?;
         Ok(changes.into_iter().next().flatten())
     }
 
@@ -263,16 +270,16 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// # Errors
     /// It is invalid, or there and not a draft; the draft has assignments, and a variant of them would go
     /// or the exclusion group would change; or the store fails.
-    fn upsert(&self, config: &ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.mutate(&Mutation::Upsert(config))
+    fn upsert(&self, config: ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.mutate(&Mutation::Upsert(&config), None)
     }
 
     /// Creates an experiment that must not be there in any state.
     ///
     /// # Errors
     /// It is invalid, or there; or the store fails.
-    fn insert(&self, config: &ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.mutate(&Mutation::Insert(config))
+    fn insert(&self, config: ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError> {
+        self.mutate(&Mutation::Insert(&config), None)
     }
 
     /// Moves an experiment to a state. `winner` is needed for [`ExperimentState::Concluded`] and
@@ -286,14 +293,16 @@ pub trait ExperimentStore: Send + Sync + 'static {
         state: ExperimentState,
         winner: Option<&str>,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.mutate(&Mutation::SetState {
+        let mutation = Mutation::SetState {
             experiment,
             state,
             winner,
-        })
+        };
+        self.mutate(&mutation, None)
     }
 
-    /// Replaces the variants. Nobody who is assigned is moved.
+    /// Replaces the variants. Nobody who is assigned is moved. Without an operator the change is logged as
+    /// that of the handle's own.
     ///
     /// # Errors
     /// It is unknown, concluded or archived; the variants are invalid; one that has assignments
@@ -301,15 +310,18 @@ pub trait ExperimentStore: Send + Sync + 'static {
     fn set_variants(
         &self,
         experiment: &str,
-        variants: &[VariantConfig],
+        variants: Vec<VariantConfig>,
+        operator: Option<&str>,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.mutate(&Mutation::SetVariants {
+        let variants = &variants;
+        let mutation = Mutation::SetVariants {
             experiment,
             variants,
-        })
+        };
+        self.mutate(&mutation, operator)
     }
 
-    /// Pins a variant to an actor.
+    /// Overrides the variant of an actor, from the next assignment on.
     ///
     /// # Errors
     /// The experiment or the variant is unknown, or it is archived; or the store fails.
@@ -319,11 +331,12 @@ pub trait ExperimentStore: Send + Sync + 'static {
         actor: &str,
         variant: &str,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.mutate(&Mutation::SetOverride {
+        let mutation = Mutation::SetOverride {
             experiment,
             actor,
             variant,
-        })
+        };
+        self.mutate(&mutation, None)
     }
 
     /// Takes an override back, and drops the assignment that it made. `None` if there was none.
@@ -335,7 +348,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
         experiment: &str,
         actor: &str,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.mutate(&Mutation::ClearOverride { experiment, actor })
+        self.mutate(&Mutation::ClearOverride { experiment, actor }, None)
     }
 }
 
@@ -377,9 +390,10 @@ impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
         get(experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError>;
         list() -> Result<Vec<ExperimentConfig>, ExperimentError>;
         preload() -> Result<(), ExperimentError>;
-        mutate_all(expected: &[Expected<'_>], mutations: &[Mutation<'_>])
+        mutate_all(expected: &[Expected<'_>], mutations: &[Mutation<'_>], operator: Option<&str>)
             -> Result<Vec<Option<ChangeRecord>>, ExperimentError>;
-        mutate(mutation: &Mutation<'_>) -> Result<Option<ChangeRecord>, ExperimentError>;
+        mutate(mutation: &Mutation<'_>, operator: Option<&str>)
+            -> Result<Option<ChangeRecord>, ExperimentError>;
         get_assignment(experiment: &str, actor: &str)
             -> Result<Option<Assignment>, ExperimentError>;
         record_assignment(assignment: Assignment) -> Result<String, ExperimentError>;
@@ -393,11 +407,11 @@ impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
         record_exposure(exposure: &ExposureRecord) -> Result<(), ExperimentError>;
         exposures(experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError>;
         clock() -> Clock;
-        upsert(config: &ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError>;
-        insert(config: &ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError>;
+        upsert(config: ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError>;
+        insert(config: ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError>;
         set_state(experiment: &str, state: ExperimentState, winner: Option<&str>)
             -> Result<Option<ChangeRecord>, ExperimentError>;
-        set_variants(experiment: &str, variants: &[VariantConfig])
+        set_variants(experiment: &str, variants: Vec<VariantConfig>, operator: Option<&str>)
             -> Result<Option<ChangeRecord>, ExperimentError>;
         set_override(experiment: &str, actor: &str, variant: &str)
             -> Result<Option<ChangeRecord>, ExperimentError>;

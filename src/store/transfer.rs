@@ -30,7 +30,7 @@ pub enum Record {
         /// When it was created, in seconds since 1970.
         created_at_secs: u64,
     },
-    /// A variant pinned to an actor.
+    /// An override of an actor's variant.
     Override(Override),
     /// An entry of the audit log.
     Change(ChangeRecord),

@@ -7,7 +7,7 @@
 //! use tower_sessions::{MemoryStore, SessionManagerLayer};
 //!
 //! async fn page(exps: Experiments) -> Result<String, ExperimentError> {
-//!     let variant = exps.assign("checkout_v2").await?;
+//!     let variant = exps.assign_async("checkout_v2").await?;
 //!     Ok(format!("{} sees {variant}", exps.actor()))
 //! }
 //!
@@ -89,10 +89,22 @@ impl<F> Experiments<F> {
     ///
     /// # Errors
     /// As [`ExperimentService::assign`].
-    pub async fn assign(&self, experiment: &str) -> Result<String, ExperimentError> {
+    pub async fn assign_async(&self, experiment: &str) -> Result<String, ExperimentError> {
         self.service
-            .assign_async_with_request_id(experiment, &self.actor, self.request_id.as_deref())
+            .assign_async(experiment, &self.actor, self.request_id.as_deref())
             .await
+    }
+
+    /// The same on the thread that calls: a store that waits for a disk or a database keeps a worker of the
+    /// runtime from everything else meanwhile. In an async handler call
+    /// [`assign_async`](Self::assign_async).
+    ///
+    /// # Errors
+    /// As [`ExperimentService::assign`].
+    pub fn assign(&self, experiment: &str) -> Result<String, ExperimentError> {
+        let request_id = self.request_id.as_deref();
+        self.service
+            .assign_with_request_id(experiment, &self.actor, request_id)
     }
 
     /// Who made this request.

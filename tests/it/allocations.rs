@@ -16,7 +16,7 @@ fn lookups_allocate_only_their_answer() {
         let variants = vec![VariantConfig::new("a", 1), VariantConfig::new("b", 1)];
         let mut config = ExperimentConfig::new(format!("e{n}"), variants).exclusion_group("g");
         config.state = ExperimentState::Running;
-        store.insert(&config).unwrap();
+        store.insert(config.clone()).unwrap();
     }
     let request = AssignRequest::new("e7", "user:1");
     store.assign(&request).unwrap();

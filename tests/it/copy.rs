@@ -25,11 +25,11 @@ fn fill(store: &(impl ExperimentStore + Clone)) {
             ..ExperimentConfig::new(name, variants(&["x", "y\\n", "gone"])).exclusion_group("g")
         };
         store
-            .insert(&config.description("line one\nline \\two"))
+            .insert(config.description("line one\nline \\two"))
             .unwrap();
     }
     store
-        .insert(&ExperimentConfig::new("draft", variants(&["only"])))
+        .insert(ExperimentConfig::new("draft", variants(&["only"])))
         .unwrap();
     store.set_override("b", "qa", "gone").unwrap();
     store
@@ -43,7 +43,7 @@ fn fill(store: &(impl ExperimentStore + Clone)) {
         })
         .unwrap();
     store
-        .set_variants("b", &variants(&["y\\n", "x", "new"]))
+        .set_variants("b", variants(&["y\\n", "x", "new"]), None)
         .unwrap();
     store.set_override("b", "pinned", "new").unwrap();
     let actors: Vec<String> = (0..2_000).map(|n| format!("user\\{n}\t")).collect();
@@ -136,7 +136,7 @@ fn everything_goes_to_a_database_and_back() {
     // Both are stores to go on with: a variant that was removed can come back.
     for copy in [&database as &dyn ExperimentStore, &returned] {
         let variants = ["x", "y\\n", "new", "gone"].map(|name| VariantConfig::new(name, 1));
-        copy.set_variants("b", &variants).unwrap();
+        copy.set_variants("b", variants.to_vec(), None).unwrap();
         assert_eq!(copy.get_override("b", "qa").unwrap().unwrap(), "gone");
     }
 }
@@ -202,7 +202,7 @@ fn an_interrupted_copy(
         state: ExperimentState::Running,
         ..ExperimentConfig::new("e", vec![VariantConfig::new("a", 1)])
     };
-    source.insert(&config).unwrap();
+    source.insert(config).unwrap();
     enrol(source, 0..25_000);
     let interrupt = |restart| {
         let mut interrupted = Interrupted {
@@ -308,7 +308,7 @@ fn an_unfinished_file_is_its_writers_alone() {
     std::fs::remove_file(&unfinished).unwrap();
     let other = SqliteExperimentStore::open_or_create(&unfinished).unwrap();
     other
-        .insert(&ExperimentConfig::new(
+        .insert(ExperimentConfig::new(
             "kept",
             vec![VariantConfig::new("a", 1)],
         ))
@@ -418,10 +418,7 @@ fn what_others_have_written_is_not_thrown_away() {
     let open_before = PgExperimentStore::open_or_create(options(&url)).unwrap();
     let mut target = PgCopy::new(options(&url));
     target.begin(&tally(&source), false).unwrap();
-    let created = open_before.insert(&ExperimentConfig::new(
-        "e",
-        vec![VariantConfig::new("a", 1)],
-    ));
+    let created = open_before.insert(ExperimentConfig::new("e", vec![VariantConfig::new("a", 1)]));
     assert!(matches!(
         created,
         Err(ExperimentError::Store(

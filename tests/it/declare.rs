@@ -324,7 +324,7 @@ fn an_export_goes_round() {
         let (here, there) = (open("here.db"), open("there.db"));
         for (index, mut config) in configs.into_iter().enumerate() {
             config.name = format!("{} {index}", config.name);
-            here.insert(&config).unwrap();
+            here.insert(config.clone()).unwrap();
         }
         let service = ExperimentService::new(here);
         let all = service.list().unwrap();

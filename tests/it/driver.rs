@@ -30,10 +30,13 @@ fn a_blocking_call_works_on_a_runtimes_worker() {
         let runtime = runtime.enable_all().build().unwrap();
         let everything = async move {
             let store = store(&url).watched().unwrap();
-            store.insert(&running("e").exclusion_group("g")).unwrap();
+            store.insert(running("e").exclusion_group("g")).unwrap();
             let service = ExperimentService::new(store.clone()).with_stored_exposures();
             let variant = service.assign("e", "user:1").unwrap();
-            assert_eq!(service.assign_async("e", "user:1").await.unwrap(), variant);
+            assert_eq!(
+                service.assign_async("e", "user:1", None).await.unwrap(),
+                variant
+            );
             let request = AssignManyRequest {
                 experiment: "e",
                 actors: &["user:1", "user:2"],
@@ -112,7 +115,7 @@ fn a_server_that_falls_silent_after_the_login_is_given_up() {
         .statement_timeout(Duration::from_secs(1))
         .connect_timeout(Duration::from_secs(1));
     let store = PgExperimentStore::open_or_create(patience).unwrap();
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let request = AssignRequest::new("e", "user:1").keep_exposure(None);
     store.assign(&request).unwrap();
 
@@ -236,7 +239,7 @@ fn every_duration_is_waited_for() {
             .connect_timeout(longest)
             .refresh_interval(longest);
         let store = PgExperimentStore::open_or_create(patient).unwrap();
-        store.insert(&running("e")).unwrap();
+        store.insert(running("e")).unwrap();
         assert_eq!(store.list().unwrap().len(), 1);
         let watched = store.watched().unwrap();
         // It is told of changes.
@@ -264,7 +267,7 @@ fn every_duration_is_waited_for() {
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
 fn a_read_waits_for_a_lock_as_long_as_it_was_told() {
     let url = server::shared().database();
-    crate::givens::store(&url).insert(&running("e")).unwrap();
+    crate::givens::store(&url).insert(running("e")).unwrap();
     let name = url.split(['/', '?']).nth(3).unwrap();
     let mut other = client(&url);
     other
@@ -350,7 +353,7 @@ fn commits_wait_for_the_disk_where_the_database_would_not() {
     // Those that are open already have the old setting.
     drop(store);
     let store = crate::givens::store(&url);
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     for actor in ["user:1", "user:2", "user:2"] {
         let request = AssignRequest::new("e", actor).keep_exposure(None);
         store.assign(&request).unwrap();

@@ -182,7 +182,7 @@ fn a_handle_notices_that_its_file_is_gone() {
         state: ExperimentState::Running,
         ..ExperimentConfig::new("e", vec![VariantConfig::new("a", 1)])
     };
-    store.insert(&config).unwrap();
+    store.insert(config).unwrap();
     let assign = |actor| store.assign(&AssignRequest::new("e", actor));
     assert_eq!(assign("user:1").unwrap().variant, "a");
     let away = directory.path().join("away.db");

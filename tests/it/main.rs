@@ -32,6 +32,7 @@ mod processes;
 mod proxy;
 mod random;
 mod readme;
+mod reference;
 mod sandbox;
 mod schema;
 mod secrets;

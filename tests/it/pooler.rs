@@ -40,7 +40,7 @@ fn isolation_and_timeouts_hold_behind_it() {
         let stores = [0, 1].map(|_| PgExperimentStore::open(options(&url)).unwrap());
         for experiment in ["one", "other"] {
             stores[0]
-                .insert(&running(experiment).exclusion_group("g"))
+                .insert(running(experiment).exclusion_group("g"))
                 .unwrap();
         }
         let actors: Vec<String> = (0..100).map(|n| format!("user:{n}")).collect();
@@ -115,7 +115,7 @@ fn nothing_stays_in_the_servers_session() {
         }
     });
     let store = PgExperimentStore::open(options(&url)).unwrap();
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let actors: Vec<String> = (0..100).map(|n| format!("user:{n}")).collect();
     let actors: Vec<&str> = actors.iter().map(String::as_str).collect();
     store.assign(&request("e", "user:1")).unwrap();
@@ -154,7 +154,7 @@ fn a_server_that_is_lost_behind_it_may_have_done_it_or_not() {
         let pooler = Pooler::start(&server, setup);
         let direct = server.database();
         let store = PgExperimentStore::open_or_create(options(&pooler.url(&direct))).unwrap();
-        store.insert(&running("e")).unwrap();
+        store.insert(running("e")).unwrap();
         let mut other = client(&direct);
         let mut holding = other.transaction().unwrap();
         holding
@@ -194,7 +194,7 @@ fn no_session_goes_on_listening() {
     let pooler = Pooler::start(&server, TRANSACTION);
     let direct = server.database();
     let store = PgExperimentStore::open_or_create(options(&pooler.url(&direct))).unwrap();
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let store = store.watched().unwrap();
     let begun = Instant::now();
     while store.refreshed_ago().unwrap() < begun.elapsed() {
@@ -220,7 +220,7 @@ fn a_watched_store_looks_for_changes() {
         let url = shared(setup).url(&direct);
         let options = options(&url).refresh_interval(Duration::from_millis(20));
         let store = PgExperimentStore::open_or_create(options).unwrap();
-        store.insert(&running("e")).unwrap();
+        store.insert(running("e")).unwrap();
         let store = store.watched().unwrap();
         let elsewhere = PgExperimentStore::open(server::options(&direct)).unwrap();
         elsewhere

@@ -136,7 +136,7 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
             if *start {
                 config.state = ExperimentState::Running;
             }
-            store.insert(&config)
+            store.insert(config.clone())
         }
         Command::Replace {
             name,
@@ -145,7 +145,7 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
         } => {
             let mut config = ExperimentConfig::new(name, variants(list));
             config.exclusion_group.clone_from(group);
-            store.upsert(&config)
+            store.upsert(config.clone())
         }
         Command::Reset(_) | Command::Restart(_) | Command::RemoveOverride(..) => {
             panic!("no store does that")
@@ -155,7 +155,7 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
             store.set_state(name, ExperimentState::Concluded, Some(winner))
         }
         Command::Archive(name) => store.set_state(name, ExperimentState::Archived, None),
-        Command::SetWeights(name, list) => store.set_variants(name, &variants(list)),
+        Command::SetWeights(name, list) => store.set_variants(name, variants(list), None),
         Command::SetOverride(name, actor, variant) => store.set_override(name, actor, variant),
         Command::ClearOverride(name, actor) => store.clear_override(name, actor),
         Command::Assign(experiment, actor) => {

@@ -175,7 +175,7 @@ fn names_and_ids_are_shown_as_they_are() {
                 "user:42@example.com",
                 "with_password",
             ],
-            &["pinned user:42@example.com to with_password in shop:v@2"],
+            &["set the override of user:42@example.com in shop:v@2: with_password"],
         ),
         (&["assign", "shop:v@2", "user:1"], &["with_password"]),
         (&["set-weights", "shop:v@2", "b=1"], &["with_password=0"]),

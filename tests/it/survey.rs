@@ -21,7 +21,7 @@ fn fill(store: &dyn ExperimentStore) {
             state: ExperimentState::Running,
             ..ExperimentConfig::new(name, variants)
         };
-        store.insert(&config.exclusion_group("g")).unwrap();
+        store.insert(config.exclusion_group("g")).unwrap();
     }
     for (experiment, actor) in [("one", "user:1"), ("two", "user:2")] {
         let request = AssignRequest::new(experiment, actor).keep_exposure(None);
@@ -359,7 +359,7 @@ fn a_new_experiment_does_not_take_the_place_of_a_lost_one() {
         let before = store.check().unwrap();
         assert_ne!(before, [], "{damage}");
         let variants = vec![VariantConfig::new("a", 1)];
-        store.insert(&ExperimentConfig::new("f", variants)).unwrap();
+        store.insert(ExperimentConfig::new("f", variants)).unwrap();
         assert_eq!(store.check().unwrap(), before, "{damage}");
         assert_eq!(store.history("f", 0).unwrap().len(), 1, "{damage}");
         if damage == "DELETE FROM spaces" {

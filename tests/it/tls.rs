@@ -165,7 +165,7 @@ fn a_watched_store_is_encrypted_as_well() {
     let variants = vec![experiments::VariantConfig::new("a", 1)];
     let elsewhere = PgExperimentStore::open(options).unwrap();
     let config = experiments::ExperimentConfig::new("e", variants);
-    elsewhere.insert(&config).unwrap();
+    elsewhere.insert(config).unwrap();
     let begun = std::time::Instant::now();
     while store.list().unwrap().is_empty() {
         assert_eq!(store.refresh_errors(), 0);

@@ -45,7 +45,7 @@ fn a_change_made_elsewhere_is_heard_of() {
     let url = server::shared().database();
     let store = watched(options(&url).refresh_interval(NEVER));
     let elsewhere = PgExperimentStore::open(options(&url)).unwrap();
-    elsewhere.insert(&running("e")).unwrap();
+    elsewhere.insert(running("e")).unwrap();
     // Before it is heard of, it is looked for.
     assert_eq!(store.get("e").unwrap().unwrap().name, "e");
     for winner in ["a", "b", "a"] {
@@ -80,7 +80,7 @@ fn its_own_changes_are_seen_at_once() {
     let store = watched(options(&url).refresh_interval(NEVER));
     for n in 0..20 {
         let name = format!("e{n}");
-        store.insert(&running(&name)).unwrap();
+        store.insert(running(&name)).unwrap();
         assert_eq!(state(&store, &name), Some(ExperimentState::Running));
         store
             .set_state(&name, ExperimentState::Archived, None)
@@ -95,7 +95,7 @@ fn its_own_changes_are_seen_at_once() {
 fn what_nobody_tells_is_found_by_looking() {
     let url = server::shared().database();
     let store = watched(options(&url).refresh_interval(Duration::from_millis(50)));
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     client(&url)
         .batch_execute("UPDATE autumn_experiments SET state = 'archived'")
         .unwrap();
@@ -110,7 +110,7 @@ fn what_nobody_tells_is_found_by_looking() {
 fn a_listener_that_was_lost_listens_again() {
     let url = server::shared().database();
     let store = watched(options(&url).refresh_interval(NEVER));
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let mut admin = client(&url);
     let count = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -143,8 +143,8 @@ fn while_the_database_is_away_what_was_known_is_served() {
     let mut server = Server::start();
     let url = server.database();
     let store = watched(options(&url).refresh_interval(Duration::from_millis(50)));
-    store.insert(&running("e")).unwrap();
-    store.insert(&running("done")).unwrap();
+    store.insert(running("e")).unwrap();
+    store.insert(running("done")).unwrap();
     store
         .set_state("done", ExperimentState::Concluded, Some("b"))
         .unwrap();
@@ -189,7 +189,7 @@ fn when_the_last_handle_is_dropped_nothing_goes_on() {
     let clone = store.clone();
     eventually("it listens", || connections() == 2);
     drop(store);
-    clone.insert(&running("e")).unwrap();
+    clone.insert(running("e")).unwrap();
     assert_eq!(state(&clone, "e"), Some(ExperimentState::Running));
     assert_eq!(connections(), 2);
     drop(clone);
@@ -235,7 +235,7 @@ fn on_a_replica_it_looks() {
     let mut server = Server::start();
     let url = server.database();
     let primary = PgExperimentStore::open_or_create(options(&url)).unwrap();
-    primary.insert(&running("e")).unwrap();
+    primary.insert(running("e")).unwrap();
     let replica_url = server.replica(&url);
     let open = || PgExperimentStore::open(options(&replica_url).refresh_interval(INTERVAL));
     let replica = open().unwrap().watched().unwrap();
@@ -275,7 +275,7 @@ fn a_store_is_made_by_its_address_and_watched_later() {
     // It connects only now, and finds what is missing.
     assert!(store.preload().is_err());
     PgExperimentStore::migrate(&options(&url)).unwrap();
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     assert_eq!(store.refreshed_ago(), None);
     let polling = PgExperimentStore::spawn_poll_listener(store.clone(), NEVER);
     eventually("it was read", || store.refreshed_ago().is_some());

@@ -321,7 +321,7 @@ impl ExperimentStore for HeldStore {
     inner! {
         get(experiment: &str) -> Option<ExperimentConfig>;
         list() -> Vec<ExperimentConfig>;
-        mutate_all(expected: &[Expected<'_>], mutations: &[Mutation<'_>])
+        mutate_all(expected: &[Expected<'_>], mutations: &[Mutation<'_>], operator: Option<&str>)
             -> Vec<Option<ChangeRecord>>;
         overrides(experiment: &str) -> Vec<Override>;
         situation(experiment: &str, actor: &str) -> Situation;

@@ -54,7 +54,7 @@ impl Program for Library {
     }
 
     fn set_weights(&self, name: &str, variants: &[(String, u32)]) -> Done {
-        done(self.service.set_weights(name, &configs(variants)))
+        done(self.service.set_weights(name, configs(variants), None))
     }
 
     fn set_override(&self, name: &str, actor: &str, variant: &str) -> Done {

@@ -20,7 +20,7 @@ async fn theirs(experiments: autumn_web::experiments::Experiments) -> String {
 }
 
 async fn ours(experiments: experiments::Experiments<FromExtension>) -> String {
-    experiments.assign("f").await.unwrap()
+    experiments.assign_async("f").await.unwrap()
 }
 
 async fn log_in(session: autumn_web::session::Session) {

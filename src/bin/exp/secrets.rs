@@ -321,7 +321,7 @@ mod tests {
             "store postgres://ann@db:5432/app cannot be reached",
             "experiment 'checkout': the password is wrong",
             "actor ann@example.com",
-            "pinned user:42@example.com to b in shop:v@2",
+            "set the override of user:42@example.com in shop:v@2: b",
             "exp set-weights e with_password=50 with-password=1 a.pwd=2 password_a=3",
         ] {
             assert_eq!(mask_by_form(text), text);

@@ -65,7 +65,7 @@ pub fn a_draft_keeps_the_variants_in_use(
                 mutation,
             ],
         ] {
-            match store.mutate_all(&[], batch) {
+            match store.mutate_all(&[], batch, None) {
                 Err(ExperimentError::VariantInUse { variant, .. }) => {
                     assert_eq!(variant, "control");
                 }
@@ -75,7 +75,7 @@ pub fn a_draft_keeps_the_variants_in_use(
         }
     }
     store
-        .upsert(&draft(&[("new", 1), ("control", 0)]))
+        .upsert(draft(&[("new", 1), ("control", 0)]))
         .unwrap()
         .unwrap();
     start(store, "e").unwrap();
@@ -99,11 +99,11 @@ pub fn a_draft_with_assignments_keeps_its_group(
     let draft = even("e", ExperimentState::Draft);
     let before = (store.get("e").unwrap(), log(store, "e"));
     for moved in [draft.clone(), draft.clone().exclusion_group("h")] {
-        assert_refused!(store.upsert(&moved), ExperimentError::GroupInUse(_));
+        assert_refused!(store.upsert(moved.clone()), ExperimentError::GroupInUse(_));
         assert_eq!((store.get("e").unwrap(), log(store, "e")), before);
     }
     let kept = draft.exclusion_group("g").description("reset");
-    store.upsert(&kept).unwrap().unwrap();
+    store.upsert(kept).unwrap().unwrap();
     assert_refused!(
         assign(store, "sibling", "a"),
         ExperimentError::ExcludedByGroup(..)
@@ -123,11 +123,11 @@ pub fn an_override_in_a_draft_counts_until_it_is_cleared(
     application.reset_to_draft("e");
     let next = draft(&[("control", 1)]).exclusion_group("g");
     assert_refused!(
-        store.upsert(&next),
+        store.upsert(next.clone()),
         ExperimentError::VariantInUse { .. } | ExperimentError::GroupInUse(_)
     );
     store.clear_override("e", "qa").unwrap().unwrap();
-    store.upsert(&next).unwrap().unwrap();
+    store.upsert(next).unwrap().unwrap();
 }
 
 /// A running experiment that has kept a winner gives nobody that winner; starting it clears it, and is
@@ -151,9 +151,9 @@ pub fn starting_clears_a_winner_that_was_left(
         experiment: "e",
         description: Some("again"),
     };
-    store.mutate(&description).unwrap().unwrap();
+    store.mutate(&description, None).unwrap().unwrap();
     let next = weights(&[("control", 1), ("treatment", 2)]);
-    store.set_variants("e", &next).unwrap().unwrap();
+    store.set_variants("e", next, None).unwrap().unwrap();
 
     let change = start(store, "e").unwrap().unwrap();
     assert_eq!(change.mutation, "state=running");

@@ -28,7 +28,7 @@ pub fn buckets_choose_the_variant(store: &dyn ExperimentStore) {
     ] {
         let mut config = even("onboarding_v3", ExperimentState::Draft);
         config = config.bucketing(bucketing);
-        store.upsert(&config).unwrap();
+        store.upsert(config.clone()).unwrap();
         let situation = store.situation("onboarding_v3", "user:100").unwrap();
         let config = situation.config.unwrap();
         let bucket = config.bucketing.bucket(&config.name, "user:100");
@@ -148,7 +148,7 @@ pub fn zero_weights_assign_nobody(store: &dyn ExperimentStore) {
     running(store, "e");
     let before = variant_of(store, "e", "a");
     store
-        .set_variants("e", &weights(&[("control", 0), ("treatment", 0)]))
+        .set_variants("e", weights(&[("control", 0), ("treatment", 0)]), None)
         .unwrap();
     assert_refused!(assign(store, "e", "b"), ExperimentError::NoVariant(_));
     assert_eq!(stored_variant(store, "e", "b"), None);
@@ -246,7 +246,7 @@ pub fn assignments_are_counted(store: &dyn ExperimentStore) {
     record(store, "e", "a", "treatment", true).unwrap();
     counts([("control", 2, 0), ("treatment", 1, 1)]);
     store
-        .set_variants("e", &weights(&[("treatment", 1), ("control", 1)]))
+        .set_variants("e", weights(&[("treatment", 1), ("control", 1)]), None)
         .unwrap();
     counts([("treatment", 1, 1), ("control", 2, 0)]);
 }

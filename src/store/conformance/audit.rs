@@ -6,6 +6,7 @@ use super::{
 };
 use crate::error::ExperimentError;
 use crate::experiment::{ChangeSide, ExperimentState};
+use crate::lifecycle::Mutation;
 use crate::store::ExperimentStore;
 
 /// Every successful mutation appends one entry with its text, its operator and its time, and
@@ -13,10 +14,10 @@ use crate::store::ExperimentStore;
 pub fn every_change_is_logged_once(store: &dyn ExperimentStore) {
     let draft = even("e", ExperimentState::Draft);
     let returned = [
-        store.upsert(&draft),
-        store.upsert(&draft),
+        store.upsert(draft.clone()),
+        store.upsert(draft),
         start(store, "e"),
-        store.set_variants("e", &weights(&[("control", 1), ("treatment", 3)])),
+        store.set_variants("e", weights(&[("control", 1), ("treatment", 3)]), None),
         store.set_override("e", "user:1", "control"),
         store.clear_override("e", "user:1"),
         conclude(store, "e", "treatment"),
@@ -62,7 +63,7 @@ pub fn the_log_reads_as_a_diff(store: &dyn ExperimentStore) {
     assert_eq!(after.variants.as_ref(), Some(&config.variants));
 
     let next = weights(&[("control", 1), ("treatment", 9)]);
-    store.set_variants("e", &next).unwrap();
+    store.set_variants("e", next.clone(), None).unwrap();
     let (before, after) = newest();
     assert_eq!(
         (before.variants, after.variants),
@@ -127,6 +128,26 @@ pub fn what_changes_nothing_is_not_logged(store: &dyn ExperimentStore) {
     assert_eq!(log(store, "e"), ["state=archived", "created"]);
 }
 
+/// A change that names an operator is logged as that operator's, and only that one.
+pub fn an_operator_that_is_named_is_logged(store: &dyn ExperimentStore) {
+    running(store, "e");
+    let next = weights(&[("control", 1), ("treatment", 2)]);
+    let named = store.set_variants("e", next, Some("ann")).unwrap();
+    assert_eq!(named.unwrap().actor.as_deref(), Some("ann"));
+    let next = weights(&[("control", 1), ("treatment", 3)]);
+    store.set_variants("e", next, None).unwrap();
+    let draft = even("f", ExperimentState::Draft);
+    let batch = [Mutation::Insert(&draft)];
+    store.mutate_all(&[], &batch, Some("ann")).unwrap();
+    let operators = |name| -> Vec<Option<String>> {
+        let changes = store.history(name, 0).unwrap().into_iter();
+        changes.map(|change| change.actor).collect()
+    };
+    let expected = [OPERATOR, "ann", OPERATOR];
+    assert_eq!(operators("e"), expected.map(|name| Some(name.to_owned())));
+    assert_eq!(operators("f"), [Some("ann".to_owned())]);
+}
+
 /// A refused mutation, or a refused assignment, changes nothing and logs nothing.
 pub fn a_refusal_leaves_no_trace(store: &dyn ExperimentStore) {
     running(store, "e");
@@ -134,7 +155,7 @@ pub fn a_refusal_leaves_no_trace(store: &dyn ExperimentStore) {
     record(store, "e", "b", "control", false).unwrap();
     let before = snapshot(store, "e");
     assert_refused!(
-        store.upsert(&even("e", ExperimentState::Running)),
+        store.upsert(even("e", ExperimentState::Running)),
         ExperimentError::AlreadyExists(..)
     );
     assert_refused!(
@@ -142,11 +163,11 @@ pub fn a_refusal_leaves_no_trace(store: &dyn ExperimentStore) {
         ExperimentError::UnknownVariant { .. }
     );
     assert_refused!(
-        store.set_variants("e", &[]),
+        store.set_variants("e", vec![], None),
         ExperimentError::InvalidConfig { .. }
     );
     assert_refused!(
-        store.set_variants("e", &weights(&[("new", 1), ("treatment", 1)])),
+        store.set_variants("e", weights(&[("new", 1), ("treatment", 1)]), None),
         ExperimentError::VariantInUse { .. }
     );
     assert_refused!(

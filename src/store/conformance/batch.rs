@@ -35,6 +35,7 @@ pub fn a_batch_builds_on_itself(store: &dyn ExperimentStore) {
                 },
                 set_state("old", ExperimentState::Archived),
             ],
+            None,
         )
         .unwrap();
     let told: Vec<bool> = changes.iter().map(Option::is_some).collect();
@@ -75,6 +76,7 @@ pub fn a_batch_is_taken_whole_or_not_at_all(store: &dyn ExperimentStore) {
             },
             set_state("old", ExperimentState::Archived),
         ],
+        None,
     );
     assert_refused!(refused, ExperimentError::VariantInUse { .. });
     assert_eq!(store.get("new").unwrap(), None);
@@ -95,12 +97,12 @@ pub fn a_batch_needs_what_it_expects(store: &dyn ExperimentStore) {
         &[expected("e", Some(&changed))],
         &[expected("e", seen.as_ref()), expected("f", seen.as_ref())],
     ] {
-        let refused = store.mutate_all(wrong, &end);
+        let refused = store.mutate_all(wrong, &end, None);
         assert_refused!(refused, ExperimentError::ChangedMeanwhile(_));
         assert_eq!(state_of(store, "e"), ExperimentState::Running);
     }
     let right = [expected("e", seen.as_ref()), expected("f", None)];
-    store.mutate_all(&right, &end).unwrap();
+    store.mutate_all(&right, &end, None).unwrap();
     assert_eq!(state_of(store, "e"), ExperimentState::Archived);
 }
 
@@ -108,10 +110,13 @@ pub fn a_batch_needs_what_it_expects(store: &dyn ExperimentStore) {
 pub fn a_description_changes_until_the_archive(store: &dyn ExperimentStore) {
     create(store, &even("e", ExperimentState::Running));
     let describe = |description| {
-        store.mutate(&Mutation::SetDescription {
-            experiment: "e",
-            description,
-        })
+        store.mutate(
+            &Mutation::SetDescription {
+                experiment: "e",
+                description,
+            },
+            None,
+        )
     };
     let change = describe(Some("one page")).unwrap().unwrap();
     assert_eq!(change.mutation, "updated");

@@ -12,9 +12,9 @@ use crate::validation::MAX_NAME_BYTES;
 /// `upsert` replaces a draft and logs that as `updated`.
 pub fn creating_replaces_a_draft(store: &dyn ExperimentStore) {
     let draft = ExperimentConfig::new("e", weights(&[("old", 1), ("both", 1)]));
-    store.upsert(&draft).unwrap();
+    store.upsert(draft).unwrap();
     let next = ExperimentConfig::new("e", weights(&[("both", 2), ("new", 3)])).description("d");
-    store.upsert(&next).unwrap();
+    store.upsert(next.clone()).unwrap();
     let stored = store.get("e").unwrap().unwrap();
     assert_eq!(stored.variants, next.variants);
     assert_eq!(stored.description, next.description);
@@ -26,16 +26,16 @@ pub fn creating_never_replaces_what_left_draft(store: &dyn ExperimentStore) {
     let config = even("e", ExperimentState::Draft);
     running(store, "e");
     assert_refused!(
-        store.upsert(&config),
+        store.upsert(config.clone()),
         ExperimentError::AlreadyExists(_, ExperimentState::Running)
     );
     conclude(store, "e", "control").unwrap();
     assert_refused!(
-        store.upsert(&config),
+        store.upsert(config.clone()),
         ExperimentError::AlreadyExists(_, ExperimentState::Concluded)
     );
     archive(store, "e").unwrap();
-    assert_refused!(store.upsert(&config), ExperimentError::Archived(_));
+    assert_refused!(store.upsert(config), ExperimentError::Archived(_));
     assert_eq!(log(store, "e").len(), 3);
 }
 
@@ -44,11 +44,11 @@ pub fn inserting_never_replaces_anything(store: &dyn ExperimentStore) {
     let config = even("e", ExperimentState::Draft);
     create(store, &config);
     assert_refused!(
-        store.insert(&config),
+        store.insert(config.clone()),
         ExperimentError::AlreadyExists(_, ExperimentState::Draft)
     );
     archive(store, "e").unwrap();
-    assert_refused!(store.insert(&config), ExperimentError::Archived(_));
+    assert_refused!(store.insert(config), ExperimentError::Archived(_));
 }
 
 /// A draft that is replaced may join, change and leave a group; only the last one counts.
@@ -59,7 +59,7 @@ pub fn a_replaced_draft_changes_its_group(store: &dyn ExperimentStore) {
     }
     let draft = even("e", ExperimentState::Draft);
     let replace = |config: ExperimentConfig| {
-        store.upsert(&config).unwrap();
+        store.upsert(config.clone()).unwrap();
         assert_eq!(
             store.get("e").unwrap().unwrap().exclusion_group,
             config.exclusion_group
@@ -163,7 +163,7 @@ pub fn invalid_configurations_are_refused(store: &dyn ExperimentStore) {
         ),
     ];
     for (config, expected) in cases {
-        for result in [store.upsert(&config), store.insert(&config)] {
+        for result in [store.upsert(config.clone()), store.insert(config.clone())] {
             match result {
                 Err(ExperimentError::InvalidConfig { problem, .. }) => {
                     assert_eq!(problem, expected);
@@ -222,7 +222,7 @@ pub fn archived_is_terminal(store: &dyn ExperimentStore) {
         ExperimentError::Archived(_)
     );
     assert_refused!(
-        store.set_variants("e", &weights(&[("control", 1)])),
+        store.set_variants("e", weights(&[("control", 1)]), None),
         ExperimentError::Archived(_)
     );
     assert_refused!(
@@ -255,7 +255,7 @@ pub fn unknown_experiments_cannot_be_changed(store: &dyn ExperimentStore) {
     assert_refused!(conclude(store, "e", "v"), ExperimentError::NotFound(_));
     assert_refused!(archive(store, "e"), ExperimentError::NotFound(_));
     assert_refused!(
-        store.set_variants("e", &weights(&[("v", 1)])),
+        store.set_variants("e", weights(&[("v", 1)]), None),
         ExperimentError::NotFound(_)
     );
     assert_refused!(
@@ -278,7 +278,9 @@ pub fn weights_change_and_nobody_moves(store: &dyn ExperimentStore) {
     let first = variant_of(store, "checkout_v2", "user:1");
     assert_eq!(first, "control");
     let next = weights(&[("treatment", 1), ("control", 0)]);
-    store.set_variants("checkout_v2", &next).unwrap();
+    store
+        .set_variants("checkout_v2", next.clone(), None)
+        .unwrap();
     assert_eq!(store.get("checkout_v2").unwrap().unwrap().variants, next);
     assert_eq!(variant_of(store, "checkout_v2", "user:1"), "control");
     for n in 2..30 {
@@ -294,7 +296,7 @@ pub fn weights_of_a_concluded_experiment_are_fixed(store: &dyn ExperimentStore) 
     running(store, "e");
     conclude(store, "e", "control").unwrap();
     assert_refused!(
-        store.set_variants("e", &weights(&[("control", 1)])),
+        store.set_variants("e", weights(&[("control", 1)]), None),
         ExperimentError::Concluded(_)
     );
 }
@@ -306,7 +308,7 @@ pub fn a_variant_with_assignments_stays(store: &dyn ExperimentStore) {
     store.set_override("e", "b", "treatment").unwrap();
     variant_of(store, "e", "b");
     for (kept, dropped) in [("treatment", "control"), ("control", "treatment")] {
-        match store.set_variants("e", &weights(&[(kept, 1)])) {
+        match store.set_variants("e", weights(&[(kept, 1)]), None) {
             Err(error @ ExperimentError::VariantInUse { .. }) => assert_eq!(
                 error.to_string(),
                 format!("cannot delete variant '{dropped}' because it has active assignments")
@@ -316,7 +318,7 @@ pub fn a_variant_with_assignments_stays(store: &dyn ExperimentStore) {
     }
     store.clear_override("e", "b").unwrap();
     store
-        .set_variants("e", &weights(&[("control", 1)]))
+        .set_variants("e", weights(&[("control", 1)]), None)
         .unwrap();
     assert_eq!(stored_variant(store, "e", "a").as_deref(), Some("control"));
 }
@@ -324,10 +326,12 @@ pub fn a_variant_with_assignments_stays(store: &dyn ExperimentStore) {
 /// A variant that was removed can be added again.
 pub fn a_removed_variant_comes_back(store: &dyn ExperimentStore) {
     running(store, "e");
-    store.set_variants("e", &weights(&[("new", 1)])).unwrap();
+    store
+        .set_variants("e", weights(&[("new", 1)]), None)
+        .unwrap();
     assert_eq!(variant_of(store, "e", "a"), "new");
     let next = weights(&[("treatment", 1), ("new", 0)]);
-    store.set_variants("e", &next).unwrap();
+    store.set_variants("e", next.clone(), None).unwrap();
     assert_eq!(store.get("e").unwrap().unwrap().variants, next);
     assert_eq!(variant_of(store, "e", "a"), "new");
     assert_eq!(variant_of(store, "e", "b"), "treatment");

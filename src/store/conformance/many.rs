@@ -69,7 +69,7 @@ pub fn many_keep_what_they_have_when_weights_are_zero(store: &dyn ExperimentStor
     running(store, "e");
     let before = variant_of(store, "e", "old");
     let zero = weights(&[("control", 0), ("treatment", 0)]);
-    store.set_variants("e", &zero).unwrap();
+    store.set_variants("e", zero, None).unwrap();
     let answers = many(store, "e", &["new", "old"], Keep::Assignments);
     let expected = [
         (None, AssignmentReason::NoVariant),

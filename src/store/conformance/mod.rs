@@ -75,6 +75,7 @@ macro_rules! for_each_promise {
             the_log_reads_as_a_diff
             the_log_is_newest_first
             what_changes_nothing_is_not_logged
+            an_operator_that_is_named_is_logged
             a_refusal_leaves_no_trace
 
             a_batch_builds_on_itself
@@ -163,7 +164,7 @@ fn weights(weights: &[(&str, u32)]) -> Vec<VariantConfig> {
 }
 
 fn create(store: &dyn ExperimentStore, config: &ExperimentConfig) {
-    store.insert(config).unwrap().unwrap();
+    store.insert(config.clone()).unwrap().unwrap();
 }
 
 fn running(store: &dyn ExperimentStore, name: &str) {

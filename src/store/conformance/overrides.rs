@@ -1,4 +1,4 @@
-//! Variants pinned to actors.
+//! Overrides of the variants of actors.
 
 use super::{
     assign, conclude, create, even, running, running_in_group, stored_variant, variant_of, weights,
@@ -86,13 +86,13 @@ pub fn an_override_of_a_removed_variant_is_ignored(store: &dyn ExperimentStore) 
     running(store, "e");
     store.set_override("e", "a", "treatment").unwrap();
     store
-        .set_variants("e", &weights(&[("control", 1)]))
+        .set_variants("e", weights(&[("control", 1)]), None)
         .unwrap();
     let assigned = assign(store, "e", "a").unwrap();
     assert_eq!(assigned.variant, "control");
     assert_eq!(assigned.reason, AssignmentReason::Assigned);
     let next = weights(&[("control", 1), ("treatment", 1)]);
-    store.set_variants("e", &next).unwrap();
+    store.set_variants("e", next, None).unwrap();
     assert_eq!(variant_of(store, "e", "a"), "treatment");
 }
 
@@ -101,7 +101,7 @@ pub fn an_override_bypasses_weights_and_group(store: &dyn ExperimentStore) {
     running_in_group(store, "one", "g");
     running_in_group(store, "two", "g");
     store
-        .set_variants("two", &weights(&[("control", 0), ("treatment", 0)]))
+        .set_variants("two", weights(&[("control", 0), ("treatment", 0)]), None)
         .unwrap();
     assign(store, "one", "a").unwrap();
     store.set_override("two", "a", "treatment").unwrap();
@@ -116,7 +116,7 @@ pub fn an_exposure_says_what_the_assignment_says(store: &dyn ExperimentStore) {
         let names = ["control", "treatment"].into_iter().chain(spare);
         let variants = names.map(|name| VariantConfig::new(name, 1));
         store
-            .set_variants("e", &variants.collect::<Vec<_>>())
+            .set_variants("e", variants.collect::<Vec<_>>(), None)
             .unwrap();
     };
     running(store, "e");

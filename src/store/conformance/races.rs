@@ -125,7 +125,7 @@ pub fn racing_siblings_admit_an_actor_once(handles: &[&dyn ExperimentStore]) {
 /// Of many who create one experiment, one succeeds.
 pub fn racing_creations_have_one_winner(handles: &[&dyn ExperimentStore]) {
     let results = race(handles, |_, handle| {
-        handle.insert(&even("e", ExperimentState::Running))
+        handle.insert(even("e", ExperimentState::Running))
     });
     let created = results.iter().filter(|result| result.is_ok()).count();
     assert_eq!(created, 1);
@@ -161,6 +161,7 @@ pub fn racing_batches_have_one_winner(handles: &[&dyn ExperimentStore]) {
                     variants: &variants,
                 },
             ],
+            None,
         )
     });
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
@@ -203,7 +204,7 @@ pub fn nothing_follows_archiving(handles: &[&dyn ExperimentStore]) {
                 0 => archive(handle, "e"),
                 1 => start(handle, "e"),
                 2 => conclude(handle, "e", "control"),
-                3 => handle.set_variants("e", &weights(&[("control", 1), ("treatment", 2)])),
+                3 => handle.set_variants("e", weights(&[("control", 1), ("treatment", 2)]), None),
                 _ => handle.set_override("e", &index.to_string(), "control"),
             };
             match done {
@@ -270,7 +271,7 @@ pub fn no_variant_is_removed_under_an_assignment(handles: &[&dyn ExperimentStore
     running(store, "e");
     race(handles, |index, handle| {
         if index == 0 {
-            match handle.set_variants("e", &weights(&[("control", 1)])) {
+            match handle.set_variants("e", weights(&[("control", 1)]), None) {
                 Ok(_) | Err(ExperimentError::VariantInUse { .. }) => {}
                 Err(other) => panic!("{other}"),
             }

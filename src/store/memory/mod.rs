@@ -61,6 +61,7 @@ impl InMemoryExperimentStore {
         &self,
         state: &mut State,
         mutation: &Mutation<'_>,
+        operator: Option<&str>,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
         let name = mutation.experiment();
         let current = state.experiment(name);
@@ -88,7 +89,7 @@ impl InMemoryExperimentStore {
         let change = ChangeRecord {
             experiment: name.to_owned(),
             mutation: step.mutation,
-            actor: self.operator.as_deref().map(str::to_owned),
+            actor: operator.map(str::to_owned),
             timestamp_secs: at_secs,
             detail: Some(step.detail),
         };
@@ -160,7 +161,9 @@ impl ExperimentStore for InMemoryExperimentStore {
         &self,
         expected: &[Expected<'_>],
         mutations: &[Mutation<'_>],
+        operator: Option<&str>,
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
+        let operator = operator.or(self.operator.as_deref());
         let mut state = self.write();
         for expected in expected {
             expected.verify(state.experiment(expected.experiment).map(|e| &e.config))?;
@@ -169,12 +172,12 @@ impl ExperimentStore for InMemoryExperimentStore {
             // Tried on a copy, as nothing may stay of a batch of which one is refused.
             let mut copy = state.excerpt(mutations);
             for mutation in mutations {
-                self.apply(&mut copy, mutation)?;
+                self.apply(&mut copy, mutation, operator)?;
             }
         }
         mutations
             .iter()
-            .map(|m| self.apply(&mut state, m))
+            .map(|m| self.apply(&mut state, m, operator))
             .collect()
     }
 

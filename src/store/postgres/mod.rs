@@ -362,9 +362,11 @@ impl ExperimentStore for PgExperimentStore {
         &self,
         expected: &[Expected<'_>],
         mutations: &[Mutation<'_>],
+        operator: Option<&str>,
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
+        let operator = operator.or(self.operator());
         let changes = self.write("write a change", Pace::Quick, |db| {
-            mutation::apply_all(self, db, expected, mutations)
+            mutation::apply_all(self, db, expected, mutations, operator)
         })?;
         self.remember_changes();
         Ok(changes)

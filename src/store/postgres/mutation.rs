@@ -67,6 +67,7 @@ pub(super) fn apply_all(
     db: &mut Connection,
     expected: &[Expected<'_>],
     mutations: &[Mutation<'_>],
+    operator: Option<&str>,
 ) -> Result<Vec<Option<ChangeRecord>>, Failure> {
     db.row(TAKE_TURNS, &[])?;
     // Whose connection is older than a copy that is being written does not know of it.
@@ -102,7 +103,7 @@ pub(super) fn apply_all(
     }
     let mutations = mutations.iter();
     mutations
-        .map(|mutation| apply(store, db, mutation))
+        .map(|mutation| apply(store, db, mutation, operator))
         .collect()
 }
 
@@ -110,6 +111,7 @@ fn apply(
     store: &PgExperimentStore,
     db: &mut Connection,
     mutation: &Mutation<'_>,
+    operator: Option<&str>,
 ) -> Result<Option<ChangeRecord>, Failure> {
     let name = mutation.experiment();
     let stored = experiments::load(store.address(), db, LOCKED, name)?;
@@ -160,7 +162,7 @@ fn apply(
     let mut change = ChangeRecord {
         experiment: name.to_owned(),
         mutation: step.mutation,
-        actor: store.operator().map(str::to_owned),
+        actor: operator.map(str::to_owned),
         timestamp_secs: 0,
         detail: Some(step.detail),
     };

@@ -222,13 +222,14 @@ impl ExperimentStore for SqliteExperimentStore {
         &self,
         expected: &[Expected<'_>],
         mutations: &[Mutation<'_>],
+        operator: Option<&str>,
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
         self.write("write a change", |db| {
             for expected in expected {
                 let stored = experiments::load(db, expected.experiment)?;
                 expected.verify(stored.as_ref().map(|stored| &stored.config))?;
             }
-            let operator = self.operator.as_deref();
+            let operator = operator.or(self.operator.as_deref());
             let mutations = mutations.iter();
             mutations
                 .map(|mutation| mutation::apply(db, mutation, operator, self.now()))

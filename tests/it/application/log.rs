@@ -18,7 +18,7 @@ fn shown_by_the_application(application: &mut Client, experiment: &str) -> Vec<S
 }
 
 fn change_often(store: &dyn ExperimentStore, application: Option<&mut Client>) {
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let mut application = application;
     for n in 0..20 {
         let actor = format!("user:{n}");
@@ -72,7 +72,7 @@ fn the_application_shows_the_log_in_its_order() {
 fn entries_of_several_requests_are_in_one_order() {
     let url = server::shared().database();
     let store = store(&url);
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     std::thread::scope(|scope| {
         for request in 0..8 {
             let mut application = client(&url);
@@ -102,7 +102,7 @@ fn entries_of_several_requests_are_in_one_order() {
 fn an_entry_of_the_application_that_waited_comes_later() {
     let url = server::shared().database();
     let store = store(&url);
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let (mut early, mut application) = (client(&url), client(&url));
     let mut transaction = early.transaction().unwrap();
     transaction.execute("SELECT now()", &[]).unwrap();
@@ -138,7 +138,7 @@ fn a_copied_log_is_shown_in_its_order() {
     earlier.set_override("e", "late", "a").unwrap();
     earlier.set_override("e", "later", "a").unwrap();
     earlier
-        .set_variants("e", &[VariantConfig::new("b", 1)])
+        .set_variants("e", vec![VariantConfig::new("b", 1)], None)
         .unwrap();
     source
         .view(&mut |view| {

@@ -312,7 +312,7 @@ fn odd_experiments_are_copied_or_named() {
         "experiment 'twins': variant 'a' is there twice"
     );
     store
-        .set_variants("twins", &running("twins").variants)
+        .set_variants("twins", running("twins").variants, None)
         .unwrap();
     let (copied_all, file) = copied("all.db").unwrap();
     assert_eq!(
@@ -344,7 +344,9 @@ fn odd_experiments_are_copied_or_named() {
             refused,
             format!("experiment '{name}': its variants can't be read")
         );
-        store.set_variants(name, &running(name).variants).unwrap();
+        store
+            .set_variants(name, running(name).variants, None)
+            .unwrap();
     }
 }
 
@@ -354,7 +356,7 @@ fn odd_experiments_are_copied_or_named() {
 fn a_file_drops_nothing_that_a_reset_draft_uses() {
     let url = server::shared().database();
     let store = store(&url);
-    store.insert(&running("e").exclusion_group("g")).unwrap();
+    store.insert(running("e").exclusion_group("g")).unwrap();
     record(&store, "e", "user:1", "b", false).unwrap();
     let reset = "UPDATE autumn_experiments SET state = 'draft'";
     client(&url).batch_execute(reset).unwrap();

@@ -100,7 +100,7 @@ fn the_application_removes_no_variant_that_is_being_assigned() {
     for remove in [remove_b, create_without_b] {
         let url = server::shared().database();
         let store = store(&url);
-        store.insert(&running("e")).unwrap();
+        store.insert(running("e")).unwrap();
         let (mut assigning, mut application) = (client(&url), client(&url));
         let mut assigning = assigning.transaction().unwrap();
         let assign = "SELECT exp_store_assignment('e', 'user:1', (SELECT exp_version FROM
@@ -118,7 +118,7 @@ fn the_application_removes_no_variant_that_is_being_assigned() {
         assert_eq!(store.history("e", 0).unwrap().len(), 1);
         // Without assignments it is removed as ever, and what is not removed may change.
         store
-            .insert(&ExperimentConfig::new("other", running("other").variants))
+            .insert(ExperimentConfig::new("other", running("other").variants))
             .unwrap();
         let sql = "UPDATE autumn_experiments SET variants = '[]' WHERE name = 'other'";
         assert_eq!(application.execute(sql, &[]).unwrap(), 1);
@@ -135,7 +135,7 @@ fn the_application_assigns_no_variant_that_is_being_removed() {
     for is_override in [false, true] {
         let url = server::shared().database();
         let store = store(&url);
-        store.insert(&running("e")).unwrap();
+        store.insert(running("e")).unwrap();
         let (mut gate, mut application) = (client(&url), client(&url));
         if is_override {
             // Its statement finds a row then, and updates it.
@@ -145,7 +145,8 @@ fn the_application_assigns_no_variant_that_is_being_removed() {
         let hold = "SELECT pg_advisory_xact_lock_shared(1163415621, hashtext('e'))";
         gate.execute(hold, &[]).unwrap();
         let inserted = thread::scope(|scope| {
-            let removing = scope.spawn(|| store.set_variants("e", &[VariantConfig::new("a", 1)]));
+            let removing =
+                scope.spawn(|| store.set_variants("e", vec![VariantConfig::new("a", 1)], None));
             await_waiters(&mut client(&url), 1);
             let inserting = scope.spawn(|| insert_b(&mut application, "user:1", is_override));
             await_waiters(&mut client(&url), 2);
@@ -173,7 +174,7 @@ fn the_application_assigns_no_variant_that_is_being_removed() {
 fn no_race_leaves_an_assignment_of_a_removed_variant() {
     let url = server::shared().database();
     let store = store(&url);
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let dangling = "SELECT count(*) FROM autumn_experiment_assignments WHERE variant = 'b'";
     for round in 0..rounds(8) {
         let mut observer = client(&url);
@@ -188,7 +189,7 @@ fn no_race_leaves_an_assignment_of_a_removed_variant() {
             scope.spawn(|| match round % 2 {
                 0 => remove_b(&mut one),
                 _ => store
-                    .set_variants("e", &[VariantConfig::new("a", 1)])
+                    .set_variants("e", vec![VariantConfig::new("a", 1)], None)
                     .is_ok(),
             });
             scope.spawn(|| insert_b(&mut other, "theirs", false));

@@ -17,7 +17,7 @@ use crate::server::{self, Server, client, options};
 #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
 fn waiting_has_an_end() {
     let url = server::shared().database();
-    store(&url).insert(&running("e")).unwrap();
+    store(&url).insert(running("e")).unwrap();
     let mut other = client(&url);
     let mut holding = other.transaction().unwrap();
     holding
@@ -62,7 +62,7 @@ fn a_password_and_permissions_are_asked_for_and_never_shown() {
     let url =
         |user: &str, password: &str| format!("postgres://{user}:{password}@/guarded?host={host}");
     store(&url("guarded", "s3cret"))
-        .insert(&running("e"))
+        .insert(running("e"))
         .unwrap();
 
     let wrong = PgExperimentStore::open(options(&url("guarded", "wr0ng"))).unwrap_err();
@@ -149,12 +149,15 @@ fn source(error: &ExperimentStoreError) -> String {
 fn handlers_of_an_async_server_assign_and_let_go() {
     let url = server::shared().database();
     let store = store(&url);
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let service = ExperimentService::new(store);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async move {
-        let first = service.assign_async("e", "user:1").await.unwrap();
-        assert_eq!(service.assign_async("e", "user:1").await.unwrap(), first);
+        let first = service.assign_async("e", "user:1", None).await.unwrap();
+        assert_eq!(
+            service.assign_async("e", "user:1", None).await.unwrap(),
+            first
+        );
         drop(service);
     });
 }

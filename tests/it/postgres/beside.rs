@@ -167,7 +167,7 @@ fn a_group_holds_against_the_application_and_in_bulk() {
     let url = server::shared().database();
     let store = store(&url);
     for name in ["mine", "many", "theirs"] {
-        store.insert(&running(name).exclusion_group("g")).unwrap();
+        store.insert(running(name).exclusion_group("g")).unwrap();
     }
     let actors: Vec<String> = (0..400).map(|n| format!("user:{n}")).collect();
     let names: Vec<&str> = actors.iter().map(String::as_str).collect();
@@ -228,7 +228,7 @@ fn a_group_holds_against_the_application_and_in_bulk() {
 fn nothing_is_assigned_after_the_application_has_archived() {
     let url = server::shared().database();
     let store = store(&url);
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let count = "SELECT count(*) FROM autumn_experiment_assignments";
     let mut application = client(&url);
     let assigned = AtomicUsize::new(0);
@@ -261,7 +261,7 @@ fn nothing_is_assigned_after_the_application_has_archived() {
 fn tables_that_are_gone_are_told_of() {
     let url = server::shared().database();
     let store = store(&url);
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     store.assign(&request("e", "user:1")).unwrap();
     client(&url)
         .batch_execute("DROP TABLE exp_exposures")
@@ -282,7 +282,7 @@ fn tables_that_are_gone_are_told_of() {
 fn a_pinned_variant_that_is_gone_counts_as_any_other() {
     let url = server::shared().database();
     let stores = [store(&url), store(&url)];
-    stores[0].insert(&running("e")).unwrap();
+    stores[0].insert(running("e")).unwrap();
     client(&url)
         .batch_execute(
             // Past the trigger that refuses it.

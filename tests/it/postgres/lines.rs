@@ -50,19 +50,19 @@ fn round_trips(
     let assign = |experiment: &str, actor: &str| {
         proxy.count(|| store.assign(&request(experiment, actor)).unwrap())
     };
-    store.insert(&running(&e).exclusion_group(&group)).unwrap();
+    store.insert(running(&e).exclusion_group(&group)).unwrap();
     store.assign(&request(&e, "warm:1")).unwrap();
     let (first, got) = assign(&e, "user:1");
     let (repeat, again) = assign(&e, "user:1");
     assert_eq!(got.variant, again.variant);
     // What this machine has not seen before, or was changed since, takes a second one.
-    store.insert(&running(&new)).unwrap();
+    store.insert(running(&new)).unwrap();
     let (unseen, _) = assign(&new, "user:1");
     let weights = [VariantConfig::new("a", 3), VariantConfig::new("b", 1)];
-    store.set_variants(&new, &weights).unwrap();
+    store.set_variants(&new, weights.to_vec(), None).unwrap();
     let (changed, _) = assign(&new, "user:2");
     let weights = [VariantConfig::new("a", 1), VariantConfig::new("b", 3)];
-    store.set_variants(&new, &weights).unwrap();
+    store.set_variants(&new, weights.to_vec(), None).unwrap();
     let repeats = [0, 1].map(|_| assign(&new, "user:2").0);
     // An override is stored by the first, and then there as any other.
     store.set_override(&new, "qa", "b").unwrap();
@@ -75,7 +75,7 @@ fn round_trips(
     let shown = store.exposures(&new).unwrap();
     assert_eq!(shown.iter().filter(|shown| shown.is_override).count(), 2);
     store
-        .insert(&running(&sibling).exclusion_group(&group))
+        .insert(running(&sibling).exclusion_group(&group))
         .unwrap();
     store.assign(&request(&sibling, "warm:3")).unwrap();
     let (excluded, refused) =
@@ -111,7 +111,7 @@ fn round_trips(
 fn a_connection_lost_during_a_question_of_the_rules_is_not_used_again() {
     let url = server::shared().database();
     let store = store(&url);
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let variants = [VariantConfig::new("a", 1), VariantConfig::new("c", 1)];
     let mut other = client(&url);
     let mut holding = other.transaction().unwrap();
@@ -119,7 +119,11 @@ fn a_connection_lost_during_a_question_of_the_rules_is_not_used_again() {
         .batch_execute("LOCK TABLE autumn_experiment_assignments")
         .unwrap();
     let lost = thread::scope(|scope| {
-        let setting = scope.spawn(|| store.set_variants("e", &variants).unwrap_err());
+        let setting = scope.spawn(|| {
+            store
+                .set_variants("e", variants.to_vec(), None)
+                .unwrap_err()
+        });
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE wait_event_type = 'Lock' AND datname = current_database()";
         let mut admin = client(&url);
@@ -127,7 +131,7 @@ fn a_connection_lost_during_a_question_of_the_rules_is_not_used_again() {
         setting.join().unwrap()
     });
     holding.rollback().unwrap();
-    store.set_variants("e", &variants).unwrap();
+    store.set_variants("e", variants.to_vec(), None).unwrap();
     assert_lost(&lost, "write a change");
 }
 
@@ -137,10 +141,10 @@ fn a_line_cut_between_the_two_round_trips_leaves_nothing() {
     let url = server::shared().database();
     let proxy = Proxy::new(server::shared());
     let store = store(&proxy.url(&url));
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     store.assign(&request("e", "warm:1")).unwrap();
 
-    store.insert(&running("new")).unwrap();
+    store.insert(running("new")).unwrap();
     proxy.cut(Cut::Request(1));
     let cut = store.assign(&request("new", "user:1")).unwrap_err();
     assert_lost(&cut, "store an assignment");
@@ -157,7 +161,7 @@ fn a_line_cut_before_the_answer_leaves_all_of_it() {
     let url = server::shared().database();
     let proxy = Proxy::new(server::shared());
     let store = store(&proxy.url(&url));
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     for actor in ["warm:1", "warm:2", "warm:3"] {
         store.assign(&request("e", actor)).unwrap();
     }
@@ -189,7 +193,7 @@ fn assert_lost(error: &ExperimentError, expected: &str) {
 fn a_killed_server_loses_nothing_that_was_told() {
     let mut server = Server::start();
     let store = store(&server.database());
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let is_over = AtomicBool::new(false);
     let told_after = AtomicUsize::new(0);
     let restarted = AtomicBool::new(false);
@@ -244,7 +248,7 @@ fn a_killed_server_loses_nothing_that_was_told() {
 fn after_a_restart_the_next_call_works() {
     let mut server = Server::start();
     let store = store(&server.database());
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let first = store.assign(&request("e", "user:1")).unwrap();
     server.restart();
     let again = store.assign(&request("e", "user:1")).unwrap();
@@ -258,7 +262,7 @@ fn a_line_cut_in_the_middle_of_a_change_leaves_nothing_of_it() {
     let url = server::shared().database();
     let proxy = Proxy::new(server::shared());
     let store = store(&proxy.url(&url));
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     store.set_override("e", "warm:1", "a").unwrap();
     let (round_trips, _) = proxy.count(|| store.set_override("e", "warm:1", "b").unwrap());
     // Every one of them but the last, which commits.
@@ -284,7 +288,7 @@ fn a_replica_is_read_and_not_written() {
     let mut server = Server::start();
     let url = server.database();
     let primary = store(&url);
-    primary.insert(&running("e")).unwrap();
+    primary.insert(running("e")).unwrap();
     let stored = primary.assign(&request("e", "user:1")).unwrap();
     let replica = PgExperimentStore::open(options(&server.replica(&url))).unwrap();
     let unexposed = AssignRequest {
@@ -328,7 +332,7 @@ fn a_replica_is_read_and_not_written() {
 fn after_one_lost_connection_the_others_are_looked_at() {
     let url = server::shared().database();
     let store = store(&url);
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let opened = std::sync::Barrier::new(8);
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -394,7 +398,7 @@ fn what_is_known_of_one_server_is_not_believed_of_another() {
         let variants = variants.map(|name| VariantConfig::new(name, 1)).to_vec();
         let config = ExperimentConfig::new("e", variants);
         let state = ExperimentState::Running;
-        store.insert(&ExperimentConfig { state, ..config }).unwrap();
+        store.insert(ExperimentConfig { state, ..config }).unwrap();
     }
     let versions = clients.each_mut().map(|client| {
         let row = client.query_one("SELECT xmin::text FROM autumn_experiments", &[]);

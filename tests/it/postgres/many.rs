@@ -19,7 +19,7 @@ use crate::server::{self, client, options};
 fn many_are_stored_while_others_take_the_same_one_by_one() {
     let url = server::shared().database();
     let store = store(&url);
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     let actors: Vec<String> = (0..20_000).map(|n| format!("user:{n:05}")).collect();
     let names: Vec<&str> = actors.iter().map(String::as_str).collect();
     let is_over = AtomicBool::new(false);
@@ -61,10 +61,10 @@ fn many_of_a_group_are_answered_in_order() {
         let store = PgExperimentStore::open_or_create(options(&url).pool_size(pool_size)).unwrap();
         let (name, sibling) = (format!("e{pool_size}"), format!("s{pool_size}"));
         store
-            .insert(&running(&name).exclusion_group(&*group))
+            .insert(running(&name).exclusion_group(&*group))
             .unwrap();
         store
-            .insert(&running(&sibling).exclusion_group(&*group))
+            .insert(running(&sibling).exclusion_group(&*group))
             .unwrap();
         store.assign(&request(&sibling, "user:7")).unwrap();
         // Every actor comes again in another batch.
@@ -96,7 +96,7 @@ fn many_of_a_group_are_answered_in_order() {
 fn a_mutation_gets_through_while_others_assign_without_a_pause() {
     let url = server::shared().database();
     let store = store(&url);
-    store.insert(&running("e")).unwrap();
+    store.insert(running("e")).unwrap();
     store.assign(&request("e", "again")).unwrap();
     let is_over = AtomicBool::new(false);
     let is_busy = AtomicUsize::new(0);
@@ -123,7 +123,7 @@ fn a_mutation_gets_through_while_others_assign_without_a_pause() {
         let mut changes = 0;
         for weight in 1..=20 {
             let variants = [VariantConfig::new("a", weight), VariantConfig::new("b", 1)];
-            changes += usize::from(store.set_variants("e", &variants).is_ok());
+            changes += usize::from(store.set_variants("e", variants.to_vec(), None).is_ok());
         }
         is_over.store(true, Ordering::SeqCst);
         assert_eq!(changes, 20);
@@ -135,7 +135,7 @@ fn a_mutation_gets_through_while_others_assign_without_a_pause() {
 fn two_who_assign_the_same_many_agree() {
     let url = server::shared().database();
     let stores = [store(&url), store(&url)];
-    stores[0].insert(&running("e")).unwrap();
+    stores[0].insert(running("e")).unwrap();
     let actors: Vec<String> = (0..3000).map(|n| format!("user\\{n}\t\n")).collect();
     let forwards: Vec<&str> = actors.iter().map(String::as_str).collect();
     let backwards: Vec<&str> = forwards.iter().rev().copied().collect();
@@ -171,7 +171,7 @@ fn two_who_assign_the_same_many_agree() {
 fn many_of_a_group_are_assigned_on_one_connection() {
     let url = server::shared().database();
     store(&url)
-        .insert(&running("e").exclusion_group("g"))
+        .insert(running("e").exclusion_group("g"))
         .unwrap();
     client(&url)
         .batch_execute(

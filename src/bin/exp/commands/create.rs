@@ -31,13 +31,13 @@ pub(crate) struct Create {
     description: Option<String>,
 
     /// Experiments of one group never share an actor
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, alias = "exclusion-group", value_name = "GROUP")]
     group: Option<String>,
 
     /// How actors become buckets; cannot be changed once it has started
     ///
     /// Over ids of one length, plain fnv1a gives some pairs of experiments buckets that are shifted
-    /// copies of each other; fnv1a-mixed does not.
+    /// copies of each other; fnv1a_mixed does not.
     #[arg(long, value_enum, default_value_t, value_name = "HASH")]
     bucketing: BucketingName,
 
@@ -55,7 +55,7 @@ enum BucketingName {
     #[default]
     #[value(name = "fnv1a")]
     Fnv1a,
-    #[value(name = "fnv1a-mixed")]
+    #[value(name = "fnv1a_mixed", alias = "fnv1a-mixed")]
     Fnv1aMixed,
 }
 
@@ -82,7 +82,7 @@ impl Create {
         let opened = context.open(Purpose::Create)?;
         let service = opened.service();
         let name = escape(&wanted.name);
-        let (change, told) = match service.create_new(&wanted) {
+        let (change, told) = match service.create_new(wanted.clone()) {
             Err(error @ (ExperimentError::AlreadyExists(..) | ExperimentError::Archived(_)))
                 if self.if_not_exists =>
             {
@@ -110,7 +110,7 @@ fn accept_existing(
     wanted: &ExperimentConfig,
     refusal: ExperimentError,
 ) -> anyhow::Result<ExperimentState> {
-    let found = service.status(&wanted.name)?.config;
+    let found = service.status(&wanted.name)?;
     let mut differing = Vec::new();
     if found.variants != wanted.variants {
         differing.push("variants");

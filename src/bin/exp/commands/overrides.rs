@@ -9,7 +9,7 @@ use crate::output::change::Done;
 use crate::output::text::{Text, cell};
 use crate::output::tsv::Tsv;
 
-/// Pin a variant to an actor, for QA
+/// Override the variant of an actor, for QA
 ///
 /// An override bypasses weights and the exclusion group. Clearing it also drops the assignment that
 /// it made, so that the actor is bucketed again.
@@ -25,11 +25,11 @@ pub(crate) struct Override {
     #[arg(add = complete::experiments())]
     name: String,
 
-    /// Whom to pin
+    /// Whose variant it is
     #[arg(required_unless_present = "list")]
     actor: Option<String>,
 
-    /// The variant to pin
+    /// The variant that the actor gets
     #[arg(required_unless_present_any = ["list", "clear"])]
     variant: Option<String>,
 
@@ -60,10 +60,10 @@ fn set(context: &Context, name: &str, actor: &str, variant: &str) -> anyhow::Res
     let change = service.set_override(name, actor, variant)?;
     context.show(&Done(change))?;
     context.say(format_args!(
-        "pinned {} to {} in {}",
+        "set the override of {} in {}: {}",
         escape(actor),
-        escape(variant),
-        escape(name)
+        escape(name),
+        escape(variant)
     ));
     Ok(())
 }
@@ -87,12 +87,8 @@ struct Overrides(Vec<experiments::Override>);
 
 impl View for Overrides {
     fn tsv(&self, tsv: &mut Tsv) {
-        for pinned in &self.0 {
-            tsv.line(&[
-                &pinned.actor,
-                &pinned.variant,
-                &pinned.created_at_secs.to_string(),
-            ]);
+        for set in &self.0 {
+            tsv.line(&[&set.actor, &set.variant, &set.created_at_secs.to_string()]);
         }
     }
 
@@ -100,9 +96,9 @@ impl View for Overrides {
         if self.0.is_empty() {
             return;
         }
-        let row = |pinned: &experiments::Override| {
-            let since = text.time(pinned.created_at_secs);
-            vec![cell(&pinned.actor), cell(&pinned.variant), cell(&since)]
+        let row = |set: &experiments::Override| {
+            let since = text.time(set.created_at_secs);
+            vec![cell(&set.actor), cell(&set.variant), cell(&since)]
         };
         let rows = self.0.iter().map(row).collect();
         text.table(&["ACTOR", "VARIANT", "SINCE"], rows);

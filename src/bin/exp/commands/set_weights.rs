@@ -38,7 +38,7 @@ impl SetWeights {
             .chain(self.named)
             .collect();
         let service = context.service(Purpose::Change)?;
-        let change = service.set_weights(&self.name, &variants)?;
+        let change = service.set_weights(&self.name, variants.clone(), None)?;
         context.show(&Done(change))?;
         let weights: Vec<_> = variants
             .iter()

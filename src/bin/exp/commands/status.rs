@@ -1,5 +1,5 @@
 use clap::Args;
-use experiments::{Bucketing, ExperimentStatus, VariantStatus};
+use experiments::{Bucketing, ExperimentSummary, VariantSummary};
 
 use crate::complete;
 use crate::context::{Context, Purpose};
@@ -21,12 +21,12 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let status = context.service(Purpose::Use)?.status(&self.name)?;
-        context.show(&status)
+        let summary = context.service(Purpose::Use)?.summary(&self.name)?;
+        context.show(&summary)
     }
 }
 
-impl View for ExperimentStatus {
+impl View for ExperimentSummary {
     fn tsv(&self, tsv: &mut Tsv) {
         for variant in &self.variants {
             tsv.line(&[
@@ -71,12 +71,12 @@ impl View for ExperimentStatus {
     }
 }
 
-fn table(variants: &[VariantStatus], text: &mut Text) {
+fn table(variants: &[VariantSummary], text: &mut Text) {
     let total: u64 = variants.iter().map(|variant| variant.assigned).sum();
     let any_overridden = variants.iter().any(|variant| variant.overridden > 0);
     let mut header = vec!["VARIANT", "WEIGHT", "EXPECTED", "ASSIGNED", "SHARE"];
     if any_overridden {
-        header.push("PINNED");
+        header.push("OVERRIDE");
     }
     let names = variants
         .iter()
@@ -93,7 +93,7 @@ fn table(variants: &[VariantStatus], text: &mut Text) {
     if bar_width > 0 {
         header.push("");
     }
-    let row = |variant: &VariantStatus| {
+    let row = |variant: &VariantSummary| {
         let share = share(variant.assigned, total);
         let mut row = vec![
             cell(&variant.name),

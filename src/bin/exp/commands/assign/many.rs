@@ -25,7 +25,7 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
     };
     let service = context.service(purpose)?;
     // An experiment that assigns nobody is told before the input is waited for.
-    let config = service.status(&command.name)?.config;
+    let config = service.status(&command.name)?;
     service.assign_many(&AssignManyRequest {
         experiment: &command.name,
         actors: &["-"],

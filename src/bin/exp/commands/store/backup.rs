@@ -11,16 +11,24 @@ use crate::exit::UsageError;
 ///
 /// The copy is a store of its own: name it with --store. A database is copied with pg_dump.
 #[derive(Args)]
+#[command(override_usage = "exp store backup [OPTIONS] --to <FILE>")]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
 pub(crate) struct Backup {
     /// The new file
-    #[arg(value_hint = clap::ValueHint::FilePath)]
-    file: PathBuf,
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath,
+          required_unless_present = "file")]
+    to: Option<PathBuf>,
+
+    // What `--to` was before it was named as that of `exp store copy` is.
+    #[arg(hide = true, conflicts_with = "to", value_hint = clap::ValueHint::FilePath)]
+    file: Option<PathBuf>,
 }
 
 impl Backup {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let Place::File(file) = environment::place(self.file)? else {
+        #[expect(clippy::expect_used, reason = "clap requires one of the two")]
+        let target = self.to.or(self.file).expect("one is there");
+        let Place::File(file) = environment::place(target)? else {
             let message = "a backup is a file; exp store copy --to copies into a database";
             return Err(UsageError(message.to_owned()).into());
         };
