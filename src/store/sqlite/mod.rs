@@ -36,6 +36,7 @@ mod journal;
 mod locks;
 mod migrations;
 mod mutation;
+mod neighbours;
 mod place;
 mod staging;
 mod steps;
@@ -50,13 +51,13 @@ use rusqlite::Connection;
 
 use self::actors::Actor;
 use self::experiments::Stored;
+use self::failure::Failure;
 pub use self::file::SqliteAccess;
 use self::file::{APPLICATION_ID, Log};
-use self::identity::Neighbours;
 use self::journal::Mode;
 use self::locks::Queue;
+use self::neighbours::Neighbours;
 use self::place::Place;
-use self::steps::Failure;
 pub use self::transfer::SqliteCopy;
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
@@ -101,7 +102,7 @@ impl std::fmt::Debug for SqliteExperimentStore {
 
 impl SqliteExperimentStore {
     /// How long a call waits for the lock of another process, unless it is told otherwise.
-    pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+    pub const BUSY_TIMEOUT: Duration = locks::BUSY_TIMEOUT;
 
     /// Opens the store in this file.
     ///

@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::SqliteExperimentStore;
+use super::failure::Failure;
 use super::locks::{self, Hold};
 use crate::error::{ExperimentError, ExperimentStoreError};
 
@@ -81,23 +82,5 @@ impl SqliteExperimentStore {
 
     pub(super) fn failed(&self, doing: &'static str, error: rusqlite::Error) -> ExperimentError {
         self.place.failed(doing, self.busy_timeout, error).into()
-    }
-}
-
-/// Why a step was not taken.
-pub(super) enum Failure {
-    Refused(ExperimentError),
-    Sqlite(rusqlite::Error),
-}
-
-impl From<ExperimentError> for Failure {
-    fn from(refusal: ExperimentError) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
     }
 }

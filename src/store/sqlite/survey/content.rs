@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::super::Failure;
 use super::super::actors::Choice;
 use super::super::experiments::{self, Stored};
+use super::lossy::lossy;
 use super::restore::group_in_log;
 use crate::store::survey::{Found, Invariant, StoreFault, StoreFinding, contradictions};
 use crate::text::Quoted;
@@ -369,17 +369,6 @@ impl Orphans {
             let finding = StoreFinding::new(StoreFault::Orphan, experiment, message);
             found.name(rows, finding.counting(count));
         }
-    }
-}
-
-/// Text for a message, whatever bytes it holds.
-pub(super) fn lossy(row: &Row<'_>, column: usize) -> String {
-    match row.get_ref(column) {
-        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => {
-            String::from_utf8_lossy(bytes).into_owned()
-        }
-        Ok(ValueRef::Integer(number)) => number.to_string(),
-        _ => String::new(),
     }
 }
 
