@@ -15,6 +15,7 @@
 //! | [`service`](ExperimentService) | the front door |
 //! | [`web`] | in an axum handler: who asks, which variant, and the status of an error (feature `axum`) |
 //! | [`declare`] | experiments as code: file → findings → plan (feature `declare`) |
+//! | [`suggest`] | the name that was probably meant (feature `declare`) |
 //! | [`independence`] | pure: whether two experiments disturb each other |
 //! | [`simulation`] | pure: the split some ids would get (feature `stats`) |
 //! | [`IdShape`] | made-up ids to measure and simulate with |
@@ -40,6 +41,8 @@ mod service;
 #[cfg(feature = "stats")]
 pub mod simulation;
 pub mod store;
+#[cfg(feature = "declare")]
+pub mod suggest;
 pub mod text;
 mod validation;
 #[cfg(feature = "axum")]

@@ -7,10 +7,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::finding::{Finding, Findings, Place, Rule};
-use super::nearest;
 use crate::bucketing::Bucketing;
 use crate::error::Field;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
+use crate::suggest::nearest;
 use crate::text::Quoted;
 
 /// A file.

@@ -14,6 +14,7 @@
 //! ```
 
 mod check;
+mod current;
 mod export;
 mod file;
 mod finding;
@@ -24,21 +25,12 @@ mod planning;
 mod schema;
 
 pub use self::check::{Checked, MAX_MEASURED, check, check_descriptions, check_independence};
+pub use self::current::Current;
 pub use self::export::to_toml;
 pub use self::file::{Declaration, Source};
 pub use self::finding::{Finding, MAX_KEPT, Place, Rule, Severity, sort};
 pub use self::lines::{Lines, Position};
-pub use self::plan::{Action, Moves, Plan, PlanStep, PlannedExperiment};
-pub use self::planning::{Current, plan};
+pub use self::moves::Moves;
+pub use self::plan::{Action, Plan, PlanStep, PlannedExperiment};
+pub use self::planning::plan;
 pub use self::schema::schema;
-
-/// The known name that `name` was probably meant to be.
-#[must_use]
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = known.into_iter();
-    let scored = scored.map(|known| (strsim::jaro_winkler(name, known), known));
-    scored
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, known)| known)
-}

@@ -3,10 +3,31 @@
 
 use std::collections::HashMap;
 
-use super::plan::Moves;
-use super::planning::Current;
+use serde::{Deserialize, Serialize};
+
+use super::current::Current;
 use crate::bucketing::{BUCKETS, bucket_counts};
 use crate::experiment::{ExperimentConfig, ExperimentState};
+
+/// Who gets another variant than before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moves {
+    /// Of 10000 actors who come new, how many get another variant than they would have got.
+    pub new_actors_per_10000: u64,
+    /// Stored assignments that stay as they are.
+    pub stored_kept: u64,
+    /// Of these, how many are told another variant than before, as there is a winner, or was one.
+    pub stored_told_another: u64,
+}
+
+impl Moves {
+    /// Of 100 actors who come new, how many get another variant: `33.33`.
+    #[must_use]
+    pub fn new_actors_per_100(&self) -> String {
+        per_100(self.new_actors_per_10000)
+    }
+}
 
 /// Who moves when `current` becomes `after`.
 pub(super) fn moves(current: &Current, after: &ExperimentConfig) -> Moves {

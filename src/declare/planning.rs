@@ -3,49 +3,15 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::current::Current;
 use super::export::string;
 use super::file::Declaration;
 use super::finding::{self, Finding, Rule};
-use super::moves::{changed_buckets, moves, per_100};
-use super::plan::{Action, Moves, Plan, PlanStep, PlannedExperiment, replay};
-use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::{ExperimentConfig, ExperimentState, VariantCount};
-use crate::lifecycle::MutationFacts;
+use super::moves::{Moves, changed_buckets, moves, per_100};
+use super::plan::{Action, Plan, PlanStep, PlannedExperiment, replay};
+use crate::error::ExperimentError;
+use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::text::Quoted;
-
-/// An experiment of a store, with how many hold its variants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Current {
-    /// The experiment.
-    pub config: ExperimentConfig,
-    /// The stored assignments of its variants.
-    pub counts: Vec<VariantCount>,
-}
-
-impl Current {
-    pub(super) fn stored(&self) -> u64 {
-        self.counts.iter().map(|c| c.assigned + c.overridden).sum()
-    }
-
-    fn stored_in(&self, variant: &str) -> u64 {
-        let count = self.counts.iter().find(|count| count.variant == variant);
-        count.map_or(0, |c| c.assigned + c.overridden)
-    }
-}
-
-impl MutationFacts for Option<&Current> {
-    fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
-        Ok(self.is_some_and(|current| current.stored_in(variant) > 0))
-    }
-
-    fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(self.is_some_and(|current| current.stored() > 0))
-    }
-
-    fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
-        Ok(None)
-    }
-}
 
 /// Plans how `current` becomes what is declared; with `prune` also, that what is not declared is
 /// archived. Also gives warnings.

@@ -24,6 +24,7 @@ mod durability;
 mod files;
 mod givens;
 mod model;
+mod modules;
 mod permissions;
 mod pgbouncer;
 mod pooler;

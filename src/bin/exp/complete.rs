@@ -12,6 +12,7 @@ use experiments::{ExperimentStore as _, PgExperimentStore, SqliteExperimentStore
 
 use crate::environment::{self, Place};
 use crate::exit;
+use crate::variables::variable;
 
 /// How long a completion waits for a database.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -22,7 +23,7 @@ pub(crate) const VARIABLE: &str = "EXP_COMPLETE";
 /// Answers the shell if it is the shell that asks.
 pub(crate) fn answer_shell(exp: fn() -> clap::Command) -> Option<ExitCode> {
     // The engine looks at the variable, too; asking first keeps every other start short.
-    environment::variable(VARIABLE)?;
+    variable(VARIABLE)?;
     let answered = CompleteEnv::with_factory(exp)
         .var(VARIABLE)
         .bin("exp")

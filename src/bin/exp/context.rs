@@ -14,6 +14,7 @@ use crate::environment::{self, Place};
 use crate::options::{Format, GlobalOptions};
 use crate::output::stream::{self, Label};
 use crate::output::text::{Text, safe};
+use crate::output::tsv::Tsv;
 use crate::output::{self, View};
 
 /// What a command is run with.
@@ -170,7 +171,11 @@ impl Context {
     pub(crate) fn render(&self, view: &impl View) -> anyhow::Result<String> {
         Ok(match self.options.format {
             Format::Json => output::json::render(view)?,
-            Format::Tsv => output::tsv::render(view),
+            Format::Tsv => {
+                let mut tsv = Tsv::default();
+                view.tsv(&mut tsv);
+                tsv.into_string()
+            }
             // The command that has these formats prints them itself.
             Format::Text | Format::Github | Format::Sarif => self.render_text(view),
         })

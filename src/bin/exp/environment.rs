@@ -1,7 +1,7 @@
-//! The environment, the home directory and the terminal. Nothing else reads them.
+//! What the environment, the home directory and the terminal say. Nothing else asks them, but for single
+//! variables (`variables.rs`).
 
 use std::cell::LazyCell;
-use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::exit::UsageError;
 use crate::output::text::Page;
+use crate::variables::{text_variable, variable};
 
 /// Where the store is.
 pub(crate) enum Place {
@@ -152,14 +153,4 @@ pub(crate) fn page() -> Page {
         }),
         zone: LazyCell::new(TimeZone::system),
     }
-}
-
-/// A variable of the environment; set to nothing, it counts as not set.
-#[expect(clippy::disallowed_methods, reason = "this is where it is read")]
-pub(crate) fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
-}
-
-fn text_variable(name: &str) -> Option<String> {
-    variable(name).map(|value| value.to_string_lossy().into_owned())
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind as ParseErrorKind;
-use experiments::declare::nearest;
+use experiments::suggest::nearest;
 use experiments::text::{escape, is_unsafe};
 use experiments::{
     ErrorKind, ExperimentError, ExperimentState, ExperimentStoreError, StoreErrorKind,

@@ -10,6 +10,7 @@ mod options;
 mod output;
 mod panics;
 mod secrets;
+mod variables;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ use crate::cli::Cli;
 use crate::context::Context;
 
 fn main() -> ExitCode {
+    secrets::find_paths_with(cli::typed_paths);
     panics::install_hook();
     if let Some(code) = complete::answer_shell(Cli::command) {
         return code;

@@ -7,18 +7,28 @@
 //! `x:y@z` may be an address without its scheme, or an id, or the name of an experiment. It is taken for an
 //! address where a path is expected, and elsewhere if more of its form is that of one.
 
-use std::sync::LazyLock;
+use std::ffi::OsString;
+use std::sync::{LazyLock, OnceLock};
 
 use experiments::text::escape;
 
-use crate::cli;
-use crate::environment::variable;
+use crate::variables::variable;
 
 /// What stands in place of a secret.
 const MASK: &str = "...";
 
 /// The keys whose values are secrets, in lower case. Others, that only end in one, may be names of variants.
 const KEYS: [&str; 5] = ["password", "passwd", "pwd", "sslpassword", "pgpassword"];
+
+/// Finds the words of the command line that stand where a path is expected; nothing if it was not understood.
+type FindPaths = fn() -> Option<Vec<OsString>>;
+
+static FIND_PATHS: OnceLock<FindPaths> = OnceLock::new();
+
+/// Has the paths on the command line found by who knows its options.
+pub(crate) fn find_paths_with(find: FindPaths) {
+    FIND_PATHS.get_or_init(|| find);
+}
 
 /// `text` without the secrets in it.
 pub(crate) fn mask(text: &str) -> String {
@@ -31,7 +41,7 @@ pub(crate) fn mask(text: &str) -> String {
 
 /// The secrets in the words of the command line, and in what the environment says in their place.
 static TYPED: LazyLock<Vec<Known>> = LazyLock::new(|| {
-    let lossy = |word: std::ffi::OsString| word.to_string_lossy().into_owned();
+    let lossy = |word: OsString| word.to_string_lossy().into_owned();
     let words: Vec<String> = std::env::args_os().skip(1).map(lossy).collect();
     let value = |name: &str| variable(name).map(lossy);
     let typed_password = value("PGPASSWORD").filter(|password| words.contains(password));
@@ -50,7 +60,8 @@ static TYPED: LazyLock<Vec<Known>> = LazyLock::new(|| {
         .iter()
         .any(|word| credential(word).is_some() && !is_address(word))
     {
-        let paths = cli::typed_paths().map(|paths| paths.into_iter().map(lossy).collect());
+        let paths = FIND_PATHS.get().and_then(|find| find());
+        let paths = paths.map(|paths| paths.into_iter().map(lossy).collect());
         // A word that was not understood may be anything.
         let paths: Vec<String> = paths.unwrap_or(words);
         known.extend(paths.iter().filter_map(|path| credential_of(path)));

@@ -7,8 +7,8 @@ use rusqlite::Connection;
 
 use super::SqliteExperimentStore;
 use super::durable;
-use super::file::{self, SqliteAccess};
 use super::journal::{self, Mode};
+use super::open::{self, SqliteAccess};
 use super::place::Place;
 use super::staging::{Purpose, Staging};
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -45,11 +45,12 @@ impl SqliteExperimentStore {
     }
 
     fn vacuum_into(&self, file: &Path) -> Result<(), ExperimentError> {
-        let copied = self
-            .lock()
-            .execute("VACUUM INTO CAST(?1 AS TEXT)", [bytes(file)]);
-        copied.map_err(|error| self.failed(DOING, error))?;
-        Ok(())
+        let connection = self.lock();
+        let copied = self.require_known_schema(&connection).and_then(|()| {
+            connection.execute("VACUUM INTO CAST(?1 AS TEXT)", [bytes(file)])?;
+            Ok(())
+        });
+        copied.map_err(|failure| self.reported(DOING, failure))
     }
 }
 
@@ -61,7 +62,7 @@ fn complete(copy: &Place) -> Result<(), ExperimentStoreError> {
     journal::set(&db, copy, DOING, Mode::Log)?;
     db.close().map_err(|(_, error)| failed(error))?;
     copy.require_no_log(DOING)?;
-    let (db, _) = file::open(copy, SqliteAccess::Read, timeout)?;
+    let (db, _) = open::store(copy, SqliteAccess::Read, timeout)?;
     match Mode::of(&db).map_err(failed)? {
         Mode::Log => Ok(()),
         Mode::Rollback => Err(copy.backend(DOING, "its journal mode was not kept")),

@@ -7,11 +7,30 @@ use std::time::Duration;
 
 use rusqlite::{ErrorCode, ffi};
 
+use super::migrations;
 use super::place::{BESIDE, Place, named};
-use crate::error::ExperimentStoreError;
+use crate::error::{ExperimentError, ExperimentStoreError};
 
 /// How many files SQLite may have to open at once for one statement.
 const FILES_AT_ONCE: usize = 5;
+
+/// Why a step was not taken.
+pub(super) enum Failure {
+    Refused(ExperimentError),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<ExperimentError> for Failure {
+    fn from(refusal: ExperimentError) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
 
 impl Place {
     pub(super) fn backend(
@@ -23,6 +42,14 @@ impl Place {
             store: self.name(),
             doing,
             source: source.into(),
+        }
+    }
+
+    pub(super) fn newer_schema(&self, found: i64) -> ExperimentStoreError {
+        ExperimentStoreError::NewerSchema {
+            store: self.name(),
+            found,
+            supported: migrations::latest(),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
-use super::SqliteExperimentStore;
 use super::experiments::contradiction;
+use super::locks::BUSY_TIMEOUT;
 use super::place::Place;
 use crate::error::ExperimentStoreError;
 
@@ -46,8 +46,7 @@ pub(super) fn set(
 ) -> Result<(), ExperimentStoreError> {
     let changed = db.pragma(None, "journal_mode", mode.as_str(), |_| Ok(()));
     let found = changed.and_then(|()| Mode::of(db));
-    let found =
-        found.map_err(|error| place.failed(doing, SqliteExperimentStore::BUSY_TIMEOUT, error))?;
+    let found = found.map_err(|error| place.failed(doing, BUSY_TIMEOUT, error))?;
     if found == mode {
         return Ok(());
     }

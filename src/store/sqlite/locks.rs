@@ -45,6 +45,9 @@ const UNQUEUED: Duration = Duration::from_millis(50);
 /// The helper thread makes one system call.
 const HELPER_STACK: usize = 64 * 1024;
 
+/// How long a call waits for a lock, unless it is told otherwise.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Has the connection wait this long for a lock.
 pub(super) fn wait_for_lock(
     connection: &mut Connection,

@@ -1,6 +1,7 @@
 //! The file as a whole: how much is in it, and whether it can be true.
 
 mod content;
+mod lossy;
 mod restore;
 mod schema;
 

@@ -2,14 +2,6 @@
 
 use experiments::text::is_unsafe;
 
-use super::View;
-
-pub(crate) fn render(view: &impl View) -> String {
-    let mut tsv = Tsv::default();
-    view.tsv(&mut tsv);
-    tsv.buffer
-}
-
 /// Adds a field, with what would break a line or drive a terminal escaped.
 pub(crate) fn field(line: &mut String, field: &str) {
     // Nothing below space and nothing beyond ASCII: nothing to look at one by one.
@@ -44,5 +36,9 @@ impl Tsv {
             self::field(&mut self.buffer, field);
         }
         self.buffer.push('\n');
+    }
+
+    pub(crate) fn into_string(self) -> String {
+        self.buffer
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Row, Statement};
 
+use self::rows::Settled;
 use super::actors::{self, Choice};
 use super::experiments::{self, Stored};
 use super::{Failure, SqliteExperimentStore, load_known};
@@ -128,15 +129,6 @@ fn note<'a>(found: &mut Facts<'a>, experiment: &'a Stored, row: &Row<'_>) -> rus
         found.in_sibling = true;
     }
     Ok(())
-}
-
-/// An actor's answer, before it is stored.
-#[derive(Clone, Copy)]
-struct Settled<'a> {
-    place: u32,
-    verdict: Verdict<'a>,
-    /// The `idx` of its variant.
-    variant: Option<usize>,
 }
 
 impl<'a> Batch<'a> {

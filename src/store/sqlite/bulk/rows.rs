@@ -4,9 +4,17 @@ use std::fmt::Write as _;
 
 use rusqlite::Statement;
 
-use super::Settled;
-use crate::assignment::AssignManyRequest;
+use crate::assignment::{AssignManyRequest, Verdict};
 use crate::store::sqlite::experiments::Stored;
+
+/// An actor's answer, before it is stored.
+#[derive(Clone, Copy)]
+pub(super) struct Settled<'a> {
+    pub(super) place: u32,
+    pub(super) verdict: Verdict<'a>,
+    /// The `idx` of its variant.
+    pub(super) variant: Option<usize>,
+}
 
 /// Parameters 1 to 3 are the space, the slot and the time; then each row's actor and variant.
 pub(super) fn insert_statement(rows: usize) -> String {

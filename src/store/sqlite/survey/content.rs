@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::super::Failure;
 use super::super::actors::Choice;
+use super::super::changes;
 use super::super::experiments::{self, Stored};
+use super::lossy::lossy;
 use super::restore::group_in_log;
 use crate::store::survey::{Found, Invariant, StoreFault, StoreFinding, contradictions};
 use crate::text::Quoted;
@@ -201,7 +202,7 @@ const CHANGES: Table = Table {
         row.get_ref(2)?.as_str()?;
         row.get_ref(3)?.as_str_or_null()?;
         row.get::<_, u64>(4)?;
-        experiments::read_detail(row, 5).map(drop)
+        changes::read_detail(row, 5).map(drop)
     },
     is_dropped: false,
 };
@@ -369,17 +370,6 @@ impl Orphans {
             let finding = StoreFinding::new(StoreFault::Orphan, experiment, message);
             found.name(rows, finding.counting(count));
         }
-    }
-}
-
-/// Text for a message, whatever bytes it holds.
-pub(super) fn lossy(row: &Row<'_>, column: usize) -> String {
-    match row.get_ref(column) {
-        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => {
-            String::from_utf8_lossy(bytes).into_owned()
-        }
-        Ok(ValueRef::Integer(number)) => number.to_string(),
-        _ => String::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::super::{Failure, migrations};
-use super::content::lossy;
+use super::lossy::lossy;
 use crate::store::survey::{Found, StoreFault, StoreFinding};
 
 /// What the engine finds wrong with the file.

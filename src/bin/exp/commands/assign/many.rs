@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use experiments::{Allocation, Answers, AssignManyRequest, AssignmentReason, Keep, Verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Assign;
+use super::arguments::Assign;
 use super::input::{Batch, Input};
 use crate::context::{Context, Purpose};
 use crate::exit::Failed;

@@ -3,7 +3,7 @@
 use experiments::text::escape;
 use serde::Serialize;
 
-use super::Assign;
+use super::arguments::Assign;
 use crate::context::{Context, Purpose};
 use crate::output::View;
 use crate::output::stream::{self, Label};

@@ -1,0 +1,67 @@
+//! What `exp assign` is given, and its help.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::complete;
+
+/// Print an actor's variant, and nothing else
+///
+/// The first call assigns the actor; every later one gives the same variant. Each call is recorded
+/// as an exposure. With --actors it assigns every actor of a file, and records no exposures unless
+/// --expose says so.
+#[derive(Args)]
+#[command(
+    override_usage = "exp assign [OPTIONS] <NAME> <ACTOR>\n       \
+    exp assign [OPTIONS] <NAME> --actors <FILE>",
+    after_help = "Example, in a script that must go on whatever happens:\n  \
+    variant=$(exp assign checkout_v2 \"user:$id\" --default control)\n\n\
+    TSV columns: actor, variant (empty if there is none)",
+    after_long_help = "\
+Example, in a script that must go on whatever happens:
+  variant=$(exp assign checkout_v2 \"user:$id\" --default control)
+
+With --actors a line is printed for each actor, in order, once it is stored:
+actor, tab, variant; the variant is empty for an actor whom the group excludes,
+and for all when every weight is 0. The exit code is 0 then too.
+Blank lines are skipped. A line that is no actor (not UTF-8, too long) is
+reported and left out, and the exit code is 1 in the end. When the input
+pauses, what has arrived is answered at once, so that exp can be a coprocess.
+
+TSV columns: actor, variant"
+)]
+pub(crate) struct Assign {
+    /// The experiment's name
+    #[arg(add = complete::experiments())]
+    pub(super) name: String,
+
+    /// Who is to be assigned, for example user:42
+    #[arg(required_unless_present = "actors")]
+    pub(super) actor: Option<String>,
+
+    /// The request it happens in, for the exposure
+    #[arg(long, value_name = "ID", conflicts_with = "no_exposure")]
+    pub(super) request_id: Option<String>,
+
+    /// Record no exposure
+    #[arg(long)]
+    pub(super) no_exposure: bool,
+
+    /// Print this and succeed, whatever fails; the reason goes to standard error
+    #[arg(long, value_name = "VARIANT")]
+    pub(super) default: Option<String>,
+
+    /// Assign every actor of this file, one a line; - is standard input
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath,
+          conflicts_with_all = ["actor", "request_id", "no_exposure", "default"])]
+    pub(super) actors: Option<PathBuf>,
+
+    /// Record an exposure for every actor of the file
+    #[arg(long, requires = "actors", conflicts_with = "actor")]
+    pub(super) expose: bool,
+
+    /// Print what every actor of the file would get, and store nothing
+    #[arg(long, requires = "actors", conflicts_with_all = ["actor", "expose"])]
+    pub(super) dry_run: bool,
+}
