@@ -16,9 +16,7 @@ use self::rows::Settled;
 use super::actors::{self, Choice};
 use super::experiments::{self, Stored};
 use super::{Failure, SqliteExperimentStore, load_known};
-use crate::assignment::{
-    Answers, AssignManyRequest, Facts, Keep, Question, StoredVariant, Verdict, decide,
-};
+use crate::assignment::{Answers, AssignManyRequest, Facts, Keep, Question, StoredVariant, decide};
 use crate::bucketing::Allocation;
 use crate::error::ExperimentError;
 use crate::reason::AssignmentReason;
