@@ -25,6 +25,12 @@ impl ExperimentState {
     /// Every state, in the order of a life.
     pub const ALL: [Self; 4] = [Self::Draft, Self::Running, Self::Concluded, Self::Archived];
 
+    /// The state of that serialised name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
     /// The serialised name, in snake case.
     #[must_use]
     pub fn as_str(self) -> &'static str {

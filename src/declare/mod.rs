@@ -14,23 +14,26 @@
 //! ```
 
 mod check;
+mod declaration;
 mod export;
-mod file;
 mod finding;
 mod lines;
 mod moves;
 mod plan;
 mod planning;
+mod read;
 mod schema;
+mod source;
 
 pub use self::check::{Checked, MAX_MEASURED, check, check_descriptions, check_independence};
+pub use self::declaration::Declaration;
 pub use self::export::to_toml;
-pub use self::file::{Declaration, Source};
 pub use self::finding::{Finding, MAX_KEPT, Place, Rule, Severity, sort};
 pub use self::lines::{Lines, Position};
 pub use self::plan::{Action, Moves, Plan, PlanStep, PlannedExperiment};
 pub use self::planning::{Current, plan};
 pub use self::schema::schema;
+pub use self::source::Source;
 
 /// The known name that `name` was probably meant to be.
 #[must_use]
