@@ -10,7 +10,7 @@ use std::fmt;
 use crate::bucketing::Bucketing;
 use crate::experiment::{ChangeSide, ExperimentConfig, ExperimentState, VariantConfig};
 
-/// The longest name of an experiment, a variant or an exclusion group, in bytes.
+/// The longest name of an experiment, a variant or an exclusion group, and the longest salt, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
 /// The longest description, in bytes.
 pub const MAX_DESCRIPTION_BYTES: usize = 4096;
@@ -33,6 +33,8 @@ pub enum ConfigField {
     ExclusionGroup,
     /// [`ExperimentConfig::bucketing`].
     Bucketing,
+    /// [`ExperimentConfig::salt`].
+    Salt,
     /// [`ExperimentConfig::variants`].
     Variants,
 }
@@ -68,13 +70,14 @@ pub enum FieldValue<'a> {
 
 impl ConfigField {
     /// Every field, in the order in which a file has them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Name,
         Self::Description,
         Self::State,
         Self::Winner,
         Self::ExclusionGroup,
         Self::Bucketing,
+        Self::Salt,
         Self::Variants,
     ];
 
@@ -157,8 +160,8 @@ impl ConfigField {
         (self.entry().set)(config, value).is_some()
     }
 
-    /// What is in it that an application of the reference, in whose tables the experiment is, does not
-    /// know, so that it would give actors other variants: the rest of a sentence about the experiment.
+    /// What an application of the reference, in whose tables the experiment is, would do otherwise because
+    /// it does not know the field: the rest of a sentence about the experiment.
     #[must_use]
     pub fn unknown_to_application(self, config: &ExperimentConfig) -> Option<&'static str> {
         (self.entry().unknown_to_application)(config)
@@ -277,9 +280,25 @@ static ENTRIES: [Entry; ConfigField::ALL.len()] = [
         goes_without_saying: |config| config.bucketing == Bucketing::default(),
         unknown_to_application: |config| {
             (config.bucketing == Bucketing::Fnv1aMixed).then_some(
-                "has bucketing fnv1a_mixed, and the application that made these tables knows only fnv1a",
+                "has bucketing fnv1a_mixed, and the application that made these tables knows only \
+                 fnv1a: it would give actors other variants",
             )
         },
+    },
+    Entry {
+        key: "salt",
+        doc: "Hashed with an actor in place of the name. Fixed once it has started.",
+        is_fixed_by_start: true,
+        get: |config| text(config.salt.as_deref()),
+        of_side: |side| text(side.salt.as_deref()),
+        set: |config, value| put_text(&mut config.salt, value),
+        unknown_to_application: |config| {
+            config.salt.as_ref().map(|_| {
+                "has a salt, and the application that made these tables hashes the name: it would \
+                 give actors other variants"
+            })
+        },
+        ..PLAIN
     },
     Entry {
         key: "variants",
@@ -334,7 +353,10 @@ mod tests {
         let variants = vec![VariantConfig::new("a", 1)];
         let mut full = ExperimentConfig::new("n", variants).description("d");
         full.winner = Some("a".to_owned());
-        let full = full.exclusion_group("g").bucketing(Bucketing::Fnv1aMixed);
+        let full = full
+            .exclusion_group("g")
+            .bucketing(Bucketing::Fnv1aMixed)
+            .salt("s");
         let mut copy = ExperimentConfig::new("", Vec::new());
         let json = serde_json::to_value(&full).unwrap();
         let side = serde_json::to_value(ChangeSide::from(&full)).unwrap();

@@ -10,7 +10,7 @@ use crate::bucketing::{BUCKETS, bucket_counts, total_weight};
 use crate::error::{ConfigProblem, Field};
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::field::ConfigField;
-use crate::independence::{IdSample, REMEDY, dependences};
+use crate::independence::{IdSample, dependences};
 use crate::text::Quoted;
 
 /// What came of looking at files.
@@ -146,7 +146,12 @@ pub fn check_independence(
         let (first, second) = dependence.pair;
         let message = dependence.describe(&configs[first].name, &configs[second].name);
         let place = declarations[second - live_only].name_place();
-        let finding = Finding::new(Rule::DependentAssignments, place, message, REMEDY);
+        let finding = Finding::new(
+            Rule::DependentAssignments,
+            place,
+            message,
+            dependence.remedy,
+        );
         match first.checked_sub(live_only) {
             Some(first) => {
                 let place = declarations[first].name_place();

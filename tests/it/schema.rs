@@ -8,7 +8,7 @@ use experiments::{
 };
 use rusqlite::Connection;
 
-const LATEST: i64 = 1;
+const LATEST: i64 = 2;
 
 fn dump(version: i64) -> String {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/stores");
@@ -57,6 +57,7 @@ fn every_version_is_brought_up_to_date() {
             (old.state, old.winner.as_deref()),
             (ExperimentState::Archived, Some("b"))
         );
+        assert_eq!(old.salt.as_deref(), (version > 1).then_some("2026"));
         let assigned = store
             .get_assignment("checkout_v2", "user:1")
             .unwrap()

@@ -128,15 +128,14 @@ impl Context {
             let fields = ConfigField::ALL.into_iter();
             fields.filter_map(move |field| field.unknown_to_application(config))
         };
-        let mut created = created.flat_map(|config| unknown(config).map(move |it| (config, it)));
-        let (Opened::Database(store), Some((config, unknown))) = (opened, created.next()) else {
+        let mut created = created.filter(|config| unknown(config).next().is_some());
+        let (Opened::Database(store), Some(config)) = (opened, created.next()) else {
             return Ok(());
         };
         if store.is_adopted()? {
-            let name = safe(&config.name);
-            self.warn(format_args!(
-                "'{name}' {unknown}: it would give actors other variants"
-            ));
+            for unknown in unknown(config) {
+                self.warn(format_args!("'{}' {unknown}", safe(&config.name)));
+            }
         }
         Ok(())
     }

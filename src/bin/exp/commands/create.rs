@@ -42,6 +42,10 @@ pub(crate) struct Create {
     #[arg(long, value_enum, default_value_t, value_name = "HASH")]
     bucketing: BucketingName,
 
+    /// What is hashed with an actor in place of the name; cannot be changed once it has started
+    #[arg(long, value_name = "TEXT")]
+    salt: Option<String>,
+
     /// Start it at once
     #[arg(long)]
     start: bool,
@@ -75,6 +79,7 @@ impl Create {
         wanted.description = self.description;
         wanted.exclusion_group = self.group;
         wanted.bucketing = self.bucketing.into();
+        wanted.salt = self.salt;
         if self.start {
             wanted.state = ExperimentState::Running;
         }

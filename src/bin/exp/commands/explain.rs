@@ -109,8 +109,10 @@ impl Rules for Explanation {
             _ => yes_or_no(false),
         };
         let trace = &self.bucketing;
+        let salt = trace.salt.as_deref();
+        let salt = salt.map_or_else(String::new, |salt| format!(" with salt {}", safe(salt)));
         let bucket = format!(
-            "{} of 10000 ({}) × weight {} = {} → {}",
+            "{} of 10000 ({}{salt}) × weight {} = {} → {}",
             trace.bucket,
             trace.hash,
             trace.total_weight,
