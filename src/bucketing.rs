@@ -44,6 +44,12 @@ impl Bucketing {
         }
     }
 
+    /// The way of that serialised name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|way| way.as_str() == name)
+    }
+
     /// The serialised name: `fnv1a` or `fnv1a_mixed`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

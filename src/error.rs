@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::experiment::ExperimentState;
+use crate::field::ConfigField;
 use crate::text::{Quoted, escape};
 
 /// Why the library refused or failed.
@@ -84,14 +85,10 @@ fn adjective(state: ExperimentState) -> &'static str {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Field {
-    /// The experiment's name.
-    Name,
-    /// The description.
-    Description,
+    /// A field of the configuration.
+    Config(ConfigField),
     /// The name of the variant at this position, counted from 0.
     Variant(usize),
-    /// The exclusion group.
-    ExclusionGroup,
     /// The actor.
     Actor,
     /// The request id.
@@ -101,10 +98,8 @@ pub enum Field {
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name => f.write_str("its name"),
-            Self::Description => f.write_str("its description"),
+            Self::Config(field) => write!(f, "its {field}"),
             Self::Variant(index) => write!(f, "the name of variant {}", index + 1),
-            Self::ExclusionGroup => f.write_str("its exclusion group"),
             Self::Actor => f.write_str("the actor"),
             Self::RequestId => f.write_str("the request id"),
         }

@@ -25,6 +25,12 @@ impl ExperimentState {
     /// Every state, in the order of a life.
     pub const ALL: [Self; 4] = [Self::Draft, Self::Running, Self::Concluded, Self::Archived];
 
+    /// The state of that serialised name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
     /// The serialised name, in snake case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -83,6 +89,9 @@ pub struct ExperimentConfig {
     /// How actors become buckets.
     #[serde(default)]
     pub bucketing: Bucketing,
+    /// What is hashed with an actor in place of the name.
+    #[serde(default)]
+    pub salt: Option<String>,
     /// When the store last changed it, in seconds since the Unix epoch. The store sets it; 0 before.
     #[serde(default)]
     pub updated_at_secs: u64,
@@ -100,6 +109,7 @@ impl ExperimentConfig {
             winner: None,
             exclusion_group: None,
             bucketing: Bucketing::default(),
+            salt: None,
             updated_at_secs: 0,
         }
     }
@@ -125,6 +135,25 @@ impl ExperimentConfig {
         self
     }
 
+    /// Sets what is hashed with an actor in place of the name.
+    #[must_use]
+    pub fn salt(mut self, salt: impl Into<String>) -> Self {
+        self.salt = Some(salt.into());
+        self
+    }
+
+    /// What is hashed with an actor: the salt, or else the name.
+    #[must_use]
+    pub fn hashed(&self) -> &str {
+        self.salt.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Whether it gives every actor the bucket that another experiment does.
+    #[must_use]
+    pub fn has_buckets_of(&self, other: &Self) -> bool {
+        self.bucketing == other.bucketing && self.hashed() == other.hashed()
+    }
+
     /// The winner, if it decides anything. An application that starts a concluded experiment again leaves
     /// the winner, which then decides nothing.
     #[must_use]
@@ -143,7 +172,7 @@ impl ExperimentConfig {
     /// How it allocates its actors.
     #[must_use]
     pub fn allocation(&self) -> Allocation {
-        Allocation::new(self.bucketing, &self.name, self.weights())
+        Allocation::new(self.bucketing, self.hashed(), self.weights())
     }
 
     /// The variant of that name.
@@ -229,6 +258,9 @@ pub struct ChangeSide {
     /// How actors become buckets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucketing: Option<Bucketing>,
+    /// What is hashed in place of the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
     /// The variant of the override of the actor whom the mutation names.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     pub pinned: Option<String>,
@@ -244,6 +276,7 @@ impl From<&ExperimentConfig> for ChangeSide {
             description: config.description.clone(),
             exclusion_group: config.exclusion_group.clone(),
             bucketing: Some(config.bucketing),
+            salt: config.salt.clone(),
             pinned: None,
         }
     }
@@ -258,4 +291,30 @@ pub struct VariantCount {
     pub assigned: u64,
     /// Assignments that overrides made.
     pub overridden: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `fixtures/entry.tsv` holds experiment, salt, actor, plain, mixed and coverage bucket.
+    #[test]
+    fn known_answers_with_a_salt() {
+        let table = include_str!("../fixtures/entry.tsv");
+        let rows = table.lines().filter(|line| !line.starts_with('#'));
+        for row in rows.clone() {
+            let [experiment, salt, actor, plain, mixed, _] =
+                row.split('\t').collect::<Vec<_>>()[..]
+            else {
+                panic!("six columns: {row:?}");
+            };
+            let mut config = ExperimentConfig::new(experiment, Vec::new());
+            config.salt = Some(salt.to_owned()).filter(|salt| !salt.is_empty());
+            for (bucketing, bucket) in [(Bucketing::Fnv1a, plain), (Bucketing::Fnv1aMixed, mixed)] {
+                config.bucketing = bucketing;
+                assert_eq!(config.allocation().bucket(actor).to_string(), bucket);
+            }
+        }
+        assert!(rows.count() > 5);
+    }
 }

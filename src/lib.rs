@@ -5,6 +5,7 @@
 //! | where | what |
 //! |---|---|
 //! | [`experiment`](ExperimentConfig) | configurations and records: data |
+//! | [`field`](ConfigField) | each field of a configuration, described once |
 //! | [`validation`](ExperimentConfig::validate) | what makes a configuration valid |
 //! | [`bucketing`] | pure: (experiment, actor) → bucket → variant |
 //! | [`assignment`] | the rules, pure: who gets which variant, and why |
@@ -33,6 +34,7 @@ pub mod declare;
 mod error;
 mod experiment;
 mod exposure;
+mod field;
 mod ids;
 pub mod independence;
 pub mod lifecycle;
@@ -64,6 +66,9 @@ pub use experiment::{
 pub use exposure::{
     ExposureRecord, ExposureSink, NoOpExposureSink, RecordingExposureSink, TracingExposureSink,
 };
+pub use field::{
+    ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS,
+};
 pub use ids::IdShape;
 pub use reason::{AssignmentReason, Rule};
 pub use service::{ExperimentService, ExperimentSummary, VariantSummary};
@@ -79,9 +84,7 @@ pub use store::{StoreFault, StoreFinding, StoreInfo};
 pub mod pg {
     pub use crate::store::PgExperimentStore;
 }
-pub use validation::{
-    MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS, actor_problem,
-};
+pub use validation::{MAX_ACTOR_BYTES, actor_problem};
 #[cfg(feature = "axum")]
 pub use web::{ExperimentActor, ExperimentSession, Experiments};
 

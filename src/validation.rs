@@ -4,16 +4,13 @@ use std::collections::HashSet;
 
 use crate::error::{ConfigProblem, ExperimentError, Field};
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
+use crate::field::{
+    ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS,
+};
 use crate::text::is_blank;
 
-/// The longest name of an experiment, a variant or an exclusion group, in bytes.
-pub const MAX_NAME_BYTES: usize = 255;
 /// The longest actor or request id, in bytes. Postgres could not index much more.
 pub const MAX_ACTOR_BYTES: usize = 1024;
-/// The most variants of one experiment.
-pub const MAX_VARIANTS: usize = 1000;
-/// The longest description, in bytes.
-pub const MAX_DESCRIPTION_BYTES: usize = 4096;
 
 impl ExperimentConfig {
     /// The variant of that name, or [`UnknownVariant`](ExperimentError::UnknownVariant).
@@ -26,19 +23,25 @@ impl ExperimentConfig {
             })
     }
 
-    /// Everything that is wrong with it, in the order of its fields; empty when it is valid.
+    /// Everything that is wrong with it; empty when it is valid.
     #[must_use]
     pub fn problems(&self) -> Vec<ConfigProblem> {
-        let mut problems = Vec::new();
-        problems.extend(name_problem(Field::Name, &self.name));
-        let description = self.description.as_deref();
-        problems.extend(description.and_then(description_problem));
+        // The winner is one of the variants, so its name is one that was looked at.
+        let texts = ConfigField::ALL.into_iter();
+        let texts = texts.filter(|field| *field != ConfigField::Winner);
+        let mut problems: Vec<_> = texts.filter_map(|field| self.text_problem(field)).collect();
         problems.extend(variants_problems(&self.variants));
-        if let Some(group) = &self.exclusion_group {
-            problems.extend(name_problem(Field::ExclusionGroup, group));
-        }
         problems.extend(self.winner_problem());
         problems
+    }
+
+    fn text_problem(&self, field: ConfigField) -> Option<ConfigProblem> {
+        let text = field.get(self).and_then(FieldValue::text)?;
+        match field.kind() {
+            FieldKind::Name => name_problem(Field::Config(field), text),
+            FieldKind::Text(limit) => text_problem(Field::Config(field), text, limit),
+            FieldKind::OneOf { .. } | FieldKind::Variants => None,
+        }
     }
 
     fn winner_problem(&self) -> Option<ConfigProblem> {
@@ -81,7 +84,8 @@ pub(crate) fn validate_description(
 }
 
 fn description_problem(description: &str) -> Option<ConfigProblem> {
-    text_problem(Field::Description, description, MAX_DESCRIPTION_BYTES)
+    let field = Field::Config(ConfigField::Description);
+    text_problem(field, description, MAX_DESCRIPTION_BYTES)
 }
 
 /// What keeps a store from holding this actor: it is empty, holds NUL, or is too long.

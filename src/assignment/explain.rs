@@ -49,6 +49,8 @@ pub struct PinnedVariant {
 pub struct BucketTrace {
     /// The hash used.
     pub hash: Bucketing,
+    /// What was hashed with the actor in place of the experiment's name.
+    pub salt: Option<String>,
     /// The actor's bucket, from 0 to 9999.
     pub bucket: u64,
     /// The sum of all weights.
@@ -61,10 +63,11 @@ pub struct BucketTrace {
 
 impl BucketTrace {
     fn of(config: &ExperimentConfig, actor: &str) -> Self {
-        let bucket = config.bucketing.bucket(&config.name, actor);
+        let bucket = config.bucketing.bucket(config.hashed(), actor);
         let total_weight = total_weight(config.weights());
         Self {
             hash: config.bucketing,
+            salt: config.salt.clone(),
             bucket,
             total_weight,
             threshold: weight_threshold(bucket, total_weight),

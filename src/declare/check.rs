@@ -2,12 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::file::{self, Declaration, Source};
+use super::declaration::Declaration;
 use super::finding::{Finding, Findings, Rule, Severity};
+use super::read::read;
+use super::source::Source;
 use crate::bucketing::{BUCKETS, bucket_counts, total_weight};
 use crate::error::{ConfigProblem, Field};
 use crate::experiment::{ExperimentConfig, ExperimentState};
-use crate::independence::{IdSample, REMEDY, dependences};
+use crate::field::ConfigField;
+use crate::independence::{IdSample, dependences};
 use crate::text::Quoted;
 
 /// What came of looking at files.
@@ -29,7 +32,7 @@ pub fn check(sources: &[Source], live: &[ExperimentConfig]) -> Checked {
     let mut findings = Findings::default();
     let mut declarations = Vec::new();
     for (index, source) in sources.iter().enumerate() {
-        declarations.extend(file::read(index, source, &mut findings));
+        declarations.extend(read(index, source, &mut findings));
     }
     let by_name: HashMap<&str, &ExperimentConfig> =
         live.iter().map(|live| (&*live.name, live)).collect();
@@ -85,10 +88,11 @@ impl Checked {
 
 /// Without a state of its own, an experiment keeps the one that it has elsewhere, and its winner.
 fn keep_state(declaration: &mut Declaration, live: &ExperimentConfig) {
-    if declaration.state.is_some() || !declaration.is_read("state") {
+    if declaration.state.is_some() || !declaration.is_read(ConfigField::State) {
         return;
     }
-    let keeps_winner = declaration.config.winner.is_none() && declaration.is_read("winner");
+    let keeps_winner =
+        declaration.config.winner.is_none() && declaration.is_read(ConfigField::Winner);
     let config = &mut declaration.config;
     config.state = live.state;
     if keeps_winner {
@@ -107,7 +111,7 @@ pub fn check_descriptions(declarations: &[Declaration]) -> Vec<Finding> {
     let found = silent.map(|d| {
         let message = format!("{} has no description", Quoted(&d.config.name));
         let help = "add a line: description = \"...\"";
-        let place = d.field_place(Field::Description);
+        let place = d.field_place(ConfigField::Description);
         Finding::new(Rule::MissingDescription, place, message, help)
     });
     found.collect::<Findings>().into_vec()
@@ -142,7 +146,12 @@ pub fn check_independence(
         let (first, second) = dependence.pair;
         let message = dependence.describe(&configs[first].name, &configs[second].name);
         let place = declarations[second - live_only].name_place();
-        let finding = Finding::new(Rule::DependentAssignments, place, message, REMEDY);
+        let finding = Finding::new(
+            Rule::DependentAssignments,
+            place,
+            message,
+            dependence.remedy,
+        );
         match first.checked_sub(live_only) {
             Some(first) => {
                 let place = declarations[first].name_place();
@@ -181,39 +190,44 @@ fn check_config(
     live: Option<&ExperimentConfig>,
     findings: &mut Findings,
 ) {
-    let places = &declaration.places;
     for problem in declaration.config.problems() {
         if live.is_some_and(|live| is_kept(&problem, &declaration.config, live)) {
             continue;
         }
         let (rule, place, help) = match &problem {
             // Told already: it is not there, or is no text.
-            ConfigProblem::Empty(Field::Name) if places.name.is_none() => continue,
-            ConfigProblem::NoVariants | ConfigProblem::WinnerUnknown(_)
-                if !declaration.is_read("variants") =>
+            ConfigProblem::Empty(Field::Config(ConfigField::Name))
+                if !declaration.says(ConfigField::Name) =>
             {
                 continue;
             }
-            ConfigProblem::WinnerNotConcluded if !declaration.is_read("state") => continue,
-            ConfigProblem::WinnerMissing if !declaration.is_read("winner") => continue,
+            ConfigProblem::NoVariants | ConfigProblem::WinnerUnknown(_)
+                if !declaration.is_read(ConfigField::Variants) =>
+            {
+                continue;
+            }
+            ConfigProblem::WinnerNotConcluded if !declaration.is_read(ConfigField::State) => {
+                continue;
+            }
+            ConfigProblem::WinnerMissing if !declaration.is_read(ConfigField::Winner) => continue,
             ConfigProblem::Empty(field) => (
                 Rule::BlankName,
-                declaration.field_place(*field),
+                declaration.problem_place(*field),
                 "give it a name",
             ),
             ConfigProblem::ControlCharacter(field) => (
                 Rule::BadCharacter,
-                declaration.field_place(*field),
+                declaration.problem_place(*field),
                 "remove the control character",
             ),
             ConfigProblem::TooLong { field, .. } => (
                 Rule::TooLong,
-                declaration.field_place(*field),
+                declaration.problem_place(*field),
                 "make it shorter",
             ),
             ConfigProblem::NoVariants => (
                 Rule::NoVariant,
-                declaration.place(places.variants.as_ref()),
+                declaration.field_place(ConfigField::Variants),
                 "add variants = [{ name = \"...\", weight = 50 }, ...]",
             ),
             ConfigProblem::TooManyVariants { .. } => (
@@ -224,19 +238,19 @@ fn check_config(
             ConfigProblem::DuplicateVariant(_) => continue,
             ConfigProblem::WinnerMissing => (
                 Rule::MissingWinner,
-                declaration.place(places.state.as_ref()),
+                declaration.field_place(ConfigField::State),
                 "add a line: winner = \"...\"",
             ),
             ConfigProblem::WinnerUnknown(_) => (
                 Rule::UnknownWinner,
-                declaration.place(places.winner.as_ref()),
+                declaration.field_place(ConfigField::Winner),
                 "name one of its variants",
             ),
             ConfigProblem::WinnerNotConcluded
             | ConfigProblem::BackToDraft
             | ConfigProblem::VariantsUnreadable => (
                 Rule::UnexpectedWinner,
-                declaration.place(places.winner.as_ref()),
+                declaration.field_place(ConfigField::Winner),
                 "remove it, or set state = \"concluded\"",
             ),
         };
@@ -252,7 +266,7 @@ fn check_config(
         return;
     }
     for (index, variant) in declaration.config.variants.iter().enumerate() {
-        let place = declaration.field_place(Field::Variant(index));
+        let place = declaration.variant_place(index);
         if let Some(first) = seen.insert(&variant.name, place.clone()) {
             let message = format!("variant {} is there twice", Quoted(&variant.name));
             let help = "rename one of them, or remove it";
@@ -263,12 +277,9 @@ fn check_config(
 }
 
 fn check_weights(declaration: &Declaration, findings: &mut Findings) {
-    let (config, places) = (&declaration.config, &declaration.places);
+    let config = &declaration.config;
     let is_running = config.state == ExperimentState::Running;
-    if !declaration.is_read("variants")
-        || !declaration.is_read("weight")
-        || config.variants.is_empty()
-    {
+    if !declaration.has_weights() || config.variants.is_empty() {
         return;
     }
     let total = total_weight(config.weights());
@@ -276,7 +287,7 @@ fn check_weights(declaration: &Declaration, findings: &mut Findings) {
         if is_running {
             let message = format!("{} runs, and all its weights are 0", Quoted(&config.name));
             let help = "give a variant a weight, or set state = \"draft\"";
-            let place = declaration.place(places.variants.as_ref());
+            let place = declaration.field_place(ConfigField::Variants);
             findings.push(Finding::new(Rule::AllWeightsZero, place, message, help));
         }
         return;
@@ -287,7 +298,7 @@ fn check_weights(declaration: &Declaration, findings: &mut Findings) {
             Quoted(&config.name)
         );
         let help = "add another variant, or conclude it";
-        let place = declaration.place(places.variants.as_ref());
+        let place = declaration.field_place(ConfigField::Variants);
         findings.push(Finding::new(Rule::SingleVariant, place, message, help));
     }
     for (index, got) in bucket_counts(config.weights()).into_iter().enumerate() {
@@ -377,7 +388,10 @@ fn check_groups(
     others: &[&ExperimentConfig],
     findings: &mut Findings,
 ) {
-    if !declarations.iter().all(|d| d.is_read("exclusion_group")) {
+    if !declarations
+        .iter()
+        .all(|d| d.is_read(ConfigField::ExclusionGroup))
+    {
         return;
     }
     let mut members: HashMap<&str, Vec<&Declaration>> = HashMap::new();
@@ -394,7 +408,7 @@ fn check_groups(
             let message = format!("nothing else is in the group {}", Quoted(group));
             let help =
                 "a group keeps its members apart; name it in another experiment, or remove it";
-            let place = only.field_place(Field::ExclusionGroup);
+            let place = only.field_place(ConfigField::ExclusionGroup);
             findings.push(Finding::new(Rule::LonelyGroup, place, message, help));
         }
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::bucketing::Bucketing;
 use crate::experiment::ExperimentConfig;
+use crate::field::{ConfigField, FieldValue};
 use crate::text::is_unsafe;
 
 /// A file that declares these experiments: to apply it where they come from changes nothing.
@@ -21,24 +21,26 @@ pub fn to_toml(experiments: &[ExperimentConfig]) -> String {
 
 fn write_experiment(text: &mut String, config: &ExperimentConfig) {
     text.push_str("[[experiment]]\n");
-    let mut line = |key: &str, value: Option<&str>| {
-        if let Some(value) = value {
-            let _ = writeln!(text, "{key} = {}", string(value));
+    for field in ConfigField::ALL {
+        if let Some(value) = field.declared(config) {
+            let _ = writeln!(text, "{} = {}", field.key(), value_of(value));
         }
-    };
-    line("name", Some(&config.name));
-    line("description", config.description.as_deref());
-    line("state", Some(config.state.as_str()));
-    line("winner", config.deciding_winner());
-    line("exclusion_group", config.exclusion_group.as_deref());
-    let bucketing = Some(config.bucketing).filter(|hash| *hash != Bucketing::default());
-    line("bucketing", bucketing.map(Bucketing::as_str));
-    text.push_str("variants = [\n");
-    for variant in &config.variants {
-        let name = string(&variant.name);
-        let _ = writeln!(text, "  {{ name = {name}, weight = {} }},", variant.weight);
     }
-    text.push_str("]\n");
+}
+
+/// A value, as it stands in a file.
+fn value_of(value: FieldValue<'_>) -> String {
+    match value {
+        FieldValue::Text(text) => string(text),
+        FieldValue::Variants(variants) => {
+            let mut list = "[\n".to_owned();
+            for variant in variants {
+                let name = string(&variant.name);
+                let _ = writeln!(list, "  {{ name = {name}, weight = {} }},", variant.weight);
+            }
+            list + "]"
+        }
+    }
 }
 
 /// Text as a TOML value, in quotes.

@@ -124,6 +124,8 @@ rules! {
     BucketingFixed "bucketing-fixed" Error;
     /// The exclusion group would change after the start.
     GroupFixed "group-fixed" Error;
+    /// Another field that is fixed by the start would change.
+    FieldFixed "field-fixed" Error;
     /// The order of variants would change while the experiment runs.
     VariantOrder "variant-order" Warning;
 }

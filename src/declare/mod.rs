@@ -15,22 +15,25 @@
 
 mod check;
 mod current;
+mod declaration;
 mod export;
-mod file;
 mod finding;
 mod lines;
 mod moves;
 mod plan;
 mod planning;
+mod read;
 mod schema;
+mod source;
 
 pub use self::check::{Checked, MAX_MEASURED, check, check_descriptions, check_independence};
 pub use self::current::Current;
+pub use self::declaration::Declaration;
 pub use self::export::to_toml;
-pub use self::file::{Declaration, Source};
 pub use self::finding::{Finding, MAX_KEPT, Place, Rule, Severity, sort};
 pub use self::lines::{Lines, Position};
 pub use self::moves::Moves;
 pub use self::plan::{Action, Plan, PlanStep, PlannedExperiment};
 pub use self::planning::plan;
 pub use self::schema::schema;
+pub use self::source::Source;

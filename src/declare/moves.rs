@@ -55,7 +55,7 @@ fn told<'a>(config: &'a ExperimentConfig, variant: &'a str) -> &'a str {
 /// How many of 10000 new actors get another variant.
 pub(super) fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfig) -> u64 {
     let (old, new) = (by_bucket(before), by_bucket(after));
-    if before.bucketing == after.bucketing {
+    if before.has_buckets_of(after) {
         let changed = old.iter().zip(&new).filter(|(old, new)| old != new);
         return changed.count() as u64;
     }

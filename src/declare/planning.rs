@@ -4,13 +4,14 @@
 use std::collections::{HashMap, HashSet};
 
 use super::current::Current;
+use super::declaration::Declaration;
 use super::export::string;
-use super::file::Declaration;
 use super::finding::{self, Finding, Rule};
 use super::moves::{Moves, changed_buckets, moves, per_100};
 use super::plan::{Action, Plan, PlanStep, PlannedExperiment, replay};
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::field::{ConfigField, FieldKind, FieldValue};
 use crate::text::Quoted;
 
 /// Plans how `current` becomes what is declared; with `prune` also, that what is not declared is
@@ -135,36 +136,44 @@ fn compare_fixed(
     target: &ExperimentConfig,
     findings: &mut Vec<Finding>,
 ) {
-    let name = Quoted(&target.name);
-    let places = &declaration.places;
     if before.state == ExperimentState::Draft {
         return;
     }
-    if target.bucketing != before.bucketing {
-        let message = format!(
-            "{name} has started with bucketing {}, which can't become {}",
-            before.bucketing, target.bucketing
-        );
-        let help = format!(
-            "set bucketing = \"{}\", or begin an experiment of another name",
-            before.bucketing
-        );
-        let place = declaration.place(places.bucketing.as_ref());
-        findings.push(Finding::new(Rule::BucketingFixed, place, message, help));
-    }
-    if target.exclusion_group != before.exclusion_group {
-        let shown = |group: &Option<String>| {
-            let group = group.as_deref().map(|group| Quoted(group).to_string());
-            group.unwrap_or_else(|| "none".to_owned())
+    let fields = ConfigField::ALL.into_iter();
+    for field in fields.filter(|field| field.is_fixed_by_start()) {
+        let (old, new) = (field.get(before), field.get(target));
+        if old == new {
+            continue;
+        }
+        let is_word = matches!(field.kind(), FieldKind::OneOf { .. });
+        let shown = |value: Option<FieldValue<'_>>| match value.and_then(FieldValue::text) {
+            None => "none".to_owned(),
+            Some(word) if is_word => word.to_owned(),
+            Some(text) => Quoted(text).to_string(),
         };
         let message = format!(
-            "{name} has started with exclusion group {}, which can't become {}",
-            shown(&before.exclusion_group),
-            shown(&target.exclusion_group),
+            "{} has started with {field} {}, which can't become {}",
+            Quoted(&target.name),
+            shown(old),
+            shown(new),
         );
-        let help = "put the group back, or begin an experiment of another name";
-        let place = declaration.place(places.exclusion_group.as_ref());
-        findings.push(Finding::new(Rule::GroupFixed, place, message, help));
+        let remedy = if is_word {
+            format!("set {} = \"{}\"", field.key(), shown(old))
+        } else {
+            format!("put the {} back", field.label())
+        };
+        let help = format!("{remedy}, or begin an experiment of another name");
+        let rule = match field {
+            ConfigField::Bucketing => Rule::BucketingFixed,
+            ConfigField::ExclusionGroup => Rule::GroupFixed,
+            _ => Rule::FieldFixed,
+        };
+        findings.push(Finding::new(
+            rule,
+            declaration.field_place(field),
+            message,
+            help,
+        ));
     }
 }
 
@@ -192,17 +201,16 @@ fn warn_of_order(
             per_100(changed_buckets(before, target)),
         );
         let help = "keep the order of before, and add new variants at the end";
-        let place = declaration.place(declaration.places.variants.as_ref());
+        let place = declaration.field_place(ConfigField::Variants);
         findings.push(Finding::new(Rule::VariantOrder, place, message, help));
     }
 }
 
 fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError) -> Finding {
-    let places = &declaration.places;
     let (rule, place, help) = match refusal {
         ExperimentError::VariantInUse { variant, .. } => (
             Rule::VariantInUse,
-            declaration.place(places.variants.as_ref()),
+            declaration.field_place(ConfigField::Variants),
             format!(
                 "keep it with weight 0, so that nobody new gets it: {{ name = {}, weight = 0 }}",
                 string(variant)
@@ -210,22 +218,22 @@ fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError
         ),
         ExperimentError::GroupInUse(_) => (
             Rule::GroupFixed,
-            declaration.place(places.exclusion_group.as_ref()),
+            declaration.field_place(ConfigField::ExclusionGroup),
             "put the group back, or begin an experiment of another name".to_owned(),
         ),
         ExperimentError::Concluded(_) => (
             Rule::WeightsFixed,
-            declaration.place(places.variants.as_ref()),
+            declaration.field_place(ConfigField::Variants),
             "put the variants back, or set state = \"running\" to reopen it".to_owned(),
         ),
         ExperimentError::Archived(_) => (
             Rule::Lifecycle,
-            declaration.place(places.state.as_ref()),
+            declaration.field_place(ConfigField::State),
             "archiving is for good: begin an experiment of another name".to_owned(),
         ),
         _ => {
             let place = match step {
-                PlanStep::SetState { .. } => declaration.place(places.state.as_ref()),
+                PlanStep::SetState { .. } => declaration.field_place(ConfigField::State),
                 _ => declaration.name_place(),
             };
             let help = "set a state that it can move to".to_owned();
@@ -241,17 +249,8 @@ fn steps(before: Option<&ExperimentConfig>, target: &ExperimentConfig) -> Vec<Pl
         return vec![PlanStep::Insert(target.clone())];
     };
     let mut steps = Vec::new();
-    let content = |of: &ExperimentConfig| {
-        let (variants, bucketing) = (of.variants.clone(), of.bucketing);
-        (
-            of.description.clone(),
-            of.exclusion_group.clone(),
-            variants,
-            bucketing,
-        )
-    };
     if before.state == ExperimentState::Draft {
-        if content(before) != content(target) {
+        if ConfigField::differing(before, target).next().is_some() {
             steps.push(PlanStep::Replace(ExperimentConfig {
                 state: ExperimentState::Draft,
                 winner: None,

@@ -1,82 +1,97 @@
 //! The JSON Schema of a file, from which editors complete and validate.
-#![expect(dead_code, reason = "the types are there for their schema")]
 
-use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
 
-use crate::validation::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS};
-
-/// Experiments, as exp applies them.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "exp experiments")]
-struct File {
-    /// The experiments.
-    #[serde(default)]
-    experiment: Vec<Experiment>,
-}
-
-/// An experiment.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Experiment {
-    /// Unique in the store.
-    #[schemars(length(min = 1, max = MAX_NAME_BYTES))]
-    name: String,
-    /// What it is about.
-    #[schemars(length(max = MAX_DESCRIPTION_BYTES))]
-    description: Option<String>,
-    /// Where it is in its life. Without, it keeps the state that it has; a new one is a draft.
-    state: Option<State>,
-    /// The variant that everybody gets once it is concluded.
-    #[schemars(length(min = 1, max = MAX_NAME_BYTES))]
-    winner: Option<String>,
-    /// Experiments of one group never share an actor. Fixed once it has started.
-    #[schemars(length(min = 1, max = MAX_NAME_BYTES))]
-    exclusion_group: Option<String>,
-    /// How actors become buckets. Fixed once it has started; fnv1a if left out.
-    bucketing: Option<BucketingName>,
-    /// The arms. Their order decides who gets which.
-    #[schemars(length(min = 1, max = MAX_VARIANTS))]
-    variants: Vec<Variant>,
-}
-
-/// An arm.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Variant {
-    /// Unique in the experiment.
-    #[schemars(length(min = 1, max = MAX_NAME_BYTES))]
-    name: String,
-    /// Relative to the other weights; 0 gives it to nobody new.
-    weight: u32,
-}
-
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    /// Declared; assigns nobody yet.
-    Draft,
-    /// Assigns actors.
-    Running,
-    /// Everybody gets the winner.
-    Concluded,
-    /// Over, for good.
-    Archived,
-}
-
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum BucketingName {
-    /// FNV-1a, as the Autumn web framework has it.
-    Fnv1a,
-    /// The same with the finaliser of MurmurHash3: no pair of experiments interferes.
-    Fnv1aMixed,
-}
+use crate::field::{ConfigField, FieldKind, MAX_NAME_BYTES, MAX_VARIANTS};
 
 /// The schema of a file, as JSON Schema draft 7.
 #[must_use]
-pub fn schema() -> serde_json::Value {
-    let generator = SchemaSettings::draft07().into_generator();
-    generator.into_root_schema_for::<File>().to_value()
+pub fn schema() -> Value {
+    let mut definitions = Map::new();
+    let mut properties = Map::new();
+    for field in ConfigField::ALL {
+        if let FieldKind::OneOf { set, words } = field.kind() {
+            definitions.insert(set.to_owned(), one_of(words));
+        }
+        properties.insert(field.key().to_owned(), property(field));
+    }
+    let required = ConfigField::ALL.into_iter().filter(|f| f.is_required());
+    let required: Vec<&str> = required.map(ConfigField::key).collect();
+    let experiment = json!({
+        "description": "An experiment.",
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    });
+    definitions.insert("Experiment".to_owned(), experiment);
+    definitions.insert("Variant".to_owned(), variant());
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "exp experiments",
+        "description": "Experiments, as exp applies them.",
+        "type": "object",
+        "properties": {
+            "experiment": {
+                "description": "The experiments.",
+                "type": "array",
+                "items": reference("Experiment"),
+            },
+        },
+        "additionalProperties": false,
+        "definitions": definitions,
+    })
+}
+
+fn property(field: ConfigField) -> Value {
+    let mut schema = match field.kind() {
+        FieldKind::Name => json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES }),
+        FieldKind::Text(limit) => json!({ "type": "string", "maxLength": limit }),
+        FieldKind::OneOf { set, .. } => json!({ "anyOf": [reference(set), { "type": "null" }] }),
+        FieldKind::Variants => json!({
+            "type": "array",
+            "items": reference("Variant"),
+            "minItems": 1,
+            "maxItems": MAX_VARIANTS,
+        }),
+    };
+    if let Some(only) = schema.get_mut("type").filter(|_| !field.is_required()) {
+        *only = json!([only, "null"]);
+    }
+    schema["description"] = field.doc().into();
+    schema
+}
+
+fn one_of(words: &[(&str, &str)]) -> Value {
+    let each = words
+        .iter()
+        .map(|(word, doc)| json!({ "type": "string", "const": word, "description": doc }));
+    json!({ "oneOf": each.collect::<Vec<_>>() })
+}
+
+fn variant() -> Value {
+    json!({
+        "description": "An arm.",
+        "type": "object",
+        "properties": {
+            "name": {
+                "description": "Unique in the experiment.",
+                "type": "string",
+                "minLength": 1,
+                "maxLength": MAX_NAME_BYTES,
+            },
+            "weight": {
+                "description": "Relative to the other weights; 0 gives it to nobody new.",
+                "type": "integer",
+                "format": "uint32",
+                "minimum": 0,
+            },
+        },
+        "required": ["name", "weight"],
+        "additionalProperties": false,
+    })
+}
+
+fn reference(definition: &str) -> Value {
+    json!({ "$ref": format!("#/definitions/{definition}") })
 }

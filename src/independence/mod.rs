@@ -22,8 +22,8 @@ use crate::text::Quoted;
 /// Above this, a pair is told.
 pub const PHI_LIMIT: f64 = 0.05;
 
-/// What to do about a pair.
-pub const REMEDY: &str = "rename one of the two, or set bucketing = \"fnv1a_mixed\" in one";
+const OTHER_HASH: &str = "rename one of the two, or set bucketing = \"fnv1a_mixed\" in one";
+const OTHER_SALT: &str = "give one of the two another salt";
 
 /// How many made-up ids every pair is measured over, and how many those of which it can't be told yet.
 const STEPS: [usize; 2] = [1 << 14, 1 << 16];
@@ -78,6 +78,8 @@ pub struct Dependence {
     /// For two variants on either side: the share of actors that get the first of both or the second
     /// of both, and what chance would give.
     pub same_side: Option<(f64, f64)>,
+    /// What to do about it.
+    pub remedy: &'static str,
 }
 
 impl Dependence {
@@ -106,7 +108,7 @@ impl Dependence {
 /// The pairs, of those that are `wanted`, whose assignments are not independent over one of these
 /// kinds of ids; for each the worst. Left out are pairs that cannot share an actor or run at the same
 /// time: of one exclusion group, concluded, archived, or with everybody in one variant; and pairs of
-/// which one is bucketed by [`Bucketing::Fnv1aMixed`].
+/// which one is bucketed by [`Bucketing::Fnv1aMixed`], unless both hash the same.
 #[must_use]
 pub fn dependences(
     configs: &[&ExperimentConfig],
@@ -120,6 +122,7 @@ pub fn dependences(
             let group = &configs[first].exclusion_group;
             can_interfere(configs[second])
                 && configs[first].name != configs[second].name
+                && may_be_alike(configs[first], configs[second])
                 && (group.is_none() || *group != configs[second].exclusion_group)
                 && wanted(first, second)
         })
@@ -145,9 +148,13 @@ fn can_interfere(config: &ExperimentConfig) -> bool {
         config.state,
         ExperimentState::Draft | ExperimentState::Running
     );
-    may_run
-        && config.bucketing == Bucketing::Fnv1a
-        && config.weights().filter(|weight| *weight > 0).count() > 1
+    may_run && config.weights().filter(|weight| *weight > 0).count() > 1
+}
+
+/// Whether the buckets of two experiments may have anything to do with each other.
+fn may_be_alike(first: &ExperimentConfig, second: &ExperimentConfig) -> bool {
+    first.has_buckets_of(second)
+        || [first.bucketing, second.bucketing] == [Bucketing::Fnv1a, Bucketing::Fnv1a]
 }
 
 /// As many ids tell of every pair beyond [`PHI_LIMIT`].
@@ -203,6 +210,11 @@ fn measure(
                 ids: sample.describe(),
                 phi,
                 same_side,
+                remedy: if configs[pair.0].has_buckets_of(configs[pair.1]) {
+                    OTHER_SALT
+                } else {
+                    OTHER_HASH
+                },
             };
             if is_last {
                 found.extend((phi.abs() > phi_limit(count)).then(dependence));
@@ -258,6 +270,20 @@ mod tests {
         assert!(found(&[first, second]).is_empty());
         let mixed = |name| even(name).bucketing(Bucketing::Fnv1aMixed);
         assert!(found(&[mixed("checkout_v2"), mixed("email_cta")]).is_empty());
+    }
+
+    #[test]
+    fn what_is_hashed_decides() {
+        let mixed = |name, salt: &str| even(name).bucketing(Bucketing::Fnv1aMixed).salt(salt);
+        let told = found(&[mixed("a", "s"), mixed("b", "s"), mixed("c", "t")]);
+        let [dependence] = &told[..] else {
+            panic!("{told:?}");
+        };
+        assert_eq!((dependence.pair, dependence.remedy), ((0, 1), OTHER_SALT));
+        assert!((dependence.phi - 1.0).abs() < 0.01, "{dependence:?}");
+        let told = found(&[even("a").salt("checkout_v2"), even("b").salt("email_cta")]);
+        assert_eq!(told[0].remedy, OTHER_HASH);
+        assert!(found(&[even("checkout_v2"), even("email_cta").salt("s")]).is_empty());
     }
 
     /// Random assignments are not taken for dependent ones, with many variants and few ids either.

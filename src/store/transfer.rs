@@ -22,6 +22,10 @@ const BATCH: usize = 10_000;
 /// One thing that a store keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is held by the batch, and a box would cost one allocation more for each"
+)]
 pub enum Record {
     /// An experiment.
     Experiment {

@@ -10,6 +10,7 @@ use experiments::{
 use postgres::fallible_iterator::FallibleIterator as _;
 
 use crate::postgres::beside::APPLICATION;
+use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
 
 /// How the application takes its tables back.
@@ -77,6 +78,30 @@ fn tables_that_were_taken_back_are_missing_and_can_be_made_again() {
     let store = PgExperimentStore::open(options(&url)).unwrap();
     assert!(store.is_adopted().unwrap());
     use_it(&url);
+}
+
+/// What the application would do otherwise is said where an experiment gets into its tables.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn what_the_application_does_not_know_is_warned_of() {
+    let url = server::shared().database();
+    client(&url).batch_execute(APPLICATION).unwrap();
+    PgExperimentStore::migrate(&options(&url)).unwrap();
+    let sandbox = Sandbox::on_store(&url);
+    let said = |arguments: &[&str]| {
+        let create = ["create", "--variant", "a=1"];
+        let output = sandbox.exp(&[&create, arguments].concat()).output();
+        String::from_utf8(output.unwrap().stderr).unwrap()
+    };
+    let hash =
+        "has bucketing fnv1a_mixed, and the application that made these tables knows only fnv1a";
+    let salt = "has a salt, and the application that made these tables hashes the name";
+    let plain = said(&["plain"]);
+    assert!(!plain.contains("warning"), "{plain}");
+    let salted = said(&["salted", "--salt", "s"]);
+    assert!(salted.contains(salt) && !salted.contains(hash), "{salted}");
+    let both = said(&["both", "--salt", "t", "--bucketing", "fnv1a-mixed"]);
+    assert!(both.contains(salt) && both.contains(hash), "{both}");
 }
 
 /// A later migration of the application may change a column that ours is computed from.

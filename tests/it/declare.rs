@@ -83,6 +83,7 @@ fn invalid_files_have_their_diagnosis() {
         Rule::WeightsFixed,
         Rule::BucketingFixed,
         Rule::GroupFixed,
+        Rule::FieldFixed,
         Rule::VariantOrder,
     ];
     let of_files = Rule::ALL.iter().filter(|rule| !of_stores.contains(rule));

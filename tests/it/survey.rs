@@ -420,7 +420,7 @@ fn very_many_damaged_rows_are_repaired_at_once() {
     let many = "
         WITH RECURSIVE n(n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM n WHERE n < 8)
         INSERT INTO spaces (id) SELECT n FROM n;
-        INSERT INTO experiments SELECT id, 'e' || id, NULL, 'draft', NULL, id, 0, 'fnv1a', 0, 0
+        INSERT INTO experiments SELECT id, 'e' || id, NULL, 'draft', NULL, id, 0, 'fnv1a', 0, 0, NULL, 10000
             FROM spaces WHERE id > 2;
         INSERT INTO variants SELECT id, 0, 'a', 1, 0, 0, 0 FROM experiments WHERE id > 2;
         INSERT INTO changes (experiment_id, mutation, changed_at)

@@ -8,7 +8,7 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use experiments::web::status_of;
 use experiments::{
-    ConfigProblem, ExperimentError, ExperimentState, ExperimentStoreError, Field,
+    ConfigField, ConfigProblem, ExperimentError, ExperimentState, ExperimentStoreError, Field,
     PgExperimentStore, PgOptions,
 };
 use tower_sessions::session::{Id, Record};
@@ -101,7 +101,7 @@ fn errors() -> Vec<(u16, ExperimentError)> {
     };
     let invalid = E::InvalidConfig {
         experiment: name(),
-        problem: ConfigProblem::Empty(Field::Name),
+        problem: ConfigProblem::Empty(Field::Config(ConfigField::Name)),
     };
     let in_use = E::VariantInUse {
         experiment: name(),

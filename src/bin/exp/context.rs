@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use experiments::{
-    Bucketing, ExperimentConfig, ExperimentError, ExperimentService, ExperimentStoreError,
+    ConfigField, ExperimentConfig, ExperimentError, ExperimentService, ExperimentStoreError,
     NoOpExposureSink, PgExperimentStore, PgOptions, SqliteAccess, SqliteExperimentStore,
 };
 
@@ -125,16 +125,18 @@ impl Context {
         opened: &Opened,
         created: impl Iterator<Item = &'a ExperimentConfig>,
     ) -> anyhow::Result<()> {
-        let mut created = created.filter(|config| config.bucketing == Bucketing::Fnv1aMixed);
+        let unknown = |config| {
+            let fields = ConfigField::ALL.into_iter();
+            fields.filter_map(move |field| field.unknown_to_application(config))
+        };
+        let mut created = created.filter(|config| unknown(config).next().is_some());
         let (Opened::Database(store), Some(config)) = (opened, created.next()) else {
             return Ok(());
         };
         if store.is_adopted()? {
-            self.warn(format_args!(
-                "'{}' has bucketing fnv1a_mixed, and the application that made these tables knows \
-                 only fnv1a: it would give actors other variants",
-                safe(&config.name)
-            ));
+            for unknown in unknown(config) {
+                self.warn(format_args!("'{}' {unknown}", safe(&config.name)));
+            }
         }
         Ok(())
     }

@@ -6,8 +6,9 @@ use super::{
 };
 use crate::error::{ConfigProblem, ExperimentError, Field};
 use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::field::ConfigField::{Description, ExclusionGroup, Name};
+use crate::field::MAX_NAME_BYTES;
 use crate::store::ExperimentStore;
-use crate::validation::MAX_NAME_BYTES;
 
 /// `upsert` replaces a draft and logs that as `updated`.
 pub fn creating_replaces_a_draft(store: &dyn ExperimentStore) {
@@ -91,25 +92,28 @@ pub fn invalid_configurations_are_refused(store: &dyn ExperimentStore) {
     };
     let long = "n".repeat(MAX_NAME_BYTES + 1);
     let cases = [
-        (named(""), ConfigProblem::Empty(Field::Name)),
-        (named(" \u{a0} "), ConfigProblem::Empty(Field::Name)),
-        (named("\u{200b}\u{feff}"), ConfigProblem::Empty(Field::Name)),
+        (named(""), ConfigProblem::Empty(Field::Config(Name))),
+        (named(" \u{a0} "), ConfigProblem::Empty(Field::Config(Name))),
+        (
+            named("\u{200b}\u{feff}"),
+            ConfigProblem::Empty(Field::Config(Name)),
+        ),
         (
             named("\u{2800} \u{3164}"),
-            ConfigProblem::Empty(Field::Name),
+            ConfigProblem::Empty(Field::Config(Name)),
         ),
         (
             named("a\u{1b}[2J"),
-            ConfigProblem::ControlCharacter(Field::Name),
+            ConfigProblem::ControlCharacter(Field::Config(Name)),
         ),
         (
             named("a\u{9b}"),
-            ConfigProblem::ControlCharacter(Field::Name),
+            ConfigProblem::ControlCharacter(Field::Config(Name)),
         ),
         (
             named(&long),
             ConfigProblem::TooLong {
-                field: Field::Name,
+                field: Field::Config(Name),
                 bytes: MAX_NAME_BYTES + 1,
                 limit: MAX_NAME_BYTES,
             },
@@ -133,15 +137,15 @@ pub fn invalid_configurations_are_refused(store: &dyn ExperimentStore) {
         ),
         (
             good().exclusion_group(""),
-            ConfigProblem::Empty(Field::ExclusionGroup),
+            ConfigProblem::Empty(Field::Config(ExclusionGroup)),
         ),
         (
             good().exclusion_group("\u{e0020}\u{fe0f}"),
-            ConfigProblem::Empty(Field::ExclusionGroup),
+            ConfigProblem::Empty(Field::Config(ExclusionGroup)),
         ),
         (
             good().description("\0"),
-            ConfigProblem::ControlCharacter(Field::Description),
+            ConfigProblem::ControlCharacter(Field::Config(Description)),
         ),
         (
             even("e", ExperimentState::Concluded),

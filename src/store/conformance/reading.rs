@@ -4,8 +4,9 @@ use super::{assign, create, even, running, running_in_group, weights};
 use crate::assignment::AssignRequest;
 use crate::bucketing::Bucketing;
 use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::field::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES};
 use crate::store::ExperimentStore;
-use crate::validation::{MAX_ACTOR_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES};
+use crate::validation::MAX_ACTOR_BYTES;
 
 /// An unknown experiment is `None` or empty, never an error.
 pub fn unknown_experiments_are_absent(store: &dyn ExperimentStore) {

@@ -149,6 +149,7 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
             winner: row.try_get(4)?,
             exclusion_group: row.try_get(5)?,
             bucketing,
+            salt: None,
             updated_at_secs: unsigned(updated_at),
             name,
         },

@@ -76,7 +76,7 @@ pub(super) fn contradiction(what: String) -> rusqlite::Error {
 }
 
 const COLUMNS: &str = "e.id, e.name, e.description, e.state, e.winner, e.space_id, e.slot,
-    e.bucketing, e.created_at, e.updated_at, s.exclusion_group
+    e.bucketing, e.created_at, e.updated_at, s.exclusion_group, e.salt
     FROM experiments e JOIN spaces s ON s.id = e.space_id";
 
 pub(super) fn load(db: &Connection, name: &str) -> rusqlite::Result<Option<Stored>> {
@@ -124,6 +124,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(Stored, WinnerIndex)> {
             winner: None,
             exclusion_group: row.get(10)?,
             bucketing: row.get(7)?,
+            salt: row.get(11)?,
             updated_at_secs: row.get(9)?,
         },
         variants: Vec::new(),
@@ -197,7 +198,7 @@ pub(super) fn save(
         .transpose()?;
     db.prepare_cached(
         "UPDATE experiments SET description = ?2, state = ?3, winner = ?4, bucketing = ?5,
-         updated_at = max(?6, created_at) WHERE id = ?1",
+         salt = ?6, updated_at = max(?7, created_at) WHERE id = ?1",
     )?
     .execute(params![
         id,
@@ -205,6 +206,7 @@ pub(super) fn save(
         config.state.as_str(),
         winner,
         config.bucketing.as_str(),
+        config.salt,
         now
     ])?;
     Ok(id)
@@ -347,8 +349,7 @@ pub(super) fn name_in_slot(db: &Connection, space: i64, slot: i64) -> rusqlite::
 impl FromSql for ExperimentState {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let text = value.as_str()?;
-        let mut all = Self::ALL.into_iter();
-        all.find(|state| state.as_str() == text)
+        Self::named(text)
             .ok_or_else(|| FromSqlError::Other(format!("unknown state {text:?}").into()))
     }
 }
@@ -356,8 +357,7 @@ impl FromSql for ExperimentState {
 impl FromSql for Bucketing {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let text = value.as_str()?;
-        let mut all = Self::ALL.into_iter();
-        all.find(|bucketing| bucketing.as_str() == text)
+        Self::named(text)
             .ok_or_else(|| FromSqlError::Other(format!("unknown bucketing {text:?}").into()))
     }
 }

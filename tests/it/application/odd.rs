@@ -3,8 +3,8 @@
 use experiments::store::conformance;
 use experiments::store::transfer::copy;
 use experiments::{
-    ConfigProblem, ExperimentConfig, ExperimentState, ExperimentStore, Field, PgCopy, SqliteCopy,
-    SqliteExperimentStore,
+    ConfigField, ConfigProblem, ExperimentConfig, ExperimentState, ExperimentStore, Field, PgCopy,
+    SqliteCopy, SqliteExperimentStore,
 };
 use postgres::Client;
 
@@ -267,7 +267,10 @@ fn a_command_mends_what_an_application_stored() {
             panic!("{problem:?}");
         };
         assert!(
-            matches!(field, Field::Name | Field::ExclusionGroup),
+            matches!(
+                field,
+                Field::Config(ConfigField::Name | ConfigField::ExclusionGroup)
+            ),
             "{field}"
         );
     }

@@ -1,7 +1,8 @@
 use clap::Args;
 use experiments::text::escape;
 use experiments::{
-    Bucketing, ExperimentConfig, ExperimentError, ExperimentService, ExperimentState, VariantConfig,
+    Bucketing, ConfigField, ExperimentConfig, ExperimentError, ExperimentService, ExperimentState,
+    VariantConfig,
 };
 
 use super::dependence;
@@ -41,6 +42,10 @@ pub(crate) struct Create {
     #[arg(long, value_enum, default_value_t, value_name = "HASH")]
     bucketing: BucketingName,
 
+    /// What is hashed with an actor in place of the name; cannot be changed once it has started
+    #[arg(long, value_name = "TEXT")]
+    salt: Option<String>,
+
     /// Start it at once
     #[arg(long)]
     start: bool,
@@ -74,6 +79,7 @@ impl Create {
         wanted.description = self.description;
         wanted.exclusion_group = self.group;
         wanted.bucketing = self.bucketing.into();
+        wanted.salt = self.salt;
         if self.start {
             wanted.state = ExperimentState::Running;
         }
@@ -111,35 +117,26 @@ fn accept_existing(
     refusal: ExperimentError,
 ) -> anyhow::Result<ExperimentState> {
     let found = service.status(&wanted.name)?;
-    let mut differing = Vec::new();
-    if found.variants != wanted.variants {
-        differing.push("variants");
-    }
-    if found.description != wanted.description {
-        differing.push("description");
-    }
-    if found.exclusion_group != wanted.exclusion_group {
-        differing.push("group");
-    }
-    if found.bucketing != wanted.bucketing {
-        differing.push("bucketing");
-    }
+    let mut differing: Vec<ConfigField> = ConfigField::differing(&found, wanted).collect();
+    // What most often differs comes first.
+    differing.sort_by_key(|field| *field != ConfigField::Variants);
     if found.state == ExperimentState::Archived {
         return Err(refusal.into());
     }
     if wanted.state == ExperimentState::Running && found.state != wanted.state {
-        differing.push("state");
+        differing.push(ConfigField::State);
     }
     if differing.is_empty() {
         return Ok(found.state);
     }
-    let hint = if differing == ["state"] {
+    let hint = if differing == [ConfigField::State] {
         format!(
             "it is as declared, and does not run: {}",
             exit::start(&wanted.name)
         )
     } else {
-        format!("what is there differs in: {}", differing.join(", "))
+        let labels: Vec<&str> = differing.into_iter().map(ConfigField::label).collect();
+        format!("what is there differs in: {}", labels.join(", "))
     };
     Err(anyhow::Error::new(refusal).context(Hint(hint)))
 }

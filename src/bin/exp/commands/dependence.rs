@@ -1,6 +1,6 @@
 //! A warning when an experiment would disturb one that is live.
 
-use experiments::independence::{IdSample, REMEDY, dependences};
+use experiments::independence::{IdSample, dependences};
 use experiments::{ExperimentConfig, ExperimentService};
 
 use crate::context::Context;
@@ -20,7 +20,7 @@ pub(super) fn warn(
     configs.push(new);
     for found in dependences(&configs, &IdSample::SHAPES, |_, second| second == place) {
         let message = found.describe(&configs[found.pair.0].name, &new.name);
-        context.warn(format_args!("{message}; {REMEDY}"));
+        context.warn(format_args!("{message}; {}", found.remedy));
     }
     Ok(())
 }

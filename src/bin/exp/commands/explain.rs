@@ -119,8 +119,10 @@ fn found_by(rule: Rule, explained: &Explanation) -> String {
         Rule::Bucket => {
             let trace = &explained.bucketing;
             let variant = trace.variant.as_deref();
+            let salt = trace.salt.as_deref();
+            let salt = salt.map_or_else(String::new, |salt| format!(" with salt {}", safe(salt)));
             format!(
-                "{} of 10000 ({}) × weight {} = {} → {}",
+                "{} of 10000 ({}{salt}) × weight {} = {} → {}",
                 trace.bucket,
                 trace.hash,
                 trace.total_weight,

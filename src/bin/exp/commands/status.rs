@@ -1,5 +1,5 @@
 use clap::Args;
-use experiments::{Bucketing, ExperimentSummary, VariantSummary};
+use experiments::{ConfigField, ExperimentSummary, FieldValue, VariantSummary};
 
 use crate::complete;
 use crate::context::{Context, Purpose};
@@ -55,17 +55,14 @@ impl View for ExperimentSummary {
         if let Some(description) = &config.description {
             text.line(safe(description));
         }
-        let mut facts = Vec::new();
-        if let Some(group) = &config.exclusion_group {
-            facts.push(format!("group: {}", safe(group)));
+        let others = ConfigField::ALL.into_iter().filter(|f| f.is_definition());
+        for field in others.filter(|field| *field != ConfigField::Description) {
+            if let Some(value) = field.declared(config).and_then(FieldValue::text) {
+                text.line(styled(DIM, format!("{}: {}", field.label(), safe(value))));
+            }
         }
-        if config.bucketing != Bucketing::default() {
-            facts.push(format!("bucketing: {}", config.bucketing));
-        }
-        facts.push(format!("changed: {}", text.time(config.updated_at_secs)));
-        for fact in facts {
-            text.line(styled(DIM, fact));
-        }
+        let changed = text.time(config.updated_at_secs);
+        text.line(styled(DIM, format!("changed: {changed}")));
         text.line("");
         table(&self.variants, text);
     }

@@ -1,6 +1,6 @@
 //! How an entry of the audit log reads, in every format.
 
-use experiments::{ChangeDetail, ChangeRecord, ChangeSide, VariantConfig};
+use experiments::{ChangeDetail, ChangeRecord, ChangeSide, ConfigField, VariantConfig};
 use serde::Serialize;
 
 use super::View;
@@ -90,6 +90,9 @@ struct Difference {
 
 const NOTHING: &str = "–";
 
+/// The fields that come first: where the experiment is in its life.
+const FIRST: [ConfigField; 2] = [ConfigField::State, ConfigField::Winner];
+
 fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, before: Option<String>, after: Option<String>| {
@@ -102,30 +105,17 @@ fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
             });
         }
     };
-    let text = |value: &Option<String>| value.as_deref().map(safe);
-    let shown = |value: Option<&dyn ToString>| value.map(ToString::to_string);
-    compare(
-        "state",
-        shown(before.state.as_ref().map(|s| s as &dyn ToString)),
-        shown(after.state.as_ref().map(|s| s as &dyn ToString)),
-    );
-    compare("winner", text(&before.winner), text(&after.winner));
-    compare("override", text(&before.pinned), text(&after.pinned));
-    compare(
-        "description",
-        text(&before.description),
-        text(&after.description),
-    );
-    compare(
-        "group",
-        text(&before.exclusion_group),
-        text(&after.exclusion_group),
-    );
-    compare(
-        "bucketing",
-        shown(before.bucketing.as_ref().map(|b| b as &dyn ToString)),
-        shown(after.bucketing.as_ref().map(|b| b as &dyn ToString)),
-    );
+    let value = |field: ConfigField, side| field.of_side(side)?.text().map(safe);
+    for field in FIRST {
+        compare(field.label(), value(field, before), value(field, after));
+    }
+    let pinned = |side: &ChangeSide| side.pinned.as_deref().map(safe);
+    compare("override", pinned(before), pinned(after));
+    for field in ConfigField::ALL {
+        if !FIRST.contains(&field) {
+            compare(field.label(), value(field, before), value(field, after));
+        }
+    }
     let (old, new) = (variants(before), variants(after));
     let weight = |list: &[VariantConfig], name: &str| {
         let variant = list.iter().find(|variant| variant.name == name);

@@ -1,0 +1,97 @@
+//! One experiment of a file, each part of which knows where it stands.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::finding::Place;
+use crate::error::Field;
+use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::field::ConfigField;
+
+/// One `[[experiment]]` of a file.
+#[derive(Debug, Clone)]
+pub struct Declaration {
+    /// What it says. Where the file says no state, it is that of the live experiment, or a draft.
+    pub config: ExperimentConfig,
+    /// The state, if the file says one. Without, the stored experiment keeps the state that it has.
+    pub state: Option<ExperimentState>,
+    pub(super) places: Places,
+}
+
+/// Where the parts of a declaration stand.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places {
+    pub(super) file: usize,
+    pub(super) whole: Range<usize>,
+    /// Of the fields that are written and could be read; of the variants in any case.
+    pub(super) fields: BTreeMap<ConfigField, Range<usize>>,
+    pub(super) variant_names: Vec<Range<usize>>,
+    pub(super) weights: Vec<Range<usize>>,
+    /// The fields that are written and could not be read, or not all of it.
+    pub(super) unread: Vec<ConfigField>,
+    /// Whether a weight is missing, or could not be read.
+    pub(super) lacks_weight: bool,
+}
+
+impl Declaration {
+    /// Where a part stands, or the experiment's name if it is not written.
+    fn place(&self, part: Option<&Range<usize>>) -> Place {
+        let places = &self.places;
+        let span = part.or_else(|| places.fields.get(&ConfigField::Name));
+        Place {
+            file: places.file,
+            span: span.unwrap_or(&places.whole).clone(),
+        }
+    }
+
+    /// Whether anything is written that matters to assigning and could not be read.
+    pub(super) fn is_unread(&self) -> bool {
+        let mut unread = self.places.unread.iter();
+        self.places.lacks_weight || unread.any(|field| *field != ConfigField::Description)
+    }
+
+    /// Whether a field is absent or could be read.
+    pub(super) fn is_read(&self, field: ConfigField) -> bool {
+        !self.places.unread.contains(&field)
+    }
+
+    /// Whether all variants and their weights could be read.
+    pub(super) fn has_weights(&self) -> bool {
+        self.is_read(ConfigField::Variants) && !self.places.lacks_weight
+    }
+
+    /// Whether a field is written, and could be read.
+    pub(super) fn says(&self, field: ConfigField) -> bool {
+        self.places.fields.contains_key(&field)
+    }
+
+    /// The file and the byte at which it begins.
+    pub(super) fn begins(&self) -> (usize, usize) {
+        (self.places.file, self.places.whole.start)
+    }
+
+    pub(super) fn name_place(&self) -> Place {
+        self.place(None)
+    }
+
+    pub(super) fn weight_place(&self, variant: usize) -> Place {
+        self.place(self.places.weights.get(variant))
+    }
+
+    pub(super) fn field_place(&self, field: ConfigField) -> Place {
+        self.place(self.places.fields.get(&field))
+    }
+
+    pub(super) fn variant_place(&self, variant: usize) -> Place {
+        self.place(self.places.variant_names.get(variant))
+    }
+
+    /// Where that stands of which a problem tells.
+    pub(super) fn problem_place(&self, field: Field) -> Place {
+        match field {
+            Field::Config(field) => self.field_place(field),
+            Field::Variant(index) => self.variant_place(index),
+            Field::Actor | Field::RequestId => self.name_place(),
+        }
+    }
+}
