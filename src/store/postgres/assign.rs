@@ -9,7 +9,7 @@ use super::bulk::Found;
 use super::connection::Values;
 use super::experiments::{
     self, ASSIGN, ASSIGNED, IS_NEW, IS_OVERRIDE, IS_PINNED, ONE, SHOWN_AGAIN, SITUATION,
-    SITUATION_AND_EXPOSURE,
+    SITUATION_AND_EXPOSURE, STORE_ASSIGNMENT,
 };
 use super::failure::{self, Failure};
 use super::mutation;
@@ -300,8 +300,7 @@ impl PgExperimentStore {
         let mut loan = self.pool.get()?;
         let stored = loan.run(|db| {
             let row = db.single(
-                "SELECT exp_store_assignment($1, $2, $3, $4, $5, $6, $7, $8,
-                    to_timestamp($9::bigint), $10, $11, $12)",
+                STORE_ASSIGNMENT,
                 &[
                     experiment,
                     actor,

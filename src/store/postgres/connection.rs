@@ -85,6 +85,21 @@ pub(super) enum Mode {
     Snapshot,
 }
 
+/// What is asked about the schema, with what else is asked: `functions.sql` says how it protects.
+struct Schema {
+    check: Check,
+    /// Whether it was ever found to be what this program works with.
+    was_checked: bool,
+    /// The question, once it is prepared.
+    requirement: Option<Statement>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Check {
+    Never,
+    Always,
+}
+
 /// A connection that was used within this time is taken to be alive.
 const RECENTLY: Duration = Duration::from_millis(100);
 
@@ -94,8 +109,7 @@ pub(super) struct Connection {
     last_used: Instant,
     /// Whether another one has been lost since, and this one with it for all that is known.
     pub(super) is_suspect: bool,
-    /// Whether the schema is still to be checked, with the first statement.
-    is_unchecked: bool,
+    schema: Schema,
     session: Session,
     /// What was asked before, prepared from the second time on.
     statements: HashMap<&'static str, Option<Statement>>,
@@ -106,12 +120,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Opens a connection that checks the schema with its first statement.
+    /// Opens a connection that checks the schema with each transaction and each statement outside of one.
     pub(super) fn open(options: &PgOptions) -> Result<Self, ExperimentStoreError> {
-        Ok(Self {
-            is_unchecked: true,
-            ..Self::open_unchecked(options)?
-        })
+        let mut connection = Self::open_unchecked(options)?;
+        connection.schema.check = Check::Always;
+        Ok(connection)
     }
 
     /// Opens a connection, whatever is in the database.
@@ -121,7 +134,11 @@ impl Connection {
             options: options.clone(),
             last_used: Instant::now(),
             is_suspect: false,
-            is_unchecked: false,
+            schema: Schema {
+                check: Check::Never,
+                was_checked: false,
+                requirement: None,
+            },
             session: Session::Unknown,
             statements: HashMap::new(),
             to_begin: None,
@@ -136,9 +153,9 @@ impl Connection {
 
     /// Does something whatever is in the database.
     pub(super) fn without_check<T>(&mut self, step: impl FnOnce(&mut Self) -> T) -> T {
-        let is_unchecked = std::mem::take(&mut self.is_unchecked);
+        let check = std::mem::replace(&mut self.schema.check, Check::Never);
         let done = step(self);
-        self.is_unchecked = is_unchecked;
+        self.schema.check = check;
         done
     }
 
@@ -169,6 +186,9 @@ impl Connection {
             Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
             Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned(),
         };
+        if mode == Mode::Snapshot && self.schema.check == Check::Always {
+            begin.push_str(migrations::AWAIT_CHANGE);
+        }
         if self.is_ours() {
             if !self.is_set_up_for(pace) {
                 set_statement_timeout(&mut begin, "SET LOCAL", &self.options, statement_timeout);
@@ -223,14 +243,18 @@ impl Connection {
         ended
     }
 
-    /// Runs one statement in a transaction of its own, in one round trip.
+    /// Runs one statement in a transaction of its own, in one round trip. It calls functions that have the
+    /// schema's version in their names, so that nothing else need check it.
     pub(super) fn single(
         &mut self,
         sql: &'static str,
         values: Values<'_>,
     ) -> Result<Option<Row>, Fault> {
         self.pace(Pace::Quick);
-        self.row(sql, values)
+        if !self.schema.was_checked {
+            return self.row(sql, values);
+        }
+        self.without_check(|db| db.row(sql, values))
     }
 
     /// In the transaction that has begun; without one, as one of its own, in one round trip.
@@ -362,7 +386,11 @@ impl Connection {
 
     /// Sends what comes before the statement, and the statement, together.
     fn ask<T>(&mut self, ask: impl AsyncFnOnce(&Client) -> T) -> Result<T, Fault> {
-        let (to_begin, is_unchecked) = (self.to_begin.take(), self.is_unchecked);
+        // Within a transaction nobody else changes the schema.
+        let checks = self.schema.check == Check::Always && !self.is_in_transaction;
+        let prepares = checks && self.is_ours() && self.schema.requirement.is_none();
+        let requirement = self.schema.requirement.clone();
+        let to_begin = self.to_begin.take();
         // What is set in a transaction goes with it, if it is rolled back.
         let sets_up = self.session == Session::New && !self.is_in_transaction;
         let set_up = sets_up.then(|| set_up_statement(&self.options));
@@ -383,11 +411,16 @@ impl Connection {
                 }
             };
             let checked = async {
-                if is_unchecked {
-                    migrations::require(client).await
-                } else {
-                    Ok(())
+                if prepares {
+                    let required = migrations::require(client, None);
+                    let prepared = migrations::prepare_to_require(client);
+                    let ((), prepared) = try_join(required, prepared).await?;
+                    return Ok(Some(prepared));
                 }
+                if checks {
+                    migrations::require(client, requirement.as_ref()).await?;
+                }
+                Ok(None)
             };
             let session = async {
                 if is_unknown {
@@ -400,13 +433,16 @@ impl Connection {
             let before = try_join4(set_up, begun, checked, session);
             try_join(before, async { Ok(ask(client).await) }).await
         })??;
-        let ((), (), (), session) = before;
+        let ((), (), prepared, session) = before;
+        self.schema.was_checked |= checks;
+        if prepared.is_some() {
+            self.schema.requirement = prepared;
+        }
         if let Some(session) = session {
             self.session = session;
         } else if sets_up {
             self.session = Session::Ours;
         }
-        self.is_unchecked = false;
         Ok(done)
     }
 }

@@ -4,6 +4,7 @@ use tokio_postgres::Row;
 
 use super::connection::Connection;
 use super::failure::Failure;
+use super::migrations::schema_version;
 use crate::bucketing::Bucketing;
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{
@@ -12,13 +13,22 @@ use crate::experiment::{
 use crate::exposure::ExposureRecord;
 use crate::store::Situation;
 
-/// The columns of an experiment, as [`stored`] reads them; `exp_situation` begins with them, too.
+/// The columns of an experiment, as [`stored`] reads them; an actor's situation begins with them, too.
 macro_rules! columns {
     () => {
         "e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group, \
          e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.exp_version"
     };
 }
+/// What `functions.sql` knows of them: the same, their types, and which decide how actors are assigned and are
+/// in `exp_version`. Whoever adds one adds it to all three, at the same place.
+pub(super) const CONFIGURATION: &str = columns!();
+pub(super) const TYPED_CONFIGURATION: &str = "name text, description text, state text, \
+    variants text, winner text, exclusion_group text, \
+    bucketing text, updated_at bigint, version bigint";
+pub(super) const DECIDING: &str = "state, variants, winner, exclusion_group, bucketing";
+/// Where the columns that follow them begin.
+const FOLLOWING: usize = 9;
 
 pub(super) const ONE: &str = concat!(
     "SELECT ",
@@ -37,7 +47,7 @@ pub(super) const ALL_WITH_CREATION: &str = concat!(
     ", floor(extract(epoch FROM e.created_at))::bigint \
      FROM autumn_experiments e ORDER BY e.name COLLATE \"C\""
 );
-pub(super) const CREATED_AT: usize = 9;
+pub(super) const CREATED_AT: usize = FOLLOWING;
 /// Held until the end of the transaction, also against the application and against assignments.
 pub(super) const LOCKED: &str = concat!(
     "SELECT ",
@@ -61,27 +71,50 @@ pub(super) const WITH_WHAT_IT_HOLDS: &str = concat!(
      FROM autumn_experiments e WHERE e.name = $1"
 );
 /// All that decides an actor's assignment, as [`situation`] reads it.
-pub(super) const SITUATION: &str = "SELECT * FROM exp_situation($1, $2)";
+pub(super) const SITUATION: &str = concat!(
+    "SELECT * FROM exp_situation_",
+    schema_version!(),
+    "($1, $2)"
+);
+const PINNED: usize = FOLLOWING;
+const STORED: usize = FOLLOWING + 1;
+pub(super) const IS_OVERRIDE: usize = FOLLOWING + 2;
+const STORED_AT: usize = FOLLOWING + 3;
+const SIBLING: usize = FOLLOWING + 4;
 
 /// The same, and in the same round trip the exposure of the common cases: the experiment runs, and an
 /// assignment is there that nothing has been pinned over. Whatever else there is the rules decide
 /// first. The last column is the variant whose exposure was kept; the others may be older than that.
-pub(super) const SITUATION_AND_EXPOSURE: &str =
-    "WITH found AS MATERIALIZED (SELECT * FROM exp_situation($1, $2))
+pub(super) const SITUATION_AND_EXPOSURE: &str = concat!(
+    "WITH found AS MATERIALIZED (SELECT * FROM exp_situation_",
+    schema_version!(),
+    "($1, $2))
      SELECT found.*, CASE WHEN state = 'running'
          AND (pinned IS NULL AND assigned IS NOT NULL OR is_override AND pinned = assigned)
-         THEN exp_show_again($1, $2, pinned IS NOT NULL, is_override, $3,
+         THEN exp_show_again_",
+    schema_version!(),
+    "($1, $2, pinned IS NOT NULL, is_override, $3,
              to_timestamp($4::bigint)) END
-     FROM found";
-pub(super) const SHOWN_AGAIN: usize = 14;
+     FROM found"
+);
+pub(super) const SHOWN_AGAIN: usize = FOLLOWING + 5;
 
 /// A whole assignment, and if that can't decide it, what does.
-pub(super) const ASSIGN: &str =
-    "SELECT * FROM exp_assign($1, $2, $3, $4, to_timestamp($5::bigint), $6, $7)";
-pub(super) const IS_OVERRIDE: usize = 11;
-pub(super) const ASSIGNED: usize = 14;
-pub(super) const IS_NEW: usize = 15;
-pub(super) const IS_PINNED: usize = 16;
+pub(super) const ASSIGN: &str = concat!(
+    "SELECT * FROM exp_assign_",
+    schema_version!(),
+    "($1, $2, $3, $4, to_timestamp($5::bigint), $6, $7)"
+);
+pub(super) const ASSIGNED: usize = FOLLOWING + 5;
+pub(super) const IS_NEW: usize = FOLLOWING + 6;
+pub(super) const IS_PINNED: usize = FOLLOWING + 7;
+
+/// What the rules decided, if all that they saw is still so.
+pub(super) const STORE_ASSIGNMENT: &str = concat!(
+    "SELECT exp_store_assignment_",
+    schema_version!(),
+    "($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::bigint), $10, $11, $12)"
+);
 
 /// An experiment as it is stored, and its `exp_version`.
 pub(super) struct Stored {
@@ -176,18 +209,18 @@ pub(super) fn situation(
         config, version, ..
     } = stored(store, row)?;
     found.config = Some(config);
-    found.override_variant = row.try_get(9)?;
-    if let Some(variant) = row.try_get(10)? {
-        let assigned_at: i64 = row.try_get(12)?;
+    found.override_variant = row.try_get(PINNED)?;
+    if let Some(variant) = row.try_get(STORED)? {
+        let assigned_at: i64 = row.try_get(STORED_AT)?;
         found.assignment = Some(Assignment {
             experiment: experiment.to_owned(),
             actor: actor.to_owned(),
             variant,
-            is_override: row.try_get(11)?,
+            is_override: row.try_get(IS_OVERRIDE)?,
             assigned_at_secs: unsigned(assigned_at),
         });
     }
-    found.sibling = row.try_get(13)?;
+    found.sibling = row.try_get(SIBLING)?;
     Ok((found, version))
 }
 

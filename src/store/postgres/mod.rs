@@ -4,7 +4,7 @@
 //! # How steps are atomic
 //! Every write is one transaction. Who writes about an actor holds the advisory lock that the
 //! application takes, too: `hashtext(actor)`, until the end of the transaction. An assignment shares
-//! the experiment's gate, a mutation closes it (`0002_additions.sql` says how), so that no assignment
+//! the experiment's gate, a mutation closes it (`functions.sql` says how), so that no assignment
 //! is committed after the experiment was archived, and no variant goes that somebody is getting.
 //!
 //! # Round trips
@@ -109,8 +109,8 @@ impl PgExperimentStore {
     /// adds](ExperimentStoreError::NotMigrated), or one of a [newer
     /// version](ExperimentStoreError::NewerSchema).
     pub fn open(options: PgOptions) -> Result<Self, ExperimentStoreError> {
-        let mut first = Connection::open_unchecked(&options)?;
-        let inspected = migrations::inspect(&mut first);
+        let mut first = Connection::open(&options)?;
+        let inspected = first.without_check(migrations::inspect);
         let schema = inspected.map_err(|fault| failure::sort(&options, failure::CONNECT, fault))?;
         migrations::require_usable(&options, schema)?;
         let store = Self::lazy(options);

@@ -69,12 +69,6 @@ pub(super) fn apply_all(
     mutations: &[Mutation<'_>],
 ) -> Result<Vec<Option<ChangeRecord>>, Failure> {
     db.row(TAKE_TURNS, &[])?;
-    // Whose connection is older than a copy that is being written does not know of it.
-    let copying = db.row("SELECT to_regclass('exp_copy') IS NOT NULL", &[])?;
-    if copying.map_or(Ok(false), |row| row.try_get(0))? {
-        let store = store.address().to_owned();
-        return Err(ExperimentError::from(ExperimentStoreError::Unfinished { store }).into());
-    }
     let actors: Vec<&str> = mutations
         .iter()
         .filter_map(Mutation::actor)

@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use super::connection::Connection;
 use super::experiments;
 use super::failure::{self, Failure, Fault};
+use super::migrations;
 use super::options::PgOptions;
 use super::wire::{self, Heard};
-use crate::error::ExperimentError;
+use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ExperimentConfig;
 
 /// The pause after a first failure; it doubles with each that follows.
@@ -54,6 +55,11 @@ impl Memory {
 
     pub(super) fn list(&self) -> Option<Vec<ExperimentConfig>> {
         self.read(|known| known.experiments.values().cloned().collect())
+    }
+
+    /// Has callers ask the database until the experiments are read again.
+    fn forget(&self) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(super) fn age(&self) -> Option<Duration> {
@@ -125,6 +131,10 @@ fn keep_fresh(memory: &Memory, options: &PgOptions, dropped: &PipeReader) {
         let Err(error) = follow(memory, options, &mut pause, dropped) else {
             return;
         };
+        if let ExperimentError::Store(ExperimentStoreError::NewerSchema { .. }) = error {
+            // What this program would make of them may be wrong by now.
+            memory.forget();
+        }
         memory.count_failure();
         tracing::warn!(
             store = options.address(),
@@ -146,35 +156,52 @@ fn follow(
     pause: &mut Duration,
     dropped: &PipeReader,
 ) -> Result<(), ExperimentError> {
-    let failed = |failure| match failure {
-        Failure::Refused(refusal) => refusal,
-        Failure::Fault(fault) => failure::sort(options, "watch its experiments", fault).into(),
-    };
     let mut db = Connection::open(options)?;
+    let followed = refresh(&mut db, memory, options, pause, dropped);
+    followed.map_err(|failure| {
+        let failure = match failure {
+            Failure::Fault(fault) => migrations::explain(&mut db, options, fault),
+            refused @ Failure::Refused(_) => refused,
+        };
+        match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Fault(fault) => failure::sort(options, "watch its experiments", fault).into(),
+        }
+    })
+}
+
+fn refresh(
+    db: &mut Connection,
+    memory: &Memory,
+    options: &PgOptions,
+    pause: &mut Duration,
+    dropped: &PipeReader,
+) -> Result<(), Failure> {
     let mut is_listening = false;
     loop {
         if !is_listening {
-            is_listening = listen(&mut db, options).map_err(|fault| failed(fault.into()))?;
+            is_listening = listen(db, options)?;
         }
         let ticket = memory.ticket();
-        let experiments = experiments::all(options.address(), &mut db).map_err(failed)?;
-        memory.keep(ticket, experiments);
+        memory.keep(ticket, experiments::all(options.address(), db)?);
         *pause = FIRST_PAUSE;
-        let heard = db.wire().listen(options.refresh_interval, dropped.as_fd());
-        match heard.map_err(|halt| failed(halt.into()))? {
+        match db
+            .wire()
+            .listen(options.refresh_interval, dropped.as_fd())?
+        {
             Heard::Notification | Heard::Nothing => {}
             Heard::Other => return Ok(()),
         }
     }
 }
 
-/// Asks to be told of changes; `false` where that can't be had. A pooler may lend the session to somebody
+/// Asks to be told of changes, of the schema as well; `false` where that can't be had. A pooler may lend the session to somebody
 /// else, who would be told then.
 fn listen(db: &mut Connection, options: &PgOptions) -> Result<bool, Fault> {
     if !db.owns_session()? {
         return Ok(false);
     }
-    match db.batch("LISTEN autumn_experiments") {
+    match db.batch("LISTEN autumn_experiments; LISTEN exp_schema") {
         // A replica tells nobody anything, as long as it is one.
         Err(Fault::Postgres(error)) if error.as_db_error().is_some() => {
             tracing::debug!(store = options.address(), %error, "experiments_not_listened_for");
