@@ -15,7 +15,6 @@ use super::failure::{self, Failure};
 use super::mutation;
 use super::pace::Pace;
 use crate::error::ExperimentError;
-use crate::experiment::ExperimentState;
 use crate::rules::assignment::{self, AssignmentReason};
 use crate::store::{AssignRequest, Assigned, Situation};
 use crate::validation::validate_request_id;
@@ -55,24 +54,25 @@ impl PgExperimentStore {
     ) -> Result<Assigned, ExperimentError> {
         validate_request_id(request.experiment, request.request_id)?;
         let known = self
-            .memory()
+            .watched_memory()
             .and_then(|memory| memory.get(request.experiment));
-        if let Some(config) = known.filter(|config| config.state != ExperimentState::Running) {
+        if let Some(known) = known.filter(|known| !known.is_running()) {
             let found = Situation {
-                config: Some(config),
+                config: Some(known.config.clone()),
                 ..Situation::unknown(request.experiment, request.actor)
             };
             return found.decide().map(Assigned::from);
         }
         let begun = Instant::now();
         loop {
+            let ticket = self.pool.memory.ticket();
             let (situation, version) = match self.look(request)? {
                 Looked::Found(situation, version) => (situation, version),
                 Looked::Done(assigned) => return Ok(assigned),
             };
             let decision = situation.decide()?;
             if let Some(config) = &situation.config {
-                self.pool.known.put(config, version);
+                self.pool.memory.keep(ticket, config, version);
             }
             let store = decision.store;
             let assigned = Assigned::from(decision);
@@ -168,7 +168,7 @@ impl PgExperimentStore {
         let AssignRequest {
             experiment, actor, ..
         } = *request;
-        let known = self.pool.known.get(experiment);
+        let known = self.pool.memory.running(experiment);
         if let Some(known) = known {
             let subject = Some((&known.config, &known.allocation));
             let nothing = Found::default();
@@ -246,6 +246,7 @@ impl PgExperimentStore {
         } = *request;
         // It writes, so it is not repeated on another connection.
         let mut loan = self.pool.get()?;
+        let ticket = self.pool.memory.ticket();
         let looked = loan.run(|db| {
             let values: Values<'_> = &[&experiment, &actor, &request_id, &self.now()];
             let row = db.single(SITUATION_AND_EXPOSURE, values)?;
@@ -256,7 +257,7 @@ impl PgExperimentStore {
                 return Ok(found);
             };
             if let Some(config) = &situation.config {
-                self.pool.known.put(config, *version);
+                self.pool.memory.keep(ticket, config, *version);
             }
             // It was kept only if this was still so.
             let reason = match situation.override_variant {

@@ -20,61 +20,10 @@ use super::migrations;
 use super::options::PgOptions;
 use super::pace::{Pace, patience, set_statement_timeout, set_timeouts, statement_timeout};
 use super::session::{self, Session};
+pub(super) use super::values::Values;
+use super::values::typed;
 use super::wire::{self, Wire};
 use crate::error::ExperimentStoreError;
-
-/// A value of a statement's parameter, of a type that is known without asking the server.
-pub(super) trait Value {
-    fn kind(&self) -> Type;
-    fn sql(&self) -> &(dyn ToSql + Sync);
-}
-
-/// Rust's types and the server's.
-pub(super) trait Typed: ToSql + Sync {
-    const TYPE: Type;
-}
-
-macro_rules! typed {
-    ($($rust:ty => $server:ident),* $(,)?) => {
-        $(impl Typed for $rust {
-            const TYPE: Type = Type::$server;
-        })*
-    };
-}
-
-typed! {
-    &str => TEXT,
-    String => TEXT,
-    bool => BOOL,
-    i32 => INT4,
-    i64 => INT8,
-    &[&str] => TEXT_ARRAY,
-    Vec<&str> => TEXT_ARRAY,
-    Vec<Option<&str>> => TEXT_ARRAY,
-    Vec<bool> => BOOL_ARRAY,
-    Vec<i64> => INT8_ARRAY,
-}
-
-impl<T: Typed> Typed for Option<T> {
-    const TYPE: Type = T::TYPE;
-}
-
-impl<T: Typed> Typed for &T {
-    const TYPE: Type = T::TYPE;
-}
-
-impl<T: Typed> Value for T {
-    fn kind(&self) -> Type {
-        T::TYPE
-    }
-
-    fn sql(&self) -> &(dyn ToSql + Sync) {
-        self
-    }
-}
-
-/// The values of a statement's parameters.
-pub(super) type Values<'a> = &'a [&'a dyn Value];
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,17 +36,12 @@ pub(super) enum Mode {
 
 /// What is asked about the schema, with what else is asked: `functions.sql` says how it protects.
 struct Schema {
-    check: Check,
+    /// Whether it is asked.
+    checks: bool,
     /// Whether it was ever found to be what this program works with.
     was_checked: bool,
     /// The question, once it is prepared.
     requirement: Option<Statement>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Check {
-    Never,
-    Always,
 }
 
 /// A connection that was used within this time is taken to be alive.
@@ -123,7 +67,7 @@ impl Connection {
     /// Opens a connection that checks the schema with each transaction and each statement outside of one.
     pub(super) fn open(options: &PgOptions) -> Result<Self, ExperimentStoreError> {
         let mut connection = Self::open_unchecked(options)?;
-        connection.schema.check = Check::Always;
+        connection.schema.checks = true;
         Ok(connection)
     }
 
@@ -135,7 +79,7 @@ impl Connection {
             last_used: Instant::now(),
             is_suspect: false,
             schema: Schema {
-                check: Check::Never,
+                checks: false,
                 was_checked: false,
                 requirement: None,
             },
@@ -153,9 +97,9 @@ impl Connection {
 
     /// Does something whatever is in the database.
     pub(super) fn without_check<T>(&mut self, step: impl FnOnce(&mut Self) -> T) -> T {
-        let check = std::mem::replace(&mut self.schema.check, Check::Never);
+        let checks = std::mem::take(&mut self.schema.checks);
         let done = step(self);
-        self.schema.check = check;
+        self.schema.checks = checks;
         done
     }
 
@@ -186,7 +130,7 @@ impl Connection {
             Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
             Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned(),
         };
-        if mode == Mode::Snapshot && self.schema.check == Check::Always {
+        if mode == Mode::Snapshot && self.schema.checks {
             begin.push_str(migrations::AWAIT_CHANGE);
         }
         if self.is_ours() {
@@ -197,7 +141,7 @@ impl Connection {
             set_timeouts(&mut begin, "SET LOCAL", &self.options, statement_timeout);
             if mode == Mode::Write {
                 begin.push_str("; ");
-                begin.push_str(&have_commits_wait(true));
+                begin.push_str(&session::have_commits_wait(true));
             }
         }
         self.to_begin = Some(begin);
@@ -387,13 +331,13 @@ impl Connection {
     /// Sends what comes before the statement, and the statement, together.
     fn ask<T>(&mut self, ask: impl AsyncFnOnce(&Client) -> T) -> Result<T, Fault> {
         // Within a transaction nobody else changes the schema.
-        let checks = self.schema.check == Check::Always && !self.is_in_transaction;
+        let checks = self.schema.checks && !self.is_in_transaction;
         let prepares = checks && self.is_ours() && self.schema.requirement.is_none();
         let requirement = self.schema.requirement.clone();
         let to_begin = self.to_begin.take();
         // What is set in a transaction goes with it, if it is rolled back.
         let sets_up = self.session == Session::New && !self.is_in_transaction;
-        let set_up = sets_up.then(|| set_up_statement(&self.options));
+        let set_up = sets_up.then(|| session::set_up_statement(&self.options));
         self.is_in_transaction |= to_begin.is_some();
         let is_unknown = self.session == Session::Unknown;
         let until = self.deadline();
@@ -453,30 +397,4 @@ async fn query(
     values: Values<'_>,
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
     client.query_typed(sql, &typed(values)).await
-}
-
-fn typed(values: Values<'_>) -> Vec<(&(dyn ToSql + Sync), Type)> {
-    let values = values.iter();
-    values.map(|value| (value.sql(), value.kind())).collect()
-}
-
-/// What is told to a caller survives a crash of the server, whatever the database is set to, now or
-/// later: what is set to the value that it has does not follow a change of the server's settings.
-fn have_commits_wait(is_local: bool) -> String {
-    let now = "current_setting('synchronous_commit')";
-    format!(
-        "SELECT set_config('synchronous_commit', \
-         CASE {now} WHEN 'off' THEN 'on' ELSE {now} END, {is_local})"
-    )
-}
-
-/// What a session of our own is set to, once.
-fn set_up_statement(options: &PgOptions) -> String {
-    let mut set_up =
-        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned();
-    let statement_timeout = statement_timeout(options, Pace::Quick);
-    set_timeouts(&mut set_up, "SET", options, statement_timeout);
-    set_up.push_str("; ");
-    set_up.push_str(&have_commits_wait(false));
-    set_up
 }

@@ -43,18 +43,20 @@ mod connection;
 mod dial;
 mod experiments;
 mod failure;
-mod known;
 mod locks;
+mod memory;
 mod migrations;
 mod mutation;
 mod options;
 mod pace;
 mod pool;
+mod records;
 mod session;
 mod steps;
 mod survey;
 mod tls;
 mod transfer;
+mod values;
 mod watch;
 mod wire;
 
@@ -63,14 +65,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use self::connection::Connection;
-use self::experiments::ONE;
+use self::experiments::{ONE, Stored};
 use self::failure::{Failure, Fault};
+use self::memory::Memory;
 use self::migrations::For;
 pub use self::options::PgOptions;
 use self::pace::Pace;
 use self::pool::Pool;
 pub use self::transfer::PgCopy;
-use self::watch::{Memory, Watch};
+use self::watch::Watch;
 use crate::bulk::{Answers, AssignManyRequest};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -222,9 +225,9 @@ impl PgExperimentStore {
     /// # Errors
     /// The experiments can't be read the first time.
     pub fn watched(mut self) -> Result<Self, ExperimentError> {
-        let memory = Memory::default();
-        memory.keep(memory.ticket(), self.read_all()?);
-        let started = Watch::start(self.pool.options(), Arc::new(memory));
+        let ticket = self.pool.memory.ticket();
+        self.pool.memory.keep_all(ticket, self.read_all()?);
+        let started = Watch::start(self.pool.options(), Arc::clone(&self.pool.memory));
         let (watch, _) = started.map_err(|error| ExperimentStoreError::Backend {
             store: self.address().to_owned(),
             doing: "watch its experiments",
@@ -253,7 +256,14 @@ impl PgExperimentStore {
             clippy::expect_used,
             reason = "the reference's signature has no room for an error"
         )]
-        let (watch, thread) = Watch::start(&options, Arc::default()).expect("no thread to be had");
+        let (watch, thread) = {
+            let memory = &store.pool.memory;
+            if store.watch.get().is_none() {
+                // Whoever watched it before may have left it long ago.
+                memory.forget();
+            }
+            Watch::start(&options, Arc::clone(memory)).expect("no thread to be had")
+        };
         // A watch that is not needed ends its thread when it is dropped.
         drop(store.watch.set(watch));
         thread
@@ -262,21 +272,22 @@ impl PgExperimentStore {
     /// How many refreshes of a [watched](Self::watched) store have failed so far.
     #[must_use]
     pub fn refresh_errors(&self) -> u64 {
-        self.memory().map_or(0, Memory::failures)
+        self.watched_memory().map_or(0, Memory::failures)
     }
 
     /// How long ago the experiments of a [watched](Self::watched) store were read; `None` for any
     /// other.
     #[must_use]
     pub fn refreshed_ago(&self) -> Option<Duration> {
-        self.memory().and_then(Memory::age)
+        self.watched_memory().and_then(Memory::age)
     }
 
-    fn memory(&self) -> Option<&Memory> {
-        self.watch.get().map(|watch| &*watch.memory)
+    /// The memory as far as calls may be answered from it.
+    fn watched_memory(&self) -> Option<&Memory> {
+        self.watch.get().map(|_| &*self.pool.memory)
     }
 
-    fn read_all(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
+    fn read_all(&self) -> Result<Vec<Stored>, ExperimentError> {
         self.read("list the experiments", Pace::Long, |db| {
             experiments::all(self.address(), db)
         })
@@ -284,10 +295,12 @@ impl PgExperimentStore {
 
     /// Has what this handle has changed seen at once.
     fn remember_changes(&self) {
-        let Some(memory) = self.memory() else { return };
+        let Some(memory) = self.watched_memory() else {
+            return;
+        };
         let ticket = memory.ticket();
         match self.read_all() {
-            Ok(experiments) => memory.keep(ticket, experiments),
+            Ok(experiments) => memory.keep_all(ticket, experiments),
             // The change is made, and the thread goes on trying.
             Err(_) => memory.count_failure(),
         }
@@ -333,8 +346,11 @@ impl PgExperimentStore {
 impl ExperimentStore for PgExperimentStore {
     fn get(&self, experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError> {
         // One that is not known may have been created a moment ago.
-        if let Some(known) = self.memory().and_then(|memory| memory.get(experiment)) {
-            return Ok(Some(known));
+        if let Some(known) = self
+            .watched_memory()
+            .and_then(|memory| memory.get(experiment))
+        {
+            return Ok(Some(known.config.clone()));
         }
         self.read("read an experiment", Pace::Quick, |db| {
             let found = experiments::load(self.address(), db, ONE, experiment)?;
@@ -343,18 +359,19 @@ impl ExperimentStore for PgExperimentStore {
     }
 
     fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
-        match self.memory().and_then(Memory::list) {
-            Some(known) => Ok(known),
-            None => self.read_all(),
+        if let Some(known) = self.watched_memory().and_then(Memory::list) {
+            return Ok(known);
         }
+        let all = self.read_all()?.into_iter();
+        Ok(all.map(|stored| stored.config).collect())
     }
 
     /// Reads the experiments; a [watched](Self::watched) store serves them from then on.
     fn preload(&self) -> Result<(), ExperimentError> {
-        let ticket = self.memory().map(Memory::ticket);
+        let ticket = self.pool.memory.ticket();
         let experiments = self.read_all()?;
-        if let (Some(memory), Some(ticket)) = (self.memory(), ticket) {
-            memory.keep(ticket, experiments);
+        if let Some(memory) = self.watched_memory() {
+            memory.keep_all(ticket, experiments);
         }
         Ok(())
     }
@@ -395,13 +412,13 @@ impl ExperimentStore for PgExperimentStore {
         actor: &str,
     ) -> Result<Option<String>, ExperimentError> {
         self.read("read an override", Pace::Quick, |db| {
-            experiments::pinned(db, experiment, actor)
+            records::pinned(db, experiment, actor)
         })
     }
 
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
         self.read("list the overrides", Pace::Long, |db| {
-            experiments::overrides(db, experiment)
+            records::overrides(db, experiment)
         })
     }
 
@@ -473,7 +490,7 @@ impl ExperimentStore for PgExperimentStore {
         limit: usize,
     ) -> Result<Vec<ChangeRecord>, ExperimentError> {
         self.read("read the audit log", Pace::Long, |db| {
-            experiments::changes(self.address(), db, experiment, limit)
+            records::changes(self.address(), db, experiment, limit)
         })
     }
 
@@ -506,7 +523,7 @@ impl ExperimentStore for PgExperimentStore {
 
     fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
         self.read("read the exposures", Pace::Long, |db| {
-            experiments::exposures(db, experiment)
+            records::exposures(db, experiment)
         })
     }
 

@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 
 use tokio_postgres::Row;
 
-use super::PgExperimentStore;
 use super::connection::{Connection, Values};
 use super::experiments::{self, LOCKED};
 use super::failure::{Failure, Fault};
 use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
+use super::{PgExperimentStore, records};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
@@ -108,7 +108,7 @@ fn apply(
     let name = mutation.experiment();
     let stored = experiments::load(store.address(), db, LOCKED, name)?;
     let pinned = match mutation.actor() {
-        Some(actor) => experiments::pinned(db, name, actor)?,
+        Some(actor) => records::pinned(db, name, actor)?,
         None => None,
     };
     let current = stored.as_ref().map(|stored| &stored.config);
@@ -158,7 +158,7 @@ fn apply(
         timestamp_secs: 0,
         detail: Some(step.detail),
     };
-    change.timestamp_secs = experiments::append_change(db, &change, now)?;
+    change.timestamp_secs = records::append_change(db, &change, now)?;
     Ok(Some(change))
 }
 

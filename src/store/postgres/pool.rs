@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::failure::{self, Failure, Fault};
-use super::known::KnownExperiments;
+use super::memory::Memory;
 use super::migrations;
 use super::options::PgOptions;
 use crate::error::ExperimentStoreError;
 
 pub(super) struct Pool {
     options: PgOptions,
-    pub(super) known: KnownExperiments,
+    /// What its connections have read.
+    pub(super) memory: Arc<Memory>,
     state: Mutex<State>,
     freed: Condvar,
 }
@@ -40,7 +41,7 @@ impl Pool {
     pub(super) fn new(options: PgOptions) -> Arc<Self> {
         Arc::new(Self {
             options,
-            known: KnownExperiments::default(),
+            memory: Arc::default(),
             state: Mutex::default(),
             freed: Condvar::new(),
         })
