@@ -14,6 +14,7 @@ use experiments::{
 use postgres::Client;
 
 use crate::givens::{request, running, store};
+use crate::proxy::Proxy;
 use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
 
@@ -433,6 +434,57 @@ fn an_older_watched_store_answers_from_memory_no_more() {
         let answer = call(&store);
         assert!(is_refused(&answer), "{name}: {answer:?}");
     }
+}
+
+/// None of it costs a round trip, and an assignment that is tried at once asks for nothing besides.
+#[test]
+#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+fn to_be_refused_costs_nothing_while_all_is_well() {
+    let url = filled();
+    let proxy = Proxy::new(server::shared());
+    let store = PgExperimentStore::open(options(&proxy.url(&url)).pool_size(1)).unwrap();
+    let is_one_question = |name: &str| {
+        name.starts_with("assign what is stored")
+            || name.starts_with("get")
+            || ["list", "preload", "history", "overrides", "situation"].contains(&name)
+    };
+    for call in CALLS.iter().filter(|(name, _)| is_one_question(name)) {
+        warm_up(&store, &[*call]);
+        let (round_trips, answer) = proxy.count(|| (call.1)(&store));
+        assert!(answer.is_ok());
+        assert_eq!(round_trips, 1, "{}", call.0);
+    }
+    let newcomer = request("e", "another");
+    assert_eq!(proxy.count(|| store.assign(&newcomer).unwrap()).0, 1);
+    drop(store);
+
+    let database = url.split(['/', '?']).nth(3).unwrap();
+    let mut observer = client(&url);
+    observer
+        .batch_execute(&format!(
+            "ALTER DATABASE {database} SET track_functions = 'all'"
+        ))
+        .unwrap();
+    let store = PgExperimentStore::open(options(&url).pool_size(1)).unwrap();
+    for n in 0..100 {
+        store.assign(&request("e", &format!("hot:{n}"))).unwrap();
+    }
+    drop(store);
+    // A session tells what it has called when it ends.
+    let mut calls = |function: &str| -> i64 {
+        let sql = "SELECT coalesce(max(calls), 0)::bigint FROM pg_stat_user_functions
+            WHERE funcname = $1";
+        observer.query_one(sql, &[&function]).unwrap().get(0)
+    };
+    let assign = format!("exp_assign_{LATEST}");
+    for _ in 0..3_000 {
+        if calls(&assign) > 90 {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(calls(&assign) > 90);
+    assert!(calls("exp_require") < 3, "{}", calls("exp_require"));
 }
 
 /// What two rows have in common that have `exp_version` in common is all that decides an assignment.
