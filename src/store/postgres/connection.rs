@@ -41,7 +41,7 @@ struct Schema {
     /// Whether it was ever found to be what this program works with.
     was_checked: bool,
     /// The question, once it is prepared.
-    requirement: Option<Statement>,
+    question: Option<Statement>,
 }
 
 /// A connection that was used within this time is taken to be alive.
@@ -81,7 +81,7 @@ impl Connection {
             schema: Schema {
                 checks: false,
                 was_checked: false,
-                requirement: None,
+                question: None,
             },
             session: Session::Unknown,
             statements: HashMap::new(),
@@ -332,8 +332,8 @@ impl Connection {
     fn ask<T>(&mut self, ask: impl AsyncFnOnce(&Client) -> T) -> Result<T, Fault> {
         // Within a transaction nobody else changes the schema.
         let checks = self.schema.checks && !self.is_in_transaction;
-        let prepares = checks && self.is_ours() && self.schema.requirement.is_none();
-        let requirement = self.schema.requirement.clone();
+        let prepares = checks && self.is_ours() && self.schema.question.is_none();
+        let question = self.schema.question.clone();
         let to_begin = self.to_begin.take();
         // What is set in a transaction goes with it, if it is rolled back.
         let sets_up = self.session == Session::New && !self.is_in_transaction;
@@ -357,12 +357,12 @@ impl Connection {
             let checked = async {
                 if prepares {
                     let required = migrations::require(client, None);
-                    let prepared = migrations::prepare_to_require(client);
-                    let ((), prepared) = try_join(required, prepared).await?;
-                    return Ok(Some(prepared));
+                    let question = migrations::prepare_to_require(client);
+                    let ((), question) = try_join(required, question).await?;
+                    return Ok(Some(question));
                 }
                 if checks {
-                    migrations::require(client, requirement.as_ref()).await?;
+                    migrations::require(client, question.as_ref()).await?;
                 }
                 Ok(None)
             };
@@ -377,10 +377,10 @@ impl Connection {
             let before = try_join4(set_up, begun, checked, session);
             try_join(before, async { Ok(ask(client).await) }).await
         })??;
-        let ((), (), prepared, session) = before;
+        let ((), (), question, session) = before;
         self.schema.was_checked |= checks;
-        if prepared.is_some() {
-            self.schema.requirement = prepared;
+        if question.is_some() {
+            self.schema.question = question;
         }
         if let Some(session) = session {
             self.session = session;
