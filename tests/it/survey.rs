@@ -581,15 +581,15 @@ const FAULTS_OF_A_DATABASE: &[Fault] = &[
         true,
     ),
     (
-        "DROP FUNCTION exp_situation",
+        "DROP FUNCTION exp_situation_2",
         "schema",
-        "exp_situation",
+        "exp_situation_2",
         true,
     ),
     (
-        "DROP FUNCTION exp_store_assignment",
+        "DROP FUNCTION exp_store_assignment_2",
         "schema",
-        "exp_store_assignment",
+        "exp_store_assignment_2",
         true,
     ),
     (

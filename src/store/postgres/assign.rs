@@ -8,14 +8,13 @@ use super::PgExperimentStore;
 use super::connection::Values;
 use super::experiments::{
     self, ASSIGN, ASSIGNED, IS_NEW, IS_OVERRIDE, IS_PINNED, ONE, SHOWN_AGAIN, SITUATION,
-    SITUATION_AND_EXPOSURE,
+    SITUATION_AND_EXPOSURE, STORE_ASSIGNMENT,
 };
 use super::failure::{self, Failure};
 use super::mutation;
 use super::pace::Pace;
 use crate::assignment::{AssignRequest, Assigned, Facts, Situation};
 use crate::error::ExperimentError;
-use crate::experiment::ExperimentState;
 use crate::reason::AssignmentReason;
 
 /// What the first round trip of an assignment finds.
@@ -37,20 +36,21 @@ impl PgExperimentStore {
     ) -> Result<Assigned, ExperimentError> {
         request.validate()?;
         let known = self
-            .memory()
+            .watched_memory()
             .and_then(|memory| memory.get(request.experiment));
-        if let Some(config) = known.filter(|config| config.state != ExperimentState::Running) {
-            return request.decide(&config, &config.allocation(), Facts::default());
+        if let Some(known) = known.filter(|known| !known.is_running()) {
+            return request.decide(&known.config, &known.allocation, Facts::default());
         }
         let begun = Instant::now();
         loop {
+            let ticket = self.pool.memory.ticket();
             let (situation, version) = match self.look(request)? {
                 Looked::Found(situation, version) => (situation, version),
                 Looked::Done(assigned) => return Ok(assigned),
             };
             let config = situation.known()?;
             let assigned = request.decide(config, &config.allocation(), situation.facts())?;
-            self.pool.known.put(config, version);
+            self.pool.memory.keep(ticket, config, version);
             let exposes = request.keep_exposure && assigned.is_exposure();
             if !assigned.stored && !exposes {
                 return Ok(assigned);
@@ -93,7 +93,7 @@ impl PgExperimentStore {
             experiment, actor, ..
         } = *request;
         if request.candidate.is_none()
-            && let Some(known) = self.pool.known.get(experiment)
+            && let Some(known) = self.pool.memory.running(experiment)
         {
             // What the entry rules say to a newcomer. The database applies the standing ones.
             let newcomer = request.decide(&known.config, &known.allocation, Facts::default());
@@ -171,6 +171,7 @@ impl PgExperimentStore {
         } = *request;
         // It writes, so it is not repeated on another connection.
         let mut loan = self.pool.get()?;
+        let ticket = self.pool.memory.ticket();
         let looked = loan.run(|db| {
             let values: Values<'_> = &[&experiment, &actor, &request_id, &self.now()];
             let row = db.single(SITUATION_AND_EXPOSURE, values)?;
@@ -181,7 +182,7 @@ impl PgExperimentStore {
                 return Ok(found);
             };
             if let Some(config) = &situation.config {
-                self.pool.known.put(config, *version);
+                self.pool.memory.keep(ticket, config, *version);
             }
             // It was kept only if this was still so.
             let reason = match situation.override_variant {
@@ -228,8 +229,7 @@ impl PgExperimentStore {
         let mut loan = self.pool.get()?;
         let stored = loan.run(|db| {
             let row = db.single(
-                "SELECT exp_store_assignment($1, $2, $3, $4, $5, $6, $7, $8,
-                    to_timestamp($9::bigint), $10, $11, $12)",
+                STORE_ASSIGNMENT,
                 &[
                     experiment,
                     actor,

@@ -20,61 +20,10 @@ use super::migrations;
 use super::options::PgOptions;
 use super::pace::{Pace, patience, set_statement_timeout, set_timeouts, statement_timeout};
 use super::session::{self, Session};
+pub(super) use super::values::Values;
+use super::values::typed;
 use super::wire::{self, Wire};
 use crate::error::ExperimentStoreError;
-
-/// A value of a statement's parameter, of a type that is known without asking the server.
-pub(super) trait Value {
-    fn kind(&self) -> Type;
-    fn sql(&self) -> &(dyn ToSql + Sync);
-}
-
-/// Rust's types and the server's.
-pub(super) trait Typed: ToSql + Sync {
-    const TYPE: Type;
-}
-
-macro_rules! typed {
-    ($($rust:ty => $server:ident),* $(,)?) => {
-        $(impl Typed for $rust {
-            const TYPE: Type = Type::$server;
-        })*
-    };
-}
-
-typed! {
-    &str => TEXT,
-    String => TEXT,
-    bool => BOOL,
-    i32 => INT4,
-    i64 => INT8,
-    &[&str] => TEXT_ARRAY,
-    Vec<&str> => TEXT_ARRAY,
-    Vec<Option<&str>> => TEXT_ARRAY,
-    Vec<bool> => BOOL_ARRAY,
-    Vec<i64> => INT8_ARRAY,
-}
-
-impl<T: Typed> Typed for Option<T> {
-    const TYPE: Type = T::TYPE;
-}
-
-impl<T: Typed> Typed for &T {
-    const TYPE: Type = T::TYPE;
-}
-
-impl<T: Typed> Value for T {
-    fn kind(&self) -> Type {
-        T::TYPE
-    }
-
-    fn sql(&self) -> &(dyn ToSql + Sync) {
-        self
-    }
-}
-
-/// The values of a statement's parameters.
-pub(super) type Values<'a> = &'a [&'a dyn Value];
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +32,16 @@ pub(super) enum Mode {
     Write,
     /// All statements see the same.
     Snapshot,
+}
+
+/// What is asked about the schema, with what else is asked: `functions.sql` says how it protects.
+struct Schema {
+    /// Whether it is asked.
+    checks: bool,
+    /// Whether it was ever found to be what this program works with.
+    was_checked: bool,
+    /// The question, once it is prepared.
+    question: Option<Statement>,
 }
 
 /// A connection that was used within this time is taken to be alive.
@@ -94,8 +53,7 @@ pub(super) struct Connection {
     last_used: Instant,
     /// Whether another one has been lost since, and this one with it for all that is known.
     pub(super) is_suspect: bool,
-    /// Whether the schema is still to be checked, with the first statement.
-    is_unchecked: bool,
+    schema: Schema,
     session: Session,
     /// What was asked before, prepared from the second time on.
     statements: HashMap<&'static str, Option<Statement>>,
@@ -106,12 +64,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Opens a connection that checks the schema with its first statement.
+    /// Opens a connection that checks the schema with each transaction and each statement outside of one.
     pub(super) fn open(options: &PgOptions) -> Result<Self, ExperimentStoreError> {
-        Ok(Self {
-            is_unchecked: true,
-            ..Self::open_unchecked(options)?
-        })
+        let mut connection = Self::open_unchecked(options)?;
+        connection.schema.checks = true;
+        Ok(connection)
     }
 
     /// Opens a connection, whatever is in the database.
@@ -121,7 +78,11 @@ impl Connection {
             options: options.clone(),
             last_used: Instant::now(),
             is_suspect: false,
-            is_unchecked: false,
+            schema: Schema {
+                checks: false,
+                was_checked: false,
+                question: None,
+            },
             session: Session::Unknown,
             statements: HashMap::new(),
             to_begin: None,
@@ -136,9 +97,9 @@ impl Connection {
 
     /// Does something whatever is in the database.
     pub(super) fn without_check<T>(&mut self, step: impl FnOnce(&mut Self) -> T) -> T {
-        let is_unchecked = std::mem::take(&mut self.is_unchecked);
+        let checks = std::mem::take(&mut self.schema.checks);
         let done = step(self);
-        self.is_unchecked = is_unchecked;
+        self.schema.checks = checks;
         done
     }
 
@@ -169,6 +130,9 @@ impl Connection {
             Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
             Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned(),
         };
+        if mode == Mode::Snapshot && self.schema.checks {
+            begin.push_str(migrations::AWAIT_CHANGE);
+        }
         if self.is_ours() {
             if !self.is_set_up_for(pace) {
                 set_statement_timeout(&mut begin, "SET LOCAL", &self.options, statement_timeout);
@@ -177,7 +141,7 @@ impl Connection {
             set_timeouts(&mut begin, "SET LOCAL", &self.options, statement_timeout);
             if mode == Mode::Write {
                 begin.push_str("; ");
-                begin.push_str(&have_commits_wait(true));
+                begin.push_str(&session::have_commits_wait(true));
             }
         }
         self.to_begin = Some(begin);
@@ -223,14 +187,18 @@ impl Connection {
         ended
     }
 
-    /// Runs one statement in a transaction of its own, in one round trip.
+    /// Runs one statement in a transaction of its own, in one round trip. It calls functions that have the
+    /// schema's version in their names, so that nothing else need check it.
     pub(super) fn single(
         &mut self,
         sql: &'static str,
         values: Values<'_>,
     ) -> Result<Option<Row>, Fault> {
         self.pace(Pace::Quick);
-        self.row(sql, values)
+        if !self.schema.was_checked {
+            return self.row(sql, values);
+        }
+        self.without_check(|db| db.row(sql, values))
     }
 
     /// In the transaction that has begun; without one, as one of its own, in one round trip.
@@ -362,10 +330,14 @@ impl Connection {
 
     /// Sends what comes before the statement, and the statement, together.
     fn ask<T>(&mut self, ask: impl AsyncFnOnce(&Client) -> T) -> Result<T, Fault> {
-        let (to_begin, is_unchecked) = (self.to_begin.take(), self.is_unchecked);
+        // Within a transaction nobody else changes the schema.
+        let checks = self.schema.checks && !self.is_in_transaction;
+        let prepares = checks && self.is_ours() && self.schema.question.is_none();
+        let question = self.schema.question.clone();
+        let to_begin = self.to_begin.take();
         // What is set in a transaction goes with it, if it is rolled back.
         let sets_up = self.session == Session::New && !self.is_in_transaction;
-        let set_up = sets_up.then(|| set_up_statement(&self.options));
+        let set_up = sets_up.then(|| session::set_up_statement(&self.options));
         self.is_in_transaction |= to_begin.is_some();
         let is_unknown = self.session == Session::Unknown;
         let until = self.deadline();
@@ -383,11 +355,16 @@ impl Connection {
                 }
             };
             let checked = async {
-                if is_unchecked {
-                    migrations::require(client).await
-                } else {
-                    Ok(())
+                if prepares {
+                    let required = migrations::require(client, None);
+                    let question = migrations::prepare_to_require(client);
+                    let ((), question) = try_join(required, question).await?;
+                    return Ok(Some(question));
                 }
+                if checks {
+                    migrations::require(client, question.as_ref()).await?;
+                }
+                Ok(None)
             };
             let session = async {
                 if is_unknown {
@@ -400,13 +377,16 @@ impl Connection {
             let before = try_join4(set_up, begun, checked, session);
             try_join(before, async { Ok(ask(client).await) }).await
         })??;
-        let ((), (), (), session) = before;
+        let ((), (), question, session) = before;
+        self.schema.was_checked |= checks;
+        if question.is_some() {
+            self.schema.question = question;
+        }
         if let Some(session) = session {
             self.session = session;
         } else if sets_up {
             self.session = Session::Ours;
         }
-        self.is_unchecked = false;
         Ok(done)
     }
 }
@@ -417,30 +397,4 @@ async fn query(
     values: Values<'_>,
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
     client.query_typed(sql, &typed(values)).await
-}
-
-fn typed(values: Values<'_>) -> Vec<(&(dyn ToSql + Sync), Type)> {
-    let values = values.iter();
-    values.map(|value| (value.sql(), value.kind())).collect()
-}
-
-/// What is told to a caller survives a crash of the server, whatever the database is set to, now or
-/// later: what is set to the value that it has does not follow a change of the server's settings.
-fn have_commits_wait(is_local: bool) -> String {
-    let now = "current_setting('synchronous_commit')";
-    format!(
-        "SELECT set_config('synchronous_commit', \
-         CASE {now} WHEN 'off' THEN 'on' ELSE {now} END, {is_local})"
-    )
-}
-
-/// What a session of our own is set to, once.
-fn set_up_statement(options: &PgOptions) -> String {
-    let mut set_up =
-        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned();
-    let statement_timeout = statement_timeout(options, Pace::Quick);
-    set_timeouts(&mut set_up, "SET", options, statement_timeout);
-    set_up.push_str("; ");
-    set_up.push_str(&have_commits_wait(false));
-    set_up
 }

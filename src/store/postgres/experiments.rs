@@ -1,24 +1,31 @@
-//! Experiments, overrides, the log: domain types to rows and back.
+//! Experiments, and an actor's situation in one: domain types to rows and back.
 
 use tokio_postgres::Row;
 
 use super::connection::Connection;
 use super::failure::Failure;
+use super::migrations::schema_version;
 use crate::bucketing::Bucketing;
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
-use crate::experiment::{
-    Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig,
-};
-use crate::exposure::ExposureRecord;
+use crate::experiment::{Assignment, ExperimentConfig, ExperimentState, VariantConfig};
 use crate::store::Situation;
 
-/// The columns of an experiment, as [`stored`] reads them; `exp_situation` begins with them, too.
+/// The columns of an experiment, as [`stored`] reads them; an actor's situation begins with them, too.
 macro_rules! columns {
     () => {
         "e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group, \
          e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.exp_version"
     };
 }
+/// What `functions.sql` knows of them: the same, their types, and which decide how actors are assigned and are
+/// in `exp_version`. Whoever adds one adds it to all three, at the same place.
+pub(super) const CONFIGURATION: &str = columns!();
+pub(super) const TYPED_CONFIGURATION: &str = "name text, description text, state text, \
+    variants text, winner text, exclusion_group text, \
+    bucketing text, updated_at bigint, version bigint";
+pub(super) const DECIDING: &str = "state, variants, winner, exclusion_group, bucketing";
+/// Where the columns that follow them begin.
+const FOLLOWING: usize = 9;
 
 pub(super) const ONE: &str = concat!(
     "SELECT ",
@@ -37,7 +44,7 @@ pub(super) const ALL_WITH_CREATION: &str = concat!(
     ", floor(extract(epoch FROM e.created_at))::bigint \
      FROM autumn_experiments e ORDER BY e.name COLLATE \"C\""
 );
-pub(super) const CREATED_AT: usize = 9;
+pub(super) const CREATED_AT: usize = FOLLOWING;
 /// Held until the end of the transaction, also against the application and against assignments.
 pub(super) const LOCKED: &str = concat!(
     "SELECT ",
@@ -61,27 +68,50 @@ pub(super) const WITH_WHAT_IT_HOLDS: &str = concat!(
      FROM autumn_experiments e WHERE e.name = $1"
 );
 /// All that decides an actor's assignment, as [`situation`] reads it.
-pub(super) const SITUATION: &str = "SELECT * FROM exp_situation($1, $2)";
+pub(super) const SITUATION: &str = concat!(
+    "SELECT * FROM exp_situation_",
+    schema_version!(),
+    "($1, $2)"
+);
+const PINNED: usize = FOLLOWING;
+const STORED: usize = FOLLOWING + 1;
+pub(super) const IS_OVERRIDE: usize = FOLLOWING + 2;
+const STORED_AT: usize = FOLLOWING + 3;
+const SIBLING: usize = FOLLOWING + 4;
 
 /// The same, and in the same round trip the exposure of the common cases: the experiment runs, and an
 /// assignment is there that nothing has been pinned over. Whatever else there is the rules decide
 /// first. The last column is the variant whose exposure was kept; the others may be older than that.
-pub(super) const SITUATION_AND_EXPOSURE: &str =
-    "WITH found AS MATERIALIZED (SELECT * FROM exp_situation($1, $2))
+pub(super) const SITUATION_AND_EXPOSURE: &str = concat!(
+    "WITH found AS MATERIALIZED (SELECT * FROM exp_situation_",
+    schema_version!(),
+    "($1, $2))
      SELECT found.*, CASE WHEN state = 'running'
          AND (pinned IS NULL AND assigned IS NOT NULL OR is_override AND pinned = assigned)
-         THEN exp_show_again($1, $2, pinned IS NOT NULL, is_override, $3,
+         THEN exp_show_again_",
+    schema_version!(),
+    "($1, $2, pinned IS NOT NULL, is_override, $3,
              to_timestamp($4::bigint)) END
-     FROM found";
-pub(super) const SHOWN_AGAIN: usize = 14;
+     FROM found"
+);
+pub(super) const SHOWN_AGAIN: usize = FOLLOWING + 5;
 
 /// A whole assignment, and if that can't decide it, what does.
-pub(super) const ASSIGN: &str =
-    "SELECT * FROM exp_assign($1, $2, $3, $4, to_timestamp($5::bigint), $6, $7)";
-pub(super) const IS_OVERRIDE: usize = 11;
-pub(super) const ASSIGNED: usize = 14;
-pub(super) const IS_NEW: usize = 15;
-pub(super) const IS_PINNED: usize = 16;
+pub(super) const ASSIGN: &str = concat!(
+    "SELECT * FROM exp_assign_",
+    schema_version!(),
+    "($1, $2, $3, $4, to_timestamp($5::bigint), $6, $7)"
+);
+pub(super) const ASSIGNED: usize = FOLLOWING + 5;
+pub(super) const IS_NEW: usize = FOLLOWING + 6;
+pub(super) const IS_PINNED: usize = FOLLOWING + 7;
+
+/// What the rules decided, if all that they saw is still so.
+pub(super) const STORE_ASSIGNMENT: &str = concat!(
+    "SELECT exp_store_assignment_",
+    schema_version!(),
+    "($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::bigint), $10, $11, $12)"
+);
 
 /// An experiment as it is stored, and its `exp_version`.
 pub(super) struct Stored {
@@ -89,7 +119,7 @@ pub(super) struct Stored {
     pub(super) version: i64,
     /// Whether its list of variants is none that either program can read. The application takes it for
     /// one without variants.
-    is_unreadable: bool,
+    pub(super) is_unreadable: bool,
 }
 
 impl Stored {
@@ -106,7 +136,7 @@ impl Stored {
 }
 
 /// The row says what can't be.
-fn damaged(store: &str, found: String) -> ExperimentError {
+pub(super) fn damaged(store: &str, found: String) -> ExperimentError {
     ExperimentStoreError::Corrupt {
         store: store.to_owned(),
         found,
@@ -177,18 +207,18 @@ pub(super) fn situation(
         config, version, ..
     } = stored(store, row)?;
     found.config = Some(config);
-    found.override_variant = row.try_get(9)?;
-    if let Some(variant) = row.try_get(10)? {
-        let assigned_at: i64 = row.try_get(12)?;
+    found.override_variant = row.try_get(PINNED)?;
+    if let Some(variant) = row.try_get(STORED)? {
+        let assigned_at: i64 = row.try_get(STORED_AT)?;
         found.assignment = Some(Assignment {
             experiment: experiment.to_owned(),
             actor: actor.to_owned(),
             variant,
-            is_override: row.try_get(11)?,
+            is_override: row.try_get(IS_OVERRIDE)?,
             assigned_at_secs: unsigned(assigned_at),
         });
     }
-    found.sibling = row.try_get(13)?;
+    found.sibling = row.try_get(SIBLING)?;
     Ok((found, version))
 }
 
@@ -210,10 +240,9 @@ pub(super) fn load(
     row.map(|row| stored(store, &row)).transpose()
 }
 
-pub(super) fn all(store: &str, db: &mut Connection) -> Result<Vec<ExperimentConfig>, Failure> {
+pub(super) fn all(store: &str, db: &mut Connection) -> Result<Vec<Stored>, Failure> {
     let rows = db.rows(ALL, &[])?;
-    let configs = rows.iter().map(|row| Ok(stored(store, row)?.config));
-    configs.collect()
+    rows.iter().map(|row| stored(store, row)).collect()
 }
 
 /// Writes a configuration: a new experiment, or a new version of `current`, which is locked. Without a
@@ -281,131 +310,4 @@ fn in_use(
         },
         None => ExperimentError::ChangedMeanwhile(experiment),
     })
-}
-
-/// Returns the time of the entry, which is later than that of the one before it.
-pub(super) fn append_change(
-    db: &mut Connection,
-    change: &ChangeRecord,
-    now: Option<i64>,
-) -> Result<u64, Failure> {
-    let detail = change.detail.as_ref();
-    let detail = detail.and_then(|detail| serde_json::to_string(detail).ok());
-    let row = db.row(
-        "INSERT INTO autumn_experiment_changes (experiment, mutation, actor, changed_at, detail)
-         VALUES ($1, $2, $3, coalesce(to_timestamp($4::bigint), clock_timestamp()),
-            $5::text::jsonb)
-         RETURNING floor(extract(epoch FROM changed_at))::bigint",
-        &[
-            &change.experiment,
-            &change.mutation,
-            &change.actor,
-            &now,
-            &detail,
-        ],
-    )?;
-    Ok(unsigned(row.map_or(Ok(0), |row| row.try_get(0))?))
-}
-
-/// The log of an experiment, newest first.
-pub(super) fn changes(
-    store: &str,
-    db: &mut Connection,
-    name: &str,
-    limit: usize,
-) -> Result<Vec<ChangeRecord>, Failure> {
-    if !is_storable(name) {
-        return Ok(Vec::new());
-    }
-    // NULL is no limit.
-    let limit = (limit > 0).then(|| i64::try_from(limit).unwrap_or(i64::MAX));
-    let rows = db.rows(
-        "SELECT c.mutation, c.actor, floor(extract(epoch FROM c.changed_at))::bigint,
-                c.detail::text
-         FROM autumn_experiment_changes c
-         WHERE c.experiment = $1 ORDER BY c.id DESC LIMIT $2",
-        &[&name, &limit],
-    )?;
-    rows.iter().map(|row| change(store, name, row)).collect()
-}
-
-/// An entry of the log: its mutation, its operator, its time and its detail are the row's first
-/// columns.
-pub(super) fn change(store: &str, name: &str, row: &Row) -> Result<ChangeRecord, Failure> {
-    let at: i64 = row.try_get(2)?;
-    let detail: Option<&str> = row.try_get(3)?;
-    let detail = detail.map(serde_json::from_str).transpose();
-    let unreadable = |_| damaged(store, format!("a change of {name:?} has unreadable detail"));
-    Ok(ChangeRecord {
-        experiment: name.to_owned(),
-        mutation: row.try_get(0)?,
-        actor: row.try_get(1)?,
-        timestamp_secs: unsigned(at),
-        detail: detail.map_err(unreadable)?,
-    })
-}
-
-pub(super) fn pinned(
-    db: &mut Connection,
-    experiment: &str,
-    actor: &str,
-) -> Result<Option<String>, Failure> {
-    if !is_storable(experiment) || !is_storable(actor) {
-        return Ok(None);
-    }
-    let row = db.row(
-        "SELECT variant FROM autumn_experiment_overrides WHERE experiment = $1 AND actor = $2",
-        &[&experiment, &actor],
-    )?;
-    Ok(row.map(|row| row.try_get(0)).transpose()?)
-}
-
-/// All overrides of an experiment, sorted by actor.
-pub(super) fn overrides(db: &mut Connection, experiment: &str) -> Result<Vec<Override>, Failure> {
-    if !is_storable(experiment) {
-        return Ok(Vec::new());
-    }
-    let rows = db.rows(
-        "SELECT actor, variant, floor(extract(epoch FROM created_at))::bigint
-         FROM autumn_experiment_overrides WHERE experiment = $1 ORDER BY actor COLLATE \"C\"",
-        &[&experiment],
-    )?;
-    let pinned = |row: &Row| {
-        let at: i64 = row.try_get(2)?;
-        Ok(Override {
-            experiment: experiment.to_owned(),
-            actor: row.try_get(0)?,
-            variant: row.try_get(1)?,
-            created_at_secs: unsigned(at),
-        })
-    };
-    rows.iter().map(pinned).collect()
-}
-
-/// All exposures of an experiment, oldest first.
-pub(super) fn exposures(
-    db: &mut Connection,
-    experiment: &str,
-) -> Result<Vec<ExposureRecord>, Failure> {
-    if !is_storable(experiment) {
-        return Ok(Vec::new());
-    }
-    let rows = db.rows(
-        "SELECT variant, actor, request_id, is_override,
-                floor(extract(epoch FROM exposed_at))::bigint
-         FROM exp_exposures WHERE experiment = $1 ORDER BY id",
-        &[&experiment],
-    )?;
-    let exposure = |row: &Row| {
-        let at: i64 = row.try_get(4)?;
-        Ok(ExposureRecord {
-            experiment: experiment.to_owned(),
-            variant: row.try_get(0)?,
-            actor: row.try_get(1)?,
-            request_id: row.try_get(2)?,
-            is_override: row.try_get(3)?,
-            timestamp_secs: unsigned(at),
-        })
-    };
-    rows.iter().map(exposure).collect()
 }

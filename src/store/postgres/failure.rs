@@ -270,11 +270,13 @@ pub(super) fn is_conflict(fault: &Fault) -> bool {
 /// The code by which `exp_require` refuses.
 const UNUSABLE: &str = "EXP01";
 
-/// Whether the schema may not be what this version works with.
+/// Whether the schema may not be what this version works with. To the server a function that was dropped
+/// after the statement had begun is an error within.
 pub(super) fn is_of_schema(fault: &Fault) -> bool {
-    fault
-        .code()
-        .is_some_and(|code| is_missing(code) || code.code() == UNUSABLE)
+    let is_such = |code: &SqlState| {
+        is_missing(code) || *code == SqlState::INTERNAL_ERROR || code.code() == UNUSABLE
+    };
+    fault.code().is_some_and(is_such)
 }
 
 fn is_missing(code: &SqlState) -> bool {

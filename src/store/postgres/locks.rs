@@ -1,7 +1,7 @@
 //! The locks, in the order in which everybody takes them: turns, actors, rows of experiments, gates.
 //!
 //! An actor's is the one that the reference's application takes. The gate of an experiment is made, and
-//! explained, in `migrations/0002_additions.sql`, as is the setting `exp.writer`.
+//! explained, in `functions.sql`, as is the setting `exp.writer`.
 
 macro_rules! lock_actors {
     () => {

@@ -1,20 +1,47 @@
-//! The schema's history: an append-only list of files, each of which opens with why.
+//! The schema: an append-only list of files, each of which opens with why, and after them the functions, which
+//! are replaced as a whole with each version.
 
-use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Statement};
 
 use super::application;
 use super::connection::{Connection, Mode};
-use super::failure::{self, Fault};
+use super::experiments::{CONFIGURATION, DECIDING, TYPED_CONFIGURATION};
+use super::failure::{self, Failure, Fault};
 use super::options::PgOptions;
 use super::pace::Pace;
-use crate::error::ExperimentStoreError;
+use crate::error::{ExperimentError, ExperimentStoreError};
 
-/// Nobody edits a file that was released; a change is a new file at the end.
+/// The schema version that this program works with, for the names of functions, too.
+macro_rules! schema_version {
+    () => {
+        2
+    };
+}
+pub(super) use schema_version;
+
+const VERSION: i32 = schema_version!();
+const _: () = assert!(
+    MIGRATIONS.len() == schema_version!(),
+    "the version is the number of migrations"
+);
+
+/// Nobody edits a file of these; a change is a new file at the end.
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_layout.sql"),
     include_str!("migrations/0002_additions.sql"),
 ];
+
+const FUNCTIONS: &str = include_str!("functions.sql");
+
+/// The functions and triggers, as the migrations leave room for them.
+pub(super) fn functions() -> String {
+    FUNCTIONS
+        .replace("TYPED_CONFIGURATION", TYPED_CONFIGURATION)
+        .replace("CONFIGURATION", CONFIGURATION)
+        .replace("DECIDING", DECIDING)
+        .replace("VERSION", &VERSION.to_string())
+}
 
 /// The lock under which the schema is changed: "EXPM" in ASCII.
 pub(super) const LOCK: i64 = 0x4558_504d;
@@ -33,20 +60,45 @@ pub(super) struct Schema {
     pub(super) is_unfinished: bool,
 }
 
-/// The schema version that this program works with.
-pub(super) fn latest() -> i32 {
-    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
-}
+const REQUIRE: &str = "SELECT exp_require($1)";
 
 /// Asks the database to fail where the schema is another than this program's, or a copy is unfinished:
-/// what is sent with it in one transaction is then not done.
-pub(super) async fn require(client: &Client) -> Result<(), tokio_postgres::Error> {
-    let latest = latest();
-    let version = (&latest as &(dyn ToSql + Sync), Type::INT4);
-    client
-        .query_typed("SELECT exp_require($1)", &[version])
-        .await?;
+/// what is sent with it in one transaction is then not done. Prepared where it was prepared.
+pub(super) async fn require(
+    client: &Client,
+    prepared: Option<&Statement>,
+) -> Result<(), tokio_postgres::Error> {
+    let version: &(dyn ToSql + Sync) = &VERSION;
+    match prepared {
+        Some(prepared) => client.query(prepared, &[version]).await?,
+        None => {
+            client
+                .query_typed(REQUIRE, &[(version, Type::INT4)])
+                .await?
+        }
+    };
     Ok(())
+}
+
+pub(super) async fn prepare_to_require(
+    client: &Client,
+) -> Result<Statement, tokio_postgres::Error> {
+    client.prepare_typed(REQUIRE, &[Type::INT4]).await
+}
+
+/// Has a snapshot begin before or after a change of the schema, and not in the middle: what is seen in it
+/// is settled by the first statement that sees anything, and that would wait for the change to end.
+pub(super) const AWAIT_CHANGE: &str = "; LOCK TABLE exp_migrations IN ACCESS SHARE MODE";
+
+/// A fault that may be one of the schema, sorted by what the schema is.
+pub(super) fn explain(db: &mut Connection, options: &PgOptions, fault: Fault) -> Failure {
+    if failure::is_of_schema(&fault)
+        && let Ok(schema) = db.without_check(inspect)
+        && let Err(unusable) = require_usable(options, schema)
+    {
+        return ExperimentError::from(unusable).into();
+    }
+    fault.into()
 }
 
 /// Whether the schema is one that this version works with, and complete.
@@ -71,14 +123,14 @@ pub(super) fn require_version(
     if schema.version == 0 && !schema.has_tables {
         return Err(ExperimentStoreError::Missing { store });
     }
-    if schema.version < latest() {
+    if schema.version < VERSION {
         return Err(ExperimentStoreError::NotMigrated { store });
     }
-    if schema.version > latest() {
+    if schema.version > VERSION {
         return Err(ExperimentStoreError::NewerSchema {
             store,
             found: schema.version.into(),
-            supported: latest().into(),
+            supported: VERSION.into(),
         });
     }
     Ok(())
@@ -124,7 +176,7 @@ pub(super) enum For {
 /// Makes what is missing, in one transaction. Two at once wait for each other. Whether anything was
 /// missing.
 pub(super) fn migrate(db: &mut Connection, whom: For) -> Result<bool, Fault> {
-    if whom == For::Us && inspect(db)?.version >= latest() {
+    if whom == For::Us && inspect(db)?.version >= VERSION {
         return Ok(false);
     }
     loop {
@@ -151,7 +203,7 @@ fn migrate_in_transaction(db: &mut Connection, whom: For) -> Result<bool, Fault>
     }
     db.row("SELECT pg_advisory_xact_lock($1)", &[&LOCK])?;
     let before = inspect(db)?;
-    let is_behind = before.version < latest();
+    let is_behind = before.version < VERSION;
     if is_behind {
         make(db, before)?;
     }
@@ -161,11 +213,11 @@ fn migrate_in_transaction(db: &mut Connection, whom: For) -> Result<bool, Fault>
 
 fn make(db: &mut Connection, before: Schema) -> Result<(), Fault> {
     // All at once and before anything else: taken one by one, behind an application that uses them in
-    // another order, two would wait for each other.
+    // another order, two would wait for each other. First the one that whoever asks has read.
     db.batch(
         "DO $$ DECLARE present text; BEGIN
             SELECT string_agg(name, ', ') INTO present FROM unnest(ARRAY[
-                'autumn_experiments', 'autumn_experiment_assignments',
+                'exp_migrations', 'autumn_experiments', 'autumn_experiment_assignments',
                 'autumn_experiment_overrides', 'autumn_experiment_changes']) AS name
             WHERE to_regclass(name) IS NOT NULL;
             IF present IS NOT NULL THEN
@@ -191,5 +243,34 @@ fn make(db: &mut Connection, before: Schema) -> Result<(), Fault> {
             &[&version, &before.was_adopted],
         )?;
     }
-    Ok(())
+    db.batch(&functions())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bucketing::fnv1a;
+
+    /// What is frozen. A file that was changed is put back, and what it was to do becomes a migration of
+    /// its own.
+    const FROZEN: &[u64] = &[0x8278_9289_1ba7_d59c, 0x6a3d_208f_a51a_ee99];
+
+    /// The functions may be edited, but the version that they belong to can't have been in use.
+    const OF_VERSION: (i32, u64) = (2, 0xfd91_507f_c4ba_e819);
+
+    fn hash(text: &str) -> u64 {
+        fnv1a(0xcbf2_9ce4_8422_2325, text.as_bytes())
+    }
+
+    #[test]
+    fn no_migration_is_edited() {
+        let hashes: Vec<u64> = MIGRATIONS.iter().map(|text| hash(text)).collect();
+        assert_eq!(hashes, FROZEN, "{hashes:#x?}");
+    }
+
+    #[test]
+    fn functions_change_with_the_version() {
+        let hash = hash(&functions());
+        assert_eq!((VERSION, hash), OF_VERSION, "{hash:#x}; add a migration");
+    }
 }

@@ -4,7 +4,7 @@
 //! # How steps are atomic
 //! Every write is one transaction. Who writes about an actor holds the advisory lock that the
 //! application takes, too: `hashtext(actor)`, until the end of the transaction. An assignment shares
-//! the experiment's gate, a mutation closes it (`0002_additions.sql` says how), so that no assignment
+//! the experiment's gate, a mutation closes it (`functions.sql` says how), so that no assignment
 //! is committed after the experiment was archived, and no variant goes that somebody is getting.
 //!
 //! # Round trips
@@ -43,18 +43,20 @@ mod connection;
 mod dial;
 mod experiments;
 mod failure;
-mod known;
 mod locks;
+mod memory;
 mod migrations;
 mod mutation;
 mod options;
 mod pace;
 mod pool;
+mod records;
 mod session;
 mod steps;
 mod survey;
 mod tls;
 mod transfer;
+mod values;
 mod watch;
 mod wire;
 
@@ -63,14 +65,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use self::connection::Connection;
-use self::experiments::ONE;
+use self::experiments::{ONE, Stored};
 use self::failure::{Failure, Fault};
+use self::memory::Memory;
 use self::migrations::For;
 pub use self::options::PgOptions;
 use self::pace::Pace;
 use self::pool::Pool;
 pub use self::transfer::PgCopy;
-use self::watch::{Memory, Watch};
+use self::watch::Watch;
 use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Situation};
 use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -108,8 +111,8 @@ impl PgExperimentStore {
     /// adds](ExperimentStoreError::NotMigrated), or one of a [newer
     /// version](ExperimentStoreError::NewerSchema).
     pub fn open(options: PgOptions) -> Result<Self, ExperimentStoreError> {
-        let mut first = Connection::open_unchecked(&options)?;
-        let inspected = migrations::inspect(&mut first);
+        let mut first = Connection::open(&options)?;
+        let inspected = first.without_check(migrations::inspect);
         let schema = inspected.map_err(|fault| failure::sort(&options, failure::CONNECT, fault))?;
         migrations::require_usable(&options, schema)?;
         let store = Self::lazy(options);
@@ -221,9 +224,9 @@ impl PgExperimentStore {
     /// # Errors
     /// The experiments can't be read the first time.
     pub fn watched(mut self) -> Result<Self, ExperimentError> {
-        let memory = Memory::default();
-        memory.keep(memory.ticket(), self.read_all()?);
-        let started = Watch::start(self.pool.options(), Arc::new(memory));
+        let ticket = self.pool.memory.ticket();
+        self.pool.memory.keep_all(ticket, self.read_all()?);
+        let started = Watch::start(self.pool.options(), Arc::clone(&self.pool.memory));
         let (watch, _) = started.map_err(|error| ExperimentStoreError::Backend {
             store: self.address().to_owned(),
             doing: "watch its experiments",
@@ -252,7 +255,14 @@ impl PgExperimentStore {
             clippy::expect_used,
             reason = "the reference's signature has no room for an error"
         )]
-        let (watch, thread) = Watch::start(&options, Arc::default()).expect("no thread to be had");
+        let (watch, thread) = {
+            let memory = &store.pool.memory;
+            if store.watch.get().is_none() {
+                // Whoever watched it before may have left it long ago.
+                memory.forget();
+            }
+            Watch::start(&options, Arc::clone(memory)).expect("no thread to be had")
+        };
         // A watch that is not needed ends its thread when it is dropped.
         drop(store.watch.set(watch));
         thread
@@ -261,21 +271,22 @@ impl PgExperimentStore {
     /// How many refreshes of a [watched](Self::watched) store have failed so far.
     #[must_use]
     pub fn refresh_errors(&self) -> u64 {
-        self.memory().map_or(0, Memory::failures)
+        self.watched_memory().map_or(0, Memory::failures)
     }
 
     /// How long ago the experiments of a [watched](Self::watched) store were read; `None` for any
     /// other.
     #[must_use]
     pub fn refreshed_ago(&self) -> Option<Duration> {
-        self.memory().and_then(Memory::age)
+        self.watched_memory().and_then(Memory::age)
     }
 
-    fn memory(&self) -> Option<&Memory> {
-        self.watch.get().map(|watch| &*watch.memory)
+    /// The memory as far as calls may be answered from it.
+    fn watched_memory(&self) -> Option<&Memory> {
+        self.watch.get().map(|_| &*self.pool.memory)
     }
 
-    fn read_all(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
+    fn read_all(&self) -> Result<Vec<Stored>, ExperimentError> {
         self.read("list the experiments", Pace::Long, |db| {
             experiments::all(self.address(), db)
         })
@@ -283,10 +294,12 @@ impl PgExperimentStore {
 
     /// Has what this handle has changed seen at once.
     fn remember_changes(&self) {
-        let Some(memory) = self.memory() else { return };
+        let Some(memory) = self.watched_memory() else {
+            return;
+        };
         let ticket = memory.ticket();
         match self.read_all() {
-            Ok(experiments) => memory.keep(ticket, experiments),
+            Ok(experiments) => memory.keep_all(ticket, experiments),
             // The change is made, and the thread goes on trying.
             Err(_) => memory.count_failure(),
         }
@@ -332,8 +345,11 @@ impl PgExperimentStore {
 impl ExperimentStore for PgExperimentStore {
     fn get(&self, experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError> {
         // One that is not known may have been created a moment ago.
-        if let Some(known) = self.memory().and_then(|memory| memory.get(experiment)) {
-            return Ok(Some(known));
+        if let Some(known) = self
+            .watched_memory()
+            .and_then(|memory| memory.get(experiment))
+        {
+            return Ok(Some(known.config.clone()));
         }
         self.read("read an experiment", Pace::Quick, |db| {
             let found = experiments::load(self.address(), db, ONE, experiment)?;
@@ -342,18 +358,19 @@ impl ExperimentStore for PgExperimentStore {
     }
 
     fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
-        match self.memory().and_then(Memory::list) {
-            Some(known) => Ok(known),
-            None => self.read_all(),
+        if let Some(known) = self.watched_memory().and_then(Memory::list) {
+            return Ok(known);
         }
+        let all = self.read_all()?.into_iter();
+        Ok(all.map(|stored| stored.config).collect())
     }
 
     /// Reads the experiments; a [watched](Self::watched) store serves them from then on.
     fn preload(&self) -> Result<(), ExperimentError> {
-        let ticket = self.memory().map(Memory::ticket);
+        let ticket = self.pool.memory.ticket();
         let experiments = self.read_all()?;
-        if let (Some(memory), Some(ticket)) = (self.memory(), ticket) {
-            memory.keep(ticket, experiments);
+        if let Some(memory) = self.watched_memory() {
+            memory.keep_all(ticket, experiments);
         }
         Ok(())
     }
@@ -374,7 +391,7 @@ impl ExperimentStore for PgExperimentStore {
 
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
         self.read("list the overrides", Pace::Long, |db| {
-            experiments::overrides(db, experiment)
+            records::overrides(db, experiment)
         })
     }
 
@@ -446,7 +463,7 @@ impl ExperimentStore for PgExperimentStore {
         limit: usize,
     ) -> Result<Vec<ChangeRecord>, ExperimentError> {
         self.read("read the audit log", Pace::Long, |db| {
-            experiments::changes(self.address(), db, experiment, limit)
+            records::changes(self.address(), db, experiment, limit)
         })
     }
 
@@ -478,7 +495,7 @@ impl ExperimentStore for PgExperimentStore {
 
     fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
         self.read("read the exposures", Pace::Long, |db| {
-            experiments::exposures(db, experiment)
+            records::exposures(db, experiment)
         })
     }
 

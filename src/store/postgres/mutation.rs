@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 
 use tokio_postgres::Row;
 
-use super::PgExperimentStore;
 use super::connection::{Connection, Values};
 use super::experiments::{self, LOCKED};
 use super::failure::{Failure, Fault};
 use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
+use super::{PgExperimentStore, records};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
 use crate::lifecycle::{self, Mutation, MutationFacts, Write};
@@ -70,12 +70,6 @@ pub(super) fn apply_all(
     operator: Option<&str>,
 ) -> Result<Vec<Option<ChangeRecord>>, Failure> {
     db.row(TAKE_TURNS, &[])?;
-    // Whose connection is older than a copy that is being written does not know of it.
-    let copying = db.row("SELECT to_regclass('exp_copy') IS NOT NULL", &[])?;
-    if copying.map_or(Ok(false), |row| row.try_get(0))? {
-        let store = store.address().to_owned();
-        return Err(ExperimentError::from(ExperimentStoreError::Unfinished { store }).into());
-    }
     let actors: Vec<&str> = mutations
         .iter()
         .filter_map(Mutation::actor)
@@ -116,7 +110,7 @@ fn apply(
     let name = mutation.experiment();
     let stored = experiments::load(store.address(), db, LOCKED, name)?;
     let pinned = match mutation.actor() {
-        Some(actor) => experiments::pinned(db, name, actor)?,
+        Some(actor) => records::pinned(db, name, actor)?,
         None => None,
     };
     let current = stored.as_ref().map(|stored| &stored.config);
@@ -166,7 +160,7 @@ fn apply(
         timestamp_secs: 0,
         detail: Some(step.detail),
     };
-    change.timestamp_secs = experiments::append_change(db, &change, now)?;
+    change.timestamp_secs = records::append_change(db, &change, now)?;
     Ok(Some(change))
 }
 

@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::failure::{self, Failure, Fault};
-use super::known::KnownExperiments;
+use super::memory::Memory;
 use super::migrations;
 use super::options::PgOptions;
-use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::error::ExperimentStoreError;
 
 pub(super) struct Pool {
     options: PgOptions,
-    pub(super) known: KnownExperiments,
+    /// What its connections have read.
+    pub(super) memory: Arc<Memory>,
     state: Mutex<State>,
     freed: Condvar,
 }
@@ -40,7 +41,7 @@ impl Pool {
     pub(super) fn new(options: PgOptions) -> Arc<Self> {
         Arc::new(Self {
             options,
-            known: KnownExperiments::default(),
+            memory: Arc::default(),
             state: Mutex::default(),
             freed: Condvar::new(),
         })
@@ -125,22 +126,18 @@ impl Loan {
         let Some(connection) = &mut self.connection else {
             return Err(Fault::Closed.into());
         };
-        let done = step(connection);
-        let Err(Failure::Fault(fault)) = &done else {
-            return done;
+        let fault = match step(connection) {
+            Err(Failure::Fault(fault)) => fault,
+            done => return done,
         };
-        if failure::is_lost(fault) {
+        if failure::is_lost(&fault) {
             self.connection = None;
             for idle in &mut self.pool.state().idle {
                 idle.is_suspect = true;
             }
-        } else if failure::is_of_schema(fault)
-            && let Ok(schema) = connection.without_check(migrations::inspect)
-        {
-            migrations::require_usable(&self.pool.options, schema)
-                .map_err(ExperimentError::from)?;
+            return Err(fault.into());
         }
-        done
+        Err(migrations::explain(connection, &self.pool.options, fault))
     }
 }
 

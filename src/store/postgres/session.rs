@@ -1,4 +1,5 @@
-//! Whether the server's session belongs to this connection alone, or to a pooler that lends it out.
+//! Whether the server's session belongs to this connection alone, or to a pooler that lends it out, and what it
+//! is set to.
 //!
 //! At the login a server gives the number of its process, with which a query can be cancelled. A pooler
 //! gives a number of its own. So where the number is that of the process which answers, nobody is in
@@ -11,6 +12,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::{CancelToken, Client};
+
+use super::options::PgOptions;
+use super::pace::{Pace, set_timeouts, statement_timeout};
 
 /// What is known of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +52,27 @@ async fn process_at_login(token: CancelToken) -> Option<i32> {
     let number = request.len().checked_sub(8)?;
     let number = request.get(number..number + 4)?;
     Some(i32::from_be_bytes(number.try_into().ok()?))
+}
+
+/// What is told to a caller survives a crash of the server, whatever the database is set to, now or
+/// later: what is set to the value that it has does not follow a change of the server's settings.
+pub(super) fn have_commits_wait(is_local: bool) -> String {
+    let now = "current_setting('synchronous_commit')";
+    format!(
+        "SELECT set_config('synchronous_commit', \
+         CASE {now} WHEN 'off' THEN 'on' ELSE {now} END, {is_local})"
+    )
+}
+
+/// What a session of our own is set to, once.
+pub(super) fn set_up_statement(options: &PgOptions) -> String {
+    let mut set_up =
+        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned();
+    let statement_timeout = statement_timeout(options, Pace::Quick);
+    set_timeouts(&mut set_up, "SET", options, statement_timeout);
+    set_up.push_str("; ");
+    set_up.push_str(&have_commits_wait(false));
+    set_up
 }
 
 /// An end that keeps what is sent, and agrees to TLS if it is asked for it.

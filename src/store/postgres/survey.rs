@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::pace::Pace;
-use super::{PgExperimentStore, experiments, locks, migrations};
+use super::{PgExperimentStore, experiments, locks, migrations, records};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig, VariantConfig};
 use crate::store::survey::{
@@ -238,7 +238,7 @@ impl PgExperimentStore {
                 after: side(config),
             }),
         };
-        experiments::append_change(db, &change, now)?;
+        records::append_change(db, &change, now)?;
         Ok(())
     }
 }
@@ -333,7 +333,7 @@ fn read_log(address: &str, db: &mut Connection, found: &mut Found) -> Result<(),
         last = newest.try_get(5)?;
         for row in page {
             let (name, id): (String, i64) = (row.try_get(4)?, row.try_get(5)?);
-            if let Err(failure) = experiments::change(address, &name, &row) {
+            if let Err(failure) = records::change(address, &name, &row) {
                 let what = format!("entry {id} of its log");
                 unreadable("entries of the audit log", name, &what, failure, found);
             }

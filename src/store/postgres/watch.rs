@@ -1,101 +1,31 @@
-//! The experiments in memory, for a server that asks for them with every request.
+//! The thread that keeps the experiments in memory fresh, for a server that asks for them with every request.
 //!
-//! One thread keeps them fresh: it reads them all when the database tells of a change (`LISTEN`), and
+//! It reads them all when the database tells of a change (`LISTEN`), and
 //! after a while in any case, as such a message can be lost on the way. While the database is away,
 //! what was known last stays.
 
-use std::collections::BTreeMap;
 use std::io::{PipeReader, PipeWriter, pipe};
 use std::os::fd::AsFd as _;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::connection::Connection;
 use super::experiments;
 use super::failure::{self, Failure, Fault};
+use super::memory::Memory;
+use super::migrations;
 use super::options::PgOptions;
 use super::wire::{self, Heard};
-use crate::error::ExperimentError;
-use crate::experiment::ExperimentConfig;
+use crate::error::{ExperimentError, ExperimentStoreError};
 
 /// The pause after a first failure; it doubles with each that follows.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// However long the database has been away, and however seldom it is read otherwise.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What is known, and since when.
-struct Known {
-    ticket: u64,
-    read_at: Instant,
-    experiments: BTreeMap<String, ExperimentConfig>,
-}
-
-/// What the thread and the handles share.
-#[derive(Default)]
-pub(super) struct Memory {
-    /// `None` before anything was read.
-    known: RwLock<Option<Known>>,
-    last_ticket: AtomicU64,
-    failures: AtomicU64,
-}
-
-impl Memory {
-    fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> Option<T> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().map(look)
-    }
-
-    pub(super) fn get(&self, experiment: &str) -> Option<ExperimentConfig> {
-        self.read(|known| known.experiments.get(experiment).cloned())
-            .flatten()
-    }
-
-    pub(super) fn list(&self) -> Option<Vec<ExperimentConfig>> {
-        self.read(|known| known.experiments.values().cloned().collect())
-    }
-
-    pub(super) fn age(&self) -> Option<Duration> {
-        self.read(|known| known.read_at.elapsed())
-    }
-
-    pub(super) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn count_failure(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Taken before the experiments are read.
-    pub(super) fn ticket(&self) -> u64 {
-        self.last_ticket.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    /// Keeps what was read, unless somebody has kept what was asked for later: what a handle has
-    /// changed is not undone by what was read before.
-    pub(super) fn keep(&self, ticket: u64, experiments: Vec<ExperimentConfig>) {
-        let experiments = by_name(experiments);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref().is_none_or(|known| ticket > known.ticket) {
-            *known = Some(Known {
-                ticket,
-                read_at: Instant::now(),
-                experiments,
-            });
-        }
-    }
-}
-
-fn by_name(experiments: Vec<ExperimentConfig>) -> BTreeMap<String, ExperimentConfig> {
-    let named = experiments.into_iter();
-    named.map(|config| (config.name.clone(), config)).collect()
-}
-
-/// The memory and the thread that keeps it fresh; the thread ends when this is dropped.
+/// The thread, which ends when this is dropped.
 pub(super) struct Watch {
-    pub(super) memory: Arc<Memory>,
     _until_dropped: PipeWriter,
 }
 
@@ -106,12 +36,11 @@ impl Watch {
         memory: Arc<Memory>,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (dropped, until_dropped) = pipe()?;
-        let (kept, options) = (Arc::clone(&memory), options.clone());
+        let options = options.clone();
         let thread = thread::Builder::new()
             .name("exp-watch".to_owned())
-            .spawn(move || keep_fresh(&kept, &options, &dropped))?;
+            .spawn(move || keep_fresh(&memory, &options, &dropped))?;
         let watch = Self {
-            memory,
             _until_dropped: until_dropped,
         };
         Ok((watch, thread))
@@ -125,6 +54,10 @@ fn keep_fresh(memory: &Memory, options: &PgOptions, dropped: &PipeReader) {
         let Err(error) = follow(memory, options, &mut pause, dropped) else {
             return;
         };
+        if let ExperimentError::Store(ExperimentStoreError::NewerSchema { .. }) = error {
+            // What this program would make of them may be wrong by now.
+            memory.forget();
+        }
         memory.count_failure();
         tracing::warn!(
             store = options.address(),
@@ -146,35 +79,52 @@ fn follow(
     pause: &mut Duration,
     dropped: &PipeReader,
 ) -> Result<(), ExperimentError> {
-    let failed = |failure| match failure {
-        Failure::Refused(refusal) => refusal,
-        Failure::Fault(fault) => failure::sort(options, "watch its experiments", fault).into(),
-    };
     let mut db = Connection::open(options)?;
+    let followed = refresh(&mut db, memory, options, pause, dropped);
+    followed.map_err(|failure| {
+        let failure = match failure {
+            Failure::Fault(fault) => migrations::explain(&mut db, options, fault),
+            refused @ Failure::Refused(_) => refused,
+        };
+        match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Fault(fault) => failure::sort(options, "watch its experiments", fault).into(),
+        }
+    })
+}
+
+fn refresh(
+    db: &mut Connection,
+    memory: &Memory,
+    options: &PgOptions,
+    pause: &mut Duration,
+    dropped: &PipeReader,
+) -> Result<(), Failure> {
     let mut is_listening = false;
     loop {
         if !is_listening {
-            is_listening = listen(&mut db, options).map_err(|fault| failed(fault.into()))?;
+            is_listening = listen(db, options)?;
         }
         let ticket = memory.ticket();
-        let experiments = experiments::all(options.address(), &mut db).map_err(failed)?;
-        memory.keep(ticket, experiments);
+        memory.keep_all(ticket, experiments::all(options.address(), db)?);
         *pause = FIRST_PAUSE;
-        let heard = db.wire().listen(options.refresh_interval, dropped.as_fd());
-        match heard.map_err(|halt| failed(halt.into()))? {
+        match db
+            .wire()
+            .listen(options.refresh_interval, dropped.as_fd())?
+        {
             Heard::Notification | Heard::Nothing => {}
             Heard::Other => return Ok(()),
         }
     }
 }
 
-/// Asks to be told of changes; `false` where that can't be had. A pooler may lend the session to somebody
+/// Asks to be told of changes, of the schema as well; `false` where that can't be had. A pooler may lend the session to somebody
 /// else, who would be told then.
 fn listen(db: &mut Connection, options: &PgOptions) -> Result<bool, Fault> {
     if !db.owns_session()? {
         return Ok(false);
     }
-    match db.batch("LISTEN autumn_experiments") {
+    match db.batch("LISTEN autumn_experiments; LISTEN exp_schema") {
         // A replica tells nobody anything, as long as it is one.
         Err(Fault::Postgres(error)) if error.as_db_error().is_some() => {
             tracing::debug!(store = options.address(), %error, "experiments_not_listened_for");

@@ -4,3 +4,4 @@ mod access;
 pub(crate) mod beside;
 mod lines;
 mod many;
+mod versions;

@@ -18,6 +18,7 @@ use crate::output::change::Done;
 #[derive(Args)]
 #[command(after_help = "Example:\n  \
     exp create checkout_v2 --variant control=50 --variant treatment=50 --start")]
+#[expect(clippy::doc_markdown, reason = "the docs are the help")]
 pub(crate) struct Create {
     /// Its name, unique in the store
     name: String,

@@ -65,6 +65,7 @@ CREATE INDEX IF NOT EXISTS idx_autumn_exp_overrides_experiment
 CREATE INDEX IF NOT EXISTS idx_autumn_exp_changes_experiment_time
     ON autumn_experiment_changes (experiment, changed_at DESC);
 
+-- Not among our functions, which are replaced with each version: it is the application's, to change as well.
 -- By the application's names, so that its own migration can drop both. Where a trigger of another name
 -- does the same, that one is enough; where the application's own does not, ours stands beside it.
 DO $$

@@ -1,10 +1,11 @@
-//! Whether all that the migrations make is there. They are read for it, so that there is no second list.
+//! Whether all that the migrations and the functions' file make is there. They are read for it, so that there
+//! is no second list.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::connection::Connection;
 use super::super::failure::Failure;
-use super::super::migrations::MIGRATIONS;
+use super::super::migrations::{self, MIGRATIONS};
 use crate::store::survey::{Found, StoreFault, StoreFinding};
 
 /// A part of the schema.
@@ -120,10 +121,12 @@ fn missing(db: &mut Connection) -> Result<BTreeMap<(Kind, String), Remedy>, Fail
     Ok(missing)
 }
 
-/// All that the migrations make, tables first.
+/// All that they make, tables first.
 fn expected() -> BTreeMap<(Kind, String), Remedy> {
     let mut made = BTreeMap::new();
-    for statement in MIGRATIONS.iter().flat_map(|text| statements(text)) {
+    let functions = migrations::functions();
+    let files = MIGRATIONS.iter().copied().chain([&*functions]);
+    for statement in files.flat_map(statements) {
         let words: Vec<&str> = words(&statement).collect();
         match words[..] {
             ["CREATE", "TABLE", "IF", "NOT", "EXISTS", name, ..]
@@ -319,7 +322,10 @@ mod tests {
                 "autumn_experiment_assignments (actor, experiment)",
             ),
             (Kind::Index, "exp_changes_by_experiment"),
-            (Kind::Function, "exp_situation"),
+            (
+                Kind::Function,
+                concat!("exp_situation_", migrations::schema_version!()),
+            ),
             (Kind::Trigger, "exp_close_gate"),
             (Kind::Trigger, NOTIFIES),
         ] {

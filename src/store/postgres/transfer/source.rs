@@ -6,7 +6,7 @@ use super::super::connection::{Connection, Mode};
 use super::super::failure::{self, Failure};
 use super::super::options::PgOptions;
 use super::super::pace::Pace;
-use super::super::{PgExperimentStore, experiments};
+use super::super::{PgExperimentStore, experiments, records};
 use crate::error::ExperimentError;
 use crate::experiment::{Assignment, ChangeRecord, Override};
 use crate::exposure::ExposureRecord;
@@ -87,7 +87,7 @@ impl Scan<'_> {
             FROM autumn_experiment_changes ORDER BY id";
         self.rows(changes, each, |row| {
             let name: String = row.try_get(4)?;
-            let change: ChangeRecord = experiments::change(address, &name, row)?;
+            let change: ChangeRecord = records::change(address, &name, row)?;
             Ok(Record::Change(change))
         })?;
         let exposures = "SELECT experiment, variant, actor, request_id, is_override,
