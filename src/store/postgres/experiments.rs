@@ -25,7 +25,7 @@ pub(super) const TYPED_CONFIGURATION: &str = "name text, description text, state
     bucketing text, updated_at bigint, version bigint";
 pub(super) const DECIDING: &str = "state, variants, winner, exclusion_group, bucketing";
 /// Where the columns that follow them begin.
-const FOLLOWING: usize = 9;
+pub(super) const FOLLOWING: usize = 9;
 
 pub(super) const ONE: &str = concat!(
     "SELECT ",
