@@ -34,12 +34,6 @@ struct Module {
 /// Which files use which, or which rooms.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// What closes a cycle that is still there: who uses what. Whoever mends one removes it here.
-const KNOWN: &[(&str, &str)] = &[
-    ("store/postgres/connection", "store/postgres/migrations"),
-    ("store/postgres/mutation", "store/postgres"),
-];
-
 /// Reads the crate with this root file, and all files beside and below it but for `apart`.
 fn read_crate(root: &Path, apart: Option<&Path>) -> Modules {
     let mut names = BTreeMap::new();
@@ -361,29 +355,15 @@ fn command() -> Graph {
     files(&read_crate(&source.join("main.rs"), None))
 }
 
-/// The graph without the uses that close a known cycle, each of which must close one.
-fn without_known(mut graph: Graph) -> Graph {
-    for &(user, used) in KNOWN {
-        let is_used = graph.get(user).is_some_and(|all| all.contains(used));
-        let is_mended = !is_used || way(&graph, used, user).is_none();
-        assert!(!is_mended, "remove from KNOWN: {user} uses {used}");
-    }
-    for &(user, used) in KNOWN {
-        graph.entry(user.to_owned()).or_default().remove(used);
-    }
-    graph
-}
-
 #[test]
 fn no_file_uses_itself_through_others() {
-    let found = [cycles(&without_known(library())), cycles(&command())].concat();
+    let found = [cycles(&library()), cycles(&command())].concat();
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
 fn no_room_uses_itself_through_others() {
-    let library = rooms(&without_known(library()));
-    let found = [cycles(&library), cycles(&rooms(&command()))].concat();
+    let found = [cycles(&rooms(&library())), cycles(&rooms(&command()))].concat();
     assert!(found.is_empty(), "{found:#?}");
 }
 

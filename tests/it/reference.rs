@@ -10,9 +10,10 @@ use axum::{Extension, Router};
 use experiments::pg::PgExperimentStore;
 use experiments::web::FromExtension;
 use experiments::{
-    ExperimentActor, ExperimentConfig, ExperimentError, ExperimentService, ExperimentState,
-    ExperimentStore, Experiments, ExposureRecord, ExposureSink, InMemoryExperimentStore,
-    NoOpExposureSink, RecordingExposureSink, TracingExposureSink, VariantConfig, experiment_bucket,
+    Assignment, ExperimentActor, ExperimentConfig, ExperimentError, ExperimentService,
+    ExperimentState, ExperimentStore, Experiments, ExposureRecord, ExposureSink,
+    InMemoryExperimentStore, NoOpExposureSink, RecordingExposureSink, TracingExposureSink,
+    VariantConfig, experiment_bucket,
 };
 
 use crate::browser::Server;
@@ -74,6 +75,7 @@ on_every_store! {
     a_store_logs_the_operator_of_a_change_of_weights
     a_store_knows_its_actors
     a_store_looks_for_an_actor_in_a_group
+    a_store_records_an_assignment
     a_service_takes_an_experiment_through_its_life
     a_service_shows_what_it_was_given
     a_service_assigns_in_an_async_program
@@ -164,7 +166,34 @@ fn a_store_knows_its_actors(store: &Arc<dyn ExperimentStore>) {
     assert!(assigned.is_override && assigned.assigned_at_secs > 0);
 }
 
-// Not called here yet: record_assignment(assignment: Assignment).
+fn a_store_records_an_assignment(store: &Arc<dyn ExperimentStore>) {
+    let service = ExperimentService::new(store.clone());
+    service
+        .create(ExperimentConfig::new("checkout", halves()))
+        .unwrap();
+    service.start("checkout").unwrap();
+    let assignment = |variant: &str, is_override| Assignment {
+        experiment: "checkout".to_owned(),
+        actor: "user:1".to_owned(),
+        variant: variant.to_owned(),
+        is_override,
+        assigned_at_secs: 1,
+    };
+    let first: String = store
+        .record_assignment(assignment("treatment", false))
+        .unwrap();
+    assert_eq!(first, "treatment");
+    let second = store
+        .record_assignment(assignment("control", false))
+        .unwrap();
+    assert_eq!(second, "treatment");
+    let overridden = store
+        .record_assignment(assignment("control", true))
+        .unwrap();
+    assert_eq!(overridden, "control");
+    let stored = store.get_assignment("checkout", "user:1").unwrap().unwrap();
+    assert_eq!((&*stored.variant, stored.is_override), ("control", true));
+}
 
 /// Actor, group, and the experiment that is left out are texts all three: no two of them can change places
 /// without another answer.

@@ -16,12 +16,12 @@ use tokio_postgres::{Client, Row, Statement};
 
 use super::dial::dial;
 use super::failure::{Failure, Fault};
-use super::migrations;
 use super::options::PgOptions;
 use super::pace::{Pace, patience, set_statement_timeout, set_timeouts, statement_timeout};
 use super::session::{self, Session};
 pub(super) use super::values::Values;
 use super::values::typed;
+use super::version;
 use super::wire::{self, Wire};
 use crate::error::ExperimentStoreError;
 
@@ -131,7 +131,7 @@ impl Connection {
             Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned(),
         };
         if mode == Mode::Snapshot && self.schema.checks {
-            begin.push_str(migrations::AWAIT_CHANGE);
+            begin.push_str(version::AWAIT_CHANGE);
         }
         if self.is_ours() {
             if !self.is_set_up_for(pace) {
@@ -356,13 +356,13 @@ impl Connection {
             };
             let checked = async {
                 if prepares {
-                    let required = migrations::require(client, None);
-                    let question = migrations::prepare_to_require(client);
+                    let required = version::require(client, None);
+                    let question = version::prepare_to_require(client);
                     let ((), question) = try_join(required, question).await?;
                     return Ok(Some(question));
                 }
                 if checks {
-                    migrations::require(client, question.as_ref()).await?;
+                    version::require(client, question.as_ref()).await?;
                 }
                 Ok(None)
             };

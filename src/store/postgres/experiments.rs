@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::connection::Connection;
 use super::failure::Failure;
-use super::migrations::schema_version;
+use super::version::schema_version;
 use crate::bucketing::Bucketing;
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ExperimentConfig, ExperimentState, VariantConfig};

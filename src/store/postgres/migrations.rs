@@ -1,26 +1,15 @@
 //! The schema: an append-only list of files, each of which opens with why, and after them the functions, which
 //! are replaced as a whole with each version.
 
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Statement};
-
 use super::application;
 use super::connection::{Connection, Mode};
 use super::experiments::{CONFIGURATION, DECIDING, TYPED_CONFIGURATION};
 use super::failure::{self, Failure, Fault};
 use super::options::PgOptions;
 use super::pace::Pace;
+use super::version::{VERSION, schema_version};
 use crate::error::{ExperimentError, ExperimentStoreError};
 
-/// The schema version that this program works with, for the names of functions, too.
-macro_rules! schema_version {
-    () => {
-        2
-    };
-}
-pub(super) use schema_version;
-
-const VERSION: i32 = schema_version!();
 const _: () = assert!(
     MIGRATIONS.len() == schema_version!(),
     "the version is the number of migrations"
@@ -59,36 +48,6 @@ pub(super) struct Schema {
     /// Whether a copy into it was begun and not finished.
     pub(super) is_unfinished: bool,
 }
-
-const REQUIRE: &str = "SELECT exp_require($1)";
-
-/// Asks the database to fail where the schema is another than this program's, or a copy is unfinished:
-/// what is sent with it in one transaction is then not done. Prepared where it was prepared.
-pub(super) async fn require(
-    client: &Client,
-    prepared: Option<&Statement>,
-) -> Result<(), tokio_postgres::Error> {
-    let version: &(dyn ToSql + Sync) = &VERSION;
-    match prepared {
-        Some(prepared) => client.query(prepared, &[version]).await?,
-        None => {
-            client
-                .query_typed(REQUIRE, &[(version, Type::INT4)])
-                .await?
-        }
-    };
-    Ok(())
-}
-
-pub(super) async fn prepare_to_require(
-    client: &Client,
-) -> Result<Statement, tokio_postgres::Error> {
-    client.prepare_typed(REQUIRE, &[Type::INT4]).await
-}
-
-/// Has a snapshot begin before or after a change of the schema, and not in the middle: what is seen in it
-/// is settled by the first statement that sees anything, and that would wait for the change to end.
-pub(super) const AWAIT_CHANGE: &str = "; LOCK TABLE exp_migrations IN ACCESS SHARE MODE";
 
 /// A fault that may be one of the schema, sorted by what the schema is.
 pub(super) fn explain(db: &mut Connection, options: &PgOptions, fault: Fault) -> Failure {

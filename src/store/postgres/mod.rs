@@ -57,6 +57,7 @@ mod survey;
 mod tls;
 mod transfer;
 mod values;
+mod version;
 mod watch;
 mod wire;
 
@@ -383,7 +384,7 @@ impl ExperimentStore for PgExperimentStore {
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
         let operator = operator.or(self.operator());
         let changes = self.write("write a change", Pace::Quick, |db| {
-            mutation::apply_all(self, db, expected, mutations, operator)
+            self.apply_all(db, expected, mutations, operator)
         })?;
         self.remember_changes();
         Ok(changes)

@@ -61,44 +61,46 @@ impl MutationFacts for Subject<'_> {
     }
 }
 
-/// All mutations of a call, inside the caller's transaction.
-pub(super) fn apply_all(
-    store: &PgExperimentStore,
-    db: &mut Connection,
-    expected: &[Expected<'_>],
-    mutations: &[Mutation<'_>],
-    operator: Option<&str>,
-) -> Result<Vec<Option<ChangeRecord>>, Failure> {
-    db.row(TAKE_TURNS, &[])?;
-    let actors: Vec<&str> = mutations
-        .iter()
-        .filter_map(Mutation::actor)
-        .filter(|actor| experiments::is_storable(actor))
-        .collect();
-    if !actors.is_empty() {
-        db.rows(LOCK_ACTORS, &[&actors])?;
-    }
-    let mut names: Vec<&str> = expected
-        .iter()
-        .map(|expected| expected.experiment)
-        .collect();
-    names.extend(mutations.iter().map(Mutation::experiment));
-    names.retain(|name| experiments::is_storable(name));
-    names.sort_unstable();
-    names.dedup();
-    for lock in [LOCK_EXPERIMENT, CLOSE_GATE] {
-        for name in &names {
-            db.row(lock, &[name])?;
+impl PgExperimentStore {
+    /// All mutations of a call, inside the caller's transaction.
+    pub(super) fn apply_all(
+        &self,
+        db: &mut Connection,
+        expected: &[Expected<'_>],
+        mutations: &[Mutation<'_>],
+        operator: Option<&str>,
+    ) -> Result<Vec<Option<ChangeRecord>>, Failure> {
+        db.row(TAKE_TURNS, &[])?;
+        let actors: Vec<&str> = mutations
+            .iter()
+            .filter_map(Mutation::actor)
+            .filter(|actor| experiments::is_storable(actor))
+            .collect();
+        if !actors.is_empty() {
+            db.rows(LOCK_ACTORS, &[&actors])?;
         }
+        let mut names: Vec<&str> = expected
+            .iter()
+            .map(|expected| expected.experiment)
+            .collect();
+        names.extend(mutations.iter().map(Mutation::experiment));
+        names.retain(|name| experiments::is_storable(name));
+        names.sort_unstable();
+        names.dedup();
+        for lock in [LOCK_EXPERIMENT, CLOSE_GATE] {
+            for name in &names {
+                db.row(lock, &[name])?;
+            }
+        }
+        for expected in expected {
+            let found = experiments::load(self.address(), db, LOCKED, expected.experiment)?;
+            expected.verify(found.as_ref().map(|stored| &stored.config))?;
+        }
+        let mutations = mutations.iter();
+        mutations
+            .map(|mutation| apply(self, db, mutation, operator))
+            .collect()
     }
-    for expected in expected {
-        let found = experiments::load(store.address(), db, LOCKED, expected.experiment)?;
-        expected.verify(found.as_ref().map(|stored| &stored.config))?;
-    }
-    let mutations = mutations.iter();
-    mutations
-        .map(|mutation| apply(store, db, mutation, operator))
-        .collect()
 }
 
 fn apply(

@@ -305,6 +305,7 @@ fn dollar_tag(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::version::schema_version;
     use super::*;
 
     #[test]
@@ -322,10 +323,7 @@ mod tests {
                 "autumn_experiment_assignments (actor, experiment)",
             ),
             (Kind::Index, "exp_changes_by_experiment"),
-            (
-                Kind::Function,
-                concat!("exp_situation_", migrations::schema_version!()),
-            ),
+            (Kind::Function, concat!("exp_situation_", schema_version!())),
             (Kind::Trigger, "exp_close_gate"),
             (Kind::Trigger, NOTIFIES),
         ] {
