@@ -7,8 +7,8 @@ use rusqlite::Connection;
 
 use super::SqliteExperimentStore;
 use super::durable;
-use super::file::{self, SqliteAccess};
 use super::journal::{self, Mode};
+use super::open::{self, SqliteAccess};
 use super::place::Place;
 use super::staging::{Purpose, Staging};
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -61,7 +61,7 @@ fn complete(copy: &Place) -> Result<(), ExperimentStoreError> {
     journal::set(&db, copy, DOING, Mode::Log)?;
     db.close().map_err(|(_, error)| failed(error))?;
     copy.require_no_log(DOING)?;
-    let (db, _) = file::open(copy, SqliteAccess::Read, timeout)?;
+    let (db, _) = open::store(copy, SqliteAccess::Read, timeout)?;
     match Mode::of(&db).map_err(failed)? {
         Mode::Log => Ok(()),
         Mode::Rollback => Err(copy.backend(DOING, "its journal mode was not kept")),

@@ -2,9 +2,10 @@
 
 use rusqlite::Connection;
 
-use super::Failure;
 use super::actors::{self, Actor};
+use super::changes;
 use super::experiments::{self, Stored};
+use super::failure::Failure;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
 use crate::rules::lifecycle::{self, Mutation, MutationFacts, Write};
@@ -72,6 +73,6 @@ pub(super) fn apply(
         timestamp_secs: u64::try_from(now).unwrap_or(0),
         detail: Some(step.detail),
     };
-    experiments::append_change(db, id, &change, now)?;
+    changes::append(db, id, &change, now)?;
     Ok(Some(change))
 }

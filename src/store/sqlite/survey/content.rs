@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row};
 
 use super::super::Failure;
 use super::super::actors::Choice;
+use super::super::changes;
 use super::super::experiments::{self, Stored};
 use super::lossy::lossy;
 use super::restore::group_in_log;
@@ -201,7 +202,7 @@ const CHANGES: Table = Table {
         row.get_ref(2)?.as_str()?;
         row.get_ref(3)?.as_str_or_null()?;
         row.get::<_, u64>(4)?;
-        experiments::read_detail(row, 5).map(drop)
+        changes::read_detail(row, 5).map(drop)
     },
     is_dropped: false,
 };

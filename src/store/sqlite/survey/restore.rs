@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::Failure;
+use super::super::changes;
 use super::super::experiments;
 use super::schema;
 use crate::experiment::{ChangeDetail, ChangeRecord, ChangeSide};
@@ -54,7 +55,7 @@ impl Repair<'_> {
             timestamp_secs: u64::try_from(self.now).unwrap_or(0),
             detail,
         };
-        Ok(experiments::append_change(self.db, id, &change, self.now)?)
+        Ok(changes::append(self.db, id, &change, self.now)?)
     }
 
     /// Makes the space anew, of the group that the log names.
@@ -152,7 +153,7 @@ fn last_group(db: &Connection, experiment: i64) -> rusqlite::Result<Option<Group
     )?;
     let mut rows = details.query([experiment])?;
     while let Some(row) = rows.next()? {
-        let Ok(Some(detail)) = experiments::read_detail(row, 0) else {
+        let Ok(Some(detail)) = changes::read_detail(row, 0) else {
             return Ok(None);
         };
         if detail.after.bucketing.is_some() {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::super::Failure;
 use super::super::actors::{APPEND_EXPOSURE, Choice};
+use super::super::changes;
 use super::super::experiments::{self, Stored};
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::ExperimentConfig;
@@ -112,7 +113,7 @@ fn append_one(
         }
         Record::Change(change) => {
             let experiment = of(known, store, &change.experiment)?;
-            experiments::append_change(db, experiment.id, change, seconds(change.timestamp_secs))?;
+            changes::append(db, experiment.id, change, seconds(change.timestamp_secs))?;
         }
         Record::Exposure(exposure) => {
             let experiment = of(known, store, &exposure.experiment)?;

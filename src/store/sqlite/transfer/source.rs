@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rusqlite::Connection;
 
 use super::super::actors::{self, Choice};
+use super::super::changes;
 use super::super::experiments::{self, Stored, contradiction};
 use super::super::{Failure, SqliteExperimentStore};
 use crate::error::ExperimentError;
@@ -70,7 +71,7 @@ fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
             mutation: row.get(1)?,
             actor: row.get(2)?,
             timestamp_secs: row.get(3)?,
-            detail: experiments::read_detail(row, 4)?,
+            detail: changes::read_detail(row, 4)?,
         }))?;
     }
     let mut query = db.prepare(

@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, ffi, par
 
 use super::super::durable;
 use super::super::experiments;
-use super::super::file::{self, APPLICATION_ID, SqliteAccess, UNFINISHED_ID};
 use super::super::journal::{self, Mode};
+use super::super::open::{self, APPLICATION_ID, SqliteAccess, UNFINISHED_ID};
 use super::super::place::{BESIDE, LOG, Place, SHARED_MEMORY};
 use super::super::staging;
 use super::super::{Failure, SqliteExperimentStore};
@@ -74,7 +74,7 @@ impl SqliteCopy {
     /// it.
     fn take_alone(&mut self) -> Result<(), ExperimentError> {
         let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
-        let opened = file::open_unfinished(&self.unfinished, timeout);
+        let opened = open::unfinished(&self.unfinished, timeout);
         let taken = opened.map_err(ExperimentError::from).and_then(|(db, _)| {
             let taken = db
                 .pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))
@@ -144,7 +144,7 @@ impl SqliteCopy {
         if !self.unfinished.path.exists() {
             // It has no log, so what is committed is in the file that is moved in the end.
             let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
-            file::create(&self.unfinished, timeout, Mode::Rollback, UNFINISHED_ID)?;
+            open::create(&self.unfinished, timeout, Mode::Rollback, UNFINISHED_ID)?;
         }
         self.take_alone().inspect_err(|refused| {
             // Another copy was finished just before that file was made anew.
@@ -194,7 +194,7 @@ impl SqliteCopy {
         done.map_err(|error| self.failed(error))?;
         journal::set(self.connection()?, &unfinished, WRITING, Mode::Log)?;
         unfinished.require_no_log(WRITING)?;
-        let sealed = file::open_sealed(&unfinished);
+        let sealed = open::sealed(&unfinished);
         self.sealed = Some(sealed.map_err(|error| self.failed(error))?);
         Ok(())
     }

@@ -1,16 +1,13 @@
-//! The file itself: how it is opened, whether it is ours, how a new one is made. No experiment here.
+//! Opening a file: whether it is a store, and of which version; making one where nothing is.
 
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::hooks::Wal;
-use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, DEFAULT_NAME, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use super::durable;
 use super::journal::{self, Mode};
@@ -18,6 +15,7 @@ use super::locks::wait_for_lock;
 use super::migrations;
 use super::place::{LOG, Place};
 use super::staging::{Purpose, Staging};
+use super::write_ahead_log::WriteAheadLog;
 use crate::error::ExperimentStoreError;
 
 /// What is being done while there is no store yet.
@@ -33,13 +31,6 @@ pub(super) const UNFINISHED_ID: i64 = 0x4558_5055;
 /// assignment slower: it writes three pages to the log, and the next process reads them.
 const PAGE_SIZE: i64 = 4096;
 
-/// Pages of write-ahead log after which a commit moves it into the file and empties it. Every process
-/// that opens the store alone reads the whole log, so a short one keeps start-up short.
-const LOG_PAGES: i32 = 64;
-
-/// The same while many actors are assigned, as emptying it costs several syncs.
-const BULK_LOG_PAGES: i32 = 64_000;
-
 /// How [`SqliteExperimentStore::open_as`](super::SqliteExperimentStore::open_as) opens a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SqliteAccess {
@@ -52,29 +43,29 @@ pub enum SqliteAccess {
 }
 
 /// Opens the store that is there, bringing an older schema up to date.
-pub(super) fn open(
+pub(super) fn store(
     place: &Place,
     access: SqliteAccess,
     busy_timeout: Duration,
-) -> Result<(Connection, Arc<Log>), ExperimentStoreError> {
-    open_marked(place, access, busy_timeout, &[APPLICATION_ID])
+) -> Result<(Connection, Arc<WriteAheadLog>), ExperimentStoreError> {
+    marked(place, access, busy_timeout, &[APPLICATION_ID])
 }
 
 /// Opens a copy that is being written, or that is complete but for its move.
-pub(super) fn open_unfinished(
+pub(super) fn unfinished(
     place: &Place,
     busy_timeout: Duration,
-) -> Result<(Connection, Arc<Log>), ExperimentStoreError> {
+) -> Result<(Connection, Arc<WriteAheadLog>), ExperimentStoreError> {
     let marks = [UNFINISHED_ID, APPLICATION_ID];
-    open_marked(place, SqliteAccess::ReadWrite, busy_timeout, &marks)
+    marked(place, SqliteAccess::ReadWrite, busy_timeout, &marks)
 }
 
-fn open_marked(
+fn marked(
     place: &Place,
     access: SqliteAccess,
     busy_timeout: Duration,
     marks: &[i64],
-) -> Result<(Connection, Arc<Log>), ExperimentStoreError> {
+) -> Result<(Connection, Arc<WriteAheadLog>), ExperimentStoreError> {
     // Never read the file except through SQLite: closing a second descriptor of it would drop the
     // locks that other handles of this process hold.
     place.require_file()?;
@@ -103,7 +94,7 @@ fn open_marked(
         });
     }
     configure(&connection).map_err(failed)?;
-    let log = Log::watch(&mut connection).map_err(failed)?;
+    let log = WriteAheadLog::watch(&mut connection).map_err(failed)?;
     // SQLite syncs the name of a log that it makes, and ignores it if that fails.
     if is_new_log && log_file.exists() {
         let directory = log_file.parent().unwrap_or(Path::new("."));
@@ -156,7 +147,7 @@ pub(super) fn create(
 
 /// Opens a file that this process has to itself, to read what is in it: nothing that another connection
 /// keeps in memory, nor what is in a log beside it. No lock is taken.
-pub(super) fn open_sealed(place: &Place) -> rusqlite::Result<Connection> {
+pub(super) fn sealed(place: &Place) -> rusqlite::Result<Connection> {
     let mut uri = String::from("file:");
     for &byte in place.path.as_os_str().as_encoded_bytes() {
         if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
@@ -170,72 +161,6 @@ pub(super) fn open_sealed(place: &Place) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(uri, flags)
-}
-
-/// Page cache in KiB, as SQLite wants it: negative. Its own default, and what sorted input needs.
-const CACHE: i64 = -2_000;
-const BULK_CACHE: i64 = -65_536;
-
-/// How long the write-ahead log is, and how long it may become.
-///
-/// SQLite's own automatic checkpoint moves the log into the file, but leaves it to the next writer to
-/// begin it anew; and the next process, which finds the log and nothing that says it was moved, goes
-/// on appending. So the log of a store that is used by one short process after another would grow
-/// without end, and be read by each.
-#[derive(Debug)]
-pub(super) struct Log {
-    pages: AtomicI32,
-    limit: AtomicI32,
-}
-
-impl Log {
-    /// Has the connection tell the length after each commit, in place of SQLite's checkpoint.
-    fn watch(connection: &mut Connection) -> rusqlite::Result<Arc<Self>> {
-        let log = Arc::new(Self {
-            pages: AtomicI32::new(0),
-            limit: AtomicI32::new(LOG_PAGES),
-        });
-        let told = Arc::clone(&log);
-        connection.wal_hook(Some(move |_: &mut Wal, pages| {
-            told.pages.store(pages, Ordering::Relaxed);
-            Ok(())
-        }))?;
-        Ok(log)
-    }
-
-    /// Empties the log if it is long, unless somebody else is at it: then it is left to them. What
-    /// was committed is safe in any case, so a failure is none of the caller's.
-    pub(super) fn tend(&self, connection: &mut Connection) {
-        if self.pages.load(Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed) {
-            self.empty(connection);
-        }
-    }
-
-    /// Moves what was committed into the file, and empties the log. So what a failed commit has left at
-    /// its end is gone: the next process to open the store would take it for committed, and append
-    /// to it, while a power cut may lose it with all that follows. A later sync does not help, as the
-    /// system reports a failed one once and forgets it.
-    pub(super) fn empty(&self, connection: &mut Connection) {
-        let moved = wait_for_lock(connection, Duration::ZERO)
-            .and_then(|()| connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::TRUNCATE));
-        match moved {
-            Ok(_) => self.pages.store(0, Ordering::Relaxed),
-            Err(error) => tracing::debug!(%error, "the write-ahead log was not emptied"),
-        }
-    }
-
-    /// Settings for a call with many actors.
-    pub(super) fn begin_bulk(&self, connection: &Connection) -> rusqlite::Result<()> {
-        self.limit.store(BULK_LOG_PAGES, Ordering::Relaxed);
-        connection.pragma_update(None, "cache_size", BULK_CACHE)
-    }
-
-    /// Back to the settings of one actor, with the log emptied, so that nobody else has to.
-    pub(super) fn end_bulk(&self, connection: &mut Connection) -> rusqlite::Result<()> {
-        self.limit.store(LOG_PAGES, Ordering::Relaxed);
-        self.tend(connection);
-        connection.pragma_update(None, "cache_size", CACHE)
-    }
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
