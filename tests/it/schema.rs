@@ -1,25 +1,39 @@
-//! Schema versions: `fixtures/stores/<version>.sql` is the dump of a store of each.
+//! Schema versions of SQLite: `fixtures/stores/sqlite-<version>.sql` is the dump of a store of each.
 
+use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
+use experiments::rules::lifecycle::Mutation;
+use experiments::store::transfer::copy;
 use experiments::{
-    Bucketing, ExperimentState, ExperimentStore as _, ExperimentStoreError, SqliteExperimentStore,
+    AssignManyRequest, AssignRequest, Bucketing, Clock, Expected, ExperimentConfig,
+    ExperimentError, ExperimentState, ExperimentStore as _, ExperimentStoreError, ExposureRecord,
+    Keep, SqliteCopy, SqliteExperimentStore, VariantConfig,
 };
 use rusqlite::Connection;
 
-const LATEST: i64 = 1;
+use crate::sandbox::{NOW, Sandbox};
 
-fn dump(version: i64) -> String {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/stores");
-    fs::read_to_string(fixtures.join(format!("{version}.sql"))).unwrap()
+/// How many migrations there are, which is the schema's version.
+fn latest() -> i64 {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sqlite/migrations");
+    i64::try_from(fs::read_dir(source).unwrap().count()).unwrap()
 }
 
-fn restored(directory: &Path, version: i64) -> PathBuf {
-    let path = directory.join("old.db");
-    let connection = Connection::open(&path).unwrap();
-    connection.execute_batch(&dump(version)).unwrap();
-    path
+/// A store of that version, as it was dumped.
+fn restored(path: &Path, version: i64) -> PathBuf {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/stores");
+    let dump = fs::read_to_string(fixtures.join(format!("sqlite-{version}.sql"))).unwrap();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch(&dump).unwrap();
+    connection
+        .pragma_update(None, "journal_mode", "wal")
+        .unwrap();
+    path.to_owned()
 }
 
 fn schema(path: &Path) -> Vec<String> {
@@ -31,32 +45,66 @@ fn schema(path: &Path) -> Vec<String> {
     rows.map(Result::unwrap).collect()
 }
 
-fn user_version(path: &Path) -> i64 {
+/// All that is in a table.
+fn rows(path: &Path, table: &str) -> String {
     let connection = Connection::open(path).unwrap();
-    let read = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+    let mut query = connection
+        .prepare(&format!("SELECT * FROM {table}"))
+        .unwrap();
+    let columns = query.column_count();
+    let mut rows = query.query([]).unwrap();
+    let mut all = String::new();
+    while let Some(row) = rows.next().unwrap() {
+        for column in 0..columns {
+            let _ = write!(all, "{:?} ", row.get_ref(column).unwrap());
+        }
+    }
+    all
+}
+
+fn pragma(path: &Path, name: &str) -> i64 {
+    let connection = Connection::open(path).unwrap();
+    let read = connection.pragma_query_value(None, name, |row| row.get(0));
     read.unwrap()
+}
+
+/// Does to the file what the next version of the program would, as far as this one can see.
+fn migrate_to_next(path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    connection
+        .pragma_update(None, "user_version", latest() + 1)
+        .unwrap();
 }
 
 /// A store of any version opens, has the newest schema then, and has lost nothing.
 #[test]
 fn every_version_is_brought_up_to_date() {
-    for version in 1..=LATEST {
-        let directory = tempfile::tempdir().unwrap();
-        let path = restored(directory.path(), version);
-        assert_eq!(user_version(&path), version);
+    for version in 1..=latest() {
+        let sandbox = Sandbox::new();
+        let path = restored(&sandbox.default_store(), version);
+        assert_eq!(pragma(&path, "user_version"), version);
         let store = SqliteExperimentStore::open(&path).unwrap();
+        assert_eq!(pragma(&path, "user_version"), latest());
 
-        let names: Vec<_> = store.list().unwrap().into_iter().map(|c| c.name).collect();
-        assert_eq!(names, ["banner", "checkout_v2", "old_one"]);
+        let all = store.list().unwrap();
+        let states: Vec<_> = all.iter().map(|c| (&*c.name, c.state)).collect();
+        let expected = [
+            ("banner", ExperimentState::Running),
+            ("checkout_v2", ExperimentState::Running),
+            ("footer", ExperimentState::Running),
+            ("idea", ExperimentState::Draft),
+            ("old_one", ExperimentState::Archived),
+            ("search", ExperimentState::Concluded),
+        ];
+        assert_eq!(states, expected);
         let banner = store.get("banner").unwrap().unwrap();
         assert_eq!(banner.bucketing, Bucketing::Fnv1aMixed);
         assert_eq!(banner.description.as_deref(), Some("Three banners"));
         assert_eq!(banner.exclusion_group.as_deref(), Some("home"));
-        let old = store.get("old_one").unwrap().unwrap();
-        assert_eq!(
-            (old.state, old.winner.as_deref()),
-            (ExperimentState::Archived, Some("b"))
-        );
+        let variants = [VariantConfig::new("a", 1), VariantConfig::new("b", 2)];
+        assert_eq!(banner.variants, variants);
+        let winners = all.iter().filter_map(|config| config.winner.as_deref());
+        assert_eq!(winners.collect::<Vec<_>>(), ["b", "fuzzy"]);
         let assigned = store
             .get_assignment("checkout_v2", "user:1")
             .unwrap()
@@ -65,29 +113,83 @@ fn every_version_is_brought_up_to_date() {
             (&*assigned.variant, assigned.is_override),
             ("control", false)
         );
-        assert_eq!(assigned.assigned_at_secs, 1_763_985_660);
+        assert_eq!(assigned.assigned_at_secs, NOW + 60);
         let pinned = store.get_assignment("checkout_v2", "qa").unwrap().unwrap();
         assert_eq!((&*pinned.variant, pinned.is_override), ("treatment", true));
-        assert_eq!(store.overrides("checkout_v2").unwrap().len(), 1);
+        let pinned = store.overrides("checkout_v2").unwrap();
+        let pinned: Vec<_> = pinned.iter().map(|o| (&*o.actor, &*o.variant)).collect();
+        assert_eq!(pinned, [("qa", "treatment"), ("tester", "control")]);
         let counts = store.variant_counts("checkout_v2").unwrap();
         let counts: Vec<_> = counts.iter().map(|c| (c.assigned, c.overridden)).collect();
         assert_eq!(counts, [(1, 0), (1, 1)]);
-        assert_eq!(store.exposures("checkout_v2").unwrap().len(), 3);
+        let exposures = store.exposures("checkout_v2").unwrap();
+        let requests: Vec<_> = exposures.iter().map(|e| e.request_id.as_deref()).collect();
+        assert_eq!(requests, [Some("r-1"), None]);
+        let exposures = store.exposures("banner").unwrap();
+        let shown: Vec<_> = exposures.iter().map(|e| (&*e.variant, &*e.actor)).collect();
+        assert_eq!(shown, [("b", "user:9"), ("off", "qa")]);
         assert!(
             store
-                .has_assignment_in_group("user:9", "home", "other")
+                .has_assignment_in_group("user:9", "home", "footer")
                 .unwrap()
         );
-        let log = store.history("checkout_v2", 0).unwrap();
-        let log: Vec<_> = log.iter().map(|change| &*change.mutation).collect();
-        assert_eq!(log, ["set_weights", "override=qa:treatment", "created"]);
+        let log = store.history("banner", 0).unwrap();
+        let log: Vec<_> = log
+            .iter()
+            .map(|change| (&*change.mutation, change.actor.as_deref()))
+            .collect();
+        let expected = [
+            ("set_weights", Some("bob")),
+            ("override_cleared=qa", Some("ann")),
+            ("override=qa:off", Some("ann")),
+            ("created", Some("ann")),
+        ];
+        assert_eq!(log, expected);
 
-        drop(store);
-        assert_eq!(user_version(&path), LATEST);
-        let fresh = directory.path().join("fresh.db");
+        let fresh = sandbox.home().join("fresh.db");
         SqliteExperimentStore::open_or_create(&fresh).unwrap();
         assert_eq!(schema(&path), schema(&fresh));
     }
+}
+
+/// The same by the program, to which the store is old: it is whole, and answers as it did.
+#[test]
+fn every_version_answers_as_before() {
+    for version in 1..=latest() {
+        let sandbox = Sandbox::new();
+        restored(&sandbox.default_store(), version);
+        let prints = |line: &str, printed: &str| {
+            let output = sandbox.bash(line);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), printed, "{line}");
+            assert!(output.status.success(), "{line}: {output:?}");
+        };
+        prints("exp store check --format tsv", "");
+        prints(
+            "exp list --format tsv | cut -f 1",
+            "banner\ncheckout_v2\nfooter\nidea\nold_one\nsearch\n",
+        );
+        prints("exp assign checkout_v2 user:1", "control\n");
+        prints("exp assign checkout_v2 qa", "treatment\n");
+        prints("exp assign checkout_v2 tester", "control\n");
+        prints("exp assign search user:1", "fuzzy\n");
+        prints("exp assign banner user:9", "b\n");
+        prints("exp assign footer user:9 --default none", "none\n");
+        prints("exp assign checkout_v2 user:new", "treatment\n");
+        prints("exp store check --format tsv", "");
+        let store = SqliteExperimentStore::open(sandbox.default_store()).unwrap();
+        let new = store.get_assignment("checkout_v2", "user:new").unwrap();
+        assert_eq!(new.unwrap().assigned_at_secs, NOW);
+    }
+}
+
+fn is_of_next(error: &ExperimentStoreError) -> bool {
+    let ExperimentStoreError::NewerSchema {
+        found, supported, ..
+    } = error
+    else {
+        return false;
+    };
+    (*found, *supported) == (latest() + 1, latest())
 }
 
 /// A store of a newer version is refused and left as it is.
@@ -96,21 +198,167 @@ fn a_newer_version_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new.db");
     SqliteExperimentStore::open_or_create(&path).unwrap();
-    assert_eq!(user_version(&path), LATEST);
-    let connection = Connection::open(&path).unwrap();
-    connection
-        .pragma_update(None, "user_version", LATEST + 1)
-        .unwrap();
-    drop(connection);
-    match SqliteExperimentStore::open_or_create(&path) {
-        Err(ExperimentStoreError::NewerSchema {
-            found, supported, ..
-        }) => {
-            assert_eq!((found, supported), (LATEST + 1, LATEST));
+    assert_eq!(pragma(&path, "user_version"), latest());
+    migrate_to_next(&path);
+    let refused = SqliteExperimentStore::open_or_create(&path).unwrap_err();
+    assert!(is_of_next(&refused), "{refused:?}");
+    assert_eq!(pragma(&path, "user_version"), latest() + 1);
+}
+
+/// Calls everything that asks the file, with a backup and a copy under these names.
+fn call_all(
+    store: &SqliteExperimentStore,
+    backup: &Path,
+    copied: &Path,
+) -> Vec<(&'static str, Result<(), ExperimentError>)> {
+    let config = ExperimentConfig::new("idea", vec![VariantConfig::new("a", 1)]);
+    let exposure = ExposureRecord {
+        experiment: "checkout_v2".to_owned(),
+        variant: "control".to_owned(),
+        actor: "user:1".to_owned(),
+        request_id: None,
+        is_override: false,
+        timestamp_secs: NOW,
+    };
+    // What needs no write, what does, and what the actor has already.
+    let assign = |experiment, actor, keep_exposure| {
+        let request = AssignRequest {
+            experiment,
+            actor,
+            request_id: None,
+            keep_exposure,
+        };
+        store.assign(&request).map(drop)
+    };
+    let many = |keep| {
+        let request = AssignManyRequest {
+            experiment: "checkout_v2",
+            actors: &["user:1", "user:2"],
+            keep,
+        };
+        store.assign_many(&request).map(drop)
+    };
+    let clear = Mutation::ClearOverride {
+        experiment: "checkout_v2",
+        actor: "nobody",
+    };
+    let expected = [Expected {
+        experiment: "nothing",
+        config: None,
+    }];
+    vec![
+        ("get", store.get("banner").map(drop)),
+        ("get nothing", store.get("nothing").map(drop)),
+        ("list", store.list().map(drop)),
+        (
+            "get_assignment",
+            store.get_assignment("banner", "x").map(drop),
+        ),
+        ("get_override", store.get_override("banner", "x").map(drop)),
+        ("overrides", store.overrides("banner").map(drop)),
+        (
+            "has_assignment_in_group",
+            store
+                .has_assignment_in_group("x", "home", "banner")
+                .map(drop),
+        ),
+        ("situation", store.situation("banner", "x").map(drop)),
+        ("variant_counts", store.variant_counts("banner").map(drop)),
+        ("history", store.history("banner", 0).map(drop)),
+        ("exposures", store.exposures("banner").map(drop)),
+        ("record_exposure", store.record_exposure(&exposure)),
+        ("assign again", assign("checkout_v2", "user:1", false)),
+        (
+            "assign again, exposed",
+            assign("checkout_v2", "user:1", true),
+        ),
+        ("assign a newcomer", assign("checkout_v2", "new", false)),
+        ("assign the winner", assign("search", "new", true)),
+        (
+            "record_assignment",
+            store
+                .record_assignment("checkout_v2", "user:1", "control", false)
+                .map(drop),
+        ),
+        ("many, nothing kept", many(Keep::Nothing)),
+        ("many", many(Keep::Assignments)),
+        ("many, exposed", many(Keep::AssignmentsAndExposures)),
+        ("mutate, no change", store.mutate(&clear).map(drop)),
+        ("mutate", store.mutate(&Mutation::Upsert(&config)).map(drop)),
+        ("mutate_all", store.mutate_all(&expected, &[]).map(drop)),
+        ("info", store.info().map(drop)),
+        ("check", store.check().map(drop)),
+        ("repair", store.repair().map(drop)),
+        ("backup", store.backup(backup)),
+        (
+            "copy",
+            copy(store, &mut SqliteCopy::new(copied), false, &mut |_, _| ()).map(drop),
+        ),
+    ]
+}
+
+/// A store that a newer version migrates is refused by those who have it open, whatever they ask, and nothing
+/// is written to it any more.
+#[test]
+fn a_store_that_becomes_newer_is_refused_from_then_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = restored(&directory.path().join("store.db"), latest());
+    let store = SqliteExperimentStore::open(&path).unwrap();
+    let store = store.with_clock(Clock::Fixed(NOW));
+    let mut before: Vec<String> = Vec::new();
+    for is_newer in [false, true] {
+        if is_newer {
+            migrate_to_next(&path);
         }
-        other => panic!("{other:?}"),
+        let backup = directory.path().join(format!("backup-{is_newer}.db"));
+        let copied = directory.path().join(format!("copy-{is_newer}.db"));
+        for (call, result) in call_all(&store, &backup, &copied) {
+            let is_right = match result {
+                Ok(()) => !is_newer,
+                Err(ExperimentError::Store(error)) => is_newer && is_of_next(&error),
+                Err(_) => false,
+            };
+            assert!(is_right, "{call}, newer: {is_newer}");
+        }
+        assert_eq!([backup.exists(), copied.exists()], [!is_newer; 2]);
+        let held = ["assignments", "exposures", "changes"].map(|table| rows(&path, table));
+        if is_newer {
+            assert_eq!(held, before[..]);
+        }
+        before = held.to_vec();
     }
-    assert_eq!(user_version(&path), LATEST + 1);
+}
+
+/// The same of the program while it answers line by line.
+#[test]
+fn a_process_stops_at_a_store_that_becomes_newer() {
+    let sandbox = Sandbox::new();
+    let path = restored(&sandbox.default_store(), latest());
+    let mut command = sandbox.exp(&["assign", "checkout_v2", "--actors", "-", "--quiet"]);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = process.stdin.take().unwrap();
+    let mut output = BufReader::new(process.stdout.take().unwrap());
+    let mut line = String::new();
+    input.write_all(b"user:1\n").unwrap();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "user:1\tcontrol\n");
+    migrate_to_next(&path);
+    input.write_all(b"user:3\n").unwrap();
+    drop(input);
+    line.clear();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "");
+    let ended = process.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&ended.stderr);
+    let (found, known) = (latest() + 1, latest());
+    let message = format!("has schema {found}, and this version knows up to {known}\n");
+    assert!(told.contains(&message), "{told}");
+    assert!(
+        told.contains("hint: use the version of exp that wrote it"),
+        "{told}"
+    );
 }
 
 /// Rows that contradict each other are reported as damage, not as nonsense or a panic.
@@ -126,7 +374,7 @@ fn contradictions_are_reported_as_damage() {
     ];
     for damage in damages {
         let directory = tempfile::tempdir().unwrap();
-        let path = restored(directory.path(), LATEST);
+        let path = restored(&directory.path().join("damaged.db"), latest());
         let connection = Connection::open(&path).unwrap();
         connection.execute_batch(damage).unwrap();
         let store = SqliteExperimentStore::open(&path).unwrap();

@@ -45,11 +45,12 @@ impl SqliteExperimentStore {
     }
 
     fn vacuum_into(&self, file: &Path) -> Result<(), ExperimentError> {
-        let copied = self
-            .lock()
-            .execute("VACUUM INTO CAST(?1 AS TEXT)", [bytes(file)]);
-        copied.map_err(|error| self.failed(DOING, error))?;
-        Ok(())
+        let connection = self.lock();
+        let copied = self.require_known_schema(&connection).and_then(|()| {
+            connection.execute("VACUUM INTO CAST(?1 AS TEXT)", [bytes(file)])?;
+            Ok(())
+        });
+        copied.map_err(|failure| self.reported(DOING, failure))
     }
 }
 

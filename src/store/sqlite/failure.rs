@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{ErrorCode, ffi};
 
+use super::migrations;
 use super::place::{BESIDE, Place, named};
 use crate::error::{ExperimentError, ExperimentStoreError};
 
@@ -41,6 +42,14 @@ impl Place {
             store: self.name(),
             doing,
             source: source.into(),
+        }
+    }
+
+    pub(super) fn newer_schema(&self, found: i64) -> ExperimentStoreError {
+        ExperimentStoreError::NewerSchema {
+            store: self.name(),
+            found,
+            supported: migrations::latest(),
         }
     }
 

@@ -21,6 +21,9 @@
 //! commit. A new store is built under another name and moved into place.
 //!
 //! # What is noticed
+//! In every transaction, before anything else is read, the schema must be one that this version knows: a newer
+//! version may migrate the store while others have it open, and these are refused from then on.
+//!
 //! After every transaction, and before its result is returned, the files must still be those at their
 //! names: what is written to a file that was removed or replaced is lost with the last who has it open.
 

@@ -102,11 +102,7 @@ fn marked(
     }
     match migrations::migrate(&mut connection).map_err(failed)? {
         migrations::Outcome::Current => Ok((connection, log)),
-        migrations::Outcome::Newer(found) => Err(ExperimentStoreError::NewerSchema {
-            store: place.name(),
-            found,
-            supported: migrations::latest(),
-        }),
+        migrations::Outcome::Newer(found) => Err(place.newer_schema(found)),
     }
 }
 

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use super::SqliteExperimentStore;
 use super::failure::Failure;
 use super::locks::{self, Hold};
+use super::migrations;
 use crate::error::{ExperimentError, ExperimentStoreError};
 
 impl SqliteExperimentStore {
@@ -49,6 +50,7 @@ impl SqliteExperimentStore {
                 locks::wait_for_lock(&mut connection, self.busy_timeout)?;
                 connection.transaction()?
             };
+            self.require_known_schema(&transaction)?;
             let done = step(&transaction)?;
             if let Err(error) = transaction.commit() {
                 let failed = self.place.commit_failed(doing, self.busy_timeout, error);
@@ -61,10 +63,7 @@ impl SqliteExperimentStore {
             self.log.tend(&mut connection);
             Ok(done)
         };
-        run().map_err(|failure| match failure {
-            Failure::Refused(refusal) => refusal,
-            Failure::Sqlite(error) => self.failed(doing, error),
-        })
+        run().map_err(|failure| self.reported(doing, failure))
     }
 
     /// Refuses to report what was read from, or written to, files that others no longer find.
@@ -78,6 +77,21 @@ impl SqliteExperimentStore {
             self.neighbours.require_in_place(&self.place)?;
         }
         Ok(())
+    }
+
+    /// Refuses a store that a newer version of the program has migrated since it was opened.
+    pub(super) fn require_known_schema(&self, connection: &Connection) -> Result<(), Failure> {
+        match migrations::newer(connection)? {
+            Some(found) => Err(Failure::Refused(self.place.newer_schema(found).into())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn reported(&self, doing: &'static str, failure: Failure) -> ExperimentError {
+        match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Sqlite(error) => self.failed(doing, error),
+        }
     }
 
     pub(super) fn failed(&self, doing: &'static str, error: rusqlite::Error) -> ExperimentError {
