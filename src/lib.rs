@@ -36,6 +36,7 @@ mod explain;
 mod exposure;
 mod ids;
 pub mod independence;
+mod location;
 pub mod rules;
 mod service;
 #[cfg(feature = "stats")]
@@ -43,6 +44,7 @@ pub mod simulation;
 pub mod store;
 #[cfg(feature = "declare")]
 pub mod suggest;
+mod system;
 pub mod text;
 mod validation;
 #[cfg(feature = "axum")]
@@ -63,6 +65,7 @@ pub use exposure::{
     ExposureRecord, ExposureSink, NoOpExposureSink, RecordingExposureSink, TracingExposureSink,
 };
 pub use ids::IdShape;
+pub use location::StoreLocation;
 pub use rules::assignment::AssignmentReason;
 pub use service::{ExperimentService, ExperimentStatus, VariantStatus};
 pub use store::{
@@ -74,6 +77,7 @@ pub use store::{PgCopy, PgExperimentStore, PgOptions};
 pub use store::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use store::{StoreFault, StoreFinding, StoreInfo};
+pub use system::SystemRefusal;
 /// The Postgres store, under the path that users of the reference know.
 #[cfg(feature = "postgres")]
 pub mod pg {

@@ -10,6 +10,7 @@ use crate::experiment::{
     Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig,
 };
 use crate::exposure::ExposureRecord;
+use crate::location::StoreLocation;
 use crate::store::Situation;
 
 /// The columns of an experiment, as [`stored`] reads them; `exp_situation` begins with them, too.
@@ -108,7 +109,7 @@ impl Stored {
 /// The row says what can't be.
 fn damaged(store: &str, found: String) -> ExperimentError {
     ExperimentStoreError::Corrupt {
-        store: store.to_owned(),
+        store: StoreLocation::Database(store.to_owned()),
         found,
     }
     .into()

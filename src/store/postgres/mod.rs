@@ -76,6 +76,7 @@ use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
 use crate::exposure::{ExposureRecord, ExposureSink};
+use crate::location::StoreLocation;
 use crate::rules::lifecycle::Mutation;
 use crate::store::{AssignRequest, Assigned, Expected, ExperimentStore, Situation};
 use crate::validation::{validate_actor, validate_request_id};
@@ -226,7 +227,7 @@ impl PgExperimentStore {
         memory.keep(memory.ticket(), self.read_all()?);
         let started = Watch::start(self.pool.options(), Arc::new(memory));
         let (watch, _) = started.map_err(|error| ExperimentStoreError::Backend {
-            store: self.address().to_owned(),
+            store: self.location(),
             doing: "watch its experiments",
             source: error.into(),
         })?;
@@ -295,6 +296,10 @@ impl PgExperimentStore {
 
     fn address(&self) -> &str {
         self.pool.options().address()
+    }
+
+    fn location(&self) -> StoreLocation {
+        self.pool.options().location()
     }
 
     fn lock_timeout(&self) -> Duration {

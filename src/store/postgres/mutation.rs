@@ -32,7 +32,7 @@ impl Subject<'_> {
         found.map_err(|fault| {
             self.fault.set(Some(fault));
             ExperimentStoreError::Lost {
-                store: self.store.address().to_owned(),
+                store: self.store.location(),
                 doing: "read the assignments",
                 reason: None,
             }
@@ -72,7 +72,7 @@ pub(super) fn apply_all(
     // Whose connection is older than a copy that is being written does not know of it.
     let copying = db.row("SELECT to_regclass('exp_copy') IS NOT NULL", &[])?;
     if copying.map_or(Ok(false), |row| row.try_get(0))? {
-        let store = store.address().to_owned();
+        let store = store.location();
         return Err(ExperimentError::from(ExperimentStoreError::Unfinished { store }).into());
     }
     let actors: Vec<&str> = mutations
@@ -171,7 +171,7 @@ fn apply(
 /// The error of a step that was refused because somebody else was faster, again and again.
 pub(super) fn gave_up(store: &PgExperimentStore) -> ExperimentError {
     ExperimentStoreError::Busy {
-        store: store.address().to_owned(),
+        store: store.location(),
         waited_secs: store.lock_timeout().as_secs(),
     }
     .into()
