@@ -16,7 +16,7 @@ use experiments::lifecycle::{self, Mutation, MutationFacts, Write};
 use experiments::{
     AssignRequest, Assigned, Assignment, ChangeRecord, Clock, Expected, ExperimentConfig,
     ExperimentError, ExperimentService, ExperimentStore, ExperimentStoreError, ExposureRecord,
-    Override, Situation, VariantConfig, VariantCount,
+    Override, Situation, StoreLocation, VariantConfig, VariantCount,
 };
 use serde::{Deserialize, Serialize};
 
@@ -116,7 +116,7 @@ impl JsonStore {
         doing: &'static str,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> ExperimentError {
-        let store = self.file.display().to_string();
+        let store = StoreLocation::File(self.file.clone());
         let source = source.into();
         ExperimentStoreError::Backend {
             store,

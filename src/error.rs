@@ -5,6 +5,8 @@ use std::fmt;
 
 use crate::experiment::ExperimentState;
 use crate::field::ConfigField;
+use crate::location::StoreLocation;
+use crate::system::SystemRefusal;
 use crate::text::{Quoted, escape};
 
 /// Why the library refused or failed.
@@ -157,79 +159,79 @@ pub enum ConfigProblem {
     VariantsUnreadable,
 }
 
-/// Why a store failed. `store` is its path, or its address without a password.
+/// Why a store failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExperimentStoreError {
     /// Nothing is there.
-    #[error("no store at {}", escape(.store))]
+    #[error("no store at {store}")]
     Missing {
         /// Where it should be.
-        store: String,
+        store: StoreLocation,
     },
     /// Nothing is there, but beside it the log of a store that was.
-    #[error("no store at {}, but {} is the log of one that was there", escape(.store), escape(.log))]
+    #[error("no store at {store}, but {} is the log of one that was there", escape(.log))]
     OrphanedLog {
         /// Where the store should be.
-        store: String,
+        store: StoreLocation,
         /// The log's file.
         log: String,
     },
     /// It holds something already, and nothing is copied into it.
-    #[error("store {} is not empty", escape(.store))]
+    #[error("store {store} is not empty")]
     NotEmpty {
         /// Where.
-        store: String,
+        store: StoreLocation,
     },
     /// A copy into it was begun, and is not finished.
-    #[error("store {} is not complete: a copy into it was begun and not finished", escape(.store))]
+    #[error("store {store} is not complete: a copy into it was begun and not finished")]
     Unfinished {
         /// Where.
-        store: String,
+        store: StoreLocation,
     },
     /// An unfinished copy of another source is there, or of this one before it was changed.
-    #[error("an unfinished copy into {} is of another store, or of this one as it was before", escape(.store))]
+    #[error("an unfinished copy into {store} is of another store, or of this one as it was before")]
     OtherCopy {
         /// Where.
-        store: String,
+        store: StoreLocation,
     },
     /// Something else is there.
-    #[error("{} is not an exp store: it is {found}", escape(.store))]
+    #[error("{store} is not an exp store: it is {found}")]
     NotAStore {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// What is there instead.
         found: String,
     },
     /// A newer version of this program wrote it.
-    #[error("store {} has schema {found}, and this version knows up to {supported}", escape(.store))]
+    #[error("store {store} has schema {found}, and this version knows up to {supported}")]
     NewerSchema {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// The schema version found.
         found: i64,
         /// The newest schema version this program knows.
         supported: i64,
     },
     /// Another process held it for the whole waiting time.
-    #[error("store {} is busy: another process kept it locked for {waited_secs} s", escape(.store))]
+    #[error("store {store} is busy: another process kept it locked for {waited_secs} s")]
     Busy {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// How long was waited, in seconds.
         waited_secs: u64,
     },
     /// It can be read and not written.
-    #[error("store {} cannot be written: it is read-only", escape(.store))]
+    #[error("store {store} cannot be written: it is read-only")]
     ReadOnly {
         /// Where.
-        store: String,
+        store: StoreLocation,
     },
     /// Its content contradicts itself.
-    #[error("store {} is damaged: {found}", escape(.store))]
+    #[error("store {store} is damaged: {found}")]
     Corrupt {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// What was found.
         found: String,
     },
@@ -240,72 +242,72 @@ pub enum ExperimentStoreError {
         problem: String,
     },
     /// The tables of another program are there, without what this one adds to them.
-    #[error("the tables of {} lack what exp keeps in them", escape(.store))]
+    #[error("the tables of {store} lack what exp keeps in them")]
     NotMigrated {
         /// Where.
-        store: String,
+        store: StoreLocation,
     },
     /// The user of the connection may not do that.
-    #[error("store {} does not let its user {doing}: {reason}", escape(.store))]
+    #[error("store {store} does not let its user {doing}: {reason}")]
     Denied {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// What was being done.
         doing: &'static str,
         /// What the database says.
         reason: String,
     },
     /// No connection to the database was to be had.
-    #[error("store {} cannot be reached", escape(.store))]
+    #[error("store {store} cannot be reached")]
     Unreachable {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The connection broke in the middle; a write may have been done or not.
-    #[error("the connection to {} was lost on trying to {doing}{}", escape(.store), because(reason.as_deref()))]
+    #[error("the connection to {store} was lost on trying to {doing}{}", because(reason.as_deref()))]
     Lost {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// What was being done.
         doing: &'static str,
         /// What the server or a pooler said last.
         reason: Option<String>,
     },
     /// The system or the database refused.
-    #[error("store {} failed to {doing}", escape(.store))]
+    #[error("store {store} failed to {doing}")]
     Backend {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// What was being done.
         doing: &'static str,
         /// Why it failed.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The database does not keep its text in UTF-8, so that it could not hold every actor.
-    #[error("store {} is in the encoding {encoding}, and exp needs UTF8", escape(.store))]
+    #[error("store {store} is in the encoding {encoding}, and exp needs UTF8")]
     Encoding {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// The encoding, as the server names it.
         encoding: String,
     },
     /// The server did not answer in time; a write may have been done or not.
-    #[error("store {} did not answer within {waited_secs} s on trying to {doing}", escape(.store))]
+    #[error("store {store} did not answer within {waited_secs} s on trying to {doing}")]
     Silent {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// What was being done.
         doing: &'static str,
         /// How long was waited, in seconds.
         waited_secs: u64,
     },
     /// A commit failed on the disk: it may have been done or not.
-    #[error("store {} did not confirm the commit when asked to {doing}", escape(.store))]
+    #[error("store {store} did not confirm the commit when asked to {doing}")]
     Unconfirmed {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// What was being done.
         doing: &'static str,
         /// What failed.
@@ -313,26 +315,26 @@ pub enum ExperimentStoreError {
     },
     /// Its file, or one that belongs to it, is no longer the one that was opened: what was written since
     /// then may be lost with it.
-    #[error("store {} was lost while it was in use: {} was removed or replaced", escape(.store), escape(.file))]
+    #[error("store {store} was lost while it was in use: {} was removed or replaced", escape(.file))]
     Replaced {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// The file that is gone.
         file: String,
     },
     /// Its file has several names, and only one log would be beside each.
-    #[error("store {} has {links} hard links, and SQLite keeps a separate log beside each", escape(.store))]
+    #[error("store {store} has {links} hard links, and SQLite keeps a separate log beside each")]
     HardLinked {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// How many names the file has.
         links: u64,
     },
     /// Something that is no file is where SQLite keeps one of its own.
-    #[error("store {} cannot be used: {} is {found}, and SQLite needs that name for a file of its own", escape(.store), escape(.file))]
+    #[error("store {store} cannot be used: {} is {found}, and SQLite needs that name for a file of its own", escape(.file))]
     Obstructed {
         /// Where.
-        store: String,
+        store: StoreLocation,
         /// What is in the way.
         file: String,
         /// What it is.
@@ -446,6 +448,27 @@ impl ExperimentError {
             Self::Store(failure) => ErrorKind::Store(failure.kind()),
         }
     }
+
+    /// The name of the experiment that it is about, unless the store failed.
+    #[must_use]
+    pub fn experiment(&self) -> Option<&str> {
+        match self {
+            Self::NotFound(experiment)
+            | Self::NotRunning(experiment, _)
+            | Self::Concluded(experiment)
+            | Self::Archived(experiment)
+            | Self::ExcludedByGroup(experiment, _)
+            | Self::NoVariant(experiment)
+            | Self::UnknownVariant { experiment, .. }
+            | Self::AlreadyExists(experiment, _)
+            | Self::VariantInUse { experiment, .. }
+            | Self::ChangedMeanwhile(experiment)
+            | Self::InvalidConfig { experiment, .. }
+            | Self::GroupInUse(experiment)
+            | Self::NoWinner(experiment) => Some(experiment),
+            Self::Store(_) => None,
+        }
+    }
 }
 
 fn because(reason: Option<&str>) -> String {
@@ -480,5 +503,43 @@ impl ExperimentStoreError {
             Self::HardLinked { .. } => StoreErrorKind::HardLinked,
             Self::Obstructed { .. } => StoreErrorKind::Obstructed,
         }
+    }
+
+    /// Where the store is; `None` if that is what could not be understood.
+    #[must_use]
+    pub fn location(&self) -> Option<&StoreLocation> {
+        match self {
+            Self::Missing { store, .. }
+            | Self::OrphanedLog { store, .. }
+            | Self::NotEmpty { store, .. }
+            | Self::Unfinished { store, .. }
+            | Self::OtherCopy { store, .. }
+            | Self::NotAStore { store, .. }
+            | Self::NewerSchema { store, .. }
+            | Self::Busy { store, .. }
+            | Self::ReadOnly { store, .. }
+            | Self::Corrupt { store, .. }
+            | Self::NotMigrated { store, .. }
+            | Self::Denied { store, .. }
+            | Self::Unreachable { store, .. }
+            | Self::Lost { store, .. }
+            | Self::Backend { store, .. }
+            | Self::Encoding { store, .. }
+            | Self::Silent { store, .. }
+            | Self::Unconfirmed { store, .. }
+            | Self::Replaced { store, .. }
+            | Self::HardLinked { store, .. }
+            | Self::Obstructed { store, .. } => Some(store),
+            Self::Address { .. } => None,
+        }
+    }
+
+    /// What the system said, if it is the system that refused.
+    #[must_use]
+    pub fn system_refusal(&self) -> Option<SystemRefusal> {
+        let Self::Backend { source, .. } = self else {
+            return None;
+        };
+        SystemRefusal::of(source.downcast_ref()?)
     }
 }

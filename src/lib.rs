@@ -38,6 +38,7 @@ mod field;
 mod ids;
 pub mod independence;
 pub mod lifecycle;
+mod location;
 mod reason;
 mod service;
 #[cfg(feature = "stats")]
@@ -45,6 +46,7 @@ pub mod simulation;
 pub mod store;
 #[cfg(feature = "declare")]
 pub mod suggest;
+mod system;
 pub mod text;
 mod validation;
 #[cfg(feature = "axum")]
@@ -70,6 +72,7 @@ pub use field::{
     ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS,
 };
 pub use ids::IdShape;
+pub use location::StoreLocation;
 pub use reason::{AssignmentReason, Rule};
 pub use service::{ExperimentService, ExperimentSummary, VariantSummary};
 pub use store::{Expected, ExperimentStore, InMemoryExperimentStore};
@@ -79,6 +82,7 @@ pub use store::{PgCopy, PgExperimentStore, PgOptions};
 pub use store::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use store::{StoreFault, StoreFinding, StoreInfo};
+pub use system::SystemRefusal;
 /// The Postgres store, under the path that users of the reference know.
 #[cfg(feature = "postgres")]
 pub mod pg {

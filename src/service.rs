@@ -277,7 +277,7 @@ impl ExperimentService {
             Err(lost) => match lost.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(cancelled) => Err(crate::error::ExperimentStoreError::Backend {
-                    store: "of the service".to_owned(),
+                    store: crate::location::StoreLocation::Other("of the service".to_owned()),
                     doing: "assign before the runtime was shut down",
                     source: cancelled.into(),
                 }

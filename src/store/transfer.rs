@@ -15,6 +15,7 @@ use crate::bucketing::{FNV_OFFSET, fnv1a};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override};
 use crate::exposure::ExposureRecord;
+use crate::location::StoreLocation;
 
 /// Records in one transaction of the target.
 const BATCH: usize = 10_000;
@@ -209,8 +210,8 @@ pub trait Target {
         Ok(None)
     }
 
-    /// Its path, or its address without a password.
-    fn name(&self) -> String;
+    /// Where it is, for messages.
+    fn store(&self) -> StoreLocation;
 
     /// Where it is, as [`Source::location`] says it of the same place.
     fn location(&mut self) -> Option<String> {
@@ -279,7 +280,7 @@ pub fn copy(
         Ok(())
     })?;
     let mut copied = copied.ok_or_else(|| ExperimentStoreError::Backend {
-        store: target.name(),
+        store: target.store(),
         doing: "be copied into",
         source: "the source showed nothing".into(),
     })?;
@@ -333,7 +334,7 @@ fn write(
     target.seal()?;
     let tally = target.tally()?;
     if tally != *expected {
-        return Err(not_the_same(target.name(), &tally, expected).into());
+        return Err(not_the_same(target.store(), &tally, expected).into());
     }
     target.finish()?;
     Ok(resumed_at)
@@ -371,7 +372,7 @@ impl View for Belonging<'_> {
     }
 }
 
-fn not_the_same(store: String, found: &Tally, expected: &Tally) -> ExperimentStoreError {
+fn not_the_same(store: StoreLocation, found: &Tally, expected: &Tally) -> ExperimentStoreError {
     let told = |tally: &Tally| format!("{} records, checksum {}", tally.records(), tally.checksum);
     ExperimentStoreError::Corrupt {
         store,
@@ -384,7 +385,7 @@ fn not_the_same(store: String, found: &Tally, expected: &Tally) -> ExperimentSto
 }
 
 /// Somebody else has written between two batches.
-pub(super) fn not_alone(store: String) -> ExperimentStoreError {
+pub(super) fn not_alone(store: StoreLocation) -> ExperimentStoreError {
     ExperimentStoreError::Backend {
         store,
         doing: "be copied into",

@@ -4,7 +4,7 @@ use experiments::store::transfer::{Copied, Record, Source, Tally, Target, copy};
 use experiments::{
     AssignManyRequest, AssignRequest, Clock, ExperimentConfig, ExperimentError, ExperimentState,
     ExperimentStore, ExperimentStoreError, ExposureRecord, Keep, PgCopy, PgExperimentStore,
-    SqliteCopy, SqliteExperimentStore, VariantConfig,
+    SqliteCopy, SqliteExperimentStore, StoreLocation, VariantConfig,
 };
 
 use crate::sandbox::Sandbox;
@@ -176,8 +176,8 @@ impl Target for Interrupted<'_> {
         self.target.finish()
     }
 
-    fn name(&self) -> String {
-        self.target.name()
+    fn store(&self) -> StoreLocation {
+        self.target.store()
     }
 }
 

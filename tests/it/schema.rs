@@ -226,7 +226,7 @@ fn call_all(
     // What needs no write, what does, and what the actor has already.
     let assign = |experiment, actor, keep_exposure| {
         let request = AssignRequest {
-            keep_exposure: keep_exposure,
+            keep_exposure,
             ..AssignRequest::new(experiment, actor)
         };
         store.assign(&request).map(drop)

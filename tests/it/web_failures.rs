@@ -9,7 +9,7 @@ use axum::{Extension, Router};
 use experiments::web::status_of;
 use experiments::{
     ConfigField, ConfigProblem, ExperimentError, ExperimentState, ExperimentStoreError, Field,
-    PgExperimentStore, PgOptions,
+    PgExperimentStore, PgOptions, StoreLocation,
 };
 use tower_sessions::session::{Id, Record};
 use tower_sessions::{SessionManagerLayer, SessionStore, session_store};
@@ -27,21 +27,22 @@ fn errors() -> Vec<(u16, ExperimentError)> {
     use ExperimentStoreError as S;
     let name = || "checkout_v2".to_owned();
     let running = ExperimentState::Running;
-    let (store, doing) = (|| SECRET.to_owned(), "write");
+    let (secret, doing) = (|| SECRET.to_owned(), "write");
+    let store = || StoreLocation::Database(secret());
     let failures = [
         (500, S::Missing { store: store() }),
         (
             500,
             S::OrphanedLog {
                 store: store(),
-                log: store(),
+                log: secret(),
             },
         ),
         (
             500,
             S::NotAStore {
                 store: store(),
-                found: store(),
+                found: secret(),
             },
         ),
         (
@@ -64,17 +65,17 @@ fn errors() -> Vec<(u16, ExperimentError)> {
             500,
             S::Corrupt {
                 store: store(),
-                found: store(),
+                found: secret(),
             },
         ),
-        (500, S::Address { problem: store() }),
+        (500, S::Address { problem: secret() }),
         (500, S::NotMigrated { store: store() }),
         (
             500,
             S::Denied {
                 store: store(),
                 doing,
-                reason: store(),
+                reason: secret(),
             },
         ),
         (

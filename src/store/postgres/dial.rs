@@ -39,7 +39,7 @@ pub(super) fn dial(options: &PgOptions) -> Result<Wire, ExperimentStoreError> {
     match wire.parameter("server_encoding") {
         Some("UTF8") | None => Ok(wire),
         Some(encoding) => Err(ExperimentStoreError::Encoding {
-            store: options.address().to_owned(),
+            store: options.location(),
             encoding: encoding.to_owned(),
         }),
     }

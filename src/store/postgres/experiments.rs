@@ -5,10 +5,11 @@ use tokio_postgres::Row;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::version::schema_version;
+use crate::assignment::Situation;
 use crate::bucketing::Bucketing;
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ExperimentConfig, ExperimentState, VariantConfig};
-use crate::store::Situation;
+use crate::location::StoreLocation;
 
 /// The columns of an experiment, as [`stored`] reads them; an actor's situation begins with them, too.
 macro_rules! columns {
@@ -138,7 +139,7 @@ impl Stored {
 /// The row says what can't be.
 pub(super) fn damaged(store: &str, found: String) -> ExperimentError {
     ExperimentStoreError::Corrupt {
-        store: store.to_owned(),
+        store: StoreLocation::Database(store.to_owned()),
         found,
     }
     .into()

@@ -94,7 +94,7 @@ impl Fault {
 pub(super) const CONNECT: &str = "connect";
 
 pub(super) fn sort(options: &PgOptions, doing: &'static str, fault: Fault) -> ExperimentStoreError {
-    let store = options.address().to_owned();
+    let store = options.location();
     if doing == CONNECT {
         if let Some(source) = unreachable(options, &fault) {
             return ExperimentStoreError::Unreachable { store, source };
@@ -154,7 +154,7 @@ pub(super) fn sort(options: &PgOptions, doing: &'static str, fault: Fault) -> Ex
 
 /// What the database refuses.
 fn refused(options: &PgOptions, doing: &'static str, said: &DbError) -> ExperimentStoreError {
-    let store = options.address().to_owned();
+    let store = options.location();
     let code = said.code();
     if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
         return ExperimentStoreError::ReadOnly { store };

@@ -67,7 +67,7 @@ pub(super) fn require_usable(
 ) -> Result<(), ExperimentStoreError> {
     require_version(options, schema)?;
     if schema.is_unfinished {
-        let store = options.address().to_owned();
+        let store = options.location();
         return Err(ExperimentStoreError::Unfinished { store });
     }
     Ok(())
@@ -78,7 +78,7 @@ pub(super) fn require_version(
     options: &PgOptions,
     schema: Schema,
 ) -> Result<(), ExperimentStoreError> {
-    let store = options.address().to_owned();
+    let store = options.location();
     if schema.version == 0 && !schema.has_tables {
         return Err(ExperimentStoreError::Missing { store });
     }

@@ -81,6 +81,7 @@ use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ChangeRecord, ExperimentConfig, Override, VariantCount};
 use crate::exposure::{ExposureRecord, ExposureSink};
 use crate::lifecycle::Mutation;
+use crate::location::StoreLocation;
 use crate::store::{Expected, ExperimentStore};
 
 /// A store in a Postgres database. Cloning gives another handle to the same connections.
@@ -229,7 +230,7 @@ impl PgExperimentStore {
         self.pool.memory.keep_all(ticket, self.read_all()?);
         let started = Watch::start(self.pool.options(), Arc::clone(&self.pool.memory));
         let (watch, _) = started.map_err(|error| ExperimentStoreError::Backend {
-            store: self.address().to_owned(),
+            store: self.location(),
             doing: "watch its experiments",
             source: error.into(),
         })?;
@@ -308,6 +309,10 @@ impl PgExperimentStore {
 
     fn address(&self) -> &str {
         self.pool.options().address()
+    }
+
+    fn location(&self) -> StoreLocation {
+        self.pool.options().location()
     }
 
     fn lock_timeout(&self) -> Duration {

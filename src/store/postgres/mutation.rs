@@ -32,7 +32,7 @@ impl Subject<'_> {
         found.map_err(|fault| {
             self.fault.set(Some(fault));
             ExperimentStoreError::Lost {
-                store: self.store.address().to_owned(),
+                store: self.store.location(),
                 doing: "read the assignments",
                 reason: None,
             }
@@ -169,7 +169,7 @@ fn apply(
 /// The error of a step that was refused because somebody else was faster, again and again.
 pub(super) fn gave_up(store: &PgExperimentStore) -> ExperimentError {
     ExperimentStoreError::Busy {
-        store: store.address().to_owned(),
+        store: store.location(),
         waited_secs: store.lock_timeout().as_secs(),
     }
     .into()

@@ -9,6 +9,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{self, Host};
 
 use crate::error::ExperimentStoreError;
+use crate::location::StoreLocation;
 
 /// How far TLS is asked for: libpq's `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,6 +228,11 @@ impl PgOptions {
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh_interval = interval.max(Duration::from_millis(10));
         self
+    }
+
+    /// Where the database is, for an error.
+    pub(crate) fn location(&self) -> StoreLocation {
+        StoreLocation::Database(self.address.clone())
     }
 
     /// The address without a password.

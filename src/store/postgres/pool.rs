@@ -67,7 +67,7 @@ impl Pool {
         let timeout = self.options.connect_timeout;
         let loan = self.get_within(timeout)?;
         loan.ok_or_else(|| ExperimentStoreError::Unreachable {
-            store: self.options.address().to_owned(),
+            store: self.options.location(),
             source: format!("all {} connections are in use", self.options.pool_size).into(),
         })
     }

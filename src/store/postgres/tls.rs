@@ -21,7 +21,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// What encrypts a connection of these options.
 pub(super) fn connector(options: &PgOptions) -> Result<MakeRustlsConnect, ExperimentStoreError> {
     configure(options).map_err(|source| ExperimentStoreError::Backend {
-        store: options.address().to_owned(),
+        store: options.location(),
         doing: "set up TLS",
         source,
     })

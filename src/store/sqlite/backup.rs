@@ -73,7 +73,7 @@ fn complete(copy: &Place) -> Result<(), ExperimentStoreError> {
 fn renamed(error: ExperimentStoreError, target: &Place) -> ExperimentStoreError {
     match error {
         ExperimentStoreError::Backend { doing, source, .. } => ExperimentStoreError::Backend {
-            store: target.name(),
+            store: target.store(),
             doing,
             source,
         },

@@ -10,6 +10,7 @@ use rusqlite::{ErrorCode, ffi};
 use super::migrations;
 use super::place::{BESIDE, Place, named};
 use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::system::SystemRefusal;
 
 /// How many files SQLite may have to open at once for one statement.
 const FILES_AT_ONCE: usize = 5;
@@ -39,7 +40,7 @@ impl Place {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> ExperimentStoreError {
         ExperimentStoreError::Backend {
-            store: self.name(),
+            store: self.store(),
             doing,
             source: source.into(),
         }
@@ -47,7 +48,7 @@ impl Place {
 
     pub(super) fn newer_schema(&self, found: i64) -> ExperimentStoreError {
         ExperimentStoreError::NewerSchema {
-            store: self.name(),
+            store: self.store(),
             found,
             supported: migrations::latest(),
         }
@@ -65,7 +66,7 @@ impl Place {
         busy_timeout: Duration,
         error: rusqlite::Error,
     ) -> ExperimentStoreError {
-        let store = self.name();
+        let store = self.store();
         match &error {
             rusqlite::Error::SqliteFailure(cause, _) => match cause.code {
                 ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => ExperimentStoreError::Busy {
@@ -73,7 +74,7 @@ impl Place {
                     waited_secs: busy_timeout.as_secs(),
                 },
                 ErrorCode::ReadOnly if cause.extended_code == ffi::SQLITE_READONLY_DBMOVED => {
-                    self.replaced(store)
+                    self.replaced(self.name())
                 }
                 ErrorCode::ReadOnly => ExperimentStoreError::ReadOnly { store },
                 ErrorCode::DatabaseCorrupt => ExperimentStoreError::Corrupt {
@@ -106,7 +107,7 @@ impl Place {
     ) -> ExperimentStoreError {
         if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
             return ExperimentStoreError::Unconfirmed {
-                store: self.name(),
+                store: self.store(),
                 doing,
                 source: error.into(),
             };
@@ -121,7 +122,7 @@ impl Place {
             .map(|_| fs::File::open(self.directory()))
             .collect();
         for error in directories.into_iter().filter_map(Result::err) {
-            if is_too_many_files(&error) {
+            if SystemRefusal::of(&error) == Some(SystemRefusal::TooManyFiles) {
                 return error;
             }
         }
@@ -141,20 +142,6 @@ impl Place {
 fn without_names(error: &io::Error) -> io::Error {
     let code = error.raw_os_error();
     code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
-}
-
-#[cfg(unix)]
-fn is_too_many_files(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let codes = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
-    error
-        .raw_os_error()
-        .is_some_and(|code| codes.contains(&code))
-}
-
-#[cfg(not(unix))]
-fn is_too_many_files(_error: &io::Error) -> bool {
-    false
 }
 
 #[cfg(unix)]

@@ -85,7 +85,7 @@ fn marked(
     if !marks.contains(&application_id) {
         return Err(match application_id {
             UNFINISHED_ID => ExperimentStoreError::Unfinished {
-                store: place.name(),
+                store: place.store(),
             },
             0 => place.not_a_store("an SQLite database of another program"),
             id => place.not_a_store(format!(

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::staging;
 use crate::error::ExperimentStoreError;
+use crate::location::StoreLocation;
 
 /// What SQLite adds to a store's name for the files of its own.
 const ROLLBACK_JOURNAL: &str = "-journal";
@@ -17,6 +18,8 @@ pub(super) const BESIDE: [&str; 3] = [ROLLBACK_JOURNAL, LOG, SHARED_MEMORY];
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) path: PathBuf,
+    /// Whether a copy is made there, which is moved once it is complete.
+    is_unfinished: bool,
 }
 
 impl Place {
@@ -27,7 +30,28 @@ impl Place {
         } else {
             path.to_owned()
         };
-        Self { path }
+        Self {
+            path,
+            is_unfinished: false,
+        }
+    }
+
+    /// Where a copy into this place is until it is complete.
+    pub(super) fn unfinished(&self) -> Self {
+        Self {
+            path: staging::unfinished(&self.path),
+            is_unfinished: true,
+        }
+    }
+
+    /// Where it is, for an error.
+    pub(super) fn store(&self) -> StoreLocation {
+        let path = as_written(&self.path).to_owned();
+        if self.is_unfinished {
+            StoreLocation::Unfinished(path)
+        } else {
+            StoreLocation::File(path)
+        }
     }
 
     /// The file's one name, whatever links lead to it; `None` if it is not there.
@@ -56,14 +80,14 @@ impl Place {
 
     pub(super) fn not_a_store(&self, found: impl Into<String>) -> ExperimentStoreError {
         ExperimentStoreError::NotAStore {
-            store: self.name(),
+            store: self.store(),
             found: found.into(),
         }
     }
 
     pub(super) fn replaced(&self, file: String) -> ExperimentStoreError {
         ExperimentStoreError::Replaced {
-            store: self.name(),
+            store: self.store(),
             file,
         }
     }
@@ -73,7 +97,7 @@ impl Place {
         let log = self.holding_something([LOG, ROLLBACK_JOURNAL])?;
         // In between another process may have brought the store into being, and begun its log.
         (!self.path.exists()).then(|| ExperimentStoreError::OrphanedLog {
-            store: self.name(),
+            store: self.store(),
             log: named(&log),
         })
     }
@@ -102,7 +126,7 @@ impl Place {
                 && !kind.is_file()
             {
                 return Err(ExperimentStoreError::Obstructed {
-                    store: self.name(),
+                    store: self.store(),
                     file: named(&file),
                     found: describe(kind),
                 });
@@ -120,7 +144,7 @@ impl Place {
                 if self.path.is_symlink() {
                     return Err(self.not_a_store("a symbolic link to nothing"));
                 }
-                let store = self.name();
+                let store = self.store();
                 let missing = ExperimentStoreError::Missing { store };
                 return Err(self.orphaned_log().unwrap_or(missing));
             }
@@ -151,7 +175,7 @@ impl Place {
         if links < 2 {
             return Ok(());
         }
-        let store = self.name();
+        let store = self.store();
         Err(ExperimentStoreError::HardLinked { store, links })
     }
 
@@ -166,9 +190,13 @@ impl Place {
 }
 
 /// A path as a person wrote it.
+fn as_written(path: &Path) -> &Path {
+    path.strip_prefix(".").unwrap_or(path)
+}
+
+/// The same as text.
 pub(super) fn named(path: &Path) -> String {
-    let path = path.strip_prefix(".").unwrap_or(path);
-    path.to_string_lossy().into_owned()
+    as_written(path).to_string_lossy().into_owned()
 }
 
 fn describe(kind: FileType) -> &'static str {

@@ -10,6 +10,7 @@ use super::source::{READING, location, view};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override};
 use crate::exposure::ExposureRecord;
+use crate::location::StoreLocation;
 use crate::store::transfer::{Record, Tally, Target};
 use crate::store::transfer::{not_alone, seconds};
 
@@ -94,7 +95,7 @@ impl Target for PgCopy {
                 &[&before, &count.unwrap_or(i64::MAX), &tally],
             )?;
             if moved == 0 {
-                let refused = not_alone(options.address().to_owned());
+                let refused = not_alone(options.location());
                 return Err(ExperimentError::from(refused).into());
             }
             append(db, records)
@@ -110,7 +111,7 @@ impl Target for PgCopy {
             Ok(())
         })?;
         tally.ok_or_else(|| {
-            let store = options.address().to_owned();
+            let store = options.location();
             ExperimentStoreError::Lost {
                 store,
                 doing: READING,
@@ -128,8 +129,8 @@ impl Target for PgCopy {
         self.tally().map(Some)
     }
 
-    fn name(&self) -> String {
-        self.options.address().to_owned()
+    fn store(&self) -> StoreLocation {
+        self.options.location()
     }
 
     fn location(&mut self) -> Option<String> {
@@ -150,7 +151,7 @@ fn begin(
         throw_away(db, options)?;
     }
     let found = db.row("SELECT tally = $1, written FROM exp_copy", &[&tally])?;
-    let store = options.address().to_owned();
+    let store = options.location();
     if let Some(found) = found {
         if !found.try_get::<_, bool>(0)? {
             let other = ExperimentStoreError::OtherCopy { store };
@@ -225,7 +226,7 @@ fn throw_away(db: &mut Connection, options: &PgOptions) -> Result<(), Failure> {
         &[],
     )?;
     if found.try_get::<_, i64>(0)? != begun.try_get::<_, i64>(0)? {
-        let store = options.address().to_owned();
+        let store = options.location();
         return Err(ExperimentError::from(ExperimentStoreError::NotEmpty { store }).into());
     }
     db.batch(&format!("TRUNCATE {TABLES}; DELETE FROM exp_copy"))?;

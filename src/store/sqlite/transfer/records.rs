@@ -10,6 +10,7 @@ use super::super::changes;
 use super::super::experiments::{self, Stored};
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::ExperimentConfig;
+use crate::location::StoreLocation;
 use crate::store::transfer::{Record, not_alone, seconds};
 
 /// What the rows of an experiment refer to.
@@ -38,7 +39,7 @@ impl From<Stored> for Known {
 /// Writes the records that follow on the first `written`, in one transaction.
 pub(super) fn append(
     db: &mut Connection,
-    store: &str,
+    store: &StoreLocation,
     known: &mut HashMap<String, Known>,
     written: u64,
     records: &[Record],
@@ -49,7 +50,7 @@ pub(super) fn append(
         params![written, records.len()],
     )?;
     if moved == 0 {
-        return Err(ExperimentError::from(not_alone(store.to_owned())).into());
+        return Err(ExperimentError::from(not_alone(store.clone())).into());
     }
     let db = &*transaction;
     for record in records {
@@ -60,7 +61,7 @@ pub(super) fn append(
 }
 
 /// A record of an experiment that is not there has no place in a file.
-fn orphan(store: String, experiment: &str) -> ExperimentStoreError {
+fn orphan(store: StoreLocation, experiment: &str) -> ExperimentStoreError {
     ExperimentStoreError::Corrupt {
         store,
         found: format!("it has entries of an experiment {experiment:?} that is not there"),
@@ -70,16 +71,16 @@ fn orphan(store: String, experiment: &str) -> ExperimentStoreError {
 /// The rows of an experiment that was copied before.
 fn of<'a>(
     known: &'a mut HashMap<String, Known>,
-    store: &str,
+    store: &StoreLocation,
     experiment: &str,
 ) -> Result<&'a mut Known, ExperimentError> {
     let found = known.get_mut(experiment);
-    found.ok_or_else(|| orphan(store.to_owned(), experiment).into())
+    found.ok_or_else(|| orphan(store.clone(), experiment).into())
 }
 
 fn append_one(
     db: &Connection,
-    store: &str,
+    store: &StoreLocation,
     known: &mut HashMap<String, Known>,
     record: &Record,
 ) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ use super::super::{Failure, SqliteExperimentStore};
 use super::records::{Known, append};
 use super::source::Scan;
 use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::location::StoreLocation;
 use crate::store::transfer::is_not_empty;
 use crate::store::transfer::{Record, Source as _, Tally, Target};
 
@@ -40,9 +41,7 @@ impl SqliteCopy {
     pub fn new(path: impl AsRef<Path>) -> Self {
         let place = Place::new(path.as_ref());
         Self {
-            unfinished: Place {
-                path: staging::unfinished(&place.path),
-            },
+            unfinished: place.unfinished(),
             place,
             db: None,
             sealed: None,
@@ -60,7 +59,7 @@ impl SqliteCopy {
     }
 
     fn not_empty(&self) -> ExperimentError {
-        let store = self.place.name();
+        let store = self.place.store();
         ExperimentStoreError::NotEmpty { store }.into()
     }
 
@@ -129,7 +128,7 @@ impl SqliteCopy {
         // It is new, or it was complete when its finish was interrupted.
         let found = self.tally()?;
         if found.records() > 0 && found != *tally {
-            let store = self.unfinished.name();
+            let store = self.unfinished.store();
             return Err(ExperimentStoreError::NotEmpty { store }.into());
         }
         let begun = note_progress(self.connection()?, &text, found.records());
@@ -156,7 +155,7 @@ impl SqliteCopy {
         // It may have been complete but for its move.
         journal::set(self.connection()?, &unfinished, WRITING, Mode::Rollback)?;
         let Some(written) = self.progress(tally, restart)? else {
-            let store = self.place.name();
+            let store = self.place.store();
             return Err(ExperimentStoreError::OtherCopy { store }.into());
         };
         let all = experiments::load_all(self.connection()?);
@@ -171,9 +170,9 @@ impl SqliteCopy {
     /// Writes records after the first `written`.
     fn write(&mut self, written: u64, records: &[Record]) -> Result<(), ExperimentError> {
         let mut known = std::mem::take(&mut self.known);
-        let name = self.place.name();
+        let store = self.place.store();
         let db = self.connection()?;
-        let done = append(db, &name, &mut known, written, records);
+        let done = append(db, &store, &mut known, written, records);
         self.known = known;
         done.map_err(|failure| match failure {
             Failure::Refused(refusal) => refusal,
@@ -351,8 +350,8 @@ impl Target for SqliteCopy {
         Ok(tally)
     }
 
-    fn name(&self) -> String {
-        self.place.name()
+    fn store(&self) -> StoreLocation {
+        self.place.store()
     }
 
     fn location(&mut self) -> Option<String> {

@@ -2,7 +2,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use experiments::store::transfer::{self, Source, Tally, Target};
-use experiments::text::escape;
 use experiments::{ExperimentStore as _, PgCopy, PgExperimentStore, SqliteCopy};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -49,7 +48,7 @@ impl Copy {
         bar.finish_and_clear();
         let copied = copied?;
         context.show(&figures(copied.tally))?;
-        let target = escape(&target.name()).to_string();
+        let target = target.store().to_string();
         if copied.was_complete {
             context.say(format_args!(
                 "the copy in {target} was complete already: nothing was written"

@@ -1,0 +1,68 @@
+//! The exit codes. They are part of the contract; see `exp --help`.
+
+use experiments::{ErrorKind, ExperimentError, StoreErrorKind};
+
+use super::errors::{Invalid, UsageError};
+
+const FAILURE: u8 = 1;
+pub(super) const USAGE: u8 = 2;
+const NOT_FOUND: u8 = 3;
+const WRONG_STATE: u8 = 4;
+const ARCHIVED: u8 = 5;
+const EXCLUDED: u8 = 6;
+const NO_VARIANT: u8 = 7;
+const REFUSED: u8 = 8;
+pub(super) const FOUND: u8 = 9;
+
+/// The one place that maps an error to its exit code.
+pub(super) fn code(error: &anyhow::Error) -> u8 {
+    if error.downcast_ref::<UsageError>().is_some() {
+        return USAGE;
+    }
+    if error.downcast_ref::<Invalid>().is_some() {
+        return REFUSED;
+    }
+    match error.downcast_ref::<ExperimentError>() {
+        Some(error) => code_of(error.kind()),
+        None => FAILURE,
+    }
+}
+
+fn code_of(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::NotFound => NOT_FOUND,
+        ErrorKind::NotRunning | ErrorKind::Concluded => WRONG_STATE,
+        ErrorKind::Archived => ARCHIVED,
+        ErrorKind::ExcludedByGroup => EXCLUDED,
+        ErrorKind::NoVariant | ErrorKind::NoWinner => NO_VARIANT,
+        ErrorKind::UnknownVariant
+        | ErrorKind::AlreadyExists
+        | ErrorKind::VariantInUse
+        | ErrorKind::GroupInUse
+        | ErrorKind::ChangedMeanwhile
+        | ErrorKind::InvalidConfig => REFUSED,
+        ErrorKind::Store(kind) => match kind {
+            StoreErrorKind::NotEmpty | StoreErrorKind::OtherCopy => REFUSED,
+            StoreErrorKind::Missing
+            | StoreErrorKind::OrphanedLog
+            | StoreErrorKind::Unfinished
+            | StoreErrorKind::NotAStore
+            | StoreErrorKind::NewerSchema
+            | StoreErrorKind::Busy
+            | StoreErrorKind::ReadOnly
+            | StoreErrorKind::Corrupt
+            | StoreErrorKind::Address
+            | StoreErrorKind::NotMigrated
+            | StoreErrorKind::Denied
+            | StoreErrorKind::Unreachable
+            | StoreErrorKind::Lost
+            | StoreErrorKind::Backend
+            | StoreErrorKind::Encoding
+            | StoreErrorKind::Silent
+            | StoreErrorKind::Unconfirmed
+            | StoreErrorKind::Replaced
+            | StoreErrorKind::HardLinked
+            | StoreErrorKind::Obstructed => FAILURE,
+        },
+    }
+}

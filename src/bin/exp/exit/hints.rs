@@ -1,0 +1,181 @@
+//! What to do next. Each kind of error has a hint, or is said to have none: a new one does not compile before
+//! that is decided.
+
+use experiments::suggest::nearest;
+use experiments::text::escape;
+use experiments::{
+    ErrorKind, ExperimentError, ExperimentState, ExperimentStoreError, StoreErrorKind,
+    StoreLocation, SystemRefusal,
+};
+
+use super::errors::Hint;
+
+/// What to do next, if there is anything to say.
+pub(super) fn hint(
+    error: &anyhow::Error,
+    known_names: impl FnOnce() -> Vec<String>,
+) -> Option<String> {
+    if let Some(Hint(hint)) = error.downcast_ref::<Hint>() {
+        return Some(hint.clone());
+    }
+    let error = error.downcast_ref::<ExperimentError>()?;
+    let name = error.experiment().unwrap_or_default();
+    Some(match error.kind() {
+        ErrorKind::NotFound => match nearest(name, known_names().iter().map(String::as_str)) {
+            Some(nearest) => format!("did you mean '{nearest}'?"),
+            None => "exp list shows what there is".to_owned(),
+        },
+        ErrorKind::NotRunning => {
+            let is_draft = matches!(
+                error,
+                ExperimentError::NotRunning(_, ExperimentState::Draft)
+            );
+            return is_draft.then(|| format!("start it: {}", start(name)));
+        }
+        ErrorKind::Concluded => format!("to reopen it, start it again: {}", start(name)),
+        ErrorKind::Archived => {
+            "archiving is for good; create an experiment of another name".to_owned()
+        }
+        ErrorKind::ExcludedByGroup => {
+            format!(
+                "exp explain {} ACTOR names the other experiment",
+                positional(name)
+            )
+        }
+        ErrorKind::NoVariant => {
+            format!(
+                "give one a weight: exp set-weights {} VARIANT=WEIGHT ...",
+                positional(name)
+            )
+        }
+        ErrorKind::UnknownVariant => return known_variant(error),
+        ErrorKind::AlreadyExists => format!("exp status {} shows it", positional(name)),
+        ErrorKind::VariantInUse => return weight_zero(error),
+        ErrorKind::ChangedMeanwhile => {
+            "nothing was applied; plan again to see what would be done now".to_owned()
+        }
+        ErrorKind::NoWinner => format!("name one: exp conclude {} WINNER", positional(name)),
+        ErrorKind::GroupInUse => {
+            "keep the group, or create an experiment of another name in the other one".to_owned()
+        }
+        ErrorKind::InvalidConfig => return None,
+        ErrorKind::Store(kind) => {
+            let ExperimentError::Store(error) = error else {
+                return None;
+            };
+            return of_store(kind, error);
+        }
+    })
+}
+
+fn known_variant(error: &ExperimentError) -> Option<String> {
+    let ExperimentError::UnknownVariant { variant, known, .. } = error else {
+        return None;
+    };
+    Some(match nearest(variant, known.iter().map(String::as_str)) {
+        Some(nearest) => format!("did you mean '{nearest}'?"),
+        None => format!("it has {}", known.join(", ")),
+    })
+}
+
+fn weight_zero(error: &ExperimentError) -> Option<String> {
+    let ExperimentError::VariantInUse { variant, .. } = error else {
+        return None;
+    };
+    Some(format!(
+        "keep it with weight 0, so that nobody new gets it: {}=0",
+        quote(variant)
+    ))
+}
+
+fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String> {
+    let is_database = matches!(error.location(), Some(StoreLocation::Database(_)));
+    let hint = match kind {
+        StoreErrorKind::Missing if is_database => {
+            "exp create makes one in that database, exp store migrate only its tables"
+        }
+        StoreErrorKind::Missing => "exp create makes one; --store or EXP_STORE names another place",
+        StoreErrorKind::OrphanedLog => {
+            "put the store's file back beside it; or, to begin anew without what it held, remove \
+             that file"
+        }
+        StoreErrorKind::NotEmpty => match error.location()? {
+            StoreLocation::Unfinished(_) => {
+                "it holds a store that is complete: give it another name to keep it, or remove it; then \
+                 copy again"
+            }
+            StoreLocation::File(_) | StoreLocation::Database(_) | StoreLocation::Other(_) => {
+                "a copy goes to a file that is not there yet, or to a database without experiments"
+            }
+        },
+        StoreErrorKind::Unfinished => {
+            "the same exp store copy goes on with it, and with --restart begins anew"
+        }
+        StoreErrorKind::OtherCopy => "to throw it away and begin anew, add --restart",
+        StoreErrorKind::NotAStore => {
+            "--store and EXP_STORE must name an exp store, or a path where nothing is yet"
+        }
+        StoreErrorKind::NewerSchema => "use the version of exp that wrote it",
+        StoreErrorKind::Busy => "try again, or wait longer with --lock-timeout SECONDS",
+        StoreErrorKind::ReadOnly if is_database => {
+            "it is a replica, or set to read only: name the primary server"
+        }
+        StoreErrorKind::ReadOnly => "you need write permission for the file and for its directory",
+        StoreErrorKind::Corrupt => {
+            "restore it from a backup, with the -wal and -shm files beside it removed"
+        }
+        StoreErrorKind::NotMigrated => {
+            "exp store migrate adds it, and leaves the application's own as it is"
+        }
+        StoreErrorKind::Denied => {
+            "the owner of the tables can grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON the \
+             tables, USAGE ON their sequences, EXECUTE ON the functions; exp store migrate and copy make \
+             tables, which CREATE ON the schema allows"
+        }
+        StoreErrorKind::Lost | StoreErrorKind::Silent | StoreErrorKind::Unconfirmed => {
+            "it may have been done or not; it is safe to run the command again"
+        }
+        StoreErrorKind::Backend => match error.system_refusal()? {
+            SystemRefusal::Denied if is_database => return None,
+            SystemRefusal::Denied => "you need permission for the file and for its directory",
+            SystemRefusal::TooManyFiles => {
+                "raise the limit of open files (ulimit -n), or close what has many open"
+            }
+        },
+        StoreErrorKind::Encoding => {
+            "create a database for it with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
+        }
+        StoreErrorKind::Replaced => {
+            "what was written since may be lost with it; put the file back, or see what the store \
+             holds now and run the command again"
+        }
+        StoreErrorKind::HardLinked => {
+            "what is written through one name is lost through another: remove the other names \
+             (find -samefile FILE prints them), or make them symbolic links"
+        }
+        StoreErrorKind::Obstructed => {
+            let ExperimentStoreError::Obstructed { file, .. } = error else {
+                return None;
+            };
+            return Some(format!("remove {0}, or give it another name", escape(file)));
+        }
+        StoreErrorKind::Address | StoreErrorKind::Unreachable => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// The command that starts an experiment.
+pub(crate) fn start(name: &str) -> String {
+    format!("exp start {}", positional(name))
+}
+
+/// Quotes the first word after a command's name, which must not be taken for an option.
+fn positional(word: &str) -> String {
+    let options_end = if word.starts_with('-') { "-- " } else { "" };
+    format!("{options_end}{}", quote(word))
+}
+
+/// Quotes a word so that it can be pasted into a shell.
+fn quote(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
+}
