@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::coverage::Coverage;
+
 /// How many buckets there are; a bucket is a whole number in `[0, BUCKETS)`.
 pub const BUCKETS: u64 = 10_000;
 
@@ -133,6 +135,8 @@ pub struct Allocation {
     /// The hash after the experiment's name and `:`.
     prefix: u64,
     ends: Vec<u64>,
+    /// How far it covers newcomers, and the hash that says whom; `None` if it covers everybody.
+    entry: Option<(Coverage, u64)>,
 }
 
 impl Allocation {
@@ -147,7 +151,28 @@ impl Allocation {
             bucketing,
             prefix: prefix(experiment),
             ends: bucket_ends(weights).collect(),
+            entry: None,
         }
+    }
+
+    /// The same, covering a share of the newcomers. `hashed` is what is hashed with the actor.
+    ///
+    /// Who is covered has nothing to do with who gets which variant: it goes by another hash.
+    #[must_use]
+    pub fn with_coverage(mut self, hashed: &str, coverage: Coverage) -> Self {
+        let is_partial = coverage != Coverage::FULL;
+        self.entry = is_partial.then(|| (coverage, prefix(&format!("{hashed}:coverage"))));
+        self
+    }
+
+    /// Whether the actor, if it is new, may enter.
+    #[inline]
+    #[must_use]
+    pub fn covers(&self, actor: &str) -> bool {
+        self.entry.is_none_or(|(coverage, prefix)| {
+            let hash = fnv1a(prefix, actor.as_bytes());
+            coverage.admits(Bucketing::Fnv1aMixed.finish(hash))
+        })
     }
 
     /// The actor's bucket, in `[0, BUCKETS)`.

@@ -8,6 +8,7 @@
 //! | [`field`](ConfigField) | each field of a configuration, described once |
 //! | [`validation`](ExperimentConfig::validate) | what makes a configuration valid |
 //! | [`bucketing`] | pure: (experiment, actor) → bucket → variant |
+//! | [`Coverage`] | the share of the newcomers whom an experiment takes in |
 //! | [`rules`] | pure: who gets what, and what a mutation does |
 //! | [`store`] | the contract of a store, and the stores: memory, SQLite (feature `sqlite`), Postgres (feature `postgres`) |
 //! | [`store::transfer`] | copying a store into another |
@@ -28,6 +29,7 @@
 pub mod bucketing;
 mod bulk;
 mod clock;
+mod coverage;
 #[cfg(feature = "declare")]
 pub mod declare;
 mod error;
@@ -50,6 +52,7 @@ pub mod web;
 pub use bucketing::{Allocation, Bucketing, experiment_bucket};
 pub use bulk::{Answers, AssignManyRequest, Keep, ManyReason};
 pub use clock::Clock;
+pub use coverage::{Coverage, NotACoverage};
 pub use error::{
     ConfigProblem, ErrorKind, ExperimentError, ExperimentStoreError, Field, StoreErrorKind,
 };

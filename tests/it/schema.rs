@@ -57,7 +57,11 @@ fn every_version_is_brought_up_to_date() {
             (old.state, old.winner.as_deref()),
             (ExperimentState::Archived, Some("b"))
         );
-        assert_eq!(old.salt.as_deref(), (version > 1).then_some("2026"));
+        let entry = (old.salt.as_deref(), old.coverage.per_10000());
+        assert_eq!(
+            entry,
+            [(None, 10_000), (Some("2026"), 2_500)][usize::from(version > 1)]
+        );
         let assigned = store
             .get_assignment("checkout_v2", "user:1")
             .unwrap()

@@ -5,6 +5,7 @@ use tokio_postgres::Row;
 use super::connection::Connection;
 use super::failure::Failure;
 use crate::bucketing::Bucketing;
+use crate::coverage::Coverage;
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{
     Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig,
@@ -150,6 +151,7 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
             exclusion_group: row.try_get(5)?,
             bucketing,
             salt: None,
+            coverage: Coverage::FULL,
             updated_at_secs: unsigned(updated_at),
             name,
         },
