@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::coverage::Coverage;
+
 /// How many buckets there are; a bucket is a whole number in `[0, BUCKETS)`.
 pub const BUCKETS: u64 = 10_000;
 
@@ -125,6 +127,22 @@ pub fn bucket_counts(weights: impl Iterator<Item = u32> + Clone) -> Vec<u64> {
         .collect()
 }
 
+/// The bucket that says whether an experiment covers the actor, in `[0, BUCKETS)`: always by the mixed
+/// hash, over `hashed`, `:coverage:` and the actor. `hashed` is the experiment's salt, or else its name.
+#[must_use]
+pub fn coverage_bucket(hashed: &str, actor: &str) -> u64 {
+    coverage_bucket_from(coverage_prefix(hashed), actor)
+}
+
+fn coverage_prefix(hashed: &str) -> u64 {
+    prefix(&format!("{hashed}:coverage"))
+}
+
+#[inline]
+fn coverage_bucket_from(prefix: u64, actor: &str) -> u64 {
+    Bucketing::Fnv1aMixed.finish(fnv1a(prefix, actor.as_bytes()))
+}
+
 /// How one experiment allocates its actors: all that does not depend on the actor is worked out once.
 /// Looking an actor up allocates nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +151,8 @@ pub struct Allocation {
     /// The hash after the experiment's name and `:`.
     prefix: u64,
     ends: Vec<u64>,
+    /// How far it covers newcomers, and the hash that says whom; `None` if it covers everybody.
+    entry: Option<(Coverage, u64)>,
 }
 
 impl Allocation {
@@ -147,7 +167,26 @@ impl Allocation {
             bucketing,
             prefix: prefix(experiment),
             ends: bucket_ends(weights).collect(),
+            entry: None,
         }
+    }
+
+    /// The same, covering a share of the newcomers. `hashed` is what is hashed with the actor.
+    ///
+    /// Who is covered has nothing to do with who gets which variant: it goes by another hash.
+    #[must_use]
+    pub fn with_coverage(mut self, hashed: &str, coverage: Coverage) -> Self {
+        let is_partial = coverage != Coverage::FULL;
+        self.entry = is_partial.then(|| (coverage, coverage_prefix(hashed)));
+        self
+    }
+
+    /// Whether the actor, if it is new, may enter.
+    #[inline]
+    #[must_use]
+    pub fn covers(&self, actor: &str) -> bool {
+        self.entry
+            .is_none_or(|(coverage, prefix)| coverage.admits(coverage_bucket_from(prefix, actor)))
     }
 
     /// The actor's bucket, in `[0, BUCKETS)`.

@@ -6,6 +6,7 @@ use std::fmt;
 use crate::experiment::ExperimentState;
 use crate::field::ConfigField;
 use crate::location::StoreLocation;
+use crate::reason::AssignmentReason;
 use crate::system::SystemRefusal;
 use crate::text::{Quoted, escape};
 
@@ -28,6 +29,14 @@ pub enum ExperimentError {
     /// The actor has an assignment in another experiment of the exclusion group (experiment, group).
     #[error("experiment {} is closed to this actor, who is in another experiment of group {}", Quoted(.0), Quoted(.1))]
     ExcludedByGroup(String, String),
+    /// The actor is new, and an entry rule keeps newcomers such as this one out.
+    #[error("experiment {} does not enrol this actor: {}", Quoted(.experiment), why_not_enrolled(*.reason))]
+    NotEnrolled {
+        /// The experiment's name.
+        experiment: String,
+        /// What the rule answered.
+        reason: AssignmentReason,
+    },
     /// All weights are zero.
     #[error("experiment {} has no variant to assign: all weights are 0", Quoted(.0))]
     NoVariant(String),
@@ -79,6 +88,14 @@ pub enum ExperimentError {
 fn adjective(state: ExperimentState) -> &'static str {
     match state {
         ExperimentState::Draft => "a draft",
+        other => other.as_str(),
+    }
+}
+
+/// The rest of the sentence about an actor who may not enter.
+fn why_not_enrolled(reason: AssignmentReason) -> &'static str {
+    match reason {
+        AssignmentReason::NotCovered => "the actor is outside its coverage",
         other => other.as_str(),
     }
 }
@@ -358,6 +375,8 @@ pub enum ErrorKind {
     Archived,
     /// [`ExperimentError::ExcludedByGroup`].
     ExcludedByGroup,
+    /// [`ExperimentError::NotEnrolled`], with what the rule answered.
+    NotEnrolled(AssignmentReason),
     /// [`ExperimentError::NoVariant`].
     NoVariant,
     /// [`ExperimentError::UnknownVariant`].
@@ -437,6 +456,7 @@ impl ExperimentError {
             Self::Concluded(..) => ErrorKind::Concluded,
             Self::Archived(..) => ErrorKind::Archived,
             Self::ExcludedByGroup(..) => ErrorKind::ExcludedByGroup,
+            Self::NotEnrolled { reason, .. } => ErrorKind::NotEnrolled(*reason),
             Self::NoVariant(..) => ErrorKind::NoVariant,
             Self::UnknownVariant { .. } => ErrorKind::UnknownVariant,
             Self::AlreadyExists(..) => ErrorKind::AlreadyExists,
@@ -460,6 +480,7 @@ impl ExperimentError {
             | Self::ExcludedByGroup(experiment, _)
             | Self::NoVariant(experiment)
             | Self::UnknownVariant { experiment, .. }
+            | Self::NotEnrolled { experiment, .. }
             | Self::AlreadyExists(experiment, _)
             | Self::VariantInUse { experiment, .. }
             | Self::ChangedMeanwhile(experiment)

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::bucketing::{Allocation, Bucketing};
+use crate::coverage::Coverage;
 
 /// Where an experiment is in its life. [`Archived`](Self::Archived) is terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -92,6 +93,9 @@ pub struct ExperimentConfig {
     /// What is hashed with an actor in place of the name.
     #[serde(default)]
     pub salt: Option<String>,
+    /// The share of the newcomers who enter. Whoever is in a variant stays in it.
+    #[serde(default)]
+    pub coverage: Coverage,
     /// When the store last changed it, in seconds since the Unix epoch. The store sets it; 0 before.
     #[serde(default)]
     pub updated_at_secs: u64,
@@ -110,6 +114,7 @@ impl ExperimentConfig {
             exclusion_group: None,
             bucketing: Bucketing::default(),
             salt: None,
+            coverage: Coverage::FULL,
             updated_at_secs: 0,
         }
     }
@@ -139,6 +144,13 @@ impl ExperimentConfig {
     #[must_use]
     pub fn salt(mut self, salt: impl Into<String>) -> Self {
         self.salt = Some(salt.into());
+        self
+    }
+
+    /// Sets the share of the newcomers who enter.
+    #[must_use]
+    pub fn coverage(mut self, coverage: Coverage) -> Self {
+        self.coverage = coverage;
         self
     }
 
@@ -173,6 +185,7 @@ impl ExperimentConfig {
     #[must_use]
     pub fn allocation(&self) -> Allocation {
         Allocation::new(self.bucketing, self.hashed(), self.weights())
+            .with_coverage(self.hashed(), self.coverage)
     }
 
     /// The variant of that name.
@@ -216,7 +229,7 @@ pub struct ChangeRecord {
     /// The experiment's name.
     pub experiment: String,
     /// What was done: `created`, `updated`, `state=running`, `state=archived`,
-    /// `concluded=<winner>`, `set_weights`, `override=<actor>:<variant>` or
+    /// `concluded=<winner>`, `set_weights`, `coverage=<share>`, `override=<actor>:<variant>` or
     /// `override_cleared=<actor>`.
     pub mutation: String,
     /// The operator who did it, where the call or the store's handle named one.
@@ -261,6 +274,9 @@ pub struct ChangeSide {
     /// What is hashed in place of the name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub salt: Option<String>,
+    /// The share of the newcomers who enter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
     /// The variant of the override of the actor whom the mutation names.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     pub pinned: Option<String>,
@@ -277,6 +293,7 @@ impl From<&ExperimentConfig> for ChangeSide {
             exclusion_group: config.exclusion_group.clone(),
             bucketing: Some(config.bucketing),
             salt: config.salt.clone(),
+            coverage: Some(config.coverage),
             pinned: None,
         }
     }
@@ -299,11 +316,11 @@ mod tests {
 
     /// `fixtures/entry.tsv` holds experiment, salt, actor, plain, mixed and coverage bucket.
     #[test]
-    fn known_answers_with_a_salt() {
+    fn known_answers_of_entry() {
         let table = include_str!("../fixtures/entry.tsv");
         let rows = table.lines().filter(|line| !line.starts_with('#'));
         for row in rows.clone() {
-            let [experiment, salt, actor, plain, mixed, _] =
+            let [experiment, salt, actor, plain, mixed, entry] =
                 row.split('\t').collect::<Vec<_>>()[..]
             else {
                 panic!("six columns: {row:?}");
@@ -314,6 +331,13 @@ mod tests {
                 config.bucketing = bucketing;
                 assert_eq!(config.allocation().bucket(actor).to_string(), bucket);
             }
+            let entry: u64 = entry.parse().unwrap();
+            for (parts, covers) in [(entry, false), (entry + 1, true)] {
+                config.coverage = Coverage::of_10000(parts).unwrap();
+                assert_eq!(config.allocation().covers(actor), covers, "{row}");
+            }
+            config.coverage = Coverage::FULL;
+            assert!(config.allocation().covers(actor));
         }
         assert!(rows.count() > 5);
     }

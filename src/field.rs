@@ -5,9 +5,11 @@
 //! A new field is an entry here, a field of the structs in `experiment`, a flag of `exp create`, and a
 //! column in each store.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::bucketing::Bucketing;
+use crate::coverage::Coverage;
 use crate::experiment::{ChangeSide, ExperimentConfig, ExperimentState, VariantConfig};
 
 /// The longest name of an experiment, a variant or an exclusion group, and the longest salt, in bytes.
@@ -35,6 +37,8 @@ pub enum ConfigField {
     Bucketing,
     /// [`ExperimentConfig::salt`].
     Salt,
+    /// [`ExperimentConfig::coverage`].
+    Coverage,
     /// [`ExperimentConfig::variants`].
     Variants,
 }
@@ -54,6 +58,8 @@ pub enum FieldKind {
         /// Each word, and what it means.
         words: &'static [(&'static str, &'static str)],
     },
+    /// A share above 0 and at most 1.
+    Share,
     /// The list of variants.
     Variants,
 }
@@ -64,13 +70,15 @@ pub enum FieldKind {
 pub enum FieldValue<'a> {
     /// Text, or one of a few words.
     Text(&'a str),
+    /// A share.
+    Share(Coverage),
     /// The list of variants.
     Variants(&'a [VariantConfig]),
 }
 
 impl ConfigField {
     /// Every field, in the order in which a file has them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Name,
         Self::Description,
         Self::State,
@@ -78,6 +86,7 @@ impl ConfigField {
         Self::ExclusionGroup,
         Self::Bucketing,
         Self::Salt,
+        Self::Coverage,
         Self::Variants,
     ];
 
@@ -301,6 +310,22 @@ static ENTRIES: [Entry; ConfigField::ALL.len()] = [
         ..PLAIN
     },
     Entry {
+        key: "coverage",
+        doc: "The share of the newcomers who enter, in steps of 0.0001. Whoever is in stays in.",
+        kind: FieldKind::Share,
+        get: |config| Some(FieldValue::Share(config.coverage)),
+        of_side: |side| side.coverage.map(FieldValue::Share),
+        set: |config, value| put(&mut config.coverage, value.share()),
+        goes_without_saying: |config| config.coverage == Coverage::FULL,
+        unknown_to_application: |config| {
+            (config.coverage != Coverage::FULL).then_some(
+                "covers a share of the newcomers, and the application that made these tables does \
+                 not know of it: it goes on enrolling everybody",
+            )
+        },
+        ..PLAIN
+    },
+    Entry {
         key: "variants",
         doc: "The arms. Their order decides who gets which.",
         kind: FieldKind::Variants,
@@ -317,6 +342,25 @@ impl<'a> FieldValue<'a> {
     pub fn text(self) -> Option<&'a str> {
         match self {
             Self::Text(text) => Some(text),
+            Self::Share(_) | Self::Variants(_) => None,
+        }
+    }
+
+    /// The share, if it is a share.
+    #[must_use]
+    pub fn share(self) -> Option<Coverage> {
+        match self {
+            Self::Share(share) => Some(share),
+            Self::Text(_) | Self::Variants(_) => None,
+        }
+    }
+
+    /// It as text, if it is not the list of variants.
+    #[must_use]
+    pub fn to_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Some(text.into()),
+            Self::Share(share) => Some(share.to_string().into()),
             Self::Variants(_) => None,
         }
     }
@@ -326,7 +370,7 @@ impl<'a> FieldValue<'a> {
     pub fn variants(self) -> Option<&'a [VariantConfig]> {
         match self {
             Self::Variants(variants) => Some(variants),
-            Self::Text(_) => None,
+            Self::Text(_) | Self::Share(_) => None,
         }
     }
 }
@@ -357,6 +401,7 @@ mod tests {
             .exclusion_group("g")
             .bucketing(Bucketing::Fnv1aMixed)
             .salt("s");
+        let full = full.coverage(Coverage::of_10000(2500).unwrap());
         let mut copy = ExperimentConfig::new("", Vec::new());
         let json = serde_json::to_value(&full).unwrap();
         let side = serde_json::to_value(ChangeSide::from(&full)).unwrap();
@@ -367,6 +412,7 @@ mod tests {
             let json = &json[field.key()];
             match value {
                 FieldValue::Text(text) => assert_eq!(json, text),
+                FieldValue::Share(share) => assert_eq!(*json, share.share()),
                 FieldValue::Variants(variants) => {
                     assert_eq!(*json, serde_json::to_value(variants).unwrap());
                 }

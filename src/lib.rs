@@ -9,6 +9,7 @@
 //! | [`validation`](ExperimentConfig::validate) | what makes a configuration valid |
 //! | [`bucketing`] | pure: (experiment, actor) → bucket → variant |
 //! | [`assignment`] | the rules, pure: who gets which variant, and why |
+//! | [`Coverage`] | the share of the newcomers whom an experiment takes in |
 //! | [`lifecycle`] | pure: what a mutation does in each state |
 //! | [`store`] | the contract of a store, and the stores: memory, SQLite (feature `sqlite`), Postgres (feature `postgres`) |
 //! | [`store::transfer`] | copying a store into another |
@@ -29,6 +30,7 @@
 pub mod assignment;
 pub mod bucketing;
 mod clock;
+mod coverage;
 #[cfg(feature = "declare")]
 pub mod declare;
 mod error;
@@ -53,11 +55,12 @@ mod validation;
 pub mod web;
 
 pub use assignment::{
-    Answers, AssignManyRequest, AssignRequest, Assigned, BucketTrace, Candidate, Explanation,
-    Facts, Keep, PinnedVariant, Question, Situation, StoredVariant, Verdict,
+    Answers, AssignManyRequest, AssignRequest, Assigned, BucketTrace, Candidate, CoverageTrace,
+    Explanation, Facts, Keep, PinnedVariant, Question, Situation, StoredVariant, Verdict,
 };
 pub use bucketing::{Allocation, Bucketing, experiment_bucket};
 pub use clock::Clock;
+pub use coverage::{Coverage, NotACoverage};
 pub use error::{
     ConfigProblem, ErrorKind, ExperimentError, ExperimentStoreError, Field, StoreErrorKind,
 };

@@ -1,5 +1,6 @@
 //! What a mutation does to an experiment: the table of states, what may be removed, what is logged.
 
+use crate::coverage::Coverage;
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{
     ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState, VariantConfig,
@@ -36,6 +37,13 @@ pub enum Mutation<'a> {
         /// What it is about; `None` for nothing.
         description: Option<&'a str>,
     },
+    /// Replace the share of the newcomers who enter.
+    SetCoverage {
+        /// The experiment's name.
+        experiment: &'a str,
+        /// The new share.
+        coverage: Coverage,
+    },
     /// Pin a variant to an actor.
     SetOverride {
         /// The experiment's name.
@@ -63,6 +71,7 @@ impl<'a> Mutation<'a> {
             Self::SetState { experiment, .. }
             | Self::SetVariants { experiment, .. }
             | Self::SetDescription { experiment, .. }
+            | Self::SetCoverage { experiment, .. }
             | Self::SetOverride { experiment, .. }
             | Self::ClearOverride { experiment, .. } => experiment,
         }
@@ -162,6 +171,13 @@ pub fn decide(
         } => {
             let current = known_and_not_archived(experiment, current)?;
             set_description(current, description)
+        }
+        Mutation::SetCoverage {
+            experiment,
+            coverage,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_coverage(current, coverage)
         }
         Mutation::SetOverride {
             experiment,
@@ -347,6 +363,33 @@ fn set_description(
             after: side(&next),
         },
         write: Write::Config(next),
+    }))
+}
+
+fn set_coverage(
+    current: &ExperimentConfig,
+    coverage: Coverage,
+) -> Result<Option<Step>, ExperimentError> {
+    if current.state == ExperimentState::Concluded {
+        return Err(ExperimentError::Concluded(current.name.clone()));
+    }
+    if coverage == current.coverage {
+        return Ok(None);
+    }
+    let side = |coverage| ChangeSide {
+        coverage: Some(coverage),
+        ..ChangeSide::default()
+    };
+    Ok(Some(Step {
+        write: Write::Config(ExperimentConfig {
+            coverage,
+            ..current.clone()
+        }),
+        mutation: format!("coverage={coverage}"),
+        detail: ChangeDetail {
+            before: side(current.coverage),
+            after: side(coverage),
+        },
     }))
 }
 

@@ -22,6 +22,8 @@ pub enum Rule {
     Assignment,
     /// Who is in another experiment of the exclusion group may not enter.
     Group,
+    /// Of the newcomers a share may enter.
+    Coverage,
     /// The actor's bucket selects the variant.
     Bucket,
 }
@@ -39,7 +41,7 @@ impl Rule {
 
     /// The entry rules, in the order in which they are asked, after the standing ones. The last of them
     /// always answers.
-    pub const ENTRY: [Self; 1] = [Self::Bucket];
+    pub const ENTRY: [Self; 2] = [Self::Coverage, Self::Bucket];
 
     /// Every rule, in order.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -56,7 +58,7 @@ impl Rule {
             Self::Override => 4,
             Self::Assignment => 5,
             Self::Group => 6,
-            Self::Bucket => 7,
+            Self::Coverage | Self::Bucket => 7,
         }
     }
 
@@ -70,6 +72,7 @@ impl Rule {
             Self::Override => "override",
             Self::Assignment => "assignment",
             Self::Group => "group",
+            Self::Coverage => "coverage",
             Self::Bucket => "bucket",
         }
     }
@@ -93,6 +96,8 @@ pub enum AssignmentReason {
     Sticky,
     /// Refused: the actor is in another experiment of the group.
     Excluded,
+    /// Refused: the actor is new, and not among those whom the experiment covers.
+    NotCovered,
     /// Chosen by the actor's bucket just now.
     Assigned,
     /// Refused: all weights are zero.
@@ -101,7 +106,7 @@ pub enum AssignmentReason {
 
 impl AssignmentReason {
     /// Every reason, in the order of the rules.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Archived,
         Self::Concluded,
         Self::NoWinner,
@@ -109,6 +114,7 @@ impl AssignmentReason {
         Self::Override,
         Self::Sticky,
         Self::Excluded,
+        Self::NotCovered,
         Self::Assigned,
         Self::NoVariant,
     ];
@@ -124,6 +130,7 @@ impl AssignmentReason {
             Self::Override => "override",
             Self::Sticky => "sticky",
             Self::Excluded => "excluded",
+            Self::NotCovered => "not_covered",
             Self::Assigned => "assigned",
             Self::NoVariant => "no_variant",
         }
@@ -139,6 +146,7 @@ impl AssignmentReason {
             Self::Override => Rule::Override,
             Self::Sticky => Rule::Assignment,
             Self::Excluded => Rule::Group,
+            Self::NotCovered => Rule::Coverage,
             Self::Assigned | Self::NoVariant => Rule::Bucket,
         }
     }
@@ -148,9 +156,12 @@ impl AssignmentReason {
     pub fn concerns_everyone(self) -> bool {
         match self {
             Self::Archived | Self::Concluded | Self::NoWinner | Self::NotRunning => true,
-            Self::Override | Self::Sticky | Self::Excluded | Self::Assigned | Self::NoVariant => {
-                false
-            }
+            Self::Override
+            | Self::Sticky
+            | Self::Excluded
+            | Self::NotCovered
+            | Self::Assigned
+            | Self::NoVariant => false,
         }
     }
 
@@ -164,6 +175,7 @@ impl AssignmentReason {
             | Self::NoWinner
             | Self::NotRunning
             | Self::Excluded
+            | Self::NotCovered
             | Self::NoVariant => false,
         }
     }

@@ -40,7 +40,7 @@ impl ExperimentConfig {
         match field.kind() {
             FieldKind::Name => name_problem(Field::Config(field), text),
             FieldKind::Text(limit) => text_problem(Field::Config(field), text, limit),
-            FieldKind::OneOf { .. } | FieldKind::Variants => None,
+            FieldKind::OneOf { .. } | FieldKind::Share | FieldKind::Variants => None,
         }
     }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::request::Situation;
-use crate::bucketing::{Bucketing, select, total_weight, weight_threshold};
+use crate::bucketing::{Bucketing, coverage_bucket, select, total_weight, weight_threshold};
+use crate::coverage::Coverage;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::reason::AssignmentReason;
@@ -31,6 +32,8 @@ pub struct Explanation {
     pub exclusion_group: Option<String>,
     /// Another experiment of the group in which the actor has an assignment, the first by name.
     pub sibling: Option<String>,
+    /// Whether the actor could enter as a newcomer. Told whatever rule decides.
+    pub coverage: CoverageTrace,
     /// Where the actor's bucket falls. Told whatever rule decides.
     pub bucketing: BucketTrace,
 }
@@ -42,6 +45,29 @@ pub struct PinnedVariant {
     pub variant: String,
     /// Whether the experiment still has it; if not, the override is ignored.
     pub exists: bool,
+}
+
+/// Whether the experiment covers the actor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoverageTrace {
+    /// The share of the newcomers who enter.
+    pub share: Coverage,
+    /// The actor's bucket for this, from 0 to 9999; it has nothing to do with the one that selects a
+    /// variant.
+    pub bucket: u64,
+    /// Whether the bucket is within the share.
+    pub covers: bool,
+}
+
+impl CoverageTrace {
+    fn of(config: &ExperimentConfig, actor: &str) -> Self {
+        let bucket = coverage_bucket(config.hashed(), actor);
+        Self {
+            share: config.coverage,
+            bucket,
+            covers: config.coverage.admits(bucket),
+        }
+    }
 }
 
 /// From the actor to a variant by way of the bucket.
@@ -97,6 +123,7 @@ impl Explanation {
             }),
             assignment: situation.assignment.map(|stored| stored.variant),
             sibling: situation.sibling,
+            coverage: CoverageTrace::of(&config, &situation.actor),
             bucketing: BucketTrace::of(&config, &situation.actor),
             exclusion_group: config.exclusion_group,
             experiment: situation.experiment,

@@ -19,7 +19,7 @@ mod request;
 mod rules;
 mod verdict;
 
-pub use self::explain::{BucketTrace, Explanation, PinnedVariant};
+pub use self::explain::{BucketTrace, CoverageTrace, Explanation, PinnedVariant};
 pub use self::many::{Answers, AssignManyRequest, Keep};
 pub use self::request::{AssignRequest, Assigned, Situation};
 pub use self::rules::{Candidate, Facts, Question, StoredVariant, decide};

@@ -74,6 +74,7 @@ impl Rule {
             Self::Override => pinned(question),
             Self::Assignment => stored(question),
             Self::Group => group(question),
+            Self::Coverage => coverage(question),
             Self::Bucket => Some(bucket(question)),
         }
     }
@@ -134,6 +135,11 @@ fn group<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
     let has_group = question.experiment.exclusion_group.is_some();
     let is_excluded = has_group && question.facts.in_sibling;
     is_excluded.then_some(Verdict::refused(AssignmentReason::Excluded))
+}
+
+fn coverage<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
+    let enters = question.candidate.is_some() || question.allocation.covers(question.actor);
+    (!enters).then_some(Verdict::refused(AssignmentReason::NotCovered))
 }
 
 fn bucket<'a>(question: &Question<'a, '_>) -> Verdict<'a> {

@@ -56,6 +56,10 @@ impl<'a> Verdict<'a> {
                 let group = experiment.exclusion_group.clone().unwrap_or_default();
                 ExperimentError::ExcludedByGroup(name(), group)
             }
+            AssignmentReason::NotCovered => ExperimentError::NotEnrolled {
+                experiment: name(),
+                reason: self.reason,
+            },
             AssignmentReason::NoVariant => ExperimentError::NoVariant(name()),
             AssignmentReason::Concluded
             | AssignmentReason::Override
@@ -123,6 +127,7 @@ impl ExperimentError {
     #[must_use]
     pub fn reason(&self) -> Option<AssignmentReason> {
         match self.kind() {
+            ErrorKind::NotEnrolled(reason) => Some(reason),
             ErrorKind::Archived => Some(AssignmentReason::Archived),
             ErrorKind::NoWinner => Some(AssignmentReason::NoWinner),
             ErrorKind::NotRunning => Some(AssignmentReason::NotRunning),

@@ -32,6 +32,7 @@ fn write_experiment(text: &mut String, config: &ExperimentConfig) {
 fn value_of(value: FieldValue<'_>) -> String {
     match value {
         FieldValue::Text(text) => string(text),
+        FieldValue::Share(share) => share.to_string(),
         FieldValue::Variants(variants) => {
             let mut list = "[\n".to_owned();
             for variant in variants {

@@ -124,7 +124,7 @@ rules! {
     BucketingFixed "bucketing-fixed" Error;
     /// The exclusion group would change after the start.
     GroupFixed "group-fixed" Error;
-    /// Another field that is fixed by the start would change.
+    /// Another field would change that is fixed by then.
     FieldFixed "field-fixed" Error;
     /// The order of variants would change while the experiment runs.
     VariantOrder "variant-order" Warning;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::current::Current;
 use super::moves::{Moves, changed_buckets};
+use crate::coverage::Coverage;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
 use crate::lifecycle::{self, Mutation, MutationFacts, Write};
@@ -76,6 +77,8 @@ pub enum PlanStep {
     Replace(ExperimentConfig),
     /// Replace the description.
     SetDescription(Option<String>),
+    /// Replace the share of the newcomers who enter.
+    SetCoverage(Coverage),
     /// Replace the variants.
     SetVariants(Vec<VariantConfig>),
     /// Move to a state.
@@ -95,6 +98,10 @@ impl PlanStep {
             Self::SetDescription(description) => Mutation::SetDescription {
                 experiment,
                 description: description.as_deref(),
+            },
+            Self::SetCoverage(coverage) => Mutation::SetCoverage {
+                experiment,
+                coverage: *coverage,
             },
             Self::SetVariants(variants) => Mutation::SetVariants {
                 experiment,

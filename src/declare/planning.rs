@@ -221,6 +221,12 @@ fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError
             declaration.field_place(ConfigField::ExclusionGroup),
             "put the group back, or begin an experiment of another name".to_owned(),
         ),
+        ExperimentError::Concluded(name) if matches!(step, PlanStep::SetCoverage(_)) => {
+            let message = format!("{} is concluded: its coverage is fixed", Quoted(name));
+            let help = "put the coverage back, or set state = \"running\" to reopen it";
+            let place = declaration.field_place(ConfigField::Coverage);
+            return Finding::new(Rule::FieldFixed, place, message, help);
+        }
         ExperimentError::Concluded(_) => (
             Rule::WeightsFixed,
             declaration.field_place(ConfigField::Variants),
@@ -264,12 +270,15 @@ fn steps(before: Option<&ExperimentConfig>, target: &ExperimentConfig) -> Vec<Pl
         steps.push(PlanStep::SetDescription(target.description.clone()));
     }
     let mut state_steps = moves_to(before, target);
+    // Who gets what is fixed in a concluded experiment: it has to run when that changes.
+    let reopens =
+        before.state == ExperimentState::Concluded && target.state == ExperimentState::Running;
+    let at = usize::from(reopens).min(state_steps.len());
     if before.variants != target.variants {
-        // The weights of a concluded experiment are fixed: it has to run when they change.
-        let reopens =
-            before.state == ExperimentState::Concluded && target.state == ExperimentState::Running;
-        let at = usize::from(reopens).min(state_steps.len());
         state_steps.insert(at, PlanStep::SetVariants(target.variants.clone()));
+    }
+    if before.coverage != target.coverage {
+        state_steps.insert(at, PlanStep::SetCoverage(target.coverage));
     }
     steps.extend(state_steps);
     steps

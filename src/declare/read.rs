@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeFloat, DeTable, DeValue};
 
 use super::declaration::{Declaration, Places};
 use super::finding::{Finding, Findings, Place, Rule};
 use super::source::Source;
+use crate::coverage::{Coverage, NotACoverage};
 use crate::experiment::{ExperimentConfig, VariantConfig};
 use crate::field::{ConfigField, FieldKind, FieldValue};
 use crate::suggest::nearest;
@@ -131,13 +132,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a field of text into the configuration, if it can.
+    /// Reads a field into the configuration, if it can.
     fn field(
         &mut self,
         field: ConfigField,
         value: &Spanned<DeValue<'_>>,
         config: &mut ExperimentConfig,
     ) -> bool {
+        if field.kind() == FieldKind::Share {
+            let share = self.share(field.key(), value);
+            return share.is_some_and(|share| field.set(config, FieldValue::Share(share)));
+        }
         let Some(text) = self.text(field.key(), value) else {
             return false;
         };
@@ -152,6 +157,33 @@ impl Reader<'_> {
             self.tell(Rule::BadValue, value.span(), message, help);
         }
         is_read
+    }
+
+    fn share(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<Coverage> {
+        let found = value.get_ref();
+        let (rule, message) = match found.as_float().map(DeFloat::as_str) {
+            None if found.as_integer().is_none() => (
+                Rule::WrongType,
+                format!(
+                    "{key} is a number, and this is {}",
+                    article(found.type_str())
+                ),
+            ),
+            float => {
+                let digits = float.or_else(|| Some(found.as_integer()?.as_str()));
+                let share = digits.and_then(|digits| digits.parse().ok());
+                if share.is_some() {
+                    return share;
+                }
+                (Rule::BadValue, format!("this is no {key}"))
+            }
+        };
+        let help = format!(
+            "write {key} = 0.25, or another number {}",
+            NotACoverage::RANGE
+        );
+        self.tell(rule, value.span(), message, help);
+        None
     }
 
     fn variants(

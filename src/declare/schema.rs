@@ -48,6 +48,7 @@ fn property(field: ConfigField) -> Value {
         FieldKind::Name => json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES }),
         FieldKind::Text(limit) => json!({ "type": "string", "maxLength": limit }),
         FieldKind::OneOf { set, .. } => json!({ "anyOf": [reference(set), { "type": "null" }] }),
+        FieldKind::Share => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 }),
         FieldKind::Variants => json!({
             "type": "array",
             "items": reference("Variant"),

@@ -107,7 +107,11 @@ fn every_version_is_brought_up_to_date() {
         let winners = all.iter().filter_map(|config| config.winner.as_deref());
         assert_eq!(winners.collect::<Vec<_>>(), ["b", "fuzzy"]);
         let old = store.get("old_one").unwrap().unwrap();
-        assert_eq!(old.salt.as_deref(), (version > 1).then_some("2026"));
+        let entry = (old.salt.as_deref(), old.coverage.per_10000());
+        assert_eq!(
+            entry,
+            [(None, 10_000), (Some("2026"), 2_500)][usize::from(version > 1)]
+        );
         let assigned = store
             .get_assignment("checkout_v2", "user:1")
             .unwrap()

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::version::schema_version;
 use crate::assignment::Situation;
 use crate::bucketing::Bucketing;
+use crate::coverage::Coverage;
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ExperimentConfig, ExperimentState, VariantConfig};
 use crate::location::StoreLocation;
@@ -181,6 +182,7 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
             exclusion_group: row.try_get(5)?,
             bucketing,
             salt: None,
+            coverage: Coverage::FULL,
             updated_at_secs: unsigned(updated_at),
             name,
         },

@@ -4,6 +4,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::bucketing::Bucketing;
+use crate::coverage::Coverage;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig, VariantCount};
 
 /// An experiment as it is stored: its configuration and its row ids.
@@ -76,7 +77,7 @@ pub(super) fn contradiction(what: String) -> rusqlite::Error {
 }
 
 const COLUMNS: &str = "e.id, e.name, e.description, e.state, e.winner, e.space_id, e.slot,
-    e.bucketing, e.created_at, e.updated_at, s.exclusion_group, e.salt
+    e.bucketing, e.created_at, e.updated_at, s.exclusion_group, e.salt, e.coverage
     FROM experiments e JOIN spaces s ON s.id = e.space_id";
 
 pub(super) fn load(db: &Connection, name: &str) -> rusqlite::Result<Option<Stored>> {
@@ -125,6 +126,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(Stored, WinnerIndex)> {
             exclusion_group: row.get(10)?,
             bucketing: row.get(7)?,
             salt: row.get(11)?,
+            coverage: row.get(12)?,
             updated_at_secs: row.get(9)?,
         },
         variants: Vec::new(),
@@ -198,7 +200,7 @@ pub(super) fn save(
         .transpose()?;
     db.prepare_cached(
         "UPDATE experiments SET description = ?2, state = ?3, winner = ?4, bucketing = ?5,
-         salt = ?6, updated_at = max(?7, created_at) WHERE id = ?1",
+         salt = ?6, coverage = ?7, updated_at = max(?8, created_at) WHERE id = ?1",
     )?
     .execute(params![
         id,
@@ -207,6 +209,7 @@ pub(super) fn save(
         winner,
         config.bucketing.as_str(),
         config.salt,
+        config.coverage.per_10000(),
         now
     ])?;
     Ok(id)
@@ -359,5 +362,13 @@ impl FromSql for Bucketing {
         let text = value.as_str()?;
         Self::named(text)
             .ok_or_else(|| FromSqlError::Other(format!("unknown bucketing {text:?}").into()))
+    }
+}
+
+impl FromSql for Coverage {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let parts = value.as_i64()?;
+        let coverage = u64::try_from(parts).ok().and_then(Self::of_10000);
+        coverage.ok_or(FromSqlError::OutOfRange(parts))
     }
 }

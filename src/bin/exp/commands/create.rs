@@ -1,8 +1,8 @@
 use clap::Args;
 use experiments::text::escape;
 use experiments::{
-    Bucketing, ConfigField, ExperimentConfig, ExperimentError, ExperimentService, ExperimentState,
-    VariantConfig,
+    Bucketing, ConfigField, Coverage, ExperimentConfig, ExperimentError, ExperimentService,
+    ExperimentState, VariantConfig,
 };
 
 use super::dependence;
@@ -47,6 +47,10 @@ pub(crate) struct Create {
     #[arg(long, value_name = "TEXT")]
     salt: Option<String>,
 
+    /// The share of the newcomers who enter, as 0.25 or 25%
+    #[arg(long, value_name = "SHARE", default_value_t)]
+    coverage: Coverage,
+
     /// Start it at once
     #[arg(long)]
     start: bool,
@@ -81,6 +85,7 @@ impl Create {
         wanted.exclusion_group = self.group;
         wanted.bucketing = self.bucketing.into();
         wanted.salt = self.salt;
+        wanted.coverage = self.coverage;
         if self.start {
             wanted.state = ExperimentState::Running;
         }

@@ -1,5 +1,5 @@
 use clap::Args;
-use experiments::{AssignmentReason, Explanation, Rule};
+use experiments::{AssignmentReason, Coverage, Explanation, Rule};
 
 use crate::complete;
 use crate::context::{Context, Purpose};
@@ -82,6 +82,7 @@ fn refusal(reason: AssignmentReason) -> &'static str {
         AssignmentReason::Archived => "it is archived",
         AssignmentReason::NotRunning => "it is not running",
         AssignmentReason::Excluded => "another experiment of the group has the actor",
+        AssignmentReason::NotCovered => "its coverage leaves the actor out",
         AssignmentReason::NoVariant => "all weights are 0",
         AssignmentReason::NoWinner => "it is concluded without a winner",
         AssignmentReason::Concluded
@@ -116,6 +117,15 @@ fn found_by(rule: Rule, explained: &Explanation) -> String {
                 format!("{}: the actor is in {}", safe(group), safe(sibling))
             }
         },
+        Rule::Coverage => {
+            let trace = &explained.coverage;
+            if trace.share == Coverage::FULL {
+                return "everybody".to_owned();
+            }
+            let parts = trace.share.per_10000();
+            let enters = if trace.covers { "enters" } else { "stays out" };
+            format!("{} of 10000 (limit {parts}) → {enters}", trace.bucket)
+        }
         Rule::Bucket => {
             let trace = &explained.bucketing;
             let variant = trace.variant.as_deref();

@@ -57,8 +57,8 @@ impl View for ExperimentSummary {
         }
         let others = ConfigField::ALL.into_iter().filter(|f| f.is_definition());
         for field in others.filter(|field| *field != ConfigField::Description) {
-            if let Some(value) = field.declared(config).and_then(FieldValue::text) {
-                text.line(styled(DIM, format!("{}: {}", field.label(), safe(value))));
+            if let Some(value) = field.declared(config).and_then(FieldValue::to_text) {
+                text.line(styled(DIM, format!("{}: {}", field.label(), safe(&value))));
             }
         }
         let changed = text.time(config.updated_at_secs);

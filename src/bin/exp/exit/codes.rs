@@ -33,7 +33,7 @@ fn code_of(kind: ErrorKind) -> u8 {
         ErrorKind::NotFound => NOT_FOUND,
         ErrorKind::NotRunning | ErrorKind::Concluded => WRONG_STATE,
         ErrorKind::Archived => ARCHIVED,
-        ErrorKind::ExcludedByGroup => EXCLUDED,
+        ErrorKind::ExcludedByGroup | ErrorKind::NotEnrolled(_) => EXCLUDED,
         ErrorKind::NoVariant | ErrorKind::NoWinner => NO_VARIANT,
         ErrorKind::UnknownVariant
         | ErrorKind::AlreadyExists

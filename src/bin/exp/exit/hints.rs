@@ -42,6 +42,9 @@ pub(super) fn hint(
                 positional(name)
             )
         }
+        ErrorKind::NotEnrolled(_) => {
+            format!("exp explain {} ACTOR shows why", positional(name))
+        }
         ErrorKind::NoVariant => {
             format!(
                 "give one a weight: exp set-weights {} VARIANT=WEIGHT ...",

@@ -1,6 +1,8 @@
 //! How an entry of the audit log reads, in every format.
 
-use experiments::{ChangeDetail, ChangeRecord, ChangeSide, ConfigField, VariantConfig};
+use experiments::{
+    ChangeDetail, ChangeRecord, ChangeSide, ConfigField, Coverage, FieldValue, VariantConfig,
+};
 use serde::Serialize;
 
 use super::View;
@@ -105,14 +107,20 @@ fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
             });
         }
     };
-    let value = |field: ConfigField, side| field.of_side(side)?.text().map(safe);
+    let value = |field: ConfigField, side| {
+        let text = field.of_side(side)?.to_text();
+        text.map(|text| safe(&text))
+    };
     for field in FIRST {
         compare(field.label(), value(field, before), value(field, after));
     }
     let pinned = |side: &ChangeSide| side.pinned.as_deref().map(safe);
     compare("override", pinned(before), pinned(after));
     for field in ConfigField::ALL {
-        if !FIRST.contains(&field) {
+        // Of a new experiment, that everybody enters goes without saying.
+        let sides = (field.of_side(before), field.of_side(after));
+        let is_said = sides != (None, Some(FieldValue::Share(Coverage::FULL)));
+        if is_said && !FIRST.contains(&field) {
             compare(field.label(), value(field, before), value(field, after));
         }
     }
