@@ -18,9 +18,9 @@ use crate::error::ExperimentStoreError;
 /// A store in one SQLite file. Cloning gives another handle to the same connection; handles of other
 /// connections, threads and processes may use the file at the same time.
 ///
-/// As an [`ExposureSink`](crate::ExposureSink) it keeps the exposures that it is given, each in a transaction of its own;
-/// a failure is reported as a `tracing` event, as a sink has no other way. To have exposure and
-/// assignment in one commit use
+/// As an [`ExposureSink`](crate::ExposureSink) it keeps the exposures that it is given, each in a
+/// transaction of its own; a failure is reported as a `tracing` event, as a sink has no other way. To have
+/// exposure and assignment in one commit use
 /// [`with_stored_exposures`](crate::ExperimentService::with_stored_exposures) instead.
 #[derive(Clone)]
 pub struct SqliteExperimentStore {
