@@ -46,6 +46,12 @@ impl Coverage {
         self.0.into()
     }
 
+    /// The same, as a database's column has it.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn parts(self) -> i32 {
+        self.0.into()
+    }
+
     /// The share, above 0 and at most 1.
     #[must_use]
     pub fn share(self) -> f64 {

@@ -581,15 +581,15 @@ const FAULTS_OF_A_DATABASE: &[Fault] = &[
         true,
     ),
     (
-        "DROP FUNCTION exp_situation_2",
+        "DROP FUNCTION exp_situation_3",
         "schema",
-        "exp_situation_2",
+        "exp_situation_3",
         true,
     ),
     (
-        "DROP FUNCTION exp_store_assignment_2",
+        "DROP FUNCTION exp_store_assignment_3",
         "schema",
-        "exp_store_assignment_2",
+        "exp_store_assignment_3",
         true,
     ),
     (

@@ -16,7 +16,8 @@ use crate::location::StoreLocation;
 macro_rules! columns {
     () => {
         "e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group, \
-         e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.exp_version"
+         e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.exp_version, \
+         e.salt, e.coverage"
     };
 }
 /// What `functions.sql` knows of them: the same, their types, and which decide how actors are assigned and are
@@ -24,10 +25,11 @@ macro_rules! columns {
 pub(super) const CONFIGURATION: &str = columns!();
 pub(super) const TYPED_CONFIGURATION: &str = "name text, description text, state text, \
     variants text, winner text, exclusion_group text, \
-    bucketing text, updated_at bigint, version bigint";
-pub(super) const DECIDING: &str = "state, variants, winner, exclusion_group, bucketing";
+    bucketing text, updated_at bigint, version bigint, salt text, coverage integer";
+pub(super) const DECIDING: &str =
+    "state, variants, winner, exclusion_group, bucketing, salt, coverage";
 /// Where the columns that follow them begin.
-pub(super) const FOLLOWING: usize = 9;
+pub(super) const FOLLOWING: usize = 11;
 
 pub(super) const ONE: &str = concat!(
     "SELECT ",
@@ -170,6 +172,11 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
         .into_iter()
         .find(|known| known.as_str() == bucketing)
         .ok_or_else(|| unknown("bucketing", bucketing))?;
+    let coverage: i32 = row.try_get(10)?;
+    let coverage = u64::try_from(coverage)
+        .ok()
+        .and_then(Coverage::of_10000)
+        .ok_or_else(|| unknown("coverage", &coverage.to_string()))?;
     let variants = serde_json::from_str::<Vec<VariantConfig>>(variants);
     let is_unreadable = variants.is_err();
     let updated_at: i64 = row.try_get(7)?;
@@ -181,8 +188,8 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
             winner: row.try_get(4)?,
             exclusion_group: row.try_get(5)?,
             bucketing,
-            salt: None,
-            coverage: Coverage::FULL,
+            salt: row.try_get(9)?,
+            coverage,
             updated_at_secs: unsigned(updated_at),
             name,
         },
@@ -261,15 +268,15 @@ pub(super) fn save(
     let variants = (!stays).then(|| serde_json::to_string(&config.variants).unwrap_or_default());
     let sql = if current.is_none() {
         "INSERT INTO autumn_experiments (name, description, state, variants, winner,
-            exclusion_group, bucketing, created_at, updated_at)
-         VALUES ($1, $2, $3::text::autumn_experiment_state, $4::text::jsonb, $5, $6, $7,
+            exclusion_group, bucketing, salt, coverage, created_at, updated_at)
+         VALUES ($1, $2, $3::text::autumn_experiment_state, $4::text::jsonb, $5, $6, $7, $9, $10,
             coalesce(to_timestamp($8::bigint), statement_timestamp()),
             coalesce(to_timestamp($8::bigint), statement_timestamp()))"
     } else {
         "UPDATE autumn_experiments SET description = $2,
             state = $3::text::autumn_experiment_state,
             variants = coalesce($4::text::jsonb, variants), winner = $5,
-            exclusion_group = $6, bucketing = $7,
+            exclusion_group = $6, bucketing = $7, salt = $9, coverage = $10,
             updated_at = coalesce(to_timestamp($8::bigint), clock_timestamp())
          WHERE name = $1"
     };
@@ -284,6 +291,8 @@ pub(super) fn save(
             &config.exclusion_group,
             &config.bucketing.as_str(),
             &now,
+            &config.salt,
+            &config.coverage.parts(),
         ],
     )?;
     if written == 0 {

@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Statement};
 /// The schema version that this program works with, for the names of functions, too.
 macro_rules! schema_version {
     () => {
-        2
+        3
     };
 }
 pub(super) use schema_version;

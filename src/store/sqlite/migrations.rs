@@ -62,7 +62,7 @@ mod tests {
 
     /// What is frozen, in order. A file that was changed is put back, and what it was to do becomes one of its
     /// own; CONTRIBUTING.md says how to add it.
-    const FROZEN: &[u64] = &[0x1c72_1986_99d4_74ae];
+    const FROZEN: &[u64] = &[0x1c72_1986_99d4_74ae, 0x6bc6_2238_c25f_2873];
 
     #[test]
     fn no_migration_is_edited() {

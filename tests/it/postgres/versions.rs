@@ -18,7 +18,7 @@ use crate::proxy::Proxy;
 use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
 
-const LATEST: i32 = 2;
+const LATEST: i32 = 3;
 
 /// A store of that version, as it was dumped.
 fn restored(version: i32) -> String {
@@ -83,6 +83,10 @@ fn every_version_is_brought_up_to_date() {
 
         let store = PgExperimentStore::open(options(&url)).unwrap();
         assert_eq!(store.is_adopted().unwrap(), version == 1);
+        let old = store.get("old_one").unwrap().unwrap();
+        let entry = (old.salt.as_deref(), old.coverage.per_10000());
+        let since_3 = [(None, 10_000), (Some("2026"), 2_500)];
+        assert_eq!(entry, since_3[usize::from(version >= 3)]);
         assert_eq!(schema(&url), schema(&fresh()), "{version}");
     }
 }

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use crate::assignment::{Facts, StoredVariant};
 use crate::experiment::ExperimentConfig;
 use crate::store::postgres::connection::Connection;
-use crate::store::postgres::experiments::{self, WITH_WHAT_IT_HOLDS};
+use crate::store::postgres::experiments::{self, FOLLOWING, WITH_WHAT_IT_HOLDS};
 use crate::store::postgres::failure::{Failure, Fault};
 
 /// By the actor's name; who has nothing is not in it.
@@ -34,9 +34,9 @@ impl Held {
         };
         Ok(Some(Self {
             config: experiments::stored(store, &row)?.config,
-            has_overrides: row.try_get(9)?,
-            has_assignments: row.try_get(10)?,
-            siblings: row.try_get(11)?,
+            has_overrides: row.try_get(FOLLOWING)?,
+            has_assignments: row.try_get(FOLLOWING + 1)?,
+            siblings: row.try_get(FOLLOWING + 2)?,
         }))
     }
 }

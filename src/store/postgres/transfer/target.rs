@@ -178,13 +178,14 @@ fn begin(
 
 const PUT_EXPERIMENTS: &str =
     "INSERT INTO autumn_experiments (name, description, state, variants, winner,
-        exclusion_group, bucketing, created_at, updated_at)
+        exclusion_group, bucketing, created_at, updated_at, salt, coverage)
      SELECT name, description, state::autumn_experiment_state, variants::jsonb, winner,
-        exclusion_group, bucketing, to_timestamp(created_at), to_timestamp(updated_at)
+        exclusion_group, bucketing, to_timestamp(created_at), to_timestamp(updated_at),
+        salt, coverage
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-        $7::text[], $8::bigint[], $9::bigint[])
+        $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::integer[])
      WITH ORDINALITY AS r (name, description, state, variants, winner, exclusion_group,
-        bucketing, created_at, updated_at, place) ORDER BY place";
+        bucketing, created_at, updated_at, salt, coverage, place) ORDER BY place";
 const PUT_OVERRIDES: &str =
     "INSERT INTO autumn_experiment_overrides (experiment, actor, variant, created_at)
      SELECT experiment, actor, variant, to_timestamp(at)
@@ -279,6 +280,8 @@ fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
                 |(config, ..)| config.bucketing.as_str(),
                 |(_, created_at, _)| seconds(*created_at),
                 |(config, ..)| seconds(config.updated_at_secs),
+                |(config, ..)| config.salt.as_deref(),
+                |(config, ..)| config.coverage.parts(),
             ),
         )?;
     }
