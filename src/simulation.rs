@@ -13,6 +13,8 @@ pub struct Simulation {
     pub experiment: String,
     /// How many ids were looked at.
     pub actors: u64,
+    /// How many of them enter: all, unless the experiment covers only a share of the newcomers.
+    pub entered: u64,
     /// What each variant would get, in order.
     pub variants: Vec<SimulatedVariant>,
     /// Pearson's chi-square statistic of the counts against the expected ones; `None` with fewer than
@@ -31,7 +33,7 @@ pub struct SimulatedVariant {
     pub expected_share: f64,
     /// How many of the ids get it.
     pub count: u64,
-    /// Their share of all ids, from 0 to 1.
+    /// Their share of the ids that enter, from 0 to 1.
     pub share: f64,
     /// `share - expected_share`.
     pub difference: f64,
@@ -46,11 +48,12 @@ pub struct JointSimulation {
     pub actors: u64,
     /// For each variant of the first and each of the second experiment: how many ids get both.
     pub counts: Vec<Vec<u64>>,
-    /// For each of those, how many would by chance: the product of the shares that each has.
+    /// For each of those, how many would by chance: the product of the shares that each has among the ids
+    /// that enter both.
     pub expected: Vec<Vec<f64>>,
 }
 
-/// Splits ids as the experiment would: by their buckets alone.
+/// Splits ids as the experiment would split newcomers: by its coverage and their buckets alone.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 ids")]
 pub fn simulate<T: AsRef<str>>(
@@ -59,15 +62,19 @@ pub fn simulate<T: AsRef<str>>(
 ) -> Simulation {
     let allocation = config.allocation();
     let mut counts = vec![0_u64; config.variants.len()];
-    let mut actors = 0;
+    let (mut actors, mut entered) = (0, 0);
     for id in ids {
         actors += 1;
+        if !allocation.covers(id.as_ref()) {
+            continue;
+        }
+        entered += 1;
         if let Some(variant) = allocation.variant(id.as_ref()) {
             counts[variant] += 1;
         }
     }
     let buckets = bucket_counts(config.weights());
-    let share = |count: u64| count as f64 / (actors.max(1)) as f64;
+    let share = |count: u64| count as f64 / (entered.max(1)) as f64;
     let variants = config.variants.iter().zip(&buckets).zip(&counts);
     let variants = variants.map(|((variant, &buckets), &count)| {
         let expected_share = buckets as f64 / BUCKETS as f64;
@@ -86,10 +93,10 @@ pub fn simulate<T: AsRef<str>>(
             .filter(|variant| variant.expected_share > 0.0)
     };
     let terms = taken().map(|variant| {
-        let expected = variant.expected_share * actors as f64;
+        let expected = variant.expected_share * entered as f64;
         (variant.count as f64 - expected).powi(2) / expected
     });
-    let chi_square = (actors > 0 && taken().count() > 1).then(|| terms.sum());
+    let chi_square = (entered > 0 && taken().count() > 1).then(|| terms.sum());
     let p_value = chi_square.and_then(|statistic: f64| {
         let freedom = (taken().count() - 1) as f64;
         Some(ChiSquared::new(freedom).ok()?.sf(statistic))
@@ -97,6 +104,7 @@ pub fn simulate<T: AsRef<str>>(
     Simulation {
         experiment: config.name.clone(),
         actors,
+        entered,
         chi_square,
         p_value,
         variants,
@@ -115,8 +123,11 @@ pub fn simulate_jointly<T: AsRef<str>>(
     let mut counts = vec![vec![0_u64; second.variants.len()]; first.variants.len()];
     let mut actors = 0_u64;
     for id in ids {
+        let id = id.as_ref();
         actors += 1;
-        if let (Some(row), Some(column)) = (rows.variant(id.as_ref()), columns.variant(id.as_ref()))
+        if rows.covers(id)
+            && columns.covers(id)
+            && let (Some(row), Some(column)) = (rows.variant(id), columns.variant(id))
         {
             counts[row][column] += 1;
         }
@@ -124,7 +135,8 @@ pub fn simulate_jointly<T: AsRef<str>>(
     let row_sums: Vec<u64> = counts.iter().map(|row| row.iter().sum()).collect();
     let column_sum = |column: usize| counts.iter().map(|row| row[column]).sum::<u64>();
     let column_sums: Vec<u64> = (0..second.variants.len()).map(column_sum).collect();
-    let by_chance = |row: u64, column: u64| row as f64 * column as f64 / actors.max(1) as f64;
+    let both = row_sums.iter().sum::<u64>().max(1);
+    let by_chance = |row: u64, column: u64| row as f64 * column as f64 / both as f64;
     let expected = row_sums.iter().map(|&row| {
         let cells = column_sums.iter().map(|&column| by_chance(row, column));
         cells.collect()

@@ -9,6 +9,7 @@ pub(crate) enum Command {
         name: String,
         variants: Vec<(String, u32)>,
         group: Option<String>,
+        entry: Entry,
         start: bool,
     },
     Start(String),
@@ -23,13 +24,34 @@ pub(crate) enum Command {
         name: String,
         variants: Vec<(String, u32)>,
         group: Option<String>,
+        entry: Entry,
     },
+    /// By the library: so many of 10000 newcomers enter from now on.
+    SetCoverage(String, u64),
     /// By hand: the override goes, and its assignment stays.
     RemoveOverride(String, String),
     /// By an application: it becomes a draft, and all else stays.
     Reset(String),
     /// By an application: it runs, and all else stays.
     Restart(String),
+}
+
+/// Who enters, and by which hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// In place of the name.
+    pub(crate) salt: Option<String>,
+    /// So many of 10000.
+    pub(crate) coverage: u64,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            salt: None,
+            coverage: 10_000,
+        }
+    }
 }
 
 /// The variant of an assignment, the log's text of a change, `None` if there was nothing to change;
@@ -50,6 +72,7 @@ pub(crate) struct Experiment {
     pub(crate) winner: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) variants: Vec<(String, u32)>,
+    pub(crate) entry: Entry,
     /// Actor → variant, and whether an override chose it.
     pub(crate) assignments: BTreeMap<String, (String, bool)>,
     pub(crate) overrides: BTreeMap<String, String>,
@@ -84,14 +107,32 @@ impl Model {
                 name,
                 variants,
                 group,
+                entry,
                 start,
-            } => self.create(name, variants, group.as_ref(), *start),
+            } => self.create(name, variants, group.as_ref(), entry, *start),
             Command::Assign(name, actor) => self.assign(name, actor),
             Command::Replace {
                 name,
                 variants,
                 group,
-            } => self.replace(name, variants, group.as_ref()),
+                entry,
+            } => self.replace(name, variants, group.as_ref(), entry),
+            Command::SetCoverage(name, coverage) => self.change(name, |e| {
+                if e.state == "concluded" {
+                    return Err(WRONG_STATE);
+                }
+                if e.entry.coverage == *coverage {
+                    return Ok(None);
+                }
+                e.entry.coverage = *coverage;
+                let digits = format!("{coverage:04}");
+                let share = if *coverage == 10_000 {
+                    "1".to_owned()
+                } else {
+                    format!("0.{}", digits.trim_end_matches('0'))
+                };
+                Ok(Some(format!("coverage={share}")))
+            }),
             Command::RemoveOverride(name, actor) => {
                 let experiment = self.experiments.get_mut(name);
                 experiment.and_then(|e| e.overrides.remove(actor));
@@ -175,6 +216,7 @@ impl Model {
         name: &str,
         variants: &[(String, u32)],
         group: Option<&String>,
+        entry: &Entry,
         start: bool,
     ) -> Answer {
         if has_duplicate(variants) {
@@ -188,6 +230,7 @@ impl Model {
             state: if start { "running" } else { "draft" }.to_owned(),
             group: group.cloned(),
             variants: variants.to_vec(),
+            entry: entry.clone(),
             log: vec!["created".to_owned()],
             ..Experiment::default()
         };
@@ -200,9 +243,10 @@ impl Model {
         name: &str,
         variants: &[(String, u32)],
         group: Option<&String>,
+        entry: &Entry,
     ) -> Answer {
         let Some(e) = self.experiments.get_mut(name) else {
-            return self.create(name, variants, group, false);
+            return self.create(name, variants, group, entry, false);
         };
         if has_duplicate(variants) {
             return Err(REFUSED);
@@ -216,6 +260,7 @@ impl Model {
         }
         e.variants = variants.to_vec();
         e.group = group.cloned();
+        e.entry = entry.clone();
         e.winner = None;
         e.log.push("updated".to_owned());
         Ok(Some("updated".to_owned()))
@@ -250,7 +295,12 @@ impl Model {
                 if experiment.group.is_some() && self.experiments.iter().any(excluded) {
                     return Err(EXCLUDED);
                 }
-                let chosen = choose(name, actor, &experiment.variants);
+                let hashed = experiment.entry.salt.as_deref().unwrap_or(name);
+                let covered = mix(fnv1a(&format!("{hashed}:coverage:{actor}"))) % 10_000;
+                if covered >= experiment.entry.coverage {
+                    return Err(EXCLUDED);
+                }
+                let chosen = choose(hashed, actor, &experiment.variants);
                 (chosen.ok_or(NO_VARIANT)?, false)
             }
         };
@@ -267,13 +317,28 @@ fn has_duplicate(variants: &[(String, u32)]) -> bool {
     (1..variants.len()).any(|n| variants[..n].iter().any(|(name, _)| *name == variants[n].0))
 }
 
-/// FNV-1a, 64 bits, modulo 10000, and the running sum of weights.
-fn choose(experiment: &str, actor: &str, variants: &[(String, u32)]) -> Option<String> {
+/// FNV-1a, 64 bits.
+fn fnv1a(text: &str) -> u64 {
     let mut hash: u64 = 14_695_981_039_346_656_037;
-    for byte in format!("{experiment}:{actor}").into_bytes() {
+    for byte in text.bytes() {
         hash ^= u64::from(byte);
         hash = hash.wrapping_mul(1_099_511_628_211);
     }
+    hash
+}
+
+/// The finaliser of MurmurHash3, 64 bits.
+fn mix(mut hash: u64) -> u64 {
+    for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
+        hash ^= hash >> 33;
+        hash = hash.wrapping_mul(factor);
+    }
+    hash ^ (hash >> 33)
+}
+
+/// The plain hash modulo 10000, and the running sum of weights.
+fn choose(hashed: &str, actor: &str, variants: &[(String, u32)]) -> Option<String> {
+    let hash = fnv1a(&format!("{hashed}:{actor}"));
     let total: u64 = variants.iter().map(|(_, weight)| u64::from(*weight)).sum();
     let threshold = (hash % 10_000) * total / 10_000;
     let mut sum = 0;

@@ -6,11 +6,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use experiments::lifecycle::Mutation;
 use experiments::store::conformance::Application;
 use experiments::{
-    AssignManyRequest, AssignRequest, AssignmentReason, ExperimentConfig, ExperimentError,
-    ExperimentState, ExperimentStore, InMemoryExperimentStore, Keep, PgExperimentStore,
-    SqliteExperimentStore, VariantConfig,
+    AssignManyRequest, AssignRequest, AssignmentReason, Coverage, ExperimentConfig,
+    ExperimentError, ExperimentState, ExperimentStore, InMemoryExperimentStore, Keep,
+    PgExperimentStore, SqliteExperimentStore, VariantConfig,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, TestCaseError, any, prop_assert_eq, prop_oneof};
@@ -18,7 +19,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::conformance::{ByHand, Neighbour};
-use crate::model::{Answer, Command, Experiment, Model};
+use crate::model::{Answer, Command, Entry, Experiment, Model};
 use crate::sandbox::Sandbox;
 use crate::server;
 
@@ -26,6 +27,9 @@ const NAMES: [&str; 3] = ["checkout_v2", "banner", "a b"];
 const ACTORS: [&str; 4] = ["user:1", "user:2", "user:3", "ü"];
 const VARIANTS: [&str; 3] = ["control", "treatment", "x=y"];
 const GROUPS: [&str; 2] = ["g", "h"];
+const SALTS: [&str; 2] = ["2026", "banner"];
+/// Of 10000; most of the few actors are on another side of each.
+const COVERAGES: [u64; 4] = [1, 2_500, 5_000, 7_500];
 
 fn one_of(names: &'static [&'static str]) -> impl Strategy<Value = String> + Clone {
     select(names).prop_map(str::to_owned)
@@ -35,15 +39,23 @@ fn weights() -> impl Strategy<Value = Vec<(String, u32)>> + Clone {
     vec((one_of(&VARIANTS), prop_oneof![Just(0), 1..4_u32]), 1..4)
 }
 
+fn entry() -> impl Strategy<Value = Entry> + Clone {
+    let salt = proptest::option::weighted(0.2, one_of(&SALTS));
+    let coverage = prop_oneof![2 => Just(10_000), 1 => select(&COVERAGES[..])];
+    (salt, coverage).prop_map(|(salt, coverage)| Entry { salt, coverage })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let name = || one_of(&NAMES);
     let actor = || one_of(&ACTORS);
     let variant = || one_of(&VARIANTS);
     let group = proptest::option::weighted(0.8, one_of(&GROUPS));
     prop_oneof![
-        4 => (name(), weights(), group, any::<bool>()).prop_map(|(name, variants, group, start)| {
-            Command::Create { name, variants, group, start }
-        }),
+        4 => (name(), weights(), group, entry(), any::<bool>()).prop_map(
+            |(name, variants, group, entry, start)| {
+                Command::Create { name, variants, group, entry, start }
+            }
+        ),
         3 => name().prop_map(Command::Start),
         1 => (name(), variant()).prop_map(|(name, winner)| Command::Conclude(name, winner)),
         1 => name().prop_map(Command::Archive),
@@ -60,8 +72,11 @@ fn command_beside_an_application() -> impl Strategy<Value = Command> {
     let group = proptest::option::weighted(0.8, one_of(&GROUPS));
     prop_oneof![
         12 => command(),
-        2 => (name(), weights(), group).prop_map(|(name, variants, group)| {
-            Command::Replace { name, variants, group }
+        2 => (name(), weights(), group, entry()).prop_map(|(name, variants, group, entry)| {
+            Command::Replace { name, variants, group, entry }
+        }),
+        3 => (name(), entry()).prop_map(|(name, entry)| {
+            Command::SetCoverage(name, entry.coverage)
         }),
         1 => name().prop_map(Command::Reset),
         1 => name().prop_map(Command::Restart),
@@ -109,6 +124,20 @@ fn variants(list: &[(String, u32)]) -> Vec<VariantConfig> {
     variants.collect()
 }
 
+fn configured(
+    name: &str,
+    list: &[(String, u32)],
+    group: Option<&String>,
+    entry: &Entry,
+) -> ExperimentConfig {
+    ExperimentConfig {
+        exclusion_group: group.cloned(),
+        salt: entry.salt.clone(),
+        coverage: Coverage::of_10000(entry.coverage).unwrap(),
+        ..ExperimentConfig::new(name, variants(list))
+    }
+}
+
 fn answer_beside(
     application: &dyn Application,
     store: &dyn ExperimentStore,
@@ -129,10 +158,10 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
             name,
             variants: list,
             group,
+            entry,
             start,
         } => {
-            let mut config = ExperimentConfig::new(name, variants(list));
-            config.exclusion_group.clone_from(group);
+            let mut config = configured(name, list, group.as_ref(), entry);
             if *start {
                 config.state = ExperimentState::Running;
             }
@@ -142,10 +171,14 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
             name,
             variants: list,
             group,
-        } => {
-            let mut config = ExperimentConfig::new(name, variants(list));
-            config.exclusion_group.clone_from(group);
-            store.upsert(config.clone())
+            entry,
+        } => store.upsert(configured(name, list, group.as_ref(), entry)),
+        Command::SetCoverage(experiment, coverage) => {
+            let mutation = Mutation::SetCoverage {
+                experiment,
+                coverage: Coverage::of_10000(*coverage).unwrap(),
+            };
+            store.mutate(&mutation, None)
         }
         Command::Reset(_) | Command::Restart(_) | Command::RemoveOverride(..) => {
             panic!("no store does that")
@@ -172,7 +205,7 @@ fn code(error: &ExperimentError) -> u8 {
         ExperimentError::NotFound(_) => 3,
         ExperimentError::NotRunning(..) | ExperimentError::Concluded(_) => 4,
         ExperimentError::Archived(_) => 5,
-        ExperimentError::ExcludedByGroup(..) => 6,
+        ExperimentError::ExcludedByGroup(..) | ExperimentError::NotEnrolled { .. } => 6,
         ExperimentError::NoVariant(_) => 7,
         ExperimentError::Store(error) => panic!("{error}"),
         _ => 8,
@@ -207,6 +240,10 @@ fn held(store: &dyn ExperimentStore, actors: &[&str]) -> BTreeMap<String, Experi
                 .iter()
                 .map(|v| (v.name.clone(), v.weight))
                 .collect(),
+            entry: Entry {
+                salt: config.salt.clone(),
+                coverage: config.coverage.per_10000(),
+            },
             overrides: overrides
                 .into_iter()
                 .map(|o| (o.actor, o.variant))
@@ -273,6 +310,7 @@ fn busy() -> Vec<Command> {
         name: name.to_owned(),
         variants: VARIANTS[..2].iter().map(|v| ((*v).to_owned(), 1)).collect(),
         group: Some(GROUPS[0].to_owned()),
+        entry: Entry::default(),
         start: true,
     };
     let met = |name: &str| Command::Assign(name.to_owned(), format!("met in {name}"));
@@ -476,9 +514,17 @@ fn seen(sandbox: &Sandbox, command: &Command) -> Answer {
             name,
             variants,
             group,
+            entry,
             start,
         } => {
             say(&["create", name]);
+            if let Some(salt) = &entry.salt {
+                say(&["--salt", salt]);
+            }
+            if entry.coverage < 10_000 {
+                let share = format!("0.{:04}", entry.coverage);
+                say(&["--coverage", &share]);
+            }
             for variant in variants {
                 say(&[&weight(variant)]);
             }
@@ -502,6 +548,7 @@ fn seen(sandbox: &Sandbox, command: &Command) -> Answer {
         Command::ClearOverride(name, actor) => say(&["override", name, actor, "--clear"]),
         Command::Assign(name, actor) => say(&["assign", name, actor]),
         Command::Replace { .. }
+        | Command::SetCoverage(..)
         | Command::Reset(_)
         | Command::Restart(_)
         | Command::RemoveOverride(..) => {

@@ -19,6 +19,7 @@ mod application;
 mod assignment;
 mod audit;
 mod batch;
+mod entry;
 mod lifecycle;
 mod many;
 mod overrides;
@@ -29,6 +30,7 @@ pub use application::*;
 pub use assignment::*;
 pub use audit::*;
 pub use batch::*;
+pub use entry::*;
 pub use lifecycle::*;
 pub use many::*;
 pub use overrides::*;
@@ -110,6 +112,12 @@ macro_rules! for_each_promise {
             many_keep_what_they_have_when_weights_are_zero
             of_many_only_what_is_asked_for_is_kept
             many_are_refused_as_one_would_be
+
+            a_coverage_takes_in_a_share_of_the_newcomers
+            a_coverage_moves_nobody_who_is_in
+            many_are_covered_as_one_would_be
+            a_coverage_changes_until_the_conclusion
+            a_salt_is_hashed_in_place_of_the_name
         }
     };
 }
@@ -280,6 +288,7 @@ mod tests {
             include_str!("overrides.rs"),
             include_str!("assignment.rs"),
             include_str!("many.rs"),
+            include_str!("entry.rs"),
             include_str!("application.rs"),
             include_str!("races.rs"),
         ];

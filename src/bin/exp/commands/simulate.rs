@@ -177,7 +177,15 @@ impl View for Simulated<'_> {
 
 fn write_simulation(simulation: &Simulation, over: &str, text: &mut Text) {
     let head = styled(BOLD, safe(&simulation.experiment));
-    text.line(format_args!("{head}: {} of {over}", simulation.actors));
+    let entered = if simulation.entered == simulation.actors {
+        String::new()
+    } else {
+        format!(", of which {} enter", simulation.entered)
+    };
+    text.line(format_args!(
+        "{head}: {} of {over}{entered}",
+        simulation.actors
+    ));
     let header = ["VARIANT", "EXPECTED", "COUNT", "SHARE", "DIFF"];
     let bar_width = match text.width() {
         Some(width) if width < 60 => 0,
