@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use experiments::declare::{self, Rule, Source};
 use experiments::independence::IdSample;
 use experiments::{
-    Bucketing, ExperimentConfig, ExperimentService, ExperimentState, ExperimentStore as _,
-    SqliteExperimentStore, VariantConfig,
+    Bucketing, Coverage, ExperimentConfig, ExperimentService, ExperimentState,
+    ExperimentStore as _, SqliteExperimentStore, VariantConfig,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -288,10 +288,11 @@ fn nearly_toml() -> impl Strategy<Value = String> {
         Just(
             "variants = [{ name = \"a\", weight = 1 }, { name = \"b\", weight = 2 }]\n".to_owned()
         ),
-        "(name|state|winner|weight|description|exclusion_group|bucketing|variants|experiment)",
+        "(name|state|winner|weight|description|exclusion_group|bucketing|salt|coverage|variants|experiment)",
         "( = |=|\\.|\\[|\\]|\\{|\\}|,|\"|'|\n|\"\"\"|#)",
         "\"(a|b|running|concluded|fnv1a_mixed|\\\\u0000|ä)\"\n",
         "-?[0-9]{1,12}\n",
+        "[01]\\.[0-9]{1,5}\n",
         any::<String>(),
     ];
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
@@ -362,6 +363,8 @@ fn any_config() -> impl Strategy<Value = ExperimentConfig> {
     let bucketing = prop::sample::select(Bucketing::ALL.to_vec());
     let description = prop::option::of("[^\0]{0,30}");
     let group = prop::option::of(name);
+    let salt = prop::option::of(name);
+    let coverage = (1..=10_000_u64).prop_map(|parts| Coverage::of_10000(parts).unwrap());
     let parts = (
         name,
         variants,
@@ -369,10 +372,12 @@ fn any_config() -> impl Strategy<Value = ExperimentConfig> {
         bucketing,
         description,
         group,
+        salt,
+        coverage,
         any::<bool>(),
     );
     parts.prop_map(
-        |(name, variants, state, bucketing, description, exclusion_group, won)| {
+        |(name, variants, state, bucketing, description, group, salt, coverage, won)| {
             let has_winner = match state {
                 ExperimentState::Concluded => true,
                 ExperimentState::Archived => won,
@@ -383,7 +388,9 @@ fn any_config() -> impl Strategy<Value = ExperimentConfig> {
                 state,
                 bucketing,
                 description,
-                exclusion_group,
+                exclusion_group: group,
+                salt,
+                coverage,
                 ..ExperimentConfig::new(name, variants)
             }
         },
