@@ -187,8 +187,8 @@ pub enum ExperimentStoreError {
         store: StoreLocation,
     },
     /// Nothing is there, but beside it the log of a store that was.
-    #[error("no store at {store}, but {} is the log of one that was there", escape(.log))]
-    OrphanedLog {
+    #[error("no store at {store}, but {} is the write-ahead log of one that was there", escape(.log))]
+    OrphanedWriteAheadLog {
         /// Where the store should be.
         store: StoreLocation,
         /// The log's file.
@@ -402,8 +402,8 @@ pub enum ErrorKind {
 pub enum StoreErrorKind {
     /// [`ExperimentStoreError::Missing`].
     Missing,
-    /// [`ExperimentStoreError::OrphanedLog`].
-    OrphanedLog,
+    /// [`ExperimentStoreError::OrphanedWriteAheadLog`].
+    OrphanedWriteAheadLog,
     /// [`ExperimentStoreError::NotEmpty`].
     NotEmpty,
     /// [`ExperimentStoreError::Unfinished`].
@@ -502,7 +502,7 @@ impl ExperimentStoreError {
     pub fn kind(&self) -> StoreErrorKind {
         match self {
             Self::Missing { .. } => StoreErrorKind::Missing,
-            Self::OrphanedLog { .. } => StoreErrorKind::OrphanedLog,
+            Self::OrphanedWriteAheadLog { .. } => StoreErrorKind::OrphanedWriteAheadLog,
             Self::NotEmpty { .. } => StoreErrorKind::NotEmpty,
             Self::Unfinished { .. } => StoreErrorKind::Unfinished,
             Self::OtherCopy { .. } => StoreErrorKind::OtherCopy,
@@ -531,7 +531,7 @@ impl ExperimentStoreError {
     pub fn location(&self) -> Option<&StoreLocation> {
         match self {
             Self::Missing { store, .. }
-            | Self::OrphanedLog { store, .. }
+            | Self::OrphanedWriteAheadLog { store, .. }
             | Self::NotEmpty { store, .. }
             | Self::Unfinished { store, .. }
             | Self::OtherCopy { store, .. }

@@ -111,7 +111,7 @@ pub trait MutationFacts {
 
 /// What a store has to write, together with the entry for the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct Effect {
     /// The data.
     pub write: Write,
     /// The text of the log entry.
@@ -120,7 +120,7 @@ pub struct Step {
     pub detail: ChangeDetail,
 }
 
-/// The data that a [`Step`] changes.
+/// The data that a [`Effect`] changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// The experiment becomes this, with the time of the change.
@@ -147,7 +147,7 @@ pub fn decide(
     mutation: &Mutation<'_>,
     current: Option<&ExperimentConfig>,
     facts: &impl MutationFacts,
-) -> Result<Option<Step>, ExperimentError> {
+) -> Result<Option<Effect>, ExperimentError> {
     match *mutation {
         Mutation::Insert(config) | Mutation::Upsert(config) => {
             let replace_draft = matches!(mutation, Mutation::Upsert(_));
@@ -212,7 +212,7 @@ fn create(
     current: Option<&ExperimentConfig>,
     replace_draft: bool,
     facts: &impl MutationFacts,
-) -> Result<Step, ExperimentError> {
+) -> Result<Effect, ExperimentError> {
     config.validate()?;
     let replaced = match current {
         None => None,
@@ -231,7 +231,7 @@ fn create(
             return Err(ExperimentError::GroupInUse(config.name.clone()));
         }
     }
-    Ok(Step {
+    Ok(Effect {
         write: Write::Config(config.clone()),
         mutation: if replaced.is_some() {
             "updated"
@@ -251,7 +251,7 @@ fn set_state(
     current: Option<&ExperimentConfig>,
     state: ExperimentState,
     winner: Option<&str>,
-) -> Result<Option<Step>, ExperimentError> {
+) -> Result<Option<Effect>, ExperimentError> {
     let current = current.ok_or_else(|| ExperimentError::NotFound(experiment.to_owned()))?;
     if current.state == ExperimentState::Archived {
         return match state {
@@ -284,7 +284,7 @@ fn set_state(
         winner,
         ..current.clone()
     };
-    Ok(Some(Step {
+    Ok(Some(Effect {
         mutation,
         detail: ChangeDetail {
             before: state_and_winner(current),
@@ -298,7 +298,7 @@ fn set_variants(
     current: &ExperimentConfig,
     variants: &[VariantConfig],
     facts: &impl MutationFacts,
-) -> Result<Step, ExperimentError> {
+) -> Result<Effect, ExperimentError> {
     if current.state == ExperimentState::Concluded {
         return Err(ExperimentError::Concluded(current.name.clone()));
     }
@@ -308,7 +308,7 @@ fn set_variants(
         variants: Some(variants.to_vec()),
         ..ChangeSide::default()
     };
-    Ok(Step {
+    Ok(Effect {
         write: Write::Config(ExperimentConfig {
             variants: variants.to_vec(),
             ..current.clone()
@@ -342,7 +342,7 @@ fn require_unused(
 fn set_description(
     current: &ExperimentConfig,
     description: Option<&str>,
-) -> Result<Option<Step>, ExperimentError> {
+) -> Result<Option<Effect>, ExperimentError> {
     let next = ExperimentConfig {
         description: description.map(str::to_owned),
         ..current.clone()
@@ -356,7 +356,7 @@ fn set_description(
         description: config.description.clone(),
         ..ChangeSide::default()
     };
-    Ok(Some(Step {
+    Ok(Some(Effect {
         mutation: "updated".to_owned(),
         detail: ChangeDetail {
             before: side(current),
@@ -369,7 +369,7 @@ fn set_description(
 fn set_coverage(
     current: &ExperimentConfig,
     coverage: Coverage,
-) -> Result<Option<Step>, ExperimentError> {
+) -> Result<Option<Effect>, ExperimentError> {
     if current.state == ExperimentState::Concluded {
         return Err(ExperimentError::Concluded(current.name.clone()));
     }
@@ -380,7 +380,7 @@ fn set_coverage(
         coverage: Some(coverage),
         ..ChangeSide::default()
     };
-    Ok(Some(Step {
+    Ok(Some(Effect {
         write: Write::Config(ExperimentConfig {
             coverage,
             ..current.clone()
@@ -398,10 +398,10 @@ fn set_override(
     actor: &str,
     variant: &str,
     facts: &impl MutationFacts,
-) -> Result<Step, ExperimentError> {
+) -> Result<Effect, ExperimentError> {
     validate_actor(&current.name, actor)?;
     current.require_variant(variant)?;
-    Ok(Step {
+    Ok(Effect {
         mutation: format!("override={actor}:{variant}"),
         detail: ChangeDetail {
             before: pinned(facts.override_variant(actor)?),
@@ -417,11 +417,11 @@ fn set_override(
 fn clear_override(
     actor: &str,
     facts: &impl MutationFacts,
-) -> Result<Option<Step>, ExperimentError> {
+) -> Result<Option<Effect>, ExperimentError> {
     let Some(variant) = facts.override_variant(actor)? else {
         return Ok(None);
     };
-    Ok(Some(Step {
+    Ok(Some(Effect {
         mutation: format!("override_cleared={actor}"),
         detail: ChangeDetail {
             before: pinned(Some(variant)),

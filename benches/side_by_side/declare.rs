@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use experiments::declare::{Source, check, check_independence};
+use experiments::declare::{SourceFile, check, check_independence};
 use experiments::independence::IdSample;
 use experiments::{ExperimentConfig, IdShape, VariantConfig};
 
@@ -13,7 +13,7 @@ const EXPERIMENTS: usize = 200;
 
 pub(crate) fn run(report: &Report) {
     let text: String = (0..EXPERIMENTS).map(experiment).collect();
-    let sources = [Source::new("experiments.toml", text)];
+    let sources = [SourceFile::new("experiments.toml", text)];
     let ours = || {
         time(|| {
             let checked = check(&sources, &[]);
@@ -63,10 +63,10 @@ pub(crate) fn run(report: &Report) {
             } else {
                 pieces
             };
-            [Source::new("f.toml", text)]
+            [SourceFile::new("f.toml", text)]
         };
         let (twice, once) = (source(2 * half), source(half));
-        let run = |sources: &[Source]| {
+        let run = |sources: &[SourceFile]| {
             time(|| {
                 black_box(check(sources, &[]));
             })

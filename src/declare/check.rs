@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::declaration::Declaration;
-use super::finding::{Finding, Findings, Rule, Severity};
+use super::finding::{Finding, Findings, Lint, Severity};
 use super::read::read;
-use super::source::Source;
+use super::source::SourceFile;
 use crate::bucketing::{BUCKETS, bucket_counts, total_weight};
 use crate::error::{ConfigProblem, Field};
 use crate::experiment::{ExperimentConfig, ExperimentState};
@@ -18,7 +18,7 @@ use crate::text::Quoted;
 pub struct Checked {
     /// The experiments, in the order of the files, with those that have faults.
     pub declarations: Vec<Declaration>,
-    /// What was found, in the order of the files. Of very many findings of one rule the last
+    /// What was found, in the order of the files. Of very many findings of one lint the last
     /// [stands for](Finding::count) the rest.
     pub findings: Vec<Finding>,
     /// Where those errors begin that are not among the findings, as file and byte.
@@ -28,7 +28,7 @@ pub struct Checked {
 /// Checks files as one set: each declaration by itself, and all beside each other and beside the
 /// experiments that are live elsewhere.
 #[must_use]
-pub fn check(sources: &[Source], live: &[ExperimentConfig]) -> Checked {
+pub fn check(sources: &[SourceFile], live: &[ExperimentConfig]) -> Checked {
     let mut findings = Findings::default();
     let mut declarations = Vec::new();
     for (index, source) in sources.iter().enumerate() {
@@ -68,7 +68,7 @@ impl Checked {
         let mut is_sound = vec![true; self.declarations.len()];
         // A store may hold an experiment whose weights are all 0.
         let is_fault =
-            |f: &&Finding| f.severity() == Severity::Error && f.rule != Rule::AllWeightsZero;
+            |f: &&Finding| f.severity() == Severity::Error && f.lint != Lint::AllWeightsZero;
         let errors = self.findings.iter().filter(is_fault);
         let errors = errors.map(|error| (error.place.file, error.place.span.start));
         for key in errors.chain(self.cut_errors.iter().copied()) {
@@ -112,7 +112,7 @@ pub fn check_descriptions(declarations: &[Declaration]) -> Vec<Finding> {
         let message = format!("{} has no description", Quoted(&d.config.name));
         let help = "add a line: description = \"...\"";
         let place = d.field_place(ConfigField::Description);
-        Finding::new(Rule::MissingDescription, place, message, help)
+        Finding::new(Lint::MissingDescription, place, message, help)
     });
     found.collect::<Findings>().into_vec()
 }
@@ -147,7 +147,7 @@ pub fn check_independence(
         let message = dependence.describe(&configs[first].name, &configs[second].name);
         let place = declarations[second - live_only].name_place();
         let finding = Finding::new(
-            Rule::DependentAssignments,
+            Lint::DependentAssignments,
             place,
             message,
             dependence.remedy,
@@ -194,7 +194,7 @@ fn check_config(
         if live.is_some_and(|live| is_kept(&problem, &declaration.config, live)) {
             continue;
         }
-        let (rule, place, help) = match &problem {
+        let (lint, place, help) = match &problem {
             // Told already: it is not there, or is no text.
             ConfigProblem::Empty(Field::Config(ConfigField::Name))
                 if !declaration.says(ConfigField::Name) =>
@@ -211,45 +211,45 @@ fn check_config(
             }
             ConfigProblem::WinnerMissing if !declaration.is_read(ConfigField::Winner) => continue,
             ConfigProblem::Empty(field) => (
-                Rule::BlankName,
+                Lint::BlankName,
                 declaration.problem_place(*field),
                 "give it a name",
             ),
             ConfigProblem::ControlCharacter(field) => (
-                Rule::BadCharacter,
+                Lint::BadCharacter,
                 declaration.problem_place(*field),
                 "remove the control character",
             ),
             ConfigProblem::TooLong { field, .. } => (
-                Rule::TooLong,
+                Lint::TooLong,
                 declaration.problem_place(*field),
                 "make it shorter",
             ),
             ConfigProblem::NoVariants => (
-                Rule::NoVariant,
+                Lint::NoVariant,
                 declaration.field_place(ConfigField::Variants),
                 "add variants = [{ name = \"...\", weight = 50 }, ...]",
             ),
             ConfigProblem::TooManyVariants { .. } => (
-                Rule::TooManyVariants,
+                Lint::TooManyVariants,
                 declaration.name_place(),
                 "remove some",
             ),
             ConfigProblem::DuplicateVariant(_) => continue,
             ConfigProblem::WinnerMissing => (
-                Rule::MissingWinner,
+                Lint::MissingWinner,
                 declaration.field_place(ConfigField::State),
                 "add a line: winner = \"...\"",
             ),
             ConfigProblem::WinnerUnknown(_) => (
-                Rule::UnknownWinner,
+                Lint::UnknownWinner,
                 declaration.field_place(ConfigField::Winner),
                 "name one of its variants",
             ),
             ConfigProblem::WinnerNotConcluded
             | ConfigProblem::BackToDraft
             | ConfigProblem::VariantsUnreadable => (
-                Rule::UnexpectedWinner,
+                Lint::UnexpectedWinner,
                 declaration.field_place(ConfigField::Winner),
                 "remove it, or set state = \"concluded\"",
             ),
@@ -258,7 +258,7 @@ fn check_config(
             "" => problem.to_string(),
             name => format!("{}: {problem}", Quoted(name)),
         };
-        findings.push(Finding::new(rule, place, message, help));
+        findings.push(Finding::new(lint, place, message, help));
     }
     // Where, which the problem doesn't tell.
     let mut seen = HashMap::new();
@@ -270,7 +270,7 @@ fn check_config(
         if let Some(first) = seen.insert(&variant.name, place.clone()) {
             let message = format!("variant {} is there twice", Quoted(&variant.name));
             let help = "rename one of them, or remove it";
-            let finding = Finding::new(Rule::DuplicateVariant, place, message, help);
+            let finding = Finding::new(Lint::DuplicateVariant, place, message, help);
             findings.push(finding.with_related(first, "the first of that name"));
         }
     }
@@ -288,7 +288,7 @@ fn check_weights(declaration: &Declaration, findings: &mut Findings) {
             let message = format!("{} runs, and all its weights are 0", Quoted(&config.name));
             let help = "give a variant a weight, or set state = \"draft\"";
             let place = declaration.field_place(ConfigField::Variants);
-            findings.push(Finding::new(Rule::AllWeightsZero, place, message, help));
+            findings.push(Finding::new(Lint::AllWeightsZero, place, message, help));
         }
         return;
     }
@@ -299,7 +299,7 @@ fn check_weights(declaration: &Declaration, findings: &mut Findings) {
         );
         let help = "add another variant, or conclude it";
         let place = declaration.field_place(ConfigField::Variants);
-        findings.push(Finding::new(Rule::SingleVariant, place, message, help));
+        findings.push(Finding::new(Lint::SingleVariant, place, message, help));
     }
     for (index, got) in bucket_counts(config.weights()).into_iter().enumerate() {
         let variant = &config.variants[index];
@@ -318,7 +318,7 @@ fn check_weights(declaration: &Declaration, findings: &mut Findings) {
         let help = "shares are whole ten-thousandths; give it a weight that is one";
         let place = declaration.weight_place(index);
         findings.push(Finding::new(
-            Rule::InexpressibleWeight,
+            Lint::InexpressibleWeight,
             place,
             message,
             help,
@@ -350,7 +350,7 @@ fn check_names(
             let help = "rename one of them, or remove it";
             let place = declaration.name_place();
             findings.push(
-                Finding::new(Rule::DuplicateExperiment, place, message, help)
+                Finding::new(Lint::DuplicateExperiment, place, message, help)
                     .with_related(first.name_place(), "the first of that name"),
             );
             continue;
@@ -365,7 +365,7 @@ fn check_names(
             );
             let help = "rename it, unless both are meant";
             let place = declaration.name_place();
-            findings.push(Finding::new(Rule::SimilarNames, place, message, help));
+            findings.push(Finding::new(Lint::SimilarNames, place, message, help));
         }
         if let Some(first) = similar.insert(folded, declaration) {
             let message = format!(
@@ -376,7 +376,7 @@ fn check_names(
             let help = "rename one, unless both are meant";
             let place = declaration.name_place();
             findings.push(
-                Finding::new(Rule::SimilarNames, place, message, help)
+                Finding::new(Lint::SimilarNames, place, message, help)
                     .with_related(first.name_place(), "the other name"),
             );
         }
@@ -409,7 +409,7 @@ fn check_groups(
             let help =
                 "a group keeps its members apart; name it in another experiment, or remove it";
             let place = only.field_place(ConfigField::ExclusionGroup);
-            findings.push(Finding::new(Rule::LonelyGroup, place, message, help));
+            findings.push(Finding::new(Lint::LonelyGroup, place, message, help));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::finding::Place;
+use super::finding::SourceSpan;
 use crate::error::Field;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::field::ConfigField;
@@ -15,12 +15,12 @@ pub struct Declaration {
     pub config: ExperimentConfig,
     /// The state, if the file says one. Without, the stored experiment keeps the state that it has.
     pub state: Option<ExperimentState>,
-    pub(super) places: Places,
+    pub(super) places: SourceSpans,
 }
 
 /// Where the parts of a declaration stand.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places {
+pub(super) struct SourceSpans {
     pub(super) file: usize,
     pub(super) whole: Range<usize>,
     /// Of the fields that are written and could be read; of the variants in any case.
@@ -35,10 +35,10 @@ pub(super) struct Places {
 
 impl Declaration {
     /// Where a part stands, or the experiment's name if it is not written.
-    fn place(&self, part: Option<&Range<usize>>) -> Place {
+    fn place(&self, part: Option<&Range<usize>>) -> SourceSpan {
         let places = &self.places;
         let span = part.or_else(|| places.fields.get(&ConfigField::Name));
-        Place {
+        SourceSpan {
             file: places.file,
             span: span.unwrap_or(&places.whole).clone(),
         }
@@ -70,24 +70,24 @@ impl Declaration {
         (self.places.file, self.places.whole.start)
     }
 
-    pub(super) fn name_place(&self) -> Place {
+    pub(super) fn name_place(&self) -> SourceSpan {
         self.place(None)
     }
 
-    pub(super) fn weight_place(&self, variant: usize) -> Place {
+    pub(super) fn weight_place(&self, variant: usize) -> SourceSpan {
         self.place(self.places.weights.get(variant))
     }
 
-    pub(super) fn field_place(&self, field: ConfigField) -> Place {
+    pub(super) fn field_place(&self, field: ConfigField) -> SourceSpan {
         self.place(self.places.fields.get(&field))
     }
 
-    pub(super) fn variant_place(&self, variant: usize) -> Place {
+    pub(super) fn variant_place(&self, variant: usize) -> SourceSpan {
         self.place(self.places.variant_names.get(variant))
     }
 
     /// Where that stands of which a problem tells.
-    pub(super) fn problem_place(&self, field: Field) -> Place {
+    pub(super) fn problem_place(&self, field: Field) -> SourceSpan {
         match field {
             Field::Config(field) => self.field_place(field),
             Field::Variant(index) => self.variant_place(index),

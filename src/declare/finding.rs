@@ -1,4 +1,4 @@
-//! What is found in a file: which rule, how bad, where, and what to do. The list of rules is here.
+//! What is found in a file: which lint, how bad, where, and what to do. The list of lints is here.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,17 +33,17 @@ impl fmt::Display for Severity {
     }
 }
 
-macro_rules! rules {
+macro_rules! lints {
     ($($(#[doc = $doc:literal])* $name:ident $id:literal $severity:ident;)*) => {
-        /// What a finding is about. The id of a rule never changes its meaning.
+        /// What a finding is about. The id of a lint never changes its meaning.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
-        pub enum Rule {
+        pub enum Lint {
             $($(#[doc = $doc])* $name,)*
         }
 
-        impl Rule {
-            /// Every rule.
+        impl Lint {
+            /// Every lint.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// Its id, in kebab case.
@@ -67,7 +67,7 @@ macro_rules! rules {
     };
 }
 
-rules! {
+lints! {
     /// The file is not TOML.
     Syntax "syntax" Error;
     /// A key that means nothing here.
@@ -130,7 +130,7 @@ rules! {
     VariantOrder "variant-order" Warning;
 }
 
-impl fmt::Display for Rule {
+impl fmt::Display for Lint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id())
     }
@@ -138,7 +138,7 @@ impl fmt::Display for Rule {
 
 /// A place in one of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceSpan {
     /// Which file, counted from 0.
     pub file: usize,
     /// Its bytes.
@@ -149,29 +149,29 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What it is about.
-    pub rule: Rule,
+    pub lint: Lint,
     /// Where.
-    pub place: Place,
+    pub place: SourceSpan,
     /// What was found.
     pub message: String,
     /// What to do.
     pub help: String,
     /// Another place that it has to do with, and what that is.
-    pub related: Option<(Place, &'static str)>,
-    /// How many findings it stands for: 1, but for the last of a rule in a file, which stands for all that
+    pub related: Option<(SourceSpan, &'static str)>,
+    /// How many findings it stands for: 1, but for the last of a lint in a file, which stands for all that
     /// were beyond [`MAX_KEPT`].
     pub count: usize,
 }
 
 impl Finding {
     pub(super) fn new(
-        rule: Rule,
-        place: Place,
+        lint: Lint,
+        place: SourceSpan,
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {
         Self {
-            rule,
+            lint,
             place,
             message: message.into(),
             help: help.into(),
@@ -180,7 +180,7 @@ impl Finding {
         }
     }
 
-    pub(super) fn with_related(mut self, place: Place, what: &'static str) -> Self {
+    pub(super) fn with_related(mut self, place: SourceSpan, what: &'static str) -> Self {
         self.related = Some((place, what));
         self
     }
@@ -188,18 +188,18 @@ impl Finding {
     /// How bad it is.
     #[must_use]
     pub fn severity(&self) -> Severity {
-        self.rule.severity()
+        self.lint.severity()
     }
 }
 
-/// How many findings of one rule in one file are kept; the others are counted.
+/// How many findings of one lint in one file are kept; the others are counted.
 pub const MAX_KEPT: usize = 1000;
 
-/// Findings as they are made. However many there are, it holds at most [`MAX_KEPT`] of a rule in a file.
+/// Findings as they are made. However many there are, it holds at most [`MAX_KEPT`] of a lint in a file.
 #[derive(Default)]
 pub(super) struct Findings {
     kept: Vec<Finding>,
-    seen: HashMap<(usize, Rule), Seen>,
+    seen: HashMap<(usize, Lint), Seen>,
     /// Where the errors begin that were counted only.
     cut_errors: Vec<(usize, usize)>,
 }
@@ -207,12 +207,12 @@ pub(super) struct Findings {
 struct Seen {
     count: usize,
     /// The first that was not kept.
-    first_cut: Option<Place>,
+    first_cut: Option<SourceSpan>,
 }
 
 impl Findings {
     pub(super) fn push(&mut self, finding: Finding) {
-        let key = (finding.place.file, finding.rule);
+        let key = (finding.place.file, finding.lint);
         let seen = self.seen.entry(key).or_insert(Seen {
             count: 0,
             first_cut: None,
@@ -232,16 +232,16 @@ impl Findings {
     /// In the order of the files, with a last one for what was cut, and where errors begin that were.
     pub(super) fn into_parts(self) -> (Vec<Finding>, Vec<(usize, usize)>) {
         let mut findings = self.kept;
-        for ((_, rule), seen) in self.seen {
+        for ((_, lint), seen) in self.seen {
             let Some(place) = seen.first_cut else {
                 continue;
             };
             let count = seen.count - MAX_KEPT;
-            let message = format!("{count} more findings of {rule} in this file are not shown");
+            let message = format!("{count} more findings of {lint} in this file are not shown");
             let help = "mend what is shown, and check again";
             findings.push(Finding {
                 count,
-                ..Finding::new(rule, place, message, help)
+                ..Finding::new(lint, place, message, help)
             });
         }
         sort(&mut findings);
@@ -264,7 +264,7 @@ impl FromIterator<Finding> for Findings {
 /// Puts findings in the order of the files.
 pub fn sort(findings: &mut [Finding]) {
     findings.sort_by(|a, b| {
-        let key = |f: &Finding| (f.place.file, f.place.span.start, f.rule);
+        let key = |f: &Finding| (f.place.file, f.place.span.start, f.lint);
         key(a).cmp(&key(b))
     });
 }

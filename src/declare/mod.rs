@@ -1,7 +1,7 @@
 //! Experiments as code: files in TOML → declarations and findings → a plan → one step of the store.
 //!
 //! ```
-//! use experiments::declare::{Source, check};
+//! use experiments::declare::{SourceFile, check};
 //!
 //! let text = r#"
 //!     [[experiment]]
@@ -9,7 +9,7 @@
 //!     variants = [{ name = "control", weight = 50 }]
 //!     stat = "running"
 //! "#;
-//! let checked = check(&[Source::new("experiments.toml", text)], &[]);
+//! let checked = check(&[SourceFile::new("experiments.toml", text)], &[]);
 //! assert_eq!(checked.findings[0].help, "did you mean 'state'?");
 //! ```
 
@@ -30,10 +30,10 @@ pub use self::check::{Checked, MAX_MEASURED, check, check_descriptions, check_in
 pub use self::current::Current;
 pub use self::declaration::Declaration;
 pub use self::export::to_toml;
-pub use self::finding::{Finding, MAX_KEPT, Place, Rule, Severity, sort};
+pub use self::finding::{Finding, Lint, MAX_KEPT, Severity, SourceSpan, sort};
 pub use self::lines::{Lines, Position};
 pub use self::moves::Moves;
 pub use self::plan::{Action, Plan, PlanStep, PlannedExperiment};
 pub use self::planning::plan;
 pub use self::schema::schema;
-pub use self::source::Source;
+pub use self::source::SourceFile;

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::current::Current;
 use super::declaration::Declaration;
 use super::export::string;
-use super::finding::{self, Finding, Rule};
+use super::finding::{self, Finding, Lint};
 use super::moves::{Moves, changed_buckets, moves, per_100};
 use super::plan::{Action, Plan, PlanStep, PlannedExperiment, replay};
 use crate::error::ExperimentError;
@@ -163,13 +163,13 @@ fn compare_fixed(
             format!("put the {} back", field.label())
         };
         let help = format!("{remedy}, or begin an experiment of another name");
-        let rule = match field {
-            ConfigField::Bucketing => Rule::BucketingFixed,
-            ConfigField::ExclusionGroup => Rule::GroupFixed,
-            _ => Rule::FieldFixed,
+        let lint = match field {
+            ConfigField::Bucketing => Lint::BucketingFixed,
+            ConfigField::ExclusionGroup => Lint::GroupFixed,
+            _ => Lint::FieldFixed,
         };
         findings.push(Finding::new(
-            rule,
+            lint,
             declaration.field_place(field),
             message,
             help,
@@ -202,14 +202,14 @@ fn warn_of_order(
         );
         let help = "keep the order of before, and add new variants at the end";
         let place = declaration.field_place(ConfigField::Variants);
-        findings.push(Finding::new(Rule::VariantOrder, place, message, help));
+        findings.push(Finding::new(Lint::VariantOrder, place, message, help));
     }
 }
 
 fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError) -> Finding {
-    let (rule, place, help) = match refusal {
+    let (lint, place, help) = match refusal {
         ExperimentError::VariantInUse { variant, .. } => (
-            Rule::VariantInUse,
+            Lint::VariantInUse,
             declaration.field_place(ConfigField::Variants),
             format!(
                 "keep it with weight 0, so that nobody new gets it: {{ name = {}, weight = 0 }}",
@@ -217,7 +217,7 @@ fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError
             ),
         ),
         ExperimentError::GroupInUse(_) => (
-            Rule::GroupFixed,
+            Lint::GroupFixed,
             declaration.field_place(ConfigField::ExclusionGroup),
             "put the group back, or begin an experiment of another name".to_owned(),
         ),
@@ -225,15 +225,15 @@ fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError
             let message = format!("{} is concluded: its coverage is fixed", Quoted(name));
             let help = "put the coverage back, or set state = \"running\" to reopen it";
             let place = declaration.field_place(ConfigField::Coverage);
-            return Finding::new(Rule::FieldFixed, place, message, help);
+            return Finding::new(Lint::FieldFixed, place, message, help);
         }
         ExperimentError::Concluded(_) => (
-            Rule::WeightsFixed,
+            Lint::WeightsFixed,
             declaration.field_place(ConfigField::Variants),
             "put the variants back, or set state = \"running\" to reopen it".to_owned(),
         ),
         ExperimentError::Archived(_) => (
-            Rule::Lifecycle,
+            Lint::Lifecycle,
             declaration.field_place(ConfigField::State),
             "archiving is for good: begin an experiment of another name".to_owned(),
         ),
@@ -243,10 +243,10 @@ fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError
                 _ => declaration.name_place(),
             };
             let help = "set a state that it can move to".to_owned();
-            (Rule::Lifecycle, place, help)
+            (Lint::Lifecycle, place, help)
         }
     };
-    Finding::new(rule, place, refusal.to_string(), help)
+    Finding::new(lint, place, refusal.to_string(), help)
 }
 
 /// The steps from `before` to `target`, allowed or not.

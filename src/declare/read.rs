@@ -5,9 +5,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeFloat, DeTable, DeValue};
 
-use super::declaration::{Declaration, Places};
-use super::finding::{Finding, Findings, Place, Rule};
-use super::source::Source;
+use super::declaration::{Declaration, SourceSpans};
+use super::finding::{Finding, Findings, Lint, SourceSpan};
+use super::source::SourceFile;
 use crate::coverage::{Coverage, NotACoverage};
 use crate::experiment::{ExperimentConfig, VariantConfig};
 use crate::field::{ConfigField, FieldKind, FieldValue};
@@ -21,13 +21,13 @@ const VARIANT_KEYS: &[&str] = &["name", "weight"];
 const MAX_SYNTAX_ERRORS: usize = 20;
 
 /// Reads a file. What can't be read is told in `findings`.
-pub(super) fn read(file: usize, source: &Source, findings: &mut Findings) -> Vec<Declaration> {
+pub(super) fn read(file: usize, source: &SourceFile, findings: &mut Findings) -> Vec<Declaration> {
     let mut reader = Reader { file, findings };
     let text = &*source.text;
     if let Some(at) = source.replaced_at {
         let span = on_characters(text, at..at + 1);
         let message = "this is not UTF-8";
-        reader.tell(Rule::Syntax, span, message, "save the file as UTF-8");
+        reader.tell(Lint::Syntax, span, message, "save the file as UTF-8");
         return Vec::new();
     }
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -35,7 +35,7 @@ pub(super) fn read(file: usize, source: &Source, findings: &mut Findings) -> Vec
         for error in errors.iter().take(MAX_SYNTAX_ERRORS) {
             let span = on_characters(text, error.span().unwrap_or(0..0));
             let message = error.message().replace('\n', ", ");
-            reader.tell(Rule::Syntax, span, message, "see https://toml.io");
+            reader.tell(Lint::Syntax, span, message, "see https://toml.io");
         }
         return Vec::new();
     }
@@ -63,16 +63,16 @@ struct Reader<'f> {
 impl Reader<'_> {
     fn tell(
         &mut self,
-        rule: Rule,
+        lint: Lint,
         span: Range<usize>,
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        let place = Place {
+        let place = SourceSpan {
             file: self.file,
             span,
         };
-        self.findings.push(Finding::new(rule, place, message, help));
+        self.findings.push(Finding::new(lint, place, message, help));
     }
 
     fn document(&mut self, document: &DeTable<'_>) -> Vec<Declaration> {
@@ -84,7 +84,7 @@ impl Reader<'_> {
             let found = value.get_ref().type_str();
             let message = format!("experiment is a list, and this is {}", article(found));
             let help = "begin each experiment with [[experiment]]";
-            self.tell(Rule::WrongType, value.span(), message, help);
+            self.tell(Lint::WrongType, value.span(), message, help);
             return Vec::new();
         };
         let declared = experiments.iter().filter_map(|item| {
@@ -99,17 +99,17 @@ impl Reader<'_> {
         if !table.contains_key("name") {
             let help = "add a line: name = \"...\"";
             self.tell(
-                Rule::MissingName,
+                Lint::MissingName,
                 whole.clone(),
                 "an experiment has no name",
                 help,
             );
         }
         let mut config = ExperimentConfig::new("", Vec::new());
-        let mut places = Places {
+        let mut places = SourceSpans {
             file: self.file,
             whole,
-            ..Places::default()
+            ..SourceSpans::default()
         };
         for field in ConfigField::ALL {
             let Some(value) = table.get(field.key()) else {
@@ -154,16 +154,16 @@ impl Reader<'_> {
                 None => format!("it is one of {}", words().collect::<Vec<_>>().join(", ")),
             };
             let message = format!("no {} is called {}", field.key(), Quoted(text));
-            self.tell(Rule::BadValue, value.span(), message, help);
+            self.tell(Lint::BadValue, value.span(), message, help);
         }
         is_read
     }
 
     fn share(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<Coverage> {
         let found = value.get_ref();
-        let (rule, message) = match found.as_float().map(DeFloat::as_str) {
+        let (lint, message) = match found.as_float().map(DeFloat::as_str) {
             None if found.as_integer().is_none() => (
-                Rule::WrongType,
+                Lint::WrongType,
                 format!(
                     "{key} is a number, and this is {}",
                     article(found.type_str())
@@ -175,27 +175,27 @@ impl Reader<'_> {
                 if share.is_some() {
                     return share;
                 }
-                (Rule::BadValue, format!("this is no {key}"))
+                (Lint::BadValue, format!("this is no {key}"))
             }
         };
         let help = format!(
             "write {key} = 0.25, or another number {}",
             NotACoverage::RANGE
         );
-        self.tell(rule, value.span(), message, help);
+        self.tell(lint, value.span(), message, help);
         None
     }
 
     fn variants(
         &mut self,
         value: &Spanned<DeValue<'_>>,
-        places: &mut Places,
+        places: &mut SourceSpans,
     ) -> Vec<VariantConfig> {
         let DeValue::Array(items) = value.get_ref() else {
             let found = value.get_ref().type_str();
             let message = format!("variants is a list, and this is {}", article(found));
             let help = "write variants = [{ name = \"...\", weight = 50 }, ...]";
-            self.tell(Rule::WrongType, value.span(), message, help);
+            self.tell(Lint::WrongType, value.span(), message, help);
             places.unread.push(ConfigField::Variants);
             return Vec::new();
         };
@@ -210,7 +210,7 @@ impl Reader<'_> {
             if name.is_none() {
                 let help = "add name = \"...\"";
                 self.tell(
-                    Rule::MissingName,
+                    Lint::MissingName,
                     item.span(),
                     "a variant has no name",
                     help,
@@ -241,7 +241,7 @@ impl Reader<'_> {
         let help = "a weight is a whole number from 0 to 4294967295, relative to the other weights";
         let Some(value) = variant.get("weight") else {
             let message = "a variant has no weight";
-            self.tell(Rule::BadWeight, whole, message, help);
+            self.tell(Lint::BadWeight, whole, message, help);
             return None;
         };
         let parsed = value
@@ -256,7 +256,7 @@ impl Reader<'_> {
                     article(other.type_str())
                 ),
             };
-            self.tell(Rule::BadWeight, value.span(), message, help);
+            self.tell(Lint::BadWeight, value.span(), message, help);
         }
         Some((parsed?, value.span()))
     }
@@ -271,7 +271,7 @@ impl Reader<'_> {
             let found = item.get_ref().type_str();
             let message = format!("{what} is a table, and this is {}", article(found));
             self.tell(
-                Rule::WrongType,
+                Lint::WrongType,
                 item.span(),
                 message,
                 "write { name = ..., ... }",
@@ -285,7 +285,7 @@ impl Reader<'_> {
         if text.is_none() {
             let found = value.get_ref().type_str();
             let message = format!("{key} is text, and this is {}", article(found));
-            self.tell(Rule::WrongType, value.span(), message, "put it in quotes");
+            self.tell(Lint::WrongType, value.span(), message, "put it in quotes");
         }
         text
     }
@@ -302,7 +302,7 @@ impl Reader<'_> {
                 None => format!("known here: {}", known.join(", ")),
             };
             let message = format!("unknown key {}", Quoted(name));
-            self.tell(Rule::UnknownKey, key.span(), message, help);
+            self.tell(Lint::UnknownKey, key.span(), message, help);
         }
     }
 }

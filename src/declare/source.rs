@@ -2,7 +2,7 @@
 
 /// A file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceFile {
     /// What it is called in messages, for example its path.
     pub name: String,
     /// What it holds; what is not UTF-8 is replaced.
@@ -11,7 +11,7 @@ pub struct Source {
     pub(super) replaced_at: Option<usize>,
 }
 
-impl Source {
+impl SourceFile {
     /// A file of this name that holds this text.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {

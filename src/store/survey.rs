@@ -112,7 +112,7 @@ const MAX_NAMED: u64 = 100;
 
 /// Findings as they are made.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct Surveyed {
     findings: Vec<StoreFinding>,
     rows: HashMap<Sort, Sum>,
     repairs: BTreeSet<(StoreFault, String)>,
@@ -128,7 +128,7 @@ struct Sum {
     unnamed_rows: u64,
 }
 
-impl Found {
+impl Surveyed {
     pub(super) fn push(&mut self, finding: StoreFinding) {
         if finding.repairable {
             let repair = (finding.code, finding.subject.clone());

@@ -51,7 +51,7 @@ fn status_of_failure(kind: StoreErrorKind) -> StatusCode {
         | StoreErrorKind::Unconfirmed
         | StoreErrorKind::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
         StoreErrorKind::Missing
-        | StoreErrorKind::OrphanedLog
+        | StoreErrorKind::OrphanedWriteAheadLog
         | StoreErrorKind::NotEmpty
         | StoreErrorKind::Unfinished
         | StoreErrorKind::OtherCopy

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use experiments::declare::{self, Rule, Source};
+use experiments::declare::{self, Lint, SourceFile};
 use experiments::independence::IdSample;
 use experiments::{
     Bucketing, Coverage, ExperimentConfig, ExperimentService, ExperimentState,
@@ -78,15 +78,15 @@ fn invalid_files_have_their_diagnosis() {
     }
     // What needs a store is in the transcripts.
     let of_stores = [
-        Rule::VariantInUse,
-        Rule::Lifecycle,
-        Rule::WeightsFixed,
-        Rule::BucketingFixed,
-        Rule::GroupFixed,
-        Rule::FieldFixed,
-        Rule::VariantOrder,
+        Lint::VariantInUse,
+        Lint::Lifecycle,
+        Lint::WeightsFixed,
+        Lint::BucketingFixed,
+        Lint::GroupFixed,
+        Lint::FieldFixed,
+        Lint::VariantOrder,
     ];
-    let of_files = Rule::ALL.iter().filter(|rule| !of_stores.contains(rule));
+    let of_files = Lint::ALL.iter().filter(|rule| !of_stores.contains(rule));
     let of_files: BTreeSet<String> = of_files.map(|rule| rule.id().to_owned()).collect();
     assert_eq!(rules, of_files);
 }
@@ -266,7 +266,7 @@ fn the_committed_schema_is_current() {
 
 /// Looks at everything that `exp check` looks at; whatever the file holds, it gives an answer.
 fn look_at(text: &str) {
-    let sources = [Source::new("f.toml", text)];
+    let sources = [SourceFile::new("f.toml", text)];
     let checked = declare::check(&sources, &[]);
     let lines = declare::Lines::new(text);
     for finding in &checked.findings {
@@ -330,7 +330,7 @@ fn an_export_goes_round() {
         }
         let service = ExperimentService::new(here);
         let all = service.list().unwrap();
-        let sources = [Source::new("export.toml", declare::to_toml(&all))];
+        let sources = [SourceFile::new("export.toml", declare::to_toml(&all))];
         let checked = declare::check(&sources, &[]);
         let again = declare::plan(&checked.declarations, &service.current().unwrap(), true);
         prop_assert!(!again.unwrap().0.has_changes());
@@ -440,7 +440,7 @@ fn an_error_that_is_not_kept_counts_for_its_experiment() {
         );
     }
     text += "[[experiment]]\nname = \"sound\"\nvariants = [{ name = \"a\", weight = 1 }]\n";
-    let checked = declare::check(&[Source::new("x.toml", text)], &[]);
+    let checked = declare::check(&[SourceFile::new("x.toml", text)], &[]);
     let sound = checked.sound();
     let names: Vec<&str> = sound.iter().map(|d| &*d.config.name).collect();
     assert_eq!(names, ["sound"]);

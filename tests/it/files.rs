@@ -252,7 +252,7 @@ fn the_log_of_another_store_is_not_replayed_over_a_backup() {
     );
     let refused = sandbox.bash("exp --store s.db store backup gone.db");
     assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("gone.db-wal is the log of one that was there"));
+    assert!(stderr(&refused).contains("gone.db-wal is the write-ahead log of one that was there"));
 }
 
 /// However few files may be open, the message names that, and no missing permission.

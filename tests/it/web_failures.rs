@@ -33,7 +33,7 @@ fn errors() -> Vec<(u16, ExperimentError)> {
         (500, S::Missing { store: store() }),
         (
             500,
-            S::OrphanedLog {
+            S::OrphanedWriteAheadLog {
                 store: store(),
                 log: secret(),
             },

@@ -10,7 +10,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use experiments::text::escape;
 use experiments::{ExperimentStore as _, PgExperimentStore, SqliteExperimentStore};
 
-use crate::environment::{self, Place};
+use crate::environment::{self, SourceSpan};
 use crate::exit;
 use crate::variables::variable;
 
@@ -54,8 +54,8 @@ pub(crate) fn experiments() -> ArgValueCompleter {
 
 fn stored() -> Option<Vec<experiments::ExperimentConfig>> {
     match environment::store_place(named_store(std::env::args_os())).ok()? {
-        Place::File(path) => SqliteExperimentStore::open(path).ok()?.list().ok(),
-        Place::Database(options) => {
+        SourceSpan::File(path) => SqliteExperimentStore::open(path).ok()?.list().ok(),
+        SourceSpan::Database(options) => {
             // Nobody who pressed Tab waits for long.
             let options = options
                 .connect_timeout(PATIENCE)

@@ -10,7 +10,7 @@ use experiments::{
     NoOpExposureSink, PgExperimentStore, PgOptions, SqliteAccess, SqliteExperimentStore,
 };
 
-use crate::environment::{self, Place};
+use crate::environment::{self, SourceSpan};
 use crate::options::{Format, GlobalOptions};
 use crate::output::stream::{self, Label};
 use crate::output::text::{Text, safe};
@@ -70,14 +70,14 @@ impl Context {
     }
 
     /// Where the store is that the flags name.
-    pub(crate) fn place(&self) -> anyhow::Result<Place> {
+    pub(crate) fn place(&self) -> anyhow::Result<SourceSpan> {
         let lock_timeout = self.lock_timeout()?;
         Ok(
             match environment::store_place(self.options.store.clone())? {
-                Place::Database(options) => {
-                    Place::Database(Box::new(options.lock_timeout(lock_timeout)))
+                SourceSpan::Database(options) => {
+                    SourceSpan::Database(Box::new(options.lock_timeout(lock_timeout)))
                 }
-                file @ Place::File(_) => file,
+                file @ SourceSpan::File(_) => file,
             },
         )
     }
@@ -93,8 +93,8 @@ impl Context {
         let operator = matches!(purpose, Purpose::Change | Purpose::Create)
             .then(|| environment::operator(self.options.by.clone()));
         match &place {
-            Place::File(path) => self.verbose(format_args!("store: {}", path.display())),
-            Place::Database(options) => {
+            SourceSpan::File(path) => self.verbose(format_args!("store: {}", path.display())),
+            SourceSpan::Database(options) => {
                 self.verbose(format_args!("store: {}", options.address()));
             }
         }
@@ -102,14 +102,14 @@ impl Context {
             self.verbose(format_args!("operator: {operator}"));
         }
         Ok(match place {
-            Place::File(path) => {
+            SourceSpan::File(path) => {
                 let mut store = self.file(&path, purpose)?.with_clock(clock);
                 if let Some(operator) = operator {
                     store = store.with_operator(operator);
                 }
                 Opened::File(store)
             }
-            Place::Database(options) => {
+            SourceSpan::Database(options) => {
                 let mut store = database(*options, purpose)?.with_clock(clock);
                 if let Some(operator) = operator {
                     store = store.with_operator(operator);

@@ -40,12 +40,12 @@ pub(crate) fn mask(text: &str) -> String {
 }
 
 /// The secrets in the words of the command line, and in what the environment says in their place.
-static TYPED: LazyLock<Vec<Known>> = LazyLock::new(|| {
+static TYPED: LazyLock<Vec<Secret>> = LazyLock::new(|| {
     let lossy = |word: OsString| word.to_string_lossy().into_owned();
     let words: Vec<String> = std::env::args_os().skip(1).map(lossy).collect();
     let value = |name: &str| variable(name).map(lossy);
     let typed_password = value("PGPASSWORD").filter(|password| words.contains(password));
-    let mut known: Vec<Known> = typed_password.map(Known::Word).into_iter().collect();
+    let mut known: Vec<Secret> = typed_password.map(Secret::Word).into_iter().collect();
     for word in words.iter().cloned().chain(value("EXP_BY")) {
         known.extend(credential_of(&word).filter(|_| is_address(&word)));
         known.extend(values_of(&word));
@@ -70,14 +70,14 @@ static TYPED: LazyLock<Vec<Known>> = LazyLock::new(|| {
 });
 
 /// A secret that is known exactly.
-enum Known {
+enum Secret {
     /// It follows on something that is no secret.
     After { head: String, secret: String },
     /// It is a word.
     Word(String),
 }
 
-impl Known {
+impl Secret {
     fn mask(&self, text: &str) -> String {
         match self {
             Self::After { head, secret } => {
@@ -147,20 +147,20 @@ fn ends_in_style(text: &str) -> bool {
 }
 
 /// The secret of an address that a word is.
-fn credential_of(word: &str) -> Option<Known> {
+fn credential_of(word: &str) -> Option<Secret> {
     let (start, end) = credential(word)?;
     // From the user on, which is what a message repeats if it repeats anything.
     let head = word[..start].rfind(['/', '=']).map_or(0, |at| at + 1);
-    Some(Known::After {
+    Some(Secret::After {
         head: word[head..start].to_owned(),
         secret: word[start..end].to_owned(),
     })
 }
 
 /// The secrets that are values of keys in a word.
-fn values_of(word: &str) -> impl Iterator<Item = Known> {
+fn values_of(word: &str) -> impl Iterator<Item = Secret> {
     let found = values(word).into_iter();
-    found.map(|(key, start, end)| Known::After {
+    found.map(|(key, start, end)| Secret::After {
         head: word[key..start].to_owned(),
         secret: word[start..end].to_owned(),
     })

@@ -36,6 +36,12 @@ pub fn buckets_choose_the_variant(store: &dyn ExperimentStore) {
     }
     start(store, "onboarding_v3").unwrap();
     assert_eq!(variant_of(store, "onboarding_v3", "user:100"), "control");
+
+    // A salt is hashed in place of the name, which would give each of the two the other variant.
+    let salted = even("salted", ExperimentState::Running).salt("checkout_v2");
+    create(store, &salted);
+    assert_eq!(variant_of(store, "salted", "user:1"), "control");
+    assert_eq!(variant_of(store, "salted", "user:2"), "treatment");
 }
 
 /// The same actor gets the same variant, and is stored once.

@@ -3,6 +3,7 @@
 use super::{assign, create, even, running, running_in_group, weights};
 use crate::assignment::AssignRequest;
 use crate::bucketing::Bucketing;
+use crate::coverage::Coverage;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::field::{MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES};
 use crate::store::ExperimentStore;
@@ -29,7 +30,9 @@ pub fn a_configuration_is_kept_as_it_is(store: &dyn ExperimentStore) {
         ExperimentConfig::new("whole", weights(&[("z", 0), ("a", u32::MAX), ("m", 7)]))
             .description("all its fields")
             .exclusion_group("group")
-            .bucketing(Bucketing::Fnv1aMixed),
+            .bucketing(Bucketing::Fnv1aMixed)
+            .salt("2026")
+            .coverage(Coverage::of_10000(2500).unwrap()),
         ExperimentConfig {
             winner: Some("treatment".to_owned()),
             ..even("over", ExperimentState::Concluded)

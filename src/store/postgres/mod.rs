@@ -38,12 +38,12 @@
 
 mod application;
 mod assign;
-mod bulk;
 mod connection;
 mod dial;
 mod experiments;
 mod failure;
 mod locks;
+mod many;
 mod memory;
 mod migrations;
 mod mutation;
@@ -510,7 +510,7 @@ impl ExperimentStore for PgExperimentStore {
     }
 
     fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
-        self.assign_in_bulk(request)
+        self.settle_many(request)
     }
 
     /// Assignment and exposure are one commit. One round trip if it is stored already or the experiment

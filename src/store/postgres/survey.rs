@@ -11,7 +11,7 @@ use super::{PgExperimentStore, experiments, locks, migrations, records};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig, VariantConfig};
 use crate::store::survey::{
-    Found, Invariant, StoreFault, StoreFinding, StoreInfo, contradictions, repaired,
+    Invariant, StoreFault, StoreFinding, StoreInfo, Surveyed, contradictions, repaired,
 };
 use crate::text::Quoted;
 
@@ -247,8 +247,8 @@ impl PgExperimentStore {
 const REPAIR_PASSES: usize = 2;
 
 /// Rows without their table, or without one of its columns, can't be looked at.
-fn examine(address: &str, db: &mut Connection) -> Result<Found, Failure> {
-    let mut found = Found::default();
+fn examine(address: &str, db: &mut Connection) -> Result<Surveyed, Failure> {
+    let mut found = Surveyed::default();
     schema::examine(db, &mut found)?;
     if !found.is_empty() {
         return Ok(found);
@@ -275,7 +275,7 @@ fn violations(
     db: &mut Connection,
     invariants: &[Invariant],
     is_decided: impl Fn(&StoreFinding) -> bool,
-    found: &mut Found,
+    found: &mut Surveyed,
 ) -> Result<usize, Failure> {
     let mut count = 0;
     for invariant in invariants {
@@ -294,7 +294,7 @@ fn violations(
 fn read_experiments(
     address: &str,
     db: &mut Connection,
-    found: &mut Found,
+    found: &mut Surveyed,
 ) -> Result<HashSet<String>, Failure> {
     let mut readable = HashSet::new();
     for row in db.rows(experiments::ALL, &[])? {
@@ -318,7 +318,7 @@ fn read_experiments(
 /// Entries of the log that are read at once.
 const PAGE: i64 = 1000;
 
-fn read_log(address: &str, db: &mut Connection, found: &mut Found) -> Result<(), Failure> {
+fn read_log(address: &str, db: &mut Connection, found: &mut Surveyed) -> Result<(), Failure> {
     let mut last = i64::MIN;
     loop {
         let page = db.rows(
@@ -341,7 +341,13 @@ fn read_log(address: &str, db: &mut Connection, found: &mut Found) -> Result<(),
     }
 }
 
-fn unreadable(rows: &'static str, name: String, what: &str, failure: Failure, found: &mut Found) {
+fn unreadable(
+    rows: &'static str,
+    name: String,
+    what: &str,
+    failure: Failure,
+    found: &mut Surveyed,
+) {
     let problem = match failure {
         Failure::Refused(ExperimentError::Store(ExperimentStoreError::Corrupt {
             found, ..

@@ -59,12 +59,12 @@ fn complete(copy: &Place) -> Result<(), ExperimentStoreError> {
     let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
     let failed = |error| copy.failed(DOING, timeout, error);
     let db = Connection::open(&copy.path).map_err(failed)?;
-    journal::set(&db, copy, DOING, Mode::Log)?;
+    journal::set(&db, copy, DOING, Mode::WriteAheadLog)?;
     db.close().map_err(|(_, error)| failed(error))?;
     copy.require_no_log(DOING)?;
     let (db, _) = open::store(copy, SqliteAccess::Read, timeout)?;
     match Mode::of(&db).map_err(failed)? {
-        Mode::Log => Ok(()),
+        Mode::WriteAheadLog => Ok(()),
         Mode::Rollback => Err(copy.backend(DOING, "its journal mode was not kept")),
     }
 }

@@ -25,7 +25,7 @@ use crate::error::ExperimentStoreError;
 #[derive(Clone)]
 pub struct SqliteExperimentStore {
     pub(super) connection: Arc<Mutex<Connection>>,
-    pub(super) log: Arc<WriteAheadLog>,
+    pub(super) write_ahead_log: Arc<WriteAheadLog>,
     pub(super) queue: Arc<Queue>,
     pub(super) place: Arc<Place>,
     pub(super) neighbours: Arc<Neighbours>,
@@ -70,7 +70,7 @@ impl SqliteExperimentStore {
     ///
     /// # Errors
     /// Nothing is [there](ExperimentStoreError::Missing), or [something
-    /// else](ExperimentStoreError::NotAStore), or only the [log](ExperimentStoreError::OrphanedLog)
+    /// else](ExperimentStoreError::NotAStore), or only the [log](ExperimentStoreError::OrphanedWriteAheadLog)
     /// of a store, or a store of a [newer version](ExperimentStoreError::NewerSchema), or one that has
     /// [several names](ExperimentStoreError::HardLinked); something [stands
     /// where](ExperimentStoreError::Obstructed) SQLite keeps its files; it is damaged, locked or not
@@ -83,7 +83,7 @@ impl SqliteExperimentStore {
         let place = Place::new(path.as_ref());
         let (connection, log) = match open::store(&place, access, busy_timeout) {
             Err(ExperimentStoreError::Missing { .. }) if access == SqliteAccess::Create => {
-                open::create(&place, busy_timeout, Mode::Log, APPLICATION_ID)?;
+                open::create(&place, busy_timeout, Mode::WriteAheadLog, APPLICATION_ID)?;
                 open::store(&place, access, busy_timeout)?
             }
             opened => opened?,
@@ -91,7 +91,7 @@ impl SqliteExperimentStore {
         Ok(Self {
             queue: Arc::new(Queue::of(&connection)),
             connection: Arc::new(Mutex::new(connection)),
-            log,
+            write_ahead_log: log,
             neighbours: Arc::new(Neighbours::of(&place)),
             place: Arc::new(place),
             busy_timeout,

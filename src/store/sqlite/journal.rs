@@ -13,16 +13,16 @@ pub(super) enum Mode {
     /// Commits go into the file; a journal beside it holds what they replace until they are done.
     Rollback,
     /// Commits go to the write-ahead log.
-    Log,
+    WriteAheadLog,
 }
 
 impl Mode {
-    const ALL: [Self; 2] = [Self::Rollback, Self::Log];
+    const ALL: [Self; 2] = [Self::Rollback, Self::WriteAheadLog];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Rollback => "delete",
-            Self::Log => "wal",
+            Self::WriteAheadLog => "wal",
         }
     }
 

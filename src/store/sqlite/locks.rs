@@ -5,13 +5,13 @@
 //! an operating system lock (`flock`) on the write-ahead log: that file exists as long as a connection
 //! is open, has the store's permissions, and SQLite takes no lock of its own on it.
 //! - The first in the queue keeps its place until it has SQLite's lock. Whoever commits and wants to
-//!   write again, such as a bulk run, goes to the end of the queue without looking at the lock.
+//!   write again, such as one for many actors, goes to the end of the queue without looking at the lock.
 //! - The system wakes one waiter at a time, in the order of their coming, and removes a process that
 //!   is killed. Nothing is left behind.
 //! - The queue only orders the waiting; SQLite's lock still decides who writes. It is not left unused
 //!   while the first in the queue is slow to wake, or is stopped: the first write of a connection
 //!   looks for a while before it queues, and the others in the queue look too, but ten times less
-//!   often than the first, and bulk runs hardly ever. Where there is no queue, everybody looks.
+//!   often than the first, and those for many actors hardly ever. Where there is no queue, everybody looks.
 
 use std::fs::{File, TryLockError};
 use std::io;

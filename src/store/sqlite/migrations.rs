@@ -8,7 +8,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_entry.sql"),
 ];
 
-pub(super) enum Outcome {
+pub(super) enum SchemaState {
     /// The schema is what this version works with.
     Current,
     /// A newer version of the program wrote the store, with this schema.
@@ -21,13 +21,13 @@ pub(super) fn latest() -> i64 {
 }
 
 /// Brings the schema up to date, in one transaction.
-pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<Outcome> {
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<SchemaState> {
     let version = schema_version(connection)?;
     if version == latest() {
-        return Ok(Outcome::Current);
+        return Ok(SchemaState::Current);
     }
     if version > latest() {
-        return Ok(Outcome::Newer(version));
+        return Ok(SchemaState::Newer(version));
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have done it while this one waited for the lock.
@@ -39,7 +39,7 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<Outcome> 
         transaction.pragma_update(None, "user_version", latest())?;
     }
     transaction.commit()?;
-    Ok(Outcome::Current)
+    Ok(SchemaState::Current)
 }
 
 /// The version of the schema, if a newer version of the program made it. It is asked in every transaction: the

@@ -29,7 +29,6 @@
 
 mod actors;
 mod backup;
-mod bulk;
 mod changes;
 mod durable;
 mod experiments;
@@ -38,6 +37,7 @@ mod handle;
 mod identity;
 mod journal;
 mod locks;
+mod many;
 mod migrations;
 mod mutation;
 mod neighbours;
@@ -193,7 +193,7 @@ impl ExperimentStore for SqliteExperimentStore {
     }
 
     fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
-        self.assign_in_bulk(request)
+        self.settle_many(request)
     }
 
     /// Assignment and exposure are one commit. A repeat that keeps no exposure only reads.

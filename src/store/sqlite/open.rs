@@ -27,7 +27,7 @@ pub(super) const APPLICATION_ID: i64 = 0x4558_5031;
 /// Marks a file into which a copy is being written, which is no store yet: "EXPU".
 pub(super) const UNFINISHED_ID: i64 = 0x4558_5055;
 
-/// SQLite's default, in bytes. Twice as much would make sorted bulk a little faster, and every single
+/// SQLite's default, in bytes. Twice as much would make many sorted actors a little faster, and every single
 /// assignment slower: it writes three pages to the log, and the next process reads them.
 const PAGE_SIZE: i64 = 4096;
 
@@ -101,8 +101,8 @@ fn marked(
         durable::sync_directory(directory).map_err(|error| place.refused("open", &error))?;
     }
     match migrations::migrate(&mut connection).map_err(failed)? {
-        migrations::Outcome::Current => Ok((connection, log)),
-        migrations::Outcome::Newer(found) => Err(place.newer_schema(found)),
+        migrations::SchemaState::Current => Ok((connection, log)),
+        migrations::SchemaState::Newer(found) => Err(place.newer_schema(found)),
     }
 }
 

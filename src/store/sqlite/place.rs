@@ -93,10 +93,10 @@ impl Place {
     }
 
     /// The log of a store that is not there: SQLite would replay it over a new store of that name.
-    fn orphaned_log(&self) -> Option<ExperimentStoreError> {
+    fn orphaned_write_ahead_log(&self) -> Option<ExperimentStoreError> {
         let log = self.holding_something([LOG, ROLLBACK_JOURNAL])?;
         // In between another process may have brought the store into being, and begun its log.
-        (!self.path.exists()).then(|| ExperimentStoreError::OrphanedLog {
+        (!self.path.exists()).then(|| ExperimentStoreError::OrphanedWriteAheadLog {
             store: self.store(),
             log: named(&log),
         })
@@ -114,7 +114,7 @@ impl Place {
     /// Refuses a name under which no new store can be made, whatever is at the name itself.
     pub(super) fn require_usable(&self) -> Result<(), ExperimentStoreError> {
         self.require_files_beside()?;
-        self.orphaned_log().map_or(Ok(()), Err)
+        self.orphaned_write_ahead_log().map_or(Ok(()), Err)
     }
 
     /// Refuses what SQLite would wait for, as for the other end of a pipe, or could not open, in place
@@ -146,7 +146,7 @@ impl Place {
                 }
                 let store = self.store();
                 let missing = ExperimentStoreError::Missing { store };
-                return Err(self.orphaned_log().unwrap_or(missing));
+                return Err(self.orphaned_write_ahead_log().unwrap_or(missing));
             }
             Err(error) => return Err(self.backend("open", error)),
             Ok(found) => found,

@@ -55,12 +55,12 @@ impl SqliteExperimentStore {
             if let Err(error) = transaction.commit() {
                 let failed = self.place.commit_failed(doing, self.busy_timeout, error);
                 if matches!(failed, ExperimentStoreError::Unconfirmed { .. }) {
-                    self.log.empty(&mut connection);
+                    self.write_ahead_log.empty(&mut connection);
                 }
                 return Err(Failure::Refused(failed.into()));
             }
             self.require_in_place(&connection, hold)?;
-            self.log.tend(&mut connection);
+            self.write_ahead_log.tend(&mut connection);
             Ok(done)
         };
         run().map_err(|failure| self.reported(doing, failure))

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use self::restore::Repair;
 use super::{Failure, SqliteExperimentStore, migrations};
 use crate::error::ExperimentError;
-use crate::store::survey::{Found, StoreFinding, StoreInfo};
+use crate::store::survey::{StoreFinding, StoreInfo, Surveyed};
 
 impl SqliteExperimentStore {
     /// What the store is and how much it holds.
@@ -85,8 +85,8 @@ impl SqliteExperimentStore {
 const REPAIR_PASSES: usize = 3;
 
 /// What a damaged file says of its tables would only mislead, and so would rows without a table.
-fn examine(db: &Connection) -> Result<Found, Failure> {
-    let mut found = Found::default();
+fn examine(db: &Connection) -> Result<Surveyed, Failure> {
+    let mut found = Surveyed::default();
     schema::structure(db, &mut found)?;
     if found.is_empty() {
         schema::schema(db, &mut found)?;

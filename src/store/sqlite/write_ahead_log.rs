@@ -16,11 +16,11 @@ use super::locks::wait_for_lock;
 const PAGES: i32 = 64;
 
 /// The same while many actors are assigned, as emptying it costs several syncs.
-const BULK_PAGES: i32 = 64_000;
+const PAGES_FOR_MANY: i32 = 64_000;
 
 /// Page cache in KiB, as SQLite wants it: negative. Its own default, and what sorted input needs.
 const CACHE: i64 = -2_000;
-const BULK_CACHE: i64 = -65_536;
+const CACHE_FOR_MANY: i64 = -65_536;
 
 /// How long the write-ahead log is, and how long it may become.
 ///
@@ -70,13 +70,13 @@ impl WriteAheadLog {
     }
 
     /// Settings for a call with many actors.
-    pub(super) fn begin_bulk(&self, connection: &Connection) -> rusqlite::Result<()> {
-        self.limit.store(BULK_PAGES, Ordering::Relaxed);
-        connection.pragma_update(None, "cache_size", BULK_CACHE)
+    pub(super) fn begin_many(&self, connection: &Connection) -> rusqlite::Result<()> {
+        self.limit.store(PAGES_FOR_MANY, Ordering::Relaxed);
+        connection.pragma_update(None, "cache_size", CACHE_FOR_MANY)
     }
 
     /// Back to the settings of one actor, with it emptied, so that nobody else has to.
-    pub(super) fn end_bulk(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+    pub(super) fn end_many(&self, connection: &mut Connection) -> rusqlite::Result<()> {
         self.limit.store(PAGES, Ordering::Relaxed);
         self.tend(connection);
         connection.pragma_update(None, "cache_size", CACHE)

@@ -2,12 +2,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use experiments::ExperimentConfig;
-use experiments::declare::{self, Checked, Finding, Severity, Source};
+use experiments::declare::{self, Checked, Finding, Severity, SourceFile};
 use experiments::independence::{ENOUGH_IDS, IdSample, phi_limit};
 
 use super::files;
 use crate::context::{Context, Purpose};
-use crate::exit::{Found, UsageError};
+use crate::exit::{SomethingFound, UsageError};
 use crate::options::Format;
 use crate::output::findings::Findings;
 use crate::output::{json, stream};
@@ -113,14 +113,14 @@ impl Check {
             Severity::Error
         };
         if findings.iter().any(|finding| finding.severity() >= fails) {
-            return Err(Found.into());
+            return Err(SomethingFound.into());
         }
         Ok(())
     }
 }
 
 /// Prints findings in the format that was asked for, and says how many there are.
-fn show(context: &Context, sources: &[Source], findings: &[Finding]) -> anyhow::Result<()> {
+fn show(context: &Context, sources: &[SourceFile], findings: &[Finding]) -> anyhow::Result<()> {
     let view = Findings::new(sources, findings);
     match context.format() {
         Format::Github => stream::print(&view.github())?,

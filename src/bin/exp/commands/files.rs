@@ -6,12 +6,12 @@ use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use experiments::declare::Source;
+use experiments::declare::SourceFile;
 
 use crate::exit::UsageError;
 
 /// Reads files; of a directory, every `.toml` file in it and below, sorted. `-` is standard input.
-pub(super) fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
+pub(super) fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Vec<SourceFile>> {
     find_all(paths)?
         .iter()
         .map(|file| read_source(file))
@@ -59,13 +59,13 @@ fn add_directory(directory: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<(
     Ok(())
 }
 
-fn read_source(path: &Path) -> anyhow::Result<Source> {
+fn read_source(path: &Path) -> anyhow::Result<SourceFile> {
     let name = if path == Path::new("-") {
         "<stdin>".into()
     } else {
         path.to_string_lossy()
     };
-    Ok(Source::from_bytes(name, read_bytes(path)?))
+    Ok(SourceFile::from_bytes(name, read_bytes(path)?))
 }
 
 /// The largest file of definitions, in bytes: a hundred thousand experiments take less, and checking it

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
 use experiments::declare::{
-    self, Action, Checked, Current, Plan as Planned, Rule, Severity, Source,
+    self, Action, Checked, Current, Lint, Plan as Planned, Severity, SourceFile,
 };
 use experiments::independence::IdSample;
 use experiments::{ExperimentConfig, ExperimentError, ExperimentStoreError};
 
 use super::files;
 use crate::context::{Context, Purpose};
-use crate::exit::{Found, Invalid, UsageError};
+use crate::exit::{Invalid, SomethingFound, UsageError};
 use crate::output::findings::Findings;
 use crate::output::plan::PlanView;
 use crate::output::stream;
@@ -62,7 +62,7 @@ impl Plan {
         }
         context.show(&PlanView(&plan))?;
         if self.exit_code && plan.has_changes() {
-            return Err(Found.into());
+            return Err(SomethingFound.into());
         }
         Ok(())
     }
@@ -103,7 +103,7 @@ pub(super) fn current(context: &Context) -> anyhow::Result<Vec<Current>> {
 /// Checks the files and plans; what is wrong is told on standard error.
 pub(super) fn make(
     context: &Context,
-    sources: &[Source],
+    sources: &[SourceFile],
     current: &[Current],
     prune: bool,
 ) -> anyhow::Result<Planned> {
@@ -122,7 +122,7 @@ pub(super) fn make(
     // A store may hold it, and what is exported can be applied.
     let (mut zero, findings): (Vec<_>, Vec<_>) = findings
         .into_iter()
-        .partition(|finding| finding.rule == Rule::AllWeightsZero);
+        .partition(|finding| finding.lint == Lint::AllWeightsZero);
     if findings.iter().any(|f| f.severity() == Severity::Error) {
         return refuse(findings);
     }
@@ -158,7 +158,7 @@ pub(super) fn make(
 }
 
 /// The plan that was written by `--out`, if that is what the one file is.
-pub(super) fn read(sources: &[Source]) -> anyhow::Result<Option<Planned>> {
+pub(super) fn read(sources: &[SourceFile]) -> anyhow::Result<Option<Planned>> {
     // TOML never begins with a brace.
     let [source] = sources else { return Ok(None) };
     if !source.text.trim_start().starts_with('{') {

@@ -44,7 +44,7 @@ fn code_of(kind: ErrorKind) -> u8 {
         ErrorKind::Store(kind) => match kind {
             StoreErrorKind::NotEmpty | StoreErrorKind::OtherCopy => REFUSED,
             StoreErrorKind::Missing
-            | StoreErrorKind::OrphanedLog
+            | StoreErrorKind::OrphanedWriteAheadLog
             | StoreErrorKind::Unfinished
             | StoreErrorKind::NotAStore
             | StoreErrorKind::NewerSchema

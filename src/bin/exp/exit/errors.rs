@@ -13,7 +13,7 @@ pub(crate) struct Failed(pub(crate) String);
 /// What was looked for was found; it has been shown.
 #[derive(Debug, thiserror::Error)]
 #[error("found")]
-pub(crate) struct Found;
+pub(crate) struct SomethingFound;
 
 /// Files can't be applied, for what has been shown.
 #[derive(Debug, thiserror::Error)]

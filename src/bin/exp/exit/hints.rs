@@ -98,7 +98,7 @@ fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String
             "exp create makes one in that database, exp store migrate only its tables"
         }
         StoreErrorKind::Missing => "exp create makes one; --store or EXP_STORE names another place",
-        StoreErrorKind::OrphanedLog => {
+        StoreErrorKind::OrphanedWriteAheadLog => {
             "put the store's file back beside it; or, to begin anew without what it held, remove \
              that file"
         }

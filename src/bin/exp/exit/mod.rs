@@ -14,7 +14,7 @@ use clap::error::ErrorKind as ParseErrorKind;
 use experiments::text::is_unsafe;
 
 use self::codes::{FOUND, USAGE, code};
-pub(crate) use self::errors::{Failed, Found, Hint, Invalid, UsageError};
+pub(crate) use self::errors::{Failed, Hint, Invalid, SomethingFound, UsageError};
 use self::hints::hint;
 pub(crate) use self::hints::start;
 pub(crate) use self::message::message;
@@ -26,7 +26,7 @@ pub(crate) fn report(error: &anyhow::Error, known_names: impl FnOnce() -> Vec<St
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    if error.downcast_ref::<Found>().is_some() {
+    if error.downcast_ref::<SomethingFound>().is_some() {
         return ExitCode::from(FOUND);
     }
     let hint = hint(error, known_names);

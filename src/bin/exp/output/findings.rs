@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use experiments::declare::{Finding, Lines, Place, Position, Rule, Severity, Source};
+use experiments::declare::{Finding, Lines, Lint, Position, Severity, SourceFile, SourceSpan};
 use experiments::text::{escape, is_unsafe};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const MAX_DRAWN: usize = 100;
 
 /// Findings, with the files they are about.
 pub(crate) struct Findings<'a> {
-    sources: &'a [Source],
+    sources: &'a [SourceFile],
     lines: Vec<Lines<'a>>,
     all: &'a [Finding],
 }
@@ -49,7 +49,7 @@ struct Related<'a> {
 }
 
 impl<'a> Findings<'a> {
-    pub(crate) fn new(sources: &'a [Source], findings: &'a [Finding]) -> Self {
+    pub(crate) fn new(sources: &'a [SourceFile], findings: &'a [Finding]) -> Self {
         Self {
             sources,
             lines: sources.iter().map(|s| Lines::new(&s.text)).collect(),
@@ -75,9 +75,9 @@ impl<'a> Findings<'a> {
         )
     }
 
-    fn positions(&self, place: &Place) -> (Position, Position) {
+    fn positions(&self, place: &SourceSpan) -> (Position, Position) {
         let lines = &self.lines[place.file];
-        let Place { span, .. } = place;
+        let SourceSpan { span, .. } = place;
         (lines.position(span.start), lines.position(span.end))
     }
 
@@ -85,7 +85,7 @@ impl<'a> Findings<'a> {
         self.all.iter().map(|finding| {
             let (start, end) = self.positions(&finding.place);
             Row {
-                rule: finding.rule.id(),
+                rule: finding.lint.id(),
                 severity: finding.severity(),
                 file: &self.sources[finding.place.file].name,
                 line: start.line,
@@ -115,7 +115,7 @@ impl<'a> Findings<'a> {
         let (message, help) = (escape(&finding.message), escape(&finding.help));
         let mut group = level
             .primary_title(message)
-            .id(finding.rule.id())
+            .id(finding.lint.id())
             .element(self.snippet(&finding.place, AnnotationKind::Primary, None));
         let mut places = vec![self.shown_place(&finding.place)];
         if let Some((place, what)) = &finding.related {
@@ -126,7 +126,7 @@ impl<'a> Findings<'a> {
         put_places(&renderer.render(&[group]), &places)
     }
 
-    fn shown_place(&self, place: &Place) -> String {
+    fn shown_place(&self, place: &SourceSpan) -> String {
         let Position { line, column } = self.lines[place.file].position(place.span.start);
         let path = escape(&self.sources[place.file].name);
         format!("{path}:{line}:{column}")
@@ -134,7 +134,7 @@ impl<'a> Findings<'a> {
 
     fn snippet<'s>(
         &'s self,
-        place: &Place,
+        place: &SourceSpan,
         kind: AnnotationKind,
         label: Option<&'static str>,
     ) -> Snippet<'s, annotate_snippets::Annotation<'s>> {
@@ -196,7 +196,7 @@ impl<'a> Findings<'a> {
                 tool: json!({ "driver": {
                     "name": "exp",
                     "semanticVersion": env!("CARGO_PKG_VERSION"),
-                    "rules": Rule::ALL.iter().map(|rule| sarif_rule(*rule)).collect::<Vec<_>>(),
+                    "rules": Lint::ALL.iter().map(|lint| sarif_rule(*lint)).collect::<Vec<_>>(),
                 }}),
                 column_kind: "unicodeCodePoints",
                 results: SarifResults(self),
@@ -205,9 +205,9 @@ impl<'a> Findings<'a> {
     }
 
     fn sarif_result(&self, finding: &Finding) -> Value {
-        let index = Rule::ALL.iter().position(|rule| *rule == finding.rule);
+        let index = Lint::ALL.iter().position(|lint| *lint == finding.lint);
         let mut result = json!({
-            "ruleId": finding.rule.id(),
+            "ruleId": finding.lint.id(),
             "ruleIndex": index,
             "level": finding.severity().as_str(),
             "message": { "text": format!("{}; {}", finding.message, finding.help) },
@@ -221,7 +221,7 @@ impl<'a> Findings<'a> {
         result
     }
 
-    fn sarif_location(&self, place: &Place) -> Value {
+    fn sarif_location(&self, place: &SourceSpan) -> Value {
         let (start, end) = self.positions(place);
         json!({ "physicalLocation": {
             "artifactLocation": { "uri": uri(&self.sources[place.file].name) },
@@ -261,11 +261,11 @@ impl Serialize for SarifResults<'_> {
     }
 }
 
-fn sarif_rule(rule: Rule) -> Value {
+fn sarif_rule(lint: Lint) -> Value {
     json!({
-        "id": rule.id(),
-        "shortDescription": { "text": rule.summary() },
-        "defaultConfiguration": { "level": rule.severity().as_str() },
+        "id": lint.id(),
+        "shortDescription": { "text": lint.summary() },
+        "defaultConfiguration": { "level": lint.severity().as_str() },
     })
 }
 

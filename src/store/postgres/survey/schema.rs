@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::super::connection::Connection;
 use super::super::failure::Failure;
 use super::super::migrations::{self, MIGRATIONS};
-use crate::store::survey::{Found, StoreFault, StoreFinding};
+use crate::store::survey::{StoreFault, StoreFinding, Surveyed};
 
 /// A part of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,7 +70,7 @@ const PRESENT: &str = "
 /// statement that looks for that first.
 const NOTIFIES: &str = "autumn_experiment_change_notify";
 
-pub(super) fn examine(db: &mut Connection, found: &mut Found) -> Result<(), Failure> {
+pub(super) fn examine(db: &mut Connection, found: &mut Surveyed) -> Result<(), Failure> {
     for ((kind, name), remedy) in missing(db)? {
         let message = match kind {
             Kind::Function => format!("the function {name} is missing or does something else"),

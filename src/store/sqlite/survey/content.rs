@@ -10,7 +10,7 @@ use super::super::changes;
 use super::super::experiments::{self, Stored};
 use super::lossy::lossy;
 use super::restore::group_in_log;
-use crate::store::survey::{Found, Invariant, StoreFault, StoreFinding, contradictions};
+use crate::store::survey::{Invariant, StoreFault, StoreFinding, Surveyed, contradictions};
 use crate::text::Quoted;
 
 const INVARIANTS: &[Invariant] = &[
@@ -90,7 +90,7 @@ const INVARIANTS: &[Invariant] = &[
 ];
 
 /// What is wrong with the rows, in a file that is whole and has all its tables.
-pub(super) fn examine(db: &Connection, found: &mut Found) -> Result<(), Failure> {
+pub(super) fn examine(db: &Connection, found: &mut Surveyed) -> Result<(), Failure> {
     let known = experiments(db, found)?;
     missing_spaces(db, found)?;
     for table in [CHANGES, EXPOSURES, OVERRIDES] {
@@ -117,15 +117,15 @@ pub(super) fn examine(db: &Connection, found: &mut Found) -> Result<(), Failure>
 }
 
 /// The experiments that can be read, and the rows of those that can't.
-struct Known {
+struct KnownExperiments {
     by_id: HashMap<i64, Stored>,
     unreadable: HashSet<i64>,
     /// The experiments in their spaces.
     slots: HashMap<(i64, i64), i64>,
 }
 
-fn experiments(db: &Connection, found: &mut Found) -> Result<Known, Failure> {
-    let mut known = Known {
+fn experiments(db: &Connection, found: &mut Surveyed) -> Result<KnownExperiments, Failure> {
+    let mut known = KnownExperiments {
         by_id: HashMap::new(),
         unreadable: HashSet::new(),
         slots: HashMap::new(),
@@ -160,7 +160,7 @@ fn experiments(db: &Connection, found: &mut Found) -> Result<Known, Failure> {
 }
 
 /// An experiment whose space is missing is not there for any command.
-fn missing_spaces(db: &Connection, found: &mut Found) -> Result<(), Failure> {
+fn missing_spaces(db: &Connection, found: &mut Surveyed) -> Result<(), Failure> {
     let mut query = db.prepare(
         "SELECT e.name, e.space_id FROM experiments e
          LEFT JOIN spaces s ON s.id = e.space_id WHERE s.id IS NULL ORDER BY e.name",
@@ -235,8 +235,8 @@ const OVERRIDES: Table = Table {
 fn read_rows(
     db: &Connection,
     table: &Table,
-    known: &Known,
-    found: &mut Found,
+    known: &KnownExperiments,
+    found: &mut Surveyed,
 ) -> Result<(), Failure> {
     let mut orphans = Orphans::default();
     let mut query = db.prepare(table.sql)?;
@@ -271,7 +271,7 @@ fn report(
     name: impl Fn() -> String,
     stored: Option<&Stored>,
     read: rusqlite::Result<()>,
-    found: &mut Found,
+    found: &mut Surveyed,
 ) -> Result<(), Failure> {
     let Err(error) = read else { return Ok(()) };
     let problem = decoding(error)?;
@@ -293,7 +293,7 @@ fn unknown_variant(
     name: impl Fn() -> String,
     stored: &Stored,
     variant: rusqlite::Result<usize>,
-    found: &mut Found,
+    found: &mut Surveyed,
     is_dropped: bool,
 ) {
     if variant.is_ok_and(|variant| stored.variant_name(variant).is_ok()) {
@@ -310,7 +310,11 @@ fn unknown_variant(
 }
 
 /// Variants of experiments that are not there.
-fn variants(db: &Connection, known: &Known, found: &mut Found) -> Result<(), Failure> {
+fn variants(
+    db: &Connection,
+    known: &KnownExperiments,
+    found: &mut Surveyed,
+) -> Result<(), Failure> {
     let mut orphans = Orphans::default();
     let mut query = db.prepare("SELECT DISTINCT experiment_id FROM variants")?;
     let mut rows = query.query([])?;
@@ -324,7 +328,11 @@ fn variants(db: &Connection, known: &Known, found: &mut Found) -> Result<(), Fai
     Ok(())
 }
 
-fn assignments(db: &Connection, known: &Known, found: &mut Found) -> Result<(), Failure> {
+fn assignments(
+    db: &Connection,
+    known: &KnownExperiments,
+    found: &mut Surveyed,
+) -> Result<(), Failure> {
     let mut orphans = Orphans::default();
     let mut query =
         db.prepare("SELECT actor, space_id, slot, variant, assigned_after FROM assignments")?;
@@ -364,7 +372,7 @@ impl Orphans {
         *self.0.entry(experiment).or_default() += 1;
     }
 
-    fn report(self, rows: &'static str, found: &mut Found) {
+    fn report(self, rows: &'static str, found: &mut Surveyed) {
         for (experiment, count) in self.0 {
             let message = format!("experiment {experiment} is not there: {count} {rows} of it");
             let finding = StoreFinding::new(StoreFault::Orphan, experiment, message);

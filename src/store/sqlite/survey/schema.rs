@@ -4,10 +4,10 @@ use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::super::{Failure, migrations};
 use super::lossy::lossy;
-use crate::store::survey::{Found, StoreFault, StoreFinding};
+use crate::store::survey::{StoreFault, StoreFinding, Surveyed};
 
 /// What the engine finds wrong with the file.
-pub(super) fn structure(db: &Connection, found: &mut Found) -> Result<(), Failure> {
+pub(super) fn structure(db: &Connection, found: &mut Surveyed) -> Result<(), Failure> {
     let lines = match integrity(db) {
         Err(rusqlite::Error::SqliteFailure(cause, _))
             if cause.code == ErrorCode::DatabaseCorrupt =>
@@ -61,7 +61,7 @@ pub(super) struct Made {
 }
 
 /// What is missing of the schema.
-pub(super) fn schema(db: &Connection, found: &mut Found) -> Result<(), Failure> {
+pub(super) fn schema(db: &Connection, found: &mut Surveyed) -> Result<(), Failure> {
     let present = list(db)?;
     for expected in expected()? {
         let is_same = |other: &&Made| other.kind == expected.kind && other.name == expected.name;

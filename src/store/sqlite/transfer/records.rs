@@ -15,7 +15,7 @@ use crate::store::transfer::{Record, not_alone, seconds};
 
 /// What the rows of an experiment refer to.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct CopiedExperiment {
     id: i64,
     space: i64,
     slot: i64,
@@ -24,7 +24,7 @@ pub(super) struct Known {
     variants: Vec<String>,
 }
 
-impl From<Stored> for Known {
+impl From<Stored> for CopiedExperiment {
     fn from(stored: Stored) -> Self {
         Self {
             variants: stored.variant_names().map(str::to_owned).collect(),
@@ -40,7 +40,7 @@ impl From<Stored> for Known {
 pub(super) fn append(
     db: &mut Connection,
     store: &StoreLocation,
-    known: &mut HashMap<String, Known>,
+    known: &mut HashMap<String, CopiedExperiment>,
     written: u64,
     records: &[Record],
 ) -> Result<(), Failure> {
@@ -70,10 +70,10 @@ fn orphan(store: StoreLocation, experiment: &str) -> ExperimentStoreError {
 
 /// The rows of an experiment that was copied before.
 fn of<'a>(
-    known: &'a mut HashMap<String, Known>,
+    known: &'a mut HashMap<String, CopiedExperiment>,
     store: &StoreLocation,
     experiment: &str,
-) -> Result<&'a mut Known, ExperimentError> {
+) -> Result<&'a mut CopiedExperiment, ExperimentError> {
     let found = known.get_mut(experiment);
     found.ok_or_else(|| orphan(store.clone(), experiment).into())
 }
@@ -81,7 +81,7 @@ fn of<'a>(
 fn append_one(
     db: &Connection,
     store: &StoreLocation,
-    known: &mut HashMap<String, Known>,
+    known: &mut HashMap<String, CopiedExperiment>,
     record: &Record,
 ) -> Result<(), Failure> {
     match record {
@@ -163,7 +163,7 @@ fn append_one(
     Ok(())
 }
 
-impl Known {
+impl CopiedExperiment {
     /// The `idx` of a variant; one that was removed before the copy gets its row here.
     fn variant(&mut self, db: &Connection, name: &str) -> rusqlite::Result<usize> {
         if let Some(index) = self.variants.iter().position(|known| known == name) {

@@ -14,7 +14,7 @@ use super::super::open::{self, APPLICATION_ID, SqliteAccess, UNFINISHED_ID};
 use super::super::place::{BESIDE, LOG, Place, SHARED_MEMORY};
 use super::super::staging;
 use super::super::{Failure, SqliteExperimentStore};
-use super::records::{Known, append};
+use super::records::{CopiedExperiment, append};
 use super::source::Scan;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::location::StoreLocation;
@@ -32,7 +32,7 @@ pub struct SqliteCopy {
     db: Option<Connection>,
     /// Sees what is in the file itself, once all is written.
     sealed: Option<Connection>,
-    known: HashMap<String, Known>,
+    known: HashMap<String, CopiedExperiment>,
 }
 
 impl SqliteCopy {
@@ -191,7 +191,12 @@ impl SqliteCopy {
             .execute_batch(&completed)
             .and_then(|()| db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
         done.map_err(|error| self.failed(error))?;
-        journal::set(self.connection()?, &unfinished, WRITING, Mode::Log)?;
+        journal::set(
+            self.connection()?,
+            &unfinished,
+            WRITING,
+            Mode::WriteAheadLog,
+        )?;
         unfinished.require_no_log(WRITING)?;
         let sealed = open::sealed(&unfinished);
         self.sealed = Some(sealed.map_err(|error| self.failed(error))?);

@@ -7,8 +7,8 @@ use experiments::{ExperimentError, ExperimentStoreError, StoreFault, StoreFindin
 use serde::Serialize;
 
 use crate::context::{Context, Opened, Purpose};
-use crate::environment::Place;
-use crate::exit::Found;
+use crate::environment::SourceSpan;
+use crate::exit::SomethingFound;
 use crate::output::View;
 use crate::output::text::{Text, safe};
 use crate::output::tsv::Tsv;
@@ -87,7 +87,7 @@ fn show(
             "exp store check --repair mends {repairable} of {left}"
         ));
     }
-    Err(Found.into())
+    Err(SomethingFound.into())
 }
 
 /// How many there are, with those that are only counted.
@@ -106,7 +106,7 @@ fn is_corrupt(error: &anyhow::Error) -> bool {
 /// Fails if the disk does: SQLite calls a file damaged that it can't read. By now it has closed the file,
 /// so that reading it in another way releases no lock.
 fn read_through(context: &Context) -> anyhow::Result<()> {
-    let Place::File(path) = context.place()? else {
+    let SourceSpan::File(path) = context.place()? else {
         return Ok(());
     };
     let mut log = path.clone().into_os_string();

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::figures::Figures;
 use crate::context::{Context, Opened, Purpose};
-use crate::environment::{self, Place};
+use crate::environment::{self, SourceSpan};
 
 /// Copy everything into an empty store: from a file to a database, or back
 ///
@@ -37,8 +37,8 @@ impl Copy {
         };
         let place = environment::place(self.to)?;
         let mut target: Box<dyn Target> = match &place {
-            Place::File(path) => Box::new(SqliteCopy::new(path)),
-            Place::Database(options) => Box::new(PgCopy::new((**options).clone())),
+            SourceSpan::File(path) => Box::new(SqliteCopy::new(path)),
+            SourceSpan::Database(options) => Box::new(PgCopy::new((**options).clone())),
         };
         let bar = progress(context);
         let copied = transfer::copy(source, &mut *target, self.restart, &mut |written, total| {
@@ -72,7 +72,7 @@ impl Copy {
             context
                 .warn("the store was changed while it was copied; what is new is not in the copy");
         }
-        if let Place::Database(options) = place {
+        if let SourceSpan::Database(options) = place {
             let store = PgExperimentStore::open(*options);
             let store = store.map_err(experiments::ExperimentError::from)?;
             let configs = store.list()?;

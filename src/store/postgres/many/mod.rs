@@ -25,7 +25,7 @@ use crate::error::ExperimentError;
 const BATCH: usize = 50_000;
 
 impl PgExperimentStore {
-    pub(super) fn assign_in_bulk(
+    pub(super) fn settle_many(
         &self,
         request: &AssignManyRequest<'_>,
     ) -> Result<Answers, ExperimentError> {

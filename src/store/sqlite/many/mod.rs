@@ -38,7 +38,7 @@ const SCAN: &str = "SELECT slot, variant, assigned_after, actor FROM assignments
 const CAUTIOUS_GROUPS: u32 = 16;
 
 impl SqliteExperimentStore {
-    pub(super) fn assign_in_bulk(
+    pub(super) fn settle_many(
         &self,
         request: &AssignManyRequest<'_>,
     ) -> Result<Answers, ExperimentError> {
@@ -50,12 +50,12 @@ impl SqliteExperimentStore {
         };
         let is_large = order.len() >= LARGE && request.keep != Keep::Nothing;
         if is_large {
-            let begun = self.log.begin_bulk(&self.lock());
+            let begun = self.write_ahead_log.begin_many(&self.lock());
             begun.map_err(|error| self.failed("prepare for many", error))?;
         }
         let answers = self.assign_in_order(request, &order);
         if is_large {
-            let ended = self.log.end_bulk(&mut self.lock());
+            let ended = self.write_ahead_log.end_many(&mut self.lock());
             ended.map_err(|error| self.failed("finish many", error))?;
         }
         answers
@@ -321,7 +321,7 @@ impl<'a> Batch<'a> {
         if ordinary.is_empty() {
             return Ok(true);
         }
-        self.db.prepare_cached("SAVEPOINT bulk")?.execute([])?;
+        self.db.prepare_cached("SAVEPOINT many")?.execute([])?;
         let inserted = if ordinary.len() == ROWS {
             rows::insert(
                 &mut self.insert,
@@ -352,9 +352,9 @@ impl<'a> Batch<'a> {
                 self.assigned[variant] += 1;
             }
         } else {
-            self.db.prepare_cached("ROLLBACK TO bulk")?.execute([])?;
+            self.db.prepare_cached("ROLLBACK TO many")?.execute([])?;
         }
-        self.db.prepare_cached("RELEASE bulk")?.execute([])?;
+        self.db.prepare_cached("RELEASE many")?.execute([])?;
         Ok(all_new)
     }
 
