@@ -7,6 +7,7 @@ use experiments::{
     ExperimentConfig, ExperimentError, ExperimentService, ExperimentStore, ExperimentStoreError,
     PgExperimentStore, VariantConfig,
 };
+use macro_rules_attribute::apply;
 use postgres::fallible_iterator::FallibleIterator as _;
 
 use crate::postgres::beside::APPLICATION;
@@ -37,8 +38,7 @@ fn use_it(url: &str) {
     service.assign("e", "user:2").unwrap();
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn tables_that_were_taken_back_are_missing_and_can_be_made_again() {
     let url = server::shared().database();
     assert!(PgExperimentStore::migrate(&options(&url)).unwrap());
@@ -81,8 +81,7 @@ fn tables_that_were_taken_back_are_missing_and_can_be_made_again() {
 }
 
 /// What the application would do otherwise is said where an experiment gets into its tables.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn what_the_application_does_not_know_is_warned_of() {
     let url = server::shared().database();
     client(&url).batch_execute(APPLICATION).unwrap();
@@ -105,8 +104,7 @@ fn what_the_application_does_not_know_is_warned_of() {
 }
 
 /// A later migration of the application may change a column that ours is computed from.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn what_was_dropped_of_ours_is_added_again() {
     let url = server::shared().database();
     PgExperimentStore::migrate(&options(&url)).unwrap();
@@ -129,8 +127,7 @@ fn what_was_dropped_of_ours_is_added_again() {
 }
 
 /// Who disabled the application's trigger had a reason: it stays so, and ours notifies.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_disabled_trigger_stays_disabled() {
     let url = server::shared().database();
     PgExperimentStore::migrate(&options(&url)).unwrap();

@@ -6,6 +6,7 @@ use experiments::store::conformance::{self, Application, OPERATOR};
 use experiments::{
     ExperimentStore, InMemoryExperimentStore, PgExperimentStore, SqliteExperimentStore,
 };
+use macro_rules_attribute::apply;
 
 use crate::{pgbouncer, server};
 
@@ -171,7 +172,7 @@ mod postgres {
 
     macro_rules! promises {
         ($($name:ident)*) => {
-            $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+            $(#[apply(needs_postgres!)] fn $name() {
                 conformance::$name(&in_database(&server::shared().database()));
             })*
         };
@@ -180,7 +181,7 @@ mod postgres {
 
     macro_rules! beside_an_application {
         ($($name:ident)*) => {
-            $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+            $(#[apply(needs_postgres!)] fn $name() {
                 let url = server::shared().database();
                 let store = in_database(&url);
                 let neighbour = Neighbour(RefCell::new(server::client(&url)));
@@ -196,7 +197,7 @@ mod postgres {
 
         macro_rules! promises {
             ($($name:ident)*) => {
-                $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+                $(#[apply(needs_postgres!)] fn $name() {
                     let store = in_database(&server::shared().database());
                     conformance::$name(&store.watched().unwrap());
                 })*
@@ -206,7 +207,7 @@ mod postgres {
 
         macro_rules! races {
             ($($name:ident)*) => {
-                $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+                $(#[apply(needs_postgres!)] fn $name() {
                     let store = in_database(&server::shared().database()).watched().unwrap();
                     conformance::races::$name(&[&store as &dyn ExperimentStore; CALLERS]);
                 })*
@@ -220,7 +221,7 @@ mod postgres {
 
         macro_rules! races {
             ($($name:ident)*) => {
-                $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+                $(#[apply(needs_postgres!)] fn $name() {
                     let store = in_database(&server::shared().database());
                     conformance::races::$name(&[&store as &dyn ExperimentStore; CALLERS]);
                 })*
@@ -235,7 +236,7 @@ mod postgres {
 
         macro_rules! races {
             ($($name:ident)*) => {
-                $(#[test] #[cfg_attr(no_postgres, ignore = "there is no Postgres")] fn $name() {
+                $(#[apply(needs_postgres!)] fn $name() {
                     let url = server::shared().database();
                     let stores = [in_database(&url), in_database(&url)];
                     let handles: Vec<_> = (0..CALLERS)
@@ -260,7 +261,7 @@ mod pooled {
 
     macro_rules! promises {
         ($($name:ident)*) => {
-            $(#[test] #[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")] fn $name() {
+            $(#[apply(needs_pgbouncer!)] fn $name() {
                 for url in urls() {
                     conformance::$name(&in_database(&url));
                 }
@@ -274,7 +275,7 @@ mod pooled {
 
         macro_rules! races {
             ($($name:ident)*) => {
-                $(#[test] #[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")] fn $name() {
+                $(#[apply(needs_pgbouncer!)] fn $name() {
                     for url in urls() {
                         let stores = [in_database(&url), in_database(&url)];
                         let handles: Vec<_> = (0..CALLERS)

@@ -6,6 +6,7 @@ use experiments::{
     ExperimentStore, ExperimentStoreError, ExposureRecord, Keep, PgCopy, PgExperimentStore,
     SqliteCopy, SqliteExperimentStore, StoreLocation, VariantConfig,
 };
+use macro_rules_attribute::apply;
 
 use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
@@ -88,8 +89,7 @@ fn copied(source: &dyn Source, target: &mut dyn Target) -> Copied {
     copy(source, target, false, &mut nothing_is_told).unwrap()
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn everything_goes_to_a_database_and_back() {
     let directory = tempfile::tempdir().unwrap();
     let source = file(&directory);
@@ -244,8 +244,7 @@ fn an_interrupted_copy(
     );
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn an_interrupted_copy_into_a_database_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let url = server::shared().database();
@@ -408,8 +407,7 @@ fn of_two_who_copy_to_one_file_both_find_it_complete() {
 }
 
 /// A pool that was open before knows nothing of the copy, nor does an application.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn what_others_have_written_is_not_thrown_away() {
     let directory = tempfile::tempdir().unwrap();
     let source = file(&directory);
@@ -438,8 +436,7 @@ fn what_others_have_written_is_not_thrown_away() {
 }
 
 /// An application that deletes an experiment leaves what belonged to it.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn what_belongs_to_nothing_is_left_out_and_told() {
     let directory = tempfile::tempdir().unwrap();
     let url = server::shared().database();
@@ -476,8 +473,7 @@ fn what_happens_meanwhile_is_told() {
     assert_eq!(copied.tally.overrides, 2);
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn the_command_moves_a_store() {
     let sandbox = Sandbox::new();
     let url = server::shared().database();
@@ -539,8 +535,7 @@ fn a_store_is_not_copied_to_itself() {
     }
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_database_is_not_copied_to_itself() {
     let url = server::shared().database();
     let source = PgExperimentStore::open_or_create(options(&url)).unwrap();

@@ -12,14 +12,14 @@ use experiments::{
     AssignManyRequest, AssignRequest, ExperimentError, ExperimentService, ExperimentStore,
     ExperimentStoreError, Keep, PgExperimentStore, PgOptions,
 };
+use macro_rules_attribute::apply;
 
 use crate::givens::{running, store};
 use crate::sandbox::Sandbox;
 use crate::server::{self, Server, client, options};
 
 /// Every kind of call, on the workers of both kinds of runtime.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_blocking_call_works_on_a_runtimes_worker() {
     let runtimes = [
         tokio::runtime::Builder::new_current_thread(),
@@ -104,8 +104,7 @@ impl Silencer {
 /// The grace that a server has to say by itself that it gave up.
 const GRACE: u64 = 5;
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_server_that_falls_silent_after_the_login_is_given_up() {
     let silencer = Silencer::new(server::shared());
     let direct = server::shared().database();
@@ -228,8 +227,7 @@ fn a_server_can_not_send_without_end_after_the_login() {
 }
 
 /// To wait as long as can be said is to wait for ever.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn every_duration_is_waited_for() {
     for longest in [Duration::MAX, Duration::from_secs(u64::MAX / 2)] {
         let url = server::shared().database();
@@ -263,8 +261,7 @@ fn every_duration_is_waited_for() {
 
 /// The first statement of a connection and every later one: neither the lock of another nor what the
 /// database is set to makes it longer or shorter.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_read_waits_for_a_lock_as_long_as_it_was_told() {
     let url = server::shared().database();
     crate::givens::store(&url).insert(running("e")).unwrap();
@@ -300,8 +297,7 @@ fn a_read_waits_for_a_lock_as_long_as_it_was_told() {
 }
 
 /// A text in another encoding could not be kept: one such actor would lose the whole list.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_database_that_is_not_in_utf_8_is_refused() {
     let server = server::shared();
     let mut admin = client(&server.url("postgres"));
@@ -328,8 +324,7 @@ fn a_database_that_is_not_in_utf_8_is_refused() {
 }
 
 /// A commit that was reported survives a crash, whatever the database is set to.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn commits_wait_for_the_disk_where_the_database_would_not() {
     let server = Server::start();
     let url = server.database();

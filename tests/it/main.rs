@@ -8,6 +8,16 @@
     reason = "tests"
 )]
 
+// `#[apply(needs_postgres!)]` makes a test of a function, ignored where there is no server to start.
+macro_rules_attribute::attribute_alias! {
+    #[apply(needs_postgres!)] =
+        #[test]
+        #[cfg_attr(no_postgres, ignore = "there is no Postgres")];
+    #[apply(needs_pgbouncer!)] =
+        #[test]
+        #[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")];
+}
+
 mod adoption;
 mod allocations;
 mod application;

@@ -9,6 +9,7 @@ use experiments::{
     AssignManyRequest, ExperimentError, ExperimentState, ExperimentStore, ExperimentStoreError,
     Keep, PgExperimentStore,
 };
+use macro_rules_attribute::apply;
 
 use crate::givens::{request, running};
 use crate::pgbouncer::{Pooler, SESSION, Setup, TRANSACTION, shared};
@@ -19,8 +20,7 @@ use crate::server::{self, Server, client, options};
 /// What is usually done for clients that begin with `options`, on a database that begins its
 /// transactions otherwise than the locks need: who is in one experiment of a group is in no other, and
 /// whoever waits is told in time.
-#[test]
-#[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")]
+#[apply(needs_pgbouncer!)]
 fn isolation_and_timeouts_hold_behind_it() {
     for mode in ["session", "transaction"] {
         let setup = Setup {
@@ -81,8 +81,7 @@ fn isolation_and_timeouts_hold_behind_it() {
 }
 
 /// Bulk copies by a prepared statement, whose name other programs behind the pooler use as well.
-#[test]
-#[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")]
+#[apply(needs_pgbouncer!)]
 fn many_are_assigned_behind_it() {
     for setup in [SESSION, TRANSACTION] {
         let direct = server::shared().database();
@@ -104,8 +103,7 @@ fn many_are_assigned_behind_it() {
 }
 
 /// Neither a lock nor a statement stays on a connection that is somebody else's next.
-#[test]
-#[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")]
+#[apply(needs_pgbouncer!)]
 fn nothing_stays_in_the_servers_session() {
     let direct = server::shared().database();
     let url = shared(TRANSACTION).url(&direct);
@@ -146,8 +144,7 @@ fn nothing_stays_in_the_servers_session() {
 }
 
 /// A pooler says in its own way that the server is gone, and that nothing else is known.
-#[test]
-#[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")]
+#[apply(needs_pgbouncer!)]
 fn a_server_that_is_lost_behind_it_may_have_done_it_or_not() {
     for setup in [SESSION, TRANSACTION] {
         let server = Server::start();
@@ -187,8 +184,7 @@ fn a_server_that_is_lost_behind_it_may_have_done_it_or_not() {
 }
 
 /// Whoever is lent the session of a watched store would be told of its changes.
-#[test]
-#[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")]
+#[apply(needs_pgbouncer!)]
 fn no_session_goes_on_listening() {
     let server = Server::start();
     let pooler = Pooler::start(&server, TRANSACTION);
@@ -212,8 +208,7 @@ fn no_session_goes_on_listening() {
 }
 
 /// What nobody tells a watched store is found by looking.
-#[test]
-#[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")]
+#[apply(needs_pgbouncer!)]
 fn a_watched_store_looks_for_changes() {
     for setup in [SESSION, TRANSACTION] {
         let direct = server::shared().database();
@@ -238,8 +233,7 @@ const LOGIN: usize = 1;
 
 /// A process that assigns one actor: a login, then one round trip for what is stored, two for what is
 /// not.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_short_process_takes_two_round_trips_after_its_login() {
     let url = server::shared().database();
     let proxy = Proxy::new(server::shared());

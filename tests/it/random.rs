@@ -13,6 +13,7 @@ use experiments::{
     ExperimentError, ExperimentState, ExperimentStore, InMemoryExperimentStore, Keep,
     PgExperimentStore, SqliteExperimentStore, VariantConfig,
 };
+use macro_rules_attribute::apply;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, TestCaseError, any, prop_assert_eq, prop_oneof};
 use proptest::sample::select;
@@ -359,8 +360,7 @@ fn pool(url: &str) -> PgExperimentStore {
     PgExperimentStore::open(server::options(url)).unwrap()
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_cold_handle_for_every_command_agrees_with_the_model() {
     postgres_agrees(10, &command_beside_an_application(), |url| {
         let url = url.to_owned();
@@ -368,8 +368,7 @@ fn a_cold_handle_for_every_command_agrees_with_the_model() {
     });
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_warm_handle_agrees_with_the_model() {
     postgres_agrees(20, &command_beside_an_application(), |url| {
         let store = pool(url);
@@ -377,8 +376,7 @@ fn a_warm_handle_agrees_with_the_model() {
     });
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn two_pools_in_turn_agree_with_the_model() {
     postgres_agrees(20, &command_beside_an_application(), |url| {
         let stores = [pool(url), pool(url)];
@@ -386,8 +384,7 @@ fn two_pools_in_turn_agree_with_the_model() {
     });
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_watched_handle_agrees_with_the_model() {
     postgres_agrees(20, &command(), |url| {
         let store = pool(url).watched().unwrap();

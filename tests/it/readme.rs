@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use macro_rules_attribute::apply;
 use snapbox::Data;
 use snapbox::assert::Assert;
 
@@ -16,8 +17,7 @@ fn every_block_is_what_is_seen() {
     assert!(run("README.md", &Sandbox::new()) >= 3);
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn every_block_about_switching_is_what_is_seen() {
     let url = server::shared().database();
     assert!(run("docs/switching.md", &Sandbox::on_store(&url)) >= 1);

@@ -15,6 +15,7 @@ use experiments::{
     InMemoryExperimentStore, NoOpExposureSink, RecordingExposureSink, TracingExposureSink,
     VariantConfig, experiment_bucket,
 };
+use macro_rules_attribute::apply;
 
 use crate::browser::Server;
 
@@ -59,8 +60,9 @@ macro_rules! on_every_store {
         }
 
         mod in_a_database {
-            $(#[test]
-            #[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+            use super::apply;
+
+            $(#[apply(needs_postgres!)]
             fn $program() {
                 let store = crate::givens::store(&crate::server::shared().database());
                 super::on(store.with_operator(super::HANDLE), super::$program);
@@ -397,8 +399,7 @@ fn a_handler_assigns_whoever_asks() {
 
 /// The store of an application with several machines: it connects when it is first used, and hears of what
 /// the others have changed.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_database_is_shared_by_machines() {
     let url = crate::server::shared().database();
     drop(crate::givens::store(&url));

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 
 use experiments::PgExperimentStore;
+use macro_rules_attribute::apply;
 
 use crate::sandbox::Sandbox;
 use crate::server::{self, options};
@@ -35,8 +36,7 @@ fn created(store: &str) -> Sandbox {
 }
 
 /// A database is reached with one descriptor of our own, and without a thread.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_database_needs_one_file_descriptor_and_no_thread() {
     let url = server::shared().database();
     PgExperimentStore::open_or_create(options(&url)).unwrap();

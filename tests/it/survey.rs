@@ -8,6 +8,7 @@ use experiments::{
     AssignRequest, ExperimentConfig, ExperimentState, ExperimentStore, PgExperimentStore,
     SqliteCopy, SqliteExperimentStore, StoreFinding, VariantConfig,
 };
+use macro_rules_attribute::apply;
 
 use crate::givens::record;
 use crate::sandbox::Sandbox;
@@ -619,8 +620,7 @@ const FAULTS_OF_A_DATABASE: &[Fault] = &[
     ),
 ];
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn what_is_wrong_with_a_database_is_found_and_mended_where_it_can_be() {
     for &(damage, code, subject, repairable) in FAULTS_OF_A_DATABASE {
         let url = server::shared().database();
@@ -675,8 +675,7 @@ fn what_is_wrong_with_a_database_is_found_and_mended_where_it_can_be() {
     }
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn very_many_faults_of_a_database_are_counted_and_repaired_at_once() {
     let url = server::shared().database();
     let store = PgExperimentStore::open_or_create(options(&url)).unwrap();

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use experiments::{ExperimentStore as _, ExperimentStoreError, PgExperimentStore, PgOptions};
+use macro_rules_attribute::apply;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::server::Server;
@@ -43,8 +44,7 @@ fn server_with(prepare: impl FnOnce(&Path)) -> (Server, u16) {
     (server, port)
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn each_mode_asks_for_as_much_as_it_says() {
     let (server, port) = server();
     let directory = server.directory().display().to_string();
@@ -101,8 +101,7 @@ fn each_mode_asks_for_as_much_as_it_says() {
 }
 
 /// Where nobody is let in with it, `prefer` does without, and only that.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn what_is_only_preferred_is_done_without() {
     let (server, port) = server();
     let rules = server.directory().join("data/pg_hba.conf");
@@ -128,8 +127,7 @@ fn what_is_only_preferred_is_done_without() {
 }
 
 /// As many are made: signed by itself, and named as its own root.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_certificate_may_be_its_own_root() {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -154,8 +152,7 @@ fn a_certificate_may_be_its_own_root() {
 }
 
 /// It watches over a connection of its own.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_watched_store_is_encrypted_as_well() {
     let (_server, port) = server();
     let url = format!("postgres://admin@localhost:{port}/postgres?sslmode=require");

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use experiments::SqliteExperimentStore;
+use macro_rules_attribute::apply;
 use rusqlite::Connection;
 use snapbox::Data;
 use snapbox::assert::Assert;
@@ -51,8 +52,7 @@ fn every_transcript_is_what_is_seen() {
 }
 
 /// The sessions in which no file of a store is looked at say the same on a database.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_database_answers_as_a_file_does() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/transcripts");
     for name in SAME_ON_POSTGRES {
@@ -66,8 +66,7 @@ fn a_database_answers_as_a_file_does() {
 }
 
 /// What only a database says.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn every_transcript_of_a_database_is_what_is_seen() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/postgres.txt");
     let seen = replay(

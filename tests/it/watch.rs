@@ -8,6 +8,7 @@ use experiments::{
     AssignRequest, Assigned, ExperimentError, ExperimentState, ExperimentStore, PgExperimentStore,
     PgOptions,
 };
+use macro_rules_attribute::apply;
 
 use crate::givens::running;
 use crate::server::{self, Server, client, options};
@@ -39,8 +40,7 @@ fn state(store: &PgExperimentStore, experiment: &str) -> Option<ExperimentState>
     found.map(|config| config.state)
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_change_made_elsewhere_is_heard_of() {
     let url = server::shared().database();
     let store = watched(options(&url).refresh_interval(NEVER));
@@ -73,8 +73,7 @@ fn a_change_made_elsewhere_is_heard_of() {
     assert_eq!(store.refresh_errors(), 0);
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn its_own_changes_are_seen_at_once() {
     let url = server::shared().database();
     let store = watched(options(&url).refresh_interval(NEVER));
@@ -90,8 +89,7 @@ fn its_own_changes_are_seen_at_once() {
 }
 
 /// Nothing is told where the trigger is missing, or where a connection pooler is in between.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn what_nobody_tells_is_found_by_looking() {
     let url = server::shared().database();
     let store = watched(options(&url).refresh_interval(Duration::from_millis(50)));
@@ -105,8 +103,7 @@ fn what_nobody_tells_is_found_by_looking() {
     assert_eq!(store.refresh_errors(), 0);
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_listener_that_was_lost_listens_again() {
     let url = server::shared().database();
     let store = watched(options(&url).refresh_interval(NEVER));
@@ -137,8 +134,7 @@ fn a_listener_that_was_lost_listens_again() {
     });
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn while_the_database_is_away_what_was_known_is_served() {
     let mut server = Server::start();
     let url = server.database();
@@ -172,8 +168,7 @@ fn while_the_database_is_away_what_was_known_is_served() {
 }
 
 /// Nothing is left behind: neither its thread nor its connections.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn when_the_last_handle_is_dropped_nothing_goes_on() {
     let url = server::shared().database();
     let mut admin = client(&url);
@@ -197,8 +192,7 @@ fn when_the_last_handle_is_dropped_nothing_goes_on() {
 }
 
 /// The handle of an async server may be dropped on a worker, while the database is away as well.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_thread_that_waits_for_the_database_ends_as_well() {
     let mut server = Server::start();
     let url = server.database();
@@ -228,8 +222,7 @@ fn a_thread_that_waits_for_the_database_ends_as_well() {
 }
 
 /// A replica lets nobody listen; there the experiments are only looked for, until it takes over.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn on_a_replica_it_looks() {
     const INTERVAL: Duration = Duration::from_secs(2);
     let mut server = Server::start();
@@ -267,8 +260,7 @@ fn on_a_replica_it_looks() {
 }
 
 /// As a user of the reference makes and keeps one.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_store_is_made_by_its_address_and_watched_later() {
     let url = server::shared().database();
     let store = std::sync::Arc::new(experiments::pg::PgExperimentStore::new(&url));

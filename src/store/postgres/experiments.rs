@@ -4,6 +4,7 @@ use tokio_postgres::Row;
 
 use super::connection::Connection;
 use super::failure::Failure;
+use super::values::arrays;
 use super::version::schema_version;
 use crate::assignment::Situation;
 use crate::bucketing::Bucketing;
@@ -11,6 +12,7 @@ use crate::coverage::Coverage;
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ExperimentConfig, ExperimentState, VariantConfig};
 use crate::location::StoreLocation;
+use crate::store::transfer::seconds;
 
 /// The columns of an experiment, as [`stored`] reads them; an actor's situation begins with them, too.
 macro_rules! columns {
@@ -298,6 +300,42 @@ pub(super) fn save(
     if written == 0 {
         return Err(in_use(db, &config.name, variants.as_deref())?.into());
     }
+    Ok(())
+}
+
+const APPEND: &str = "INSERT INTO autumn_experiments (name, description, state, variants, winner,
+        exclusion_group, bucketing, created_at, updated_at, salt, coverage)
+     SELECT name, description, state::autumn_experiment_state, variants::jsonb, winner,
+        exclusion_group, bucketing, to_timestamp(created_at), to_timestamp(updated_at),
+        salt, coverage
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+        $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::integer[])
+     WITH ORDINALITY AS r (name, description, state, variants, winner, exclusion_group,
+        bucketing, created_at, updated_at, salt, coverage, place) ORDER BY place";
+
+/// Writes experiments that a copy brings, each with the time of its creation.
+pub(super) fn append(
+    db: &mut Connection,
+    experiments: &[(&ExperimentConfig, u64)],
+) -> Result<(), Failure> {
+    let variants = |config: &ExperimentConfig| serde_json::to_string(&config.variants);
+    db.execute(
+        APPEND,
+        arrays!(
+            experiments,
+            |(config, _)| &*config.name,
+            |(config, _)| config.description.as_deref(),
+            |(config, _)| config.state.as_str(),
+            |(config, _)| variants(config).unwrap_or_default(),
+            |(config, _)| config.winner.as_deref(),
+            |(config, _)| config.exclusion_group.as_deref(),
+            |(config, _)| config.bucketing.as_str(),
+            |(_, created_at)| seconds(*created_at),
+            |(config, _)| seconds(config.updated_at_secs),
+            |(config, _)| config.salt.as_deref(),
+            |(config, _)| config.coverage.parts(),
+        ),
+    )?;
     Ok(())
 }
 

@@ -7,20 +7,8 @@ use super::experiments::{CONFIGURATION, DECIDING, TYPED_CONFIGURATION};
 use super::failure::{self, Failure, Fault};
 use super::options::PgOptions;
 use super::pace::Pace;
-use super::version::{VERSION, schema_version};
+use super::version::{MIGRATIONS, VERSION};
 use crate::error::{ExperimentError, ExperimentStoreError};
-
-const _: () = assert!(
-    MIGRATIONS.len() == schema_version!(),
-    "the version is the number of migrations"
-);
-
-/// Nobody edits a file of these; a change is a new file at the end.
-pub(super) const MIGRATIONS: &[&str] = &[
-    include_str!("migrations/0001_layout.sql"),
-    include_str!("migrations/0002_additions.sql"),
-    include_str!("migrations/0003_entry.sql"),
-];
 
 const FUNCTIONS: &str = include_str!("functions.sql");
 

@@ -29,6 +29,7 @@ typed! {
     i64 => INT8,
     &[&str] => TEXT_ARRAY,
     Vec<&str> => TEXT_ARRAY,
+    Vec<String> => TEXT_ARRAY,
     Vec<Option<&str>> => TEXT_ARRAY,
     Vec<bool> => BOOL_ARRAY,
     Vec<i32> => INT4_ARRAY,
@@ -61,3 +62,11 @@ pub(super) fn typed(values: Values<'_>) -> Vec<(&(dyn ToSql + Sync), Type)> {
     let values = values.iter();
     values.map(|value| (value.sql(), value.kind())).collect()
 }
+
+/// Columns of the records of one kind, as arrays.
+macro_rules! arrays {
+    ($records:expr, $($column:expr),+ $(,)?) => {
+        &[$(&$records.iter().map($column).collect::<Vec<_>>()),+]
+    };
+}
+pub(super) use arrays;

@@ -1,4 +1,4 @@
-//! The version of the schema that this program works with, and how the database is asked to refuse another.
+//! The versions of the schema, and how the database is asked to refuse another than this program's.
 
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Statement};
@@ -12,6 +12,17 @@ macro_rules! schema_version {
 pub(super) use schema_version;
 
 pub(super) const VERSION: i32 = schema_version!();
+const _: () = assert!(
+    MIGRATIONS.len() == schema_version!(),
+    "the version is the number of migrations"
+);
+
+/// Nobody edits a file of these; a change is a new file at the end.
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_layout.sql"),
+    include_str!("migrations/0002_additions.sql"),
+    include_str!("migrations/0003_entry.sql"),
+];
 
 const REQUIRE: &str = "SELECT exp_require($1)";
 

@@ -4,6 +4,7 @@ use experiments::store::transfer::{Record, Source as _, copy};
 use experiments::{
     Clock, ExperimentState, ExperimentStore, PgCopy, SqliteExperimentStore, VariantConfig,
 };
+use macro_rules_attribute::apply;
 use postgres::Client;
 
 use super::{running, store};
@@ -37,8 +38,7 @@ fn log(store: &dyn ExperimentStore) -> Vec<String> {
 }
 
 /// It sorts by time, and times must be in the order of what happened.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn the_application_shows_the_log_in_its_order() {
     for clock in [Clock::System, Clock::Fixed(1_700_000_000)] {
         let url = server::shared().database();
@@ -67,8 +67,7 @@ fn the_application_shows_the_log_in_its_order() {
 }
 
 /// Several requests of the application at once, none of which sees what the others have not committed.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn entries_of_several_requests_are_in_one_order() {
     let url = server::shared().database();
     let store = store(&url);
@@ -97,8 +96,7 @@ fn entries_of_several_requests_are_in_one_order() {
 }
 
 /// What happened after a wait is written after what it waited for, though it began before.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn an_entry_of_the_application_that_waited_comes_later() {
     let url = server::shared().database();
     let store = store(&url);
@@ -123,8 +121,7 @@ fn an_entry_of_the_application_that_waited_comes_later() {
 }
 
 /// A file keeps whole seconds, and the order all the same.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_copied_log_is_shown_in_its_order() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("experiments.db");

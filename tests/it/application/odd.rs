@@ -6,6 +6,7 @@ use experiments::{
     ConfigField, ConfigProblem, ExperimentConfig, ExperimentState, ExperimentStore, Field, PgCopy,
     SqliteCopy, SqliteExperimentStore,
 };
+use macro_rules_attribute::apply;
 use postgres::Client;
 
 use super::{running, store};
@@ -129,8 +130,7 @@ fn done(sandbox: &Sandbox, words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn whatever_an_application_stores_can_be_looked_at() {
     let url = server::shared().database();
     store(&url);
@@ -180,8 +180,7 @@ fn whatever_an_application_stores_can_be_looked_at() {
 }
 
 /// An export of all of it changes nothing where it comes from, checked or applied.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn an_export_of_odd_experiments_changes_nothing() {
     let url = server::shared().database();
     let store = store(&url);
@@ -208,8 +207,7 @@ fn an_export_of_odd_experiments_changes_nothing() {
     assert_eq!(store.list().unwrap(), before);
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_command_mends_what_an_application_stored() {
     let url = server::shared().database();
     let store = store(&url);
@@ -276,8 +274,7 @@ fn a_command_mends_what_an_application_stored() {
     }
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_change_keeps_a_list_that_it_cannot_read() {
     let url = server::shared().database();
     let store = store(&url);
@@ -296,8 +293,7 @@ fn a_change_keeps_a_list_that_it_cannot_read() {
     }
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn odd_experiments_are_copied_or_named() {
     let url = server::shared().database();
     let store = store(&url);
@@ -354,8 +350,7 @@ fn odd_experiments_are_copied_or_named() {
 }
 
 /// A file is held to what is in use as a command is, in a draft that the application reset as well.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_file_drops_nothing_that_a_reset_draft_uses() {
     let url = server::shared().database();
     let store = store(&url);
@@ -399,8 +394,7 @@ fn a_file_drops_nothing_that_a_reset_draft_uses() {
 }
 
 /// Whatever the order of letters in the database.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_sibling_is_the_first_by_its_bytes() {
     let server = server::shared();
     let made = client(&server.url("postgres")).batch_execute(

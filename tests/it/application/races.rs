@@ -7,6 +7,7 @@ use experiments::{
     AssignManyRequest, AssignRequest, ExperimentConfig, ExperimentStore, Keep, PgExperimentStore,
     VariantConfig,
 };
+use macro_rules_attribute::apply;
 use postgres::Client;
 
 use super::{running, store};
@@ -94,8 +95,7 @@ fn has_b(store: &PgExperimentStore) -> bool {
 }
 
 /// Its check is older than its wait at the gate; what was assigned meanwhile counts all the same.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn the_application_removes_no_variant_that_is_being_assigned() {
     for remove in [remove_b, create_without_b] {
         let url = server::shared().database();
@@ -129,8 +129,7 @@ fn the_application_removes_no_variant_that_is_being_assigned() {
 }
 
 /// It has looked at the experiment before it waits, and is told that the variant is gone.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn the_application_assigns_no_variant_that_is_being_removed() {
     for is_override in [false, true] {
         let url = server::shared().database();
@@ -169,8 +168,7 @@ fn the_application_assigns_no_variant_that_is_being_removed() {
 }
 
 /// Whoever is first: a variant is either there or without assignments.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn no_race_leaves_an_assignment_of_a_removed_variant() {
     let url = server::shared().database();
     let store = store(&url);

@@ -8,13 +8,13 @@ use experiments::{
     ExperimentError, ExperimentService, ExperimentStore, ExperimentStoreError, PgExperimentStore,
     PgOptions,
 };
+use macro_rules_attribute::apply;
 
 use crate::givens::{request, running, store};
 use crate::server::{self, Server, client, options};
 
 /// Whoever waits for a lock, or for an answer, is told after a while.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn waiting_has_an_end() {
     let url = server::shared().database();
     store(&url).insert(running("e")).unwrap();
@@ -46,8 +46,7 @@ fn waiting_has_an_end() {
     }
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_password_and_permissions_are_asked_for_and_never_shown() {
     let server = Server::start();
     let mut admin = client(&server.url("postgres"));
@@ -94,8 +93,7 @@ fn a_server_that_says_nothing_is_given_up() {
 }
 
 /// Each attempt that is given up would leave a thread and its descriptors behind.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_server_that_falls_silent_costs_nothing_more_with_each_attempt() {
     let server = Server::start();
     let url = server.database();
@@ -144,8 +142,7 @@ fn source(error: &ExperimentStoreError) -> String {
 }
 
 /// The synchronous client of the `postgres` crate must not be dropped on a runtime's worker.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn handlers_of_an_async_server_assign_and_let_go() {
     let url = server::shared().database();
     let store = store(&url);

@@ -10,6 +10,7 @@ use experiments::{
     AssignManyRequest, AssignRequest, AssignmentReason, ExperimentError, ExperimentService,
     ExperimentStore, ExperimentStoreError, Keep, PgExperimentStore,
 };
+use macro_rules_attribute::apply;
 
 use crate::givens::{request, running, store};
 use crate::server::{self, client, options};
@@ -42,8 +43,7 @@ pub(crate) const APPLICATION: &str = "
     INSERT INTO autumn_experiment_changes (experiment, mutation) VALUES ('theirs', 'created');
 ";
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn an_application_goes_on_in_its_own_tables() {
     let url = server::shared().database();
     let mut application = client(&url);
@@ -115,8 +115,7 @@ fn an_application_goes_on_in_its_own_tables() {
     assert_eq!(store.check().unwrap(), []);
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn migrations_at_once_are_made_once() {
     let url = server::shared().database();
     thread::scope(|scope| {
@@ -161,8 +160,7 @@ fn assign_as_the_application(
     is_free
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_group_holds_against_the_application_and_in_bulk() {
     let url = server::shared().database();
     let store = store(&url);
@@ -223,8 +221,7 @@ fn a_group_holds_against_the_application_and_in_bulk() {
 }
 
 /// It knows nothing of the gate, and closes it all the same.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn nothing_is_assigned_after_the_application_has_archived() {
     let url = server::shared().database();
     let store = store(&url);
@@ -256,8 +253,7 @@ fn nothing_is_assigned_after_the_application_has_archived() {
     assert_eq!(in_the_end, counted);
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn tables_that_are_gone_are_told_of() {
     let url = server::shared().database();
     let store = store(&url);
@@ -277,8 +273,7 @@ fn tables_that_are_gone_are_told_of() {
 }
 
 /// Who is pinned to a variant that an application has removed keeps what is stored.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_pinned_variant_that_is_gone_counts_as_any_other() {
     let url = server::shared().database();
     let stores = [store(&url), store(&url)];

@@ -10,13 +10,13 @@ use experiments::{
     AssignRequest, ExperimentConfig, ExperimentError, ExperimentState, ExperimentStore,
     ExperimentStoreError, PgExperimentStore, VariantConfig,
 };
+use macro_rules_attribute::apply;
 
 use crate::givens::{request, running, store};
 use crate::proxy::{Cut, Proxy};
 use crate::server::{self, Server, client, options};
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_repeat_takes_one_round_trip_and_a_first_assignment_at_most_two() {
     let url = server::shared().database();
     let proxy = Proxy::new(server::shared());
@@ -106,8 +106,7 @@ fn round_trips(
 }
 
 /// The rules ask while a mutation is decided, and what is lost then is lost for the next call as well.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_connection_lost_during_a_question_of_the_rules_is_not_used_again() {
     let url = server::shared().database();
     let store = store(&url);
@@ -135,8 +134,7 @@ fn a_connection_lost_during_a_question_of_the_rules_is_not_used_again() {
     assert_lost(&lost, "write a change");
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_line_cut_between_the_two_round_trips_leaves_nothing() {
     let url = server::shared().database();
     let proxy = Proxy::new(server::shared());
@@ -155,8 +153,7 @@ fn a_line_cut_between_the_two_round_trips_leaves_nothing() {
 }
 
 /// Whoever lost the answer may ask again: it was stored, and the same comes back.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_line_cut_before_the_answer_leaves_all_of_it() {
     let url = server::shared().database();
     let proxy = Proxy::new(server::shared());
@@ -188,8 +185,7 @@ fn assert_lost(error: &ExperimentError, expected: &str) {
     }
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_killed_server_loses_nothing_that_was_told() {
     let mut server = Server::start();
     let store = store(&server.database());
@@ -243,8 +239,7 @@ fn a_killed_server_loses_nothing_that_was_told() {
 }
 
 /// Connections that nobody used while the server went are not mistaken for good ones.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn after_a_restart_the_next_call_works() {
     let mut server = Server::start();
     let store = store(&server.database());
@@ -256,8 +251,7 @@ fn after_a_restart_the_next_call_works() {
     store.set_override("e", "user:2", "a").unwrap();
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_line_cut_in_the_middle_of_a_change_leaves_nothing_of_it() {
     let url = server::shared().database();
     let proxy = Proxy::new(server::shared());
@@ -282,8 +276,7 @@ fn a_line_cut_in_the_middle_of_a_change_leaves_nothing_of_it() {
 }
 
 /// What needs nothing to be written is answered by a replica as well.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_replica_is_read_and_not_written() {
     let mut server = Server::start();
     let url = server.database();
@@ -327,8 +320,7 @@ fn a_replica_is_read_and_not_written() {
 }
 
 /// One loss tells of the others: who comes next does not run into them.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn after_one_lost_connection_the_others_are_looked_at() {
     let url = server::shared().database();
     let store = store(&url);
@@ -363,8 +355,7 @@ fn after_one_lost_connection_the_others_are_looked_at() {
 }
 
 /// After a failover the version of a row may have come again with another content.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn what_is_known_of_one_server_is_not_believed_of_another() {
     const TRANSACTION: &str = "SELECT txid_current()";
     let mut servers = [0, 1].map(|_| Server::start_with("-c fsync=off -c autovacuum=off", |_| {}));

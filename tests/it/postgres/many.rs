@@ -9,13 +9,13 @@ use std::time::Duration;
 use experiments::{
     AssignManyRequest, AssignmentReason, ExperimentStore, Keep, PgExperimentStore, VariantConfig,
 };
+use macro_rules_attribute::apply;
 
 use crate::givens::{request, running, store};
 use crate::server::{self, client, options};
 
 /// Singles take actors all over the batch that is being stored; nobody gives up, and all agree.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn many_are_stored_while_others_take_the_same_one_by_one() {
     let url = server::shared().database();
     let store = store(&url);
@@ -52,8 +52,7 @@ fn many_are_stored_while_others_take_the_same_one_by_one() {
 }
 
 /// In a group they go two batches at a time, and are answered as if one had come after another.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn many_of_a_group_are_answered_in_order() {
     let url = server::shared().database();
     for pool_size in [1, 4] {
@@ -91,8 +90,7 @@ fn many_of_a_group_are_answered_in_order() {
 }
 
 /// They share the experiment, and there is always one of them.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn a_mutation_gets_through_while_others_assign_without_a_pause() {
     let url = server::shared().database();
     let store = store(&url);
@@ -130,8 +128,7 @@ fn a_mutation_gets_through_while_others_assign_without_a_pause() {
     });
 }
 
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn two_who_assign_the_same_many_agree() {
     let url = server::shared().database();
     let stores = [store(&url), store(&url)];
@@ -166,8 +163,7 @@ fn two_who_assign_the_same_many_agree() {
 }
 
 /// One connection is enough, however long it is used.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn many_of_a_group_are_assigned_on_one_connection() {
     let url = server::shared().database();
     store(&url)

@@ -11,6 +11,7 @@ use experiments::{
     AssignManyRequest, AssignRequest, ExperimentConfig, ExperimentError, ExperimentState,
     ExperimentStore, ExperimentStoreError, ExposureRecord, Keep, PgExperimentStore, VariantConfig,
 };
+use macro_rules_attribute::apply;
 use postgres::Client;
 
 use crate::givens::{record, request, running, store};
@@ -30,8 +31,7 @@ fn restored(version: i32) -> String {
 }
 
 /// A store of any version is migrated, is sound then, has lost nothing and assigns as ever.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn every_version_is_brought_up_to_date() {
     for version in 1..=LATEST {
         let url = restored(version);
@@ -329,8 +329,7 @@ fn contents(url: &str) -> String {
 }
 
 /// A process that runs on while a newer one changes the schema is told with its next call.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn an_older_program_is_refused_at_its_next_call() {
     let url = filled();
     let (warm, cold) = (store(&url), PgExperimentStore::lazy(options(&url)));
@@ -359,8 +358,7 @@ fn an_older_program_is_refused_at_its_next_call() {
 }
 
 /// So is a call that was under way, and had to wait for the change of the schema.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn an_older_program_is_refused_in_the_middle_of_a_call() {
     let url = filled();
     for is_warm in [true, false] {
@@ -416,8 +414,7 @@ fn an_older_program_is_refused_in_the_middle_of_a_call() {
 }
 
 /// A watched store answers from its memory, until the thread that keeps it fresh is told.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn an_older_watched_store_answers_from_memory_no_more() {
     let url = filled();
     let options = options(&url).refresh_interval(Duration::from_hours(1));
@@ -441,8 +438,7 @@ fn an_older_watched_store_answers_from_memory_no_more() {
 }
 
 /// None of it costs a round trip, and an assignment that is tried at once asks for nothing besides.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn to_be_refused_costs_nothing_while_all_is_well() {
     let url = filled();
     let proxy = Proxy::new(server::shared());
@@ -492,8 +488,7 @@ fn to_be_refused_costs_nothing_while_all_is_well() {
 }
 
 /// What two rows have in common that have `exp_version` in common is all that decides an assignment.
-#[test]
-#[cfg_attr(no_postgres, ignore = "there is no Postgres")]
+#[apply(needs_postgres!)]
 fn every_column_that_decides_is_in_the_version_of_the_row() {
     let decides_nothing = [
         ("id", "a number of the row"),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::super::connection::Connection;
 use super::super::failure::Failure;
-use super::super::migrations::{self, MIGRATIONS};
+use super::super::migrations;
+use super::super::version::MIGRATIONS;
 use crate::store::survey::{StoreFault, StoreFinding, Surveyed};
 
 /// A part of the schema.

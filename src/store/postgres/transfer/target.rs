@@ -5,6 +5,7 @@ use super::super::failure::{self, Failure, Fault};
 use super::super::options::PgOptions;
 use super::super::pace::Pace;
 use super::super::steps::in_transaction;
+use super::super::values::arrays;
 use super::super::{PgExperimentStore, experiments, migrations};
 use super::source::{READING, location, view};
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -176,16 +177,6 @@ fn begin(
     Ok(0)
 }
 
-const PUT_EXPERIMENTS: &str =
-    "INSERT INTO autumn_experiments (name, description, state, variants, winner,
-        exclusion_group, bucketing, created_at, updated_at, salt, coverage)
-     SELECT name, description, state::autumn_experiment_state, variants::jsonb, winner,
-        exclusion_group, bucketing, to_timestamp(created_at), to_timestamp(updated_at),
-        salt, coverage
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-        $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::integer[])
-     WITH ORDINALITY AS r (name, description, state, variants, winner, exclusion_group,
-        bucketing, created_at, updated_at, salt, coverage, place) ORDER BY place";
 const PUT_OVERRIDES: &str =
     "INSERT INTO autumn_experiment_overrides (experiment, actor, variant, created_at)
      SELECT experiment, actor, variant, to_timestamp(at)
@@ -234,15 +225,8 @@ fn throw_away(db: &mut Connection, options: &PgOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Columns of the records of one kind, as arrays.
-macro_rules! columns {
-    ($records:expr, $($column:expr),+ $(,)?) => {
-        &[$(&$records.iter().map($column).collect::<Vec<_>>()),+]
-    };
-}
-
 fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
-    let mut experiments: Vec<(&ExperimentConfig, u64, String)> = Vec::new();
+    let mut experiments: Vec<(&ExperimentConfig, u64)> = Vec::new();
     let mut overrides: Vec<&Override> = Vec::new();
     let mut changes: Vec<(&ChangeRecord, Option<String>)> = Vec::new();
     let mut exposures: Vec<&ExposureRecord> = Vec::new();
@@ -252,10 +236,7 @@ fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
             Record::Experiment {
                 config,
                 created_at_secs,
-            } => {
-                let variants = serde_json::to_string(&config.variants).unwrap_or_default();
-                experiments.push((config, *created_at_secs, variants));
-            }
+            } => experiments.push((config, *created_at_secs)),
             Record::Override(record) => overrides.push(record),
             Record::Change(record) => {
                 let detail = record.detail.as_ref();
@@ -267,28 +248,12 @@ fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
         }
     }
     if !experiments.is_empty() {
-        db.execute(
-            PUT_EXPERIMENTS,
-            columns!(
-                experiments,
-                |(config, ..)| &*config.name,
-                |(config, ..)| config.description.as_deref(),
-                |(config, ..)| config.state.as_str(),
-                |(.., variants)| &**variants,
-                |(config, ..)| config.winner.as_deref(),
-                |(config, ..)| config.exclusion_group.as_deref(),
-                |(config, ..)| config.bucketing.as_str(),
-                |(_, created_at, _)| seconds(*created_at),
-                |(config, ..)| seconds(config.updated_at_secs),
-                |(config, ..)| config.salt.as_deref(),
-                |(config, ..)| config.coverage.parts(),
-            ),
-        )?;
+        experiments::append(db, &experiments)?;
     }
     if !overrides.is_empty() {
         db.execute(
             PUT_OVERRIDES,
-            columns!(
+            arrays!(
                 overrides,
                 |record| &*record.experiment,
                 |record| &*record.actor,
@@ -300,7 +265,7 @@ fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
     if !changes.is_empty() {
         db.execute(
             PUT_CHANGES,
-            columns!(
+            arrays!(
                 changes,
                 |(record, _)| &*record.experiment,
                 |(record, _)| &*record.mutation,
@@ -313,7 +278,7 @@ fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
     if !exposures.is_empty() {
         db.execute(
             PUT_EXPOSURES,
-            columns!(
+            arrays!(
                 exposures,
                 |record| &*record.experiment,
                 |record| &*record.variant,
@@ -327,7 +292,7 @@ fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
     if !assignments.is_empty() {
         db.execute(
             PUT_ASSIGNMENTS,
-            columns!(
+            arrays!(
                 assignments,
                 |record| &*record.experiment,
                 |record| &*record.actor,

@@ -1,0 +1,82 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt;
+
+use crate::field::ConfigField;
+use crate::text::Quoted;
+
+/// A part of what the caller gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Field {
+    /// A field of the configuration.
+    Config(ConfigField),
+    /// The name of the variant at this position, counted from 0.
+    Variant(usize),
+    /// The actor.
+    Actor,
+    /// The request id.
+    RequestId,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(field) => write!(f, "its {field}"),
+            Self::Variant(index) => write!(f, "the name of variant {}", index + 1),
+            Self::Actor => f.write_str("the actor"),
+            Self::RequestId => f.write_str("the request id"),
+        }
+    }
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigProblem {
+    /// Nothing, or only characters that leave no mark: white space, and what is invisible.
+    #[error("{0} is empty or blank")]
+    Empty(Field),
+    /// A control character in a name, or NUL anywhere.
+    #[error("{0} holds a control character")]
+    ControlCharacter(Field),
+    /// More bytes than a store takes.
+    #[error("{field} is {bytes} bytes long, and {limit} is the most")]
+    TooLong {
+        /// Where.
+        field: Field,
+        /// Its length in bytes.
+        bytes: usize,
+        /// The longest allowed, in bytes.
+        limit: usize,
+    },
+    /// No variant at all.
+    #[error("it has no variants")]
+    NoVariants,
+    /// More variants than an experiment may have.
+    #[error("it has {count} variants, and {limit} is the most")]
+    TooManyVariants {
+        /// How many it has.
+        count: usize,
+        /// The most allowed.
+        limit: usize,
+    },
+    /// Two variants of one name.
+    #[error("variant {} is there twice", Quoted(.0))]
+    DuplicateVariant(String),
+    /// Concluded, and no winner.
+    #[error("it is concluded, and names no winner")]
+    WinnerMissing,
+    /// The winner is not one of the variants.
+    #[error("its winner {} is not one of its variants", Quoted(.0))]
+    WinnerUnknown(String),
+    /// A winner on an experiment that is not concluded.
+    #[error("it names a winner, and is not concluded")]
+    WinnerNotConcluded,
+    /// A state that a store never moves an experiment to.
+    #[error("no experiment goes back to draft")]
+    BackToDraft,
+    /// Another program has stored a list of variants that neither program can read.
+    #[error("its variants can't be read")]
+    VariantsUnreadable,
+}
