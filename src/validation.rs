@@ -13,7 +13,10 @@ use crate::text::is_blank;
 pub const MAX_ACTOR_BYTES: usize = 1024;
 
 impl ExperimentConfig {
-    /// The variant of that name, or [`UnknownVariant`](ExperimentError::UnknownVariant).
+    /// The variant of that name.
+    ///
+    /// # Errors
+    /// [`UnknownVariant`](ExperimentError::UnknownVariant) if it has none.
     pub fn require_variant(&self, name: &str) -> Result<&VariantConfig, ExperimentError> {
         self.variant(name)
             .ok_or_else(|| ExperimentError::UnknownVariant {

@@ -6,6 +6,7 @@ use crate::reason::AssignmentReason;
 
 impl AssignManyRequest<'_> {
     /// The places of the actors as they come.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn places(&self) -> Vec<u32> {
         places(self.actors)
     }

@@ -187,7 +187,7 @@ pub enum ExperimentStoreError {
     },
 }
 
-/// What kind of failure an [`ExperimentStoreError`] is; exhaustive as [`ErrorKind`] is.
+/// What kind of failure an [`ExperimentStoreError`] is; exhaustive as [`ErrorKind`](super::ErrorKind) is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StoreErrorKind {
     /// [`ExperimentStoreError::Missing`].

@@ -218,7 +218,6 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// # Errors
     /// The experiment is unknown, archived or not running, or has no such variant; unless it is an
     /// override, the group forbids it; or the store fails. Then nothing has changed.
-    #[expect(clippy::needless_pass_by_value, reason = "the reference's signature")]
     fn record_assignment(&self, assignment: Assignment) -> Result<String, ExperimentError> {
         let Assignment {
             experiment, actor, ..

@@ -48,7 +48,7 @@ Exit codes:
   3  experiment not found
   4  wrong state: a draft cannot assign, concluded weights are fixed
   5  archived
-  6  excluded by the group
+  6  not in the experiment: excluded by the group, or outside the coverage
   7  no variant to assign
   8  refused: exists already, variant in use, invalid, unknown variant
   9  found: an error (check), changes (plan --exit-code), a fault (store check)

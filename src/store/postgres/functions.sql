@@ -280,8 +280,9 @@ BEGIN
 END $$;
 
 -- A whole assignment in one call, for who has seen the running experiment in this version before:
--- what is stored, or `new_variant` where nothing is, which the experiment's buckets say. If there is
--- anything else to know, an override that is not stored yet, a sibling, a newer version, nothing is
+-- what is stored, or `new_variant` where nothing is. Only standing rules are repeated here: whether a
+-- newcomer may enter, and with which variant, the caller's entry rules have decided. If there is anything
+-- else to know, an override that is not stored yet, a sibling, a newer version, nothing is
 -- stored, `given` is NULL, and the other columns are the situation, for the caller to decide.
 CREATE OR REPLACE FUNCTION exp_assign_VERSION(
     in_experiment text, in_actor text, seen_version bigint, new_variant text, at timestamptz,

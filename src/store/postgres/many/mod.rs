@@ -193,7 +193,7 @@ impl PgExperimentStore {
             ];
             // In the order in which the actors were given.
             verdicts.sort_unstable_by_key(|(place, _)| *place);
-            let shown = given(batch, &verdicts, |verdict| verdict.is_exposure());
+            let shown = given(batch, &verdicts, Verdict::is_exposure);
             let rows = shown.iter().map(
                 |(actor, variant, is_override)| -> Vec<&(dyn ToSql + Sync)> {
                     vec![&batch.experiment, actor, variant, &at, is_override]
@@ -209,7 +209,7 @@ impl PgExperimentStore {
 fn given<'v>(
     batch: &AssignManyRequest<'v>,
     verdicts: &[(u32, Verdict<'v>)],
-    is_wanted: fn(&Verdict<'_>) -> bool,
+    is_wanted: impl Fn(&Verdict<'v>) -> bool,
 ) -> Vec<(&'v str, &'v str, bool)> {
     let wanted = verdicts.iter().filter(|(_, verdict)| is_wanted(verdict));
     let given = wanted.filter_map(|(place, verdict)| {
