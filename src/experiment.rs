@@ -1,5 +1,5 @@
 //! What an experiment is: its configuration and its records. Data only: what makes it valid is in
-//! `validation`, what happens to it in `rules`.
+//! `validation`, what happens to it in `lifecycle`.
 
 use std::fmt;
 

@@ -303,8 +303,8 @@ static ENTRIES: [Entry; ConfigField::ALL.len()] = [
         set: |config, value| put_text(&mut config.salt, value),
         unknown_to_application: |config| {
             config.salt.as_ref().map(|_| {
-                "has a salt, and the application that made these tables hashes the name: it would \
-                 give actors other variants"
+                "has a salt, which the application that made these tables ignores: it would give \
+                 actors other variants"
             })
         },
         ..PLAIN
@@ -319,8 +319,8 @@ static ENTRIES: [Entry; ConfigField::ALL.len()] = [
         goes_without_saying: |config| config.coverage == Coverage::FULL,
         unknown_to_application: |config| {
             (config.coverage != Coverage::FULL).then_some(
-                "covers a share of the newcomers, and the application that made these tables does \
-                 not know of it: it goes on enrolling everybody",
+                "has a coverage, which the application that made these tables ignores: it goes on \
+                 enrolling everybody",
             )
         },
         ..PLAIN

@@ -8,6 +8,7 @@
 //! | [`field`](ConfigField) | each field of a configuration, described once |
 //! | [`validation`](ExperimentConfig::validate) | what makes a configuration valid |
 //! | [`bucketing`] | pure: (experiment, actor) → bucket → variant |
+//! | [`rule`](Rule) | the rules of assignment by name, and what each can answer |
 //! | [`assignment`] | the rules, pure: who gets which variant, and why |
 //! | [`Coverage`] | the share of the newcomers whom an experiment takes in |
 //! | [`lifecycle`] | pure: what a mutation does in each state |
@@ -41,7 +42,7 @@ mod ids;
 pub mod independence;
 pub mod lifecycle;
 mod location;
-mod reason;
+mod rule;
 mod service;
 #[cfg(feature = "stats")]
 pub mod simulation;
@@ -76,7 +77,7 @@ pub use field::{
 };
 pub use ids::IdShape;
 pub use location::StoreLocation;
-pub use reason::{AssignmentReason, Rule};
+pub use rule::{AssignmentReason, Rule};
 pub use service::{ExperimentService, ExperimentSummary, VariantSummary};
 pub use store::{Expected, ExperimentStore, InMemoryExperimentStore};
 #[cfg(feature = "postgres")]

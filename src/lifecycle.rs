@@ -120,7 +120,7 @@ pub struct Effect {
     pub detail: ChangeDetail,
 }
 
-/// The data that a [`Effect`] changes.
+/// The data that an [`Effect`] changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// The experiment becomes this, with the time of the change.
@@ -139,7 +139,7 @@ pub enum Write {
     },
 }
 
-/// Decides a mutation: the step to take, or `None` if all is as asked already.
+/// Decides a mutation: its effect, or `None` if all is as asked already.
 ///
 /// # Errors
 /// The refusal, or whatever `facts` failed with.

@@ -1,7 +1,7 @@
 //! The front door: every operation of the library on one store.
 //!
 //! It orchestrates: asks the store for an atomic step, then tells the exposure sink. The rules
-//! themselves are in `rules`, and are applied inside the store's transaction.
+//! themselves are in `assignment` and `lifecycle`, and are applied inside the store's transaction.
 
 use std::sync::Arc;
 
@@ -182,8 +182,9 @@ impl ExperimentService {
     /// # Errors
     /// The experiment is [unknown](ExperimentError::NotFound),
     /// [archived](ExperimentError::Archived) or [a draft](ExperimentError::NotRunning); the actor is
-    /// [in another experiment](ExperimentError::ExcludedByGroup) of the group; all weights are
-    /// [zero](ExperimentError::NoVariant); or the store fails.
+    /// [in another experiment](ExperimentError::ExcludedByGroup) of the group, or new and
+    /// [not enrolled](ExperimentError::NotEnrolled); all weights are [zero](ExperimentError::NoVariant); or
+    /// the store fails.
     pub fn assign(&self, experiment: &str, actor: &str) -> Result<String, ExperimentError> {
         self.decide(experiment, actor, None)
             .map(|assigned| assigned.variant)

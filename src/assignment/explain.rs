@@ -7,7 +7,7 @@ use crate::bucketing::{Bucketing, coverage_bucket, select, total_weight, weight_
 use crate::coverage::Coverage;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 
 /// What the next `assign` of an actor would do, and why. Nothing was written to find out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,6 @@ pub struct Explanation {
     /// The actor.
     pub actor: String,
     /// The answer of the rule that decides.
-    #[serde(alias = "outcome")]
     pub reason: AssignmentReason,
     /// The variant the actor gets; `None` if it is refused.
     pub variant: Option<String>,

@@ -2,7 +2,7 @@
 
 use super::verdict::Verdict;
 use crate::error::ExperimentError;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 use crate::validation::validate_actor;
 
 /// One call of [`ExperimentStore::assign_many`](crate::ExperimentStore::assign_many).

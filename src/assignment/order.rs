@@ -2,7 +2,7 @@
 
 use super::many::{AssignManyRequest, Keep};
 use super::verdict::Verdict;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 
 impl AssignManyRequest<'_> {
     /// The places of the actors as they come.

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::error::ExperimentError;
 use crate::experiment::{Assignment, ExperimentConfig};
 use crate::exposure::ExposureRecord;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 use crate::validation::validate_request_id;
 
 /// One call of [`ExperimentStore::assign`](crate::ExperimentStore::assign).

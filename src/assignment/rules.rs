@@ -1,10 +1,10 @@
 //! The rules, each once, as pure functions: given what a store knows, who gets which variant?
 //!
-//! Nothing here reads or writes anything. To add a rule: name it in `reason.rs`, and answer for it here.
+//! Nothing here reads or writes anything. To add a rule: name it in `rule.rs`, and answer for it here.
 
 use crate::bucketing::Allocation;
 use crate::experiment::{ExperimentConfig, ExperimentState};
-use crate::reason::{AssignmentReason, Rule};
+use crate::rule::{AssignmentReason, Rule};
 
 use super::verdict::Verdict;
 

@@ -2,7 +2,7 @@
 
 use crate::error::{ErrorKind, ExperimentError};
 use crate::experiment::ExperimentConfig;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 use crate::validation::validate_actor;
 
 /// What the rules decided for one actor.

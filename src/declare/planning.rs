@@ -195,8 +195,8 @@ fn warn_of_order(
     };
     if kept(before, target) != kept(target, before) {
         let message = format!(
-            "the order of the variants of {} changes while it runs: of 100 new actors {} get \
-             another variant than before",
+            "the order of the variants of {} changes while it runs: {}% of new actors would get a \
+             different variant",
             Quoted(&target.name),
             per_100(changed_buckets(before, target)),
         );

@@ -41,7 +41,7 @@ pub enum ConfigProblem {
     #[error("{0} holds a control character")]
     ControlCharacter(Field),
     /// More bytes than a store takes.
-    #[error("{field} is {bytes} bytes long, and {limit} is the most")]
+    #[error("{field} is {bytes} bytes long; at most {limit} are allowed")]
     TooLong {
         /// Where.
         field: Field,
@@ -54,7 +54,7 @@ pub enum ConfigProblem {
     #[error("it has no variants")]
     NoVariants,
     /// More variants than an experiment may have.
-    #[error("it has {count} variants, and {limit} is the most")]
+    #[error("it has {count} variants; at most {limit} are allowed")]
     TooManyVariants {
         /// How many it has.
         count: usize,

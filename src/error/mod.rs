@@ -8,7 +8,7 @@ pub use self::config::{ConfigProblem, Field};
 pub use self::store::{ExperimentStoreError, StoreErrorKind};
 
 use crate::experiment::ExperimentState;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 use crate::text::Quoted;
 
 /// Why the library refused or failed.
@@ -22,7 +22,7 @@ pub enum ExperimentError {
     #[error("experiment {} is not running: it is {}", Quoted(.0), adjective(*.1))]
     NotRunning(String, ExperimentState),
     /// The experiment is concluded, and what was asked would change who gets what.
-    #[error("experiment {} is concluded: its weights are fixed", Quoted(.0))]
+    #[error("experiment {} is concluded: its weights and its coverage are fixed", Quoted(.0))]
     Concluded(String),
     /// The experiment is archived; nothing about it changes any more.
     #[error("experiment {} is archived", Quoted(.0))]
@@ -97,7 +97,16 @@ fn adjective(state: ExperimentState) -> &'static str {
 fn why_not_enrolled(reason: AssignmentReason) -> &'static str {
     match reason {
         AssignmentReason::NotCovered => "the actor is outside its coverage",
-        other => other.as_str(),
+        // No entry rule answers with these.
+        AssignmentReason::Archived
+        | AssignmentReason::Concluded
+        | AssignmentReason::NoWinner
+        | AssignmentReason::NotRunning
+        | AssignmentReason::Override
+        | AssignmentReason::Sticky
+        | AssignmentReason::Excluded
+        | AssignmentReason::Assigned
+        | AssignmentReason::NoVariant => reason.as_str(),
     }
 }
 

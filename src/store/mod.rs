@@ -70,7 +70,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
 
     /// Decides and writes some mutations, one after another, and appends their changes, all in one
     /// transaction: for each the experiment is read,
-    /// [`lifecycle::decide`](crate::lifecycle::decide) is asked, its step is written. Returns
+    /// [`lifecycle::decide`](crate::lifecycle::decide) is asked, its effect is written. Returns
     /// for each its change, or `None` if nothing had to change.
     ///
     /// Before that, in the same transaction, every experiment in `expected` must be as it says.
@@ -93,7 +93,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// When the store fails.
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError>;
 
-    /// Applies the rules to one actor, stores the outcome and keeps the exposure if asked to, all in
+    /// Applies the rules to one actor, stores the assignment and keeps the exposure if asked to, all in
     /// one transaction. [`AssignRequest`] has the steps.
     ///
     /// It has no default in terms of the other methods: between two of them another caller may take

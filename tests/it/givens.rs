@@ -1,5 +1,7 @@
 //! What many tests begin with.
 
+use std::time::{Duration, Instant};
+
 use experiments::{
     AssignRequest, Assignment, ExperimentConfig, ExperimentError, ExperimentState, ExperimentStore,
     PgExperimentStore, VariantConfig,
@@ -41,4 +43,13 @@ pub(crate) fn record(
         is_override,
         assigned_at_secs: 0,
     })
+}
+
+/// Waits for a condition; a minute is for a machine that does nothing else.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "not so: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

@@ -304,7 +304,6 @@ fn sqlite_agrees_with_the_model() {
     });
 }
 
-/// What a database repeats of the rules for the sake of round trips says what the rules say.
 /// Three running experiments of one group, so that what is stored of an actor matters from the start.
 fn busy() -> Vec<Command> {
     let create = |name: &str| Command::Create {
@@ -321,7 +320,7 @@ fn busy() -> Vec<Command> {
         .collect()
 }
 
-/// The rules that stand in SQL, for handles that know the experiments and for such as don't. `handle`
+/// What SQL repeats of the rules says what the rules say, to handles that know the experiments and to others. `handle`
 /// gives the one for the command with that number.
 fn postgres_agrees(
     cases: u32,

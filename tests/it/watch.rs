@@ -10,7 +10,7 @@ use experiments::{
 };
 use macro_rules_attribute::apply;
 
-use crate::givens::running;
+use crate::givens::{eventually, running};
 use crate::server::{self, Server, client, options};
 
 /// Long enough that nothing is seen by chance.
@@ -23,15 +23,6 @@ fn watched(options: PgOptions) -> PgExperimentStore {
 
 fn assign(store: &PgExperimentStore, experiment: &str) -> Result<Assigned, ExperimentError> {
     store.assign(&AssignRequest::new(experiment, "user:1"))
-}
-
-/// Waits for a condition; a minute is for a machine that does nothing else.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_mins(1), "not so: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn state(store: &PgExperimentStore, experiment: &str) -> Option<ExperimentState> {

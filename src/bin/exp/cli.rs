@@ -50,7 +50,8 @@ Exit codes:
   5  archived
   6  not in the experiment: excluded by the group, or outside the coverage
   7  no variant to assign
-  8  refused: exists already, variant in use, invalid, unknown variant
+  8  refused: exists already, variant in use, invalid, unknown variant,
+     changed since the plan
   9  found: an error (check), changes (plan --exit-code), a fault (store check)
 
 Environment (a variable that is empty counts as not set):

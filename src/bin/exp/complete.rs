@@ -10,7 +10,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use experiments::text::escape;
 use experiments::{ExperimentStore as _, PgExperimentStore, SqliteExperimentStore};
 
-use crate::environment::{self, SourceSpan};
+use crate::environment::{self, NamedStore};
 use crate::exit;
 use crate::variables::variable;
 
@@ -54,8 +54,8 @@ pub(crate) fn experiments() -> ArgValueCompleter {
 
 fn stored() -> Option<Vec<experiments::ExperimentConfig>> {
     match environment::store_place(named_store(std::env::args_os())).ok()? {
-        SourceSpan::File(path) => SqliteExperimentStore::open(path).ok()?.list().ok(),
-        SourceSpan::Database(options) => {
+        NamedStore::File(path) => SqliteExperimentStore::open(path).ok()?.list().ok(),
+        NamedStore::Database(options) => {
             // Nobody who pressed Tab waits for long.
             let options = options
                 .connect_timeout(PATIENCE)

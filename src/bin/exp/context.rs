@@ -10,7 +10,7 @@ use experiments::{
     NoOpExposureSink, PgExperimentStore, PgOptions, SqliteAccess, SqliteExperimentStore,
 };
 
-use crate::environment::{self, SourceSpan};
+use crate::environment::{self, NamedStore};
 use crate::options::{Format, GlobalOptions};
 use crate::output::stream::{self, Label};
 use crate::output::text::{Text, safe};
@@ -70,14 +70,14 @@ impl Context {
     }
 
     /// Where the store is that the flags name.
-    pub(crate) fn place(&self) -> anyhow::Result<SourceSpan> {
+    pub(crate) fn place(&self) -> anyhow::Result<NamedStore> {
         let lock_timeout = self.lock_timeout()?;
         Ok(
             match environment::store_place(self.options.store.clone())? {
-                SourceSpan::Database(options) => {
-                    SourceSpan::Database(Box::new(options.lock_timeout(lock_timeout)))
+                NamedStore::Database(options) => {
+                    NamedStore::Database(Box::new(options.lock_timeout(lock_timeout)))
                 }
-                file @ SourceSpan::File(_) => file,
+                file @ NamedStore::File(_) => file,
             },
         )
     }
@@ -93,8 +93,8 @@ impl Context {
         let operator = matches!(purpose, Purpose::Change | Purpose::Create)
             .then(|| environment::operator(self.options.by.clone()));
         match &place {
-            SourceSpan::File(path) => self.verbose(format_args!("store: {}", path.display())),
-            SourceSpan::Database(options) => {
+            NamedStore::File(path) => self.verbose(format_args!("store: {}", path.display())),
+            NamedStore::Database(options) => {
                 self.verbose(format_args!("store: {}", options.address()));
             }
         }
@@ -102,14 +102,14 @@ impl Context {
             self.verbose(format_args!("operator: {operator}"));
         }
         Ok(match place {
-            SourceSpan::File(path) => {
+            NamedStore::File(path) => {
                 let mut store = self.file(&path, purpose)?.with_clock(clock);
                 if let Some(operator) = operator {
                     store = store.with_operator(operator);
                 }
                 Opened::File(store)
             }
-            SourceSpan::Database(options) => {
+            NamedStore::Database(options) => {
                 let mut store = database(*options, purpose)?.with_clock(clock);
                 if let Some(operator) = operator {
                     store = store.with_operator(operator);
@@ -119,23 +119,27 @@ impl Context {
         })
     }
 
-    /// Warns of experiments that the application whose database it is would bucket otherwise.
+    /// Warns of what the application whose database it is does not know of these experiments, each as it was
+    /// before and as it is now.
     pub(crate) fn warn_of_application<'a>(
         &self,
         opened: &Opened,
-        created: impl Iterator<Item = &'a ExperimentConfig>,
+        changes: impl Iterator<Item = (Option<&'a ExperimentConfig>, &'a ExperimentConfig)>,
     ) -> anyhow::Result<()> {
-        let unknown = |config| {
+        let unknown = changes.flat_map(|(before, after)| {
             let fields = ConfigField::ALL.into_iter();
-            fields.filter_map(move |field| field.unknown_to_application(config))
-        };
-        let mut created = created.filter(|config| unknown(config).next().is_some());
-        let (Opened::Database(store), Some(config)) = (opened, created.next()) else {
-            return Ok(());
-        };
-        if store.is_adopted()? {
-            for unknown in unknown(config) {
-                self.warn(format_args!("'{}' {unknown}", safe(&config.name)));
+            let new = fields.filter(move |field| {
+                before.is_none_or(|before| field.get(before) != field.get(after))
+            });
+            new.filter_map(move |field| Some((&after.name, field.unknown_to_application(after)?)))
+        });
+        let mut unknown = unknown.peekable();
+        if let Opened::Database(store) = opened
+            && unknown.peek().is_some()
+            && store.is_adopted()?
+        {
+            for (name, what) in unknown {
+                self.warn(format_args!("'{}' {what}", safe(name)));
             }
         }
         Ok(())

@@ -14,24 +14,24 @@ use crate::exit::UsageError;
 use crate::output::text::Page;
 use crate::variables::{text_variable, variable};
 
-/// Where the store is.
-pub(crate) enum SourceSpan {
+/// A store as somebody names it.
+pub(crate) enum NamedStore {
     File(PathBuf),
     Database(Box<PgOptions>),
 }
 
 /// The store: as named by the flag, or else by the environment, or else the default file.
-pub(crate) fn store_place(named: Option<PathBuf>) -> Result<SourceSpan, UsageError> {
+pub(crate) fn store_place(named: Option<PathBuf>) -> Result<NamedStore, UsageError> {
     let Some(path) = named.or_else(|| variable("EXP_STORE").map(PathBuf::from)) else {
         let message = "no home directory to keep the default store in; name one with --store";
-        let default = default_store().map(SourceSpan::File);
+        let default = default_store().map(NamedStore::File);
         return default.ok_or_else(|| UsageError(message.to_owned()));
     };
     place(path)
 }
 
 /// What somebody names as a store: a file, or a database by its address.
-pub(crate) fn place(path: PathBuf) -> Result<SourceSpan, UsageError> {
+pub(crate) fn place(path: PathBuf) -> Result<NamedStore, UsageError> {
     let text = path.to_string_lossy();
     match scheme(&text).as_deref() {
         None if is_nearly_an_address(&text) => Err(UsageError(
@@ -39,10 +39,10 @@ pub(crate) fn place(path: PathBuf) -> Result<SourceSpan, UsageError> {
              that of one is named with ./ before it"
                 .to_owned(),
         )),
-        None => Ok(SourceSpan::File(path)),
+        None => Ok(NamedStore::File(path)),
         Some("postgres" | "postgresql") => {
             let address = path.to_str().unwrap_or_default();
-            Ok(SourceSpan::Database(Box::new(database(address)?)))
+            Ok(NamedStore::Database(Box::new(database(address)?)))
         }
         // The rest of the address may hold a password.
         Some(scheme) => Err(UsageError(format!(

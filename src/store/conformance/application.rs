@@ -11,7 +11,7 @@ use crate::assignment::AssignRequest;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::lifecycle::Mutation;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 use crate::store::ExperimentStore;
 
 /// What an application does to an experiment without asking the store.

@@ -9,7 +9,7 @@ use crate::bucketing::Bucketing;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantCount};
 use crate::exposure::ExposureRecord;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 use crate::store::ExperimentStore;
 use crate::validation::MAX_ACTOR_BYTES;
 

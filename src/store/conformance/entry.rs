@@ -10,7 +10,7 @@ use crate::coverage::Coverage;
 use crate::error::ExperimentError;
 use crate::experiment::{ChangeRecord, ExperimentConfig, ExperimentState};
 use crate::lifecycle::Mutation;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 use crate::store::ExperimentStore;
 
 fn set_coverage(

@@ -7,7 +7,7 @@ use super::{
 use crate::assignment::{AssignManyRequest, Keep};
 use crate::error::ExperimentError;
 use crate::experiment::ExperimentState;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 use crate::store::ExperimentStore;
 
 fn many(

@@ -6,7 +6,7 @@ use super::{
 use crate::assignment::{AssignManyRequest, AssignRequest, Keep};
 use crate::experiment::ExperimentState;
 use crate::experiment::VariantConfig;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 use crate::store::ExperimentStore;
 
 /// An actor has at most one override; the list is sorted by actor; a draft and a concluded

@@ -12,7 +12,7 @@ use crate::assignment::AssignRequest;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::lifecycle::Mutation;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 use crate::store::{Expected, ExperimentStore};
 
 /// Runs `work(index, handle)` for all handles at once and returns what each gave.

@@ -15,7 +15,7 @@ use super::mutation;
 use super::pace::Pace;
 use crate::assignment::{AssignRequest, Assigned, Facts, Situation};
 use crate::error::ExperimentError;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 
 /// What the first round trip of an assignment finds.
 #[expect(
@@ -154,7 +154,7 @@ impl PgExperimentStore {
         drop(loan);
         match tried {
             // Two took each other's locks: what is there now decides.
-            Err(Failure::Fault(fault)) if failure::is_conflict(&fault) => {
+            Err(Failure::Call(fault)) if failure::is_conflict(&fault) => {
                 let (situation, version) = self.read_situation(experiment, actor)?;
                 Ok(Looked::Found(situation, version))
             }
@@ -249,7 +249,7 @@ impl PgExperimentStore {
         });
         match stored {
             // Two took each other's locks, or a key: what is there now decides.
-            Err(Failure::Fault(fault)) if failure::is_conflict(&fault) => Ok(false),
+            Err(Failure::Call(fault)) if failure::is_conflict(&fault) => Ok(false),
             stored => stored.map_err(|failure| self.failed("store an assignment", failure)),
         }
     }

@@ -15,7 +15,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, Statement};
 
 use super::dial::dial;
-use super::failure::{Failure, Fault};
+use super::failure::{CallError, Failure};
 use super::options::PgOptions;
 use super::pace::{Pace, patience, set_statement_timeout, set_timeouts, statement_timeout};
 use super::session::{self, Session};
@@ -157,7 +157,7 @@ impl Connection {
     }
 
     /// Whether what is set in the session stays this connection's.
-    pub(super) fn owns_session(&mut self) -> Result<bool, Fault> {
+    pub(super) fn owns_session(&mut self) -> Result<bool, CallError> {
         if self.session == Session::Unknown {
             self.rows("SELECT 1", &[])?;
         }
@@ -165,19 +165,19 @@ impl Connection {
     }
 
     /// The same, with how long was waited where the server gave the statement up.
-    pub(super) fn explain(&self, fault: Fault) -> Fault {
+    pub(super) fn explain(&self, fault: CallError) -> CallError {
         fault.within(statement_timeout(&self.options, self.pace))
     }
 
-    pub(super) fn commit(&mut self) -> Result<(), Fault> {
+    pub(super) fn commit(&mut self) -> Result<(), CallError> {
         self.end("COMMIT")
     }
 
-    pub(super) fn roll_back(&mut self) -> Result<(), Fault> {
+    pub(super) fn roll_back(&mut self) -> Result<(), CallError> {
         self.end("ROLLBACK")
     }
 
-    fn end(&mut self, how: &'static str) -> Result<(), Fault> {
+    fn end(&mut self, how: &'static str) -> Result<(), CallError> {
         // It may not have begun at all.
         if self.to_begin.take().is_some() {
             return Ok(());
@@ -193,7 +193,7 @@ impl Connection {
         &mut self,
         sql: &'static str,
         values: Values<'_>,
-    ) -> Result<Option<Row>, Fault> {
+    ) -> Result<Option<Row>, CallError> {
         self.pace(Pace::Quick);
         if !self.schema.was_checked {
             return self.row(sql, values);
@@ -206,7 +206,7 @@ impl Connection {
         &mut self,
         sql: &'static str,
         values: Values<'_>,
-    ) -> Result<Vec<Row>, Fault> {
+    ) -> Result<Vec<Row>, CallError> {
         if self.is_in_transaction || self.to_begin.is_some() {
             return self.rows_within(sql, values);
         }
@@ -218,7 +218,7 @@ impl Connection {
         rows.map_err(|fault| self.explain(fault))
     }
 
-    fn rows_alone(&mut self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
+    fn rows_alone(&mut self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, CallError> {
         self.begin(Mode::Write, self.pace);
         let asked = self.ask(async |client| {
             join(query(client, sql, values), client.batch_execute("COMMIT")).await
@@ -230,7 +230,11 @@ impl Connection {
         Ok(rows)
     }
 
-    fn rows_within(&mut self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
+    fn rows_within(
+        &mut self,
+        sql: &'static str,
+        values: Values<'_>,
+    ) -> Result<Vec<Row>, CallError> {
         if !self.is_ours() {
             return Ok(self.ask(async |client| query(client, sql, values).await)??);
         }
@@ -262,23 +266,23 @@ impl Connection {
         &mut self,
         sql: &'static str,
         values: Values<'_>,
-    ) -> Result<Option<Row>, Fault> {
+    ) -> Result<Option<Row>, CallError> {
         Ok(self.rows(sql, values)?.into_iter().next())
     }
 
     /// The row of a statement that always gives one.
-    pub(super) fn one(&mut self, sql: &'static str, values: Values<'_>) -> Result<Row, Fault> {
-        let none = || Fault::Io(std::io::Error::other("it gave no row"));
+    pub(super) fn one(&mut self, sql: &'static str, values: Values<'_>) -> Result<Row, CallError> {
+        let none = || CallError::Io(std::io::Error::other("it gave no row"));
         self.row(sql, values)?.ok_or_else(none)
     }
 
-    pub(super) fn execute(&mut self, sql: &str, values: Values<'_>) -> Result<u64, Fault> {
+    pub(super) fn execute(&mut self, sql: &str, values: Values<'_>) -> Result<u64, CallError> {
         let executed = self.ask(async |client| client.execute_typed(sql, &typed(values)).await)?;
         Ok(executed?)
     }
 
     /// Statements without parameters and without results.
-    pub(super) fn batch(&mut self, sql: &str) -> Result<(), Fault> {
+    pub(super) fn batch(&mut self, sql: &str) -> Result<(), CallError> {
         Ok(self.ask(async |client| client.batch_execute(sql).await)??)
     }
 
@@ -290,16 +294,16 @@ impl Connection {
     ) -> Result<(), Failure> {
         let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
         let rows = self.ask(async |client| client.query_typed_raw(sql, none).await)?;
-        let rows = rows.map_err(Fault::from)?;
+        let rows = rows.map_err(CallError::from)?;
         pin_mut!(rows);
         loop {
             let until = self.deadline();
             let next = self
                 .wire
                 .run(until, async |_| rows.next().await)
-                .map_err(Fault::from)?;
+                .map_err(CallError::from)?;
             let Some(row) = next else { return Ok(()) };
-            each(&row.map_err(Fault::from)?)?;
+            each(&row.map_err(CallError::from)?)?;
         }
     }
 
@@ -309,7 +313,7 @@ impl Connection {
         into: &str,
         columns: &[Type],
         rows: impl Iterator<Item = Vec<&'a (dyn ToSql + Sync)>>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CallError> {
         let copied = self.ask(async |client| {
             // The statement has a name, and is closed here, before the transaction ends.
             let sink = client.copy_in(into).await?;
@@ -329,7 +333,7 @@ impl Connection {
     }
 
     /// Sends what comes before the statement, and the statement, together.
-    fn ask<T>(&mut self, ask: impl AsyncFnOnce(&Client) -> T) -> Result<T, Fault> {
+    fn ask<T>(&mut self, ask: impl AsyncFnOnce(&Client) -> T) -> Result<T, CallError> {
         // Within a transaction nobody else changes the schema.
         let checks = self.schema.checks && !self.is_in_transaction;
         let prepares = checks && self.is_ours() && self.schema.question.is_none();

@@ -11,7 +11,7 @@ use tokio_postgres::config::{Host, LoadBalanceHosts, TargetSessionAttrs};
 use tokio_postgres::{Config, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failure::{self, Fault};
+use super::failure::{self, CallError};
 use super::options::PgOptions;
 use super::tls;
 use super::wire::{self, Wire};
@@ -30,7 +30,7 @@ pub(super) fn dial(options: &PgOptions) -> Result<Wire, ExperimentStoreError> {
     let mut attempt = |mode| try_hosts(&options.connection(mode), &mut connector, until);
     let (first, second) = options.effective_ssl_mode().attempts();
     let dialled = match (attempt(first), second) {
-        (Err(Fault::Postgres(error)), Some(second)) if failure::is_closed_way(&error) => {
+        (Err(CallError::Postgres(error)), Some(second)) if failure::is_closed_way(&error) => {
             attempt(second)
         }
         (dialled, _) => dialled,
@@ -46,10 +46,14 @@ pub(super) fn dial(options: &PgOptions) -> Result<Wire, ExperimentStoreError> {
 }
 
 /// The first host that lets us in; if none does, what the last one said.
-fn try_hosts(config: &Config, tls: &mut MakeRustlsConnect, until: Instant) -> Result<Wire, Fault> {
+fn try_hosts(
+    config: &Config,
+    tls: &mut MakeRustlsConnect,
+    until: Instant,
+) -> Result<Wire, CallError> {
     let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
     let count = hosts.len().max(addresses.len());
-    let mut refusal = Fault::Io(io::Error::other("it names no host"));
+    let mut refusal = CallError::Io(io::Error::other("it names no host"));
     for index in in_order(config, count) {
         let ports = config.get_ports();
         let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
@@ -67,7 +71,7 @@ fn try_hosts(config: &Config, tls: &mut MakeRustlsConnect, until: Instant) -> Re
         let found = match found {
             Ok(found) => found,
             Err(error) => {
-                refusal = Fault::Io(error);
+                refusal = CallError::Io(error);
                 continue;
             }
         };
@@ -136,10 +140,10 @@ fn log_in(
     config: &Config,
     tls: &mut MakeRustlsConnect,
     until: Instant,
-) -> Result<Wire, Fault> {
+) -> Result<Wire, CallError> {
     let patience = config.get_connect_timeout().copied();
     let until = patience.map_or(until, |patience| until.min(wire::deadline(patience)));
-    let socket = connect(address, config, until).map_err(Fault::Io)?;
+    let socket = connect(address, config, until).map_err(CallError::Io)?;
     let mut wire = Wire::log_in(socket, host, config, tls, until)??;
     let wanted = config.get_target_session_attrs();
     if wanted == TargetSessionAttrs::Any {
@@ -156,7 +160,7 @@ fn log_in(
         TargetSessionAttrs::ReadOnly if !is_read_only => "it is not read only",
         _ => return Ok(wire),
     };
-    Err(Fault::Io(io::Error::other(refused)))
+    Err(CallError::Io(io::Error::other(refused)))
 }
 
 /// A connected socket.

@@ -13,11 +13,11 @@ use crate::error::{ExperimentError, ExperimentStoreError};
 /// Why a step was not taken.
 pub(super) enum Failure {
     Refused(ExperimentError),
-    Fault(Fault),
+    Call(CallError),
 }
 
 /// What went wrong with the database or on the way to it.
-pub(super) enum Fault {
+pub(super) enum CallError {
     Postgres(tokio_postgres::Error),
     /// It has not answered for as long as that.
     Silent(Duration),
@@ -34,19 +34,19 @@ impl From<ExperimentError> for Failure {
     }
 }
 
-impl<T: Into<Fault>> From<T> for Failure {
+impl<T: Into<CallError>> From<T> for Failure {
     fn from(fault: T) -> Self {
-        Self::Fault(fault.into())
+        Self::Call(fault.into())
     }
 }
 
-impl From<tokio_postgres::Error> for Fault {
+impl From<tokio_postgres::Error> for CallError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Postgres(error)
     }
 }
 
-impl From<Halt> for Fault {
+impl From<Halt> for CallError {
     fn from(halt: Halt) -> Self {
         match halt {
             Halt::Silent(patience) => Self::Silent(patience),
@@ -57,7 +57,7 @@ impl From<Halt> for Fault {
     }
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for CallError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Postgres(error) => innermost(error).fmt(f),
@@ -68,7 +68,7 @@ impl std::fmt::Display for Fault {
     }
 }
 
-impl Fault {
+impl CallError {
     /// The same, where it is that the server gave up a statement that may take so long.
     pub(super) fn within(self, statement_timeout: Duration) -> Self {
         match self.code() {
@@ -93,13 +93,17 @@ impl Fault {
 /// What is being done while there is no connection yet.
 pub(super) const CONNECT: &str = "connect";
 
-pub(super) fn sort(options: &PgOptions, doing: &'static str, fault: Fault) -> ExperimentStoreError {
+pub(super) fn sort(
+    options: &PgOptions,
+    doing: &'static str,
+    fault: CallError,
+) -> ExperimentStoreError {
     let store = options.location();
     if doing == CONNECT {
         if let Some(source) = unreachable(options, &fault) {
             return ExperimentStoreError::Unreachable { store, source };
         }
-    } else if let Fault::Silent(patience) = fault {
+    } else if let CallError::Silent(patience) = fault {
         let waited_secs = (patience + Duration::from_millis(500)).as_secs();
         return ExperimentStoreError::Silent {
             store,
@@ -115,8 +119,8 @@ pub(super) fn sort(options: &PgOptions, doing: &'static str, fault: Fault) -> Ex
         };
     }
     let error = match fault {
-        Fault::Postgres(error) => error,
-        Fault::Io(error) => {
+        CallError::Postgres(error) => error,
+        CallError::Io(error) => {
             let source = error.into();
             return ExperimentStoreError::Backend {
                 store,
@@ -124,11 +128,11 @@ pub(super) fn sort(options: &PgOptions, doing: &'static str, fault: Fault) -> Ex
                 source,
             };
         }
-        Fault::GivenUp(patience) => {
+        CallError::GivenUp(patience) => {
             let waited_secs = patience.as_secs();
             return ExperimentStoreError::Busy { store, waited_secs };
         }
-        Fault::Silent(_) | Fault::Closed => {
+        CallError::Silent(_) | CallError::Closed => {
             return ExperimentStoreError::Lost {
                 store,
                 doing,
@@ -197,7 +201,7 @@ fn innermost(error: &tokio_postgres::Error) -> Source {
 }
 
 /// Why no connection is to be had; `None` if the server refuses for good what was asked for.
-fn unreachable(options: &PgOptions, fault: &Fault) -> Option<Source> {
+fn unreachable(options: &PgOptions, fault: &CallError) -> Option<Source> {
     let for_now = [
         SqlState::CANNOT_CONNECT_NOW,
         SqlState::TOO_MANY_CONNECTIONS,
@@ -209,26 +213,26 @@ fn unreachable(options: &PgOptions, fault: &Fault) -> Option<Source> {
         format!("there was no answer within {} s", tenths / 10.0).into()
     };
     match fault {
-        Fault::Postgres(error) => {
+        CallError::Postgres(error) => {
             let is_now = error.code().is_none_or(|code| for_now.contains(code));
             is_now.then(|| innermost(error))
         }
-        Fault::Silent(waited) => Some(no_answer(*waited)),
-        Fault::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+        CallError::Silent(waited) => Some(no_answer(*waited)),
+        CallError::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
             Some(no_answer(options.opening_timeout()))
         }
-        Fault::Io(error) => Some(error.to_string().into()),
-        Fault::Closed => Some("it closed the connection".into()),
-        Fault::GivenUp(_) => None,
+        CallError::Io(error) => Some(error.to_string().into()),
+        CallError::Closed => Some("it closed the connection".into()),
+        CallError::GivenUp(_) => None,
     }
 }
 
 /// Whether the connection is gone, or nothing more can be expected of it.
-pub(super) fn is_lost(fault: &Fault) -> bool {
+pub(super) fn is_lost(fault: &CallError) -> bool {
     let error = match fault {
-        Fault::Postgres(error) => error,
-        Fault::GivenUp(_) => return false,
-        Fault::Silent(_) | Fault::Closed | Fault::Io(_) => return true,
+        CallError::Postgres(error) => error,
+        CallError::GivenUp(_) => return false,
+        CallError::Silent(_) | CallError::Closed | CallError::Io(_) => return true,
     };
     // Whatever the server says so, it has closed the connection. A pooler that has lost the server calls
     // it an error of the protocol, like any other, by a code of the class 08.
@@ -255,7 +259,7 @@ pub(super) fn is_closed_way(error: &tokio_postgres::Error) -> bool {
 /// Whether somebody else has taken the key meanwhile, two have waited for each other, or others hold
 /// too many locks: the same step may succeed when taken again. Behind a pooler the name of a prepared
 /// statement, which `COPY` needs, may be another program's; the next try has another name.
-pub(super) fn is_conflict(fault: &Fault) -> bool {
+pub(super) fn is_conflict(fault: &CallError) -> bool {
     [
         SqlState::OUT_OF_MEMORY,
         SqlState::UNIQUE_VIOLATION,
@@ -272,7 +276,7 @@ const UNUSABLE: &str = "EXP01";
 
 /// Whether the schema may not be what this version works with. To the server a function that was dropped
 /// after the statement had begun is an error within.
-pub(super) fn is_of_schema(fault: &Fault) -> bool {
+pub(super) fn is_of_schema(fault: &CallError) -> bool {
     let is_such = |code: &SqlState| {
         is_missing(code) || *code == SqlState::INTERNAL_ERROR || code.code() == UNUSABLE
     };

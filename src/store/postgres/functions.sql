@@ -26,7 +26,7 @@ DECLARE
 BEGIN
     FOR old IN
         SELECT oid FROM pg_proc WHERE pg_function_is_visible(oid)
-            AND proname ~ '^exp_(situation|show_again|store_assignment|assign)_[0-9]+$'
+            AND proname ~ '^exp_(situation|show_again|store_assignment|assign)(_[0-9]+)?$'
     LOOP
         EXECUTE 'DROP FUNCTION ' || old;
     END LOOP;
@@ -53,8 +53,8 @@ BEGIN
     END IF;
 END $$;
 
--- The gate of an experiment is the advisory lock (1163415621, hashtext(name)), "EXPE" in ASCII. Who
--- assigns shares it, who changes the experiment holds it alone, and nobody overtakes who waits. A lock
+-- The gate of an experiment is the advisory lock (1163415621, hashtext(name)), "EXPE" in ASCII. Assignments
+-- share it, a change of the experiment holds it exclusively, and waiters are served in order. A lock
 -- of the row would do as much, but sharing a row writes to it, and a change of it can be overtaken
 -- without end.
 --

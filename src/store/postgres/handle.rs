@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use super::experiments::{self, Stored};
-use super::failure::{self, Failure, Fault};
+use super::failure::{self, CallError, Failure};
 use super::memory::Memory;
 use super::migrations::{self, For};
 use super::options::PgOptions;
@@ -269,14 +269,14 @@ impl PgExperimentStore {
         }
     }
 
-    pub(super) fn sort(&self, doing: &'static str, fault: Fault) -> ExperimentStoreError {
+    pub(super) fn sort(&self, doing: &'static str, fault: CallError) -> ExperimentStoreError {
         failure::sort(self.pool.options(), doing, fault)
     }
 
     pub(super) fn failed(&self, doing: &'static str, failure: Failure) -> ExperimentError {
         match failure {
             Failure::Refused(refusal) => refusal,
-            Failure::Fault(fault) => self.sort(doing, fault).into(),
+            Failure::Call(fault) => self.sort(doing, fault).into(),
         }
     }
 }

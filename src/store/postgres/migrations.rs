@@ -4,7 +4,7 @@
 use super::application;
 use super::connection::{Connection, Mode};
 use super::experiments::{CONFIGURATION, DECIDING, TYPED_CONFIGURATION};
-use super::failure::{self, Failure, Fault};
+use super::failure::{self, CallError, Failure};
 use super::options::PgOptions;
 use super::pace::Pace;
 use super::version::{MIGRATIONS, VERSION};
@@ -39,7 +39,7 @@ pub(super) struct Schema {
 }
 
 /// A fault that may be one of the schema, sorted by what the schema is.
-pub(super) fn explain(db: &mut Connection, options: &PgOptions, fault: Fault) -> Failure {
+pub(super) fn explain(db: &mut Connection, options: &PgOptions, fault: CallError) -> Failure {
     if failure::is_of_schema(&fault)
         && let Ok(schema) = db.without_check(inspect)
         && let Err(unusable) = require_usable(options, schema)
@@ -84,7 +84,7 @@ pub(super) fn require_version(
     Ok(())
 }
 
-pub(super) fn inspect(db: &mut Connection) -> Result<Schema, Fault> {
+pub(super) fn inspect(db: &mut Connection) -> Result<Schema, CallError> {
     let found = db.one(
         "SELECT to_regclass('autumn_experiments') IS NOT NULL,
                 to_regclass('exp_migrations') IS NOT NULL
@@ -123,7 +123,7 @@ pub(super) enum For {
 
 /// Makes what is missing, in one transaction. Two at once wait for each other. Whether anything was
 /// missing.
-pub(super) fn migrate(db: &mut Connection, whom: For) -> Result<bool, Fault> {
+pub(super) fn migrate(db: &mut Connection, whom: For) -> Result<bool, CallError> {
     if whom == For::Us && inspect(db)?.version >= VERSION {
         return Ok(false);
     }
@@ -145,7 +145,7 @@ pub(super) fn migrate(db: &mut Connection, whom: For) -> Result<bool, Fault> {
     }
 }
 
-fn migrate_in_transaction(db: &mut Connection, whom: For) -> Result<bool, Fault> {
+fn migrate_in_transaction(db: &mut Connection, whom: For) -> Result<bool, CallError> {
     if whom == For::Application {
         application::lock(db)?;
     }
@@ -159,7 +159,7 @@ fn migrate_in_transaction(db: &mut Connection, whom: For) -> Result<bool, Fault>
     Ok(is_behind || is_recorded)
 }
 
-fn make(db: &mut Connection, before: Schema) -> Result<(), Fault> {
+fn make(db: &mut Connection, before: Schema) -> Result<(), CallError> {
     // All at once and before anything else: taken one by one, behind an application that uses them in
     // another order, two would wait for each other. First the one that whoever asks has read.
     db.batch(
@@ -208,7 +208,7 @@ mod tests {
     ];
 
     /// The functions may be edited, but the version that they belong to can't have been in use.
-    const OF_VERSION: (i32, u64) = (3, 0x409d_8b39_1e92_84b7);
+    const OF_VERSION: (i32, u64) = (3, 0x0b96_5f79_d91e_49c3);
 
     fn hash(text: &str) -> u64 {
         fnv1a(0xcbf2_9ce4_8422_2325, text.as_bytes())

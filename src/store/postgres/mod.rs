@@ -35,6 +35,24 @@
 //! The server is told to give up after the lock and the statement timeout of the [options](PgOptions);
 //! a server that does not even say that is given up a few seconds later, with
 //! [`Silent`](ExperimentStoreError::Silent).
+//!
+//! # Rooms
+//! | file | job |
+//! |---|---|
+//! | `wire.rs` | one connection's protocol, driven by the calling thread; deadlines |
+//! | `dial.rs`, `tls.rs`, `options.rs` | which hosts, how much TLS, how long |
+//! | `session.rs`, `pace.rs` | whose session it is, and what it is set to; how long a call may take |
+//! | `connection.rs`, `values.rs` | statements, transactions, and the check of the schema that goes with each; parameters and their types |
+//! | `pool.rs` | connections on loan |
+//! | `memory.rs`, `watch.rs` | the experiments that were read: to try an assignment at once, and to answer from where they are watched; the thread that keeps them fresh |
+//! | `version.rs`, `migrations.rs`, `functions.sql` | the schema's versions, and what keeps a program of another version from deciding |
+//! | `experiments.rs`, `records.rs` | rows to domain types and back: experiments and an actor's situation; the audit log, overrides, exposures |
+//! | `locks.rs`, `steps.rs` | every lock, in the order in which they are taken; one transaction, again where that is safe |
+//! | `handle.rs`, `mod.rs` | the store: how it is opened, and what it does |
+//! | `assign.rs`, `many/`, `mutation.rs` | one actor; many, in batches and in turn; changes |
+//! | `failure.rs` | the server's errors, sorted into what a caller can tell apart |
+//! | `application.rs` | the application's record of its own migrations |
+//! | `survey.rs`, `survey/schema.rs`, `transfer/` | `exp store info` and `check`; copying to and from a database |
 
 mod application;
 mod assign;

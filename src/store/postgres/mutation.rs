@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 
 use super::connection::{Connection, Values};
 use super::experiments::{self, LOCKED};
-use super::failure::{Failure, Fault};
+use super::failure::{CallError, Failure};
 use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
 use super::{PgExperimentStore, records};
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -21,13 +21,13 @@ struct Subject<'a> {
     pinned: Option<String>,
     store: &'a PgExperimentStore,
     /// Why a question has no answer; whoever runs the step decides by it what comes next.
-    fault: Cell<Option<Fault>>,
+    fault: Cell<Option<CallError>>,
 }
 
 impl Subject<'_> {
     fn exists(&self, sql: &'static str, values: Values<'_>) -> Result<bool, ExperimentStoreError> {
         let found = self.db.borrow_mut().row(sql, values);
-        let read = |row: Row| row.try_get(0).map_err(Fault::from);
+        let read = |row: Row| row.try_get(0).map_err(CallError::from);
         let found = found.and_then(|row| row.map_or(Ok(false), read));
         found.map_err(|fault| {
             self.fault.set(Some(fault));

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
-use super::failure::{self, Failure, Fault};
+use super::failure::{self, CallError, Failure};
 use super::memory::Memory;
 use super::migrations;
 use super::options::PgOptions;
@@ -124,10 +124,10 @@ impl Loan {
         step: impl FnOnce(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let Some(connection) = &mut self.connection else {
-            return Err(Fault::Closed.into());
+            return Err(CallError::Closed.into());
         };
         let fault = match step(connection) {
-            Err(Failure::Fault(fault)) => fault,
+            Err(Failure::Call(fault)) => fault,
             done => return done,
         };
         if failure::is_lost(&fault) {

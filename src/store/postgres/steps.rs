@@ -28,7 +28,7 @@ impl PgExperimentStore {
                 step(db)
             };
             match loan.run(paced) {
-                Err(Failure::Fault(fault))
+                Err(Failure::Call(fault))
                     if failure::is_lost(&fault) && loan.is_used && !repeated =>
                 {
                     repeated = true;
@@ -73,7 +73,7 @@ impl PgExperimentStore {
         let begun = Instant::now();
         loop {
             match loan.run(|db| in_transaction(db, Mode::Write, pace, &mut step)) {
-                Err(Failure::Fault(fault)) if failure::is_conflict(&fault) => {
+                Err(Failure::Call(fault)) if failure::is_conflict(&fault) => {
                     if begun.elapsed() > self.lock_timeout() {
                         return Err(mutation::gave_up(self));
                     }
@@ -98,11 +98,11 @@ pub(super) fn in_transaction<T>(
         }
         Err(failure) => {
             // On a connection that is lost the server does it, and would not answer.
-            if !matches!(&failure, Failure::Fault(fault) if failure::is_lost(fault)) {
+            if !matches!(&failure, Failure::Call(fault) if failure::is_lost(fault)) {
                 let _ = db.roll_back();
             }
             Err(match failure {
-                Failure::Fault(fault) => db.explain(fault).into(),
+                Failure::Call(fault) => db.explain(fault).into(),
                 refused @ Failure::Refused(_) => refused,
             })
         }

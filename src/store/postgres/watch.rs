@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use super::experiments;
-use super::failure::{self, Failure, Fault};
+use super::failure::{self, CallError, Failure};
 use super::memory::Memory;
 use super::migrations;
 use super::options::PgOptions;
@@ -83,12 +83,12 @@ fn follow(
     let followed = refresh(&mut db, memory, options, pause, dropped);
     followed.map_err(|failure| {
         let failure = match failure {
-            Failure::Fault(fault) => migrations::explain(&mut db, options, fault),
+            Failure::Call(fault) => migrations::explain(&mut db, options, fault),
             refused @ Failure::Refused(_) => refused,
         };
         match failure {
             Failure::Refused(refusal) => refusal,
-            Failure::Fault(fault) => failure::sort(options, "watch its experiments", fault).into(),
+            Failure::Call(fault) => failure::sort(options, "watch its experiments", fault).into(),
         }
     })
 }
@@ -120,13 +120,13 @@ fn refresh(
 
 /// Asks to be told of changes, of the schema as well; `false` where that can't be had. A pooler may lend the session to somebody
 /// else, who would be told then.
-fn listen(db: &mut Connection, options: &PgOptions) -> Result<bool, Fault> {
+fn listen(db: &mut Connection, options: &PgOptions) -> Result<bool, CallError> {
     if !db.owns_session()? {
         return Ok(false);
     }
     match db.batch("LISTEN autumn_experiments; LISTEN exp_schema") {
         // A replica tells nobody anything, as long as it is one.
-        Err(Fault::Postgres(error)) if error.as_db_error().is_some() => {
+        Err(CallError::Postgres(error)) if error.as_db_error().is_some() => {
             tracing::debug!(store = options.address(), %error, "experiments_not_listened_for");
             Ok(false)
         }

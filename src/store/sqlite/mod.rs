@@ -26,6 +26,19 @@
 //!
 //! After every transaction, and before its result is returned, the files must still be those at their
 //! names: what is written to a file that was removed or replaced is lost with the last who has it open.
+//!
+//! # Rooms
+//! | file | job |
+//! |---|---|
+//! | `place.rs`, `identity.rs` | what is at a store's name and beside it |
+//! | `open.rs`, `staging.rs`, `durable.rs`, `journal.rs` | opening a store, and making one so that a power cut leaves all of it or nothing |
+//! | `migrations.rs` | the schema's history |
+//! | `handle.rs`, `steps.rs` | the connection; one transaction, and what has to hold before and after it |
+//! | `locks.rs`, `neighbours.rs`, `write_ahead_log.rs` | waiting for the write lock, in order; whether the files are still at their names; keeping the write-ahead log short |
+//! | `experiments.rs`, `actors.rs`, `changes.rs` | rows |
+//! | `many/`, `mutation.rs` | many actors; changes |
+//! | `failure.rs` | the errors of SQLite and of the system, sorted into what a caller can tell apart |
+//! | `survey/`, `backup.rs`, `transfer/` | `exp store info` and `check`; backup; copying to and from a file |
 
 mod actors;
 mod backup;

@@ -14,7 +14,7 @@ use experiments::{
 use macro_rules_attribute::apply;
 use postgres::Client;
 
-use crate::givens::{record, request, running, store};
+use crate::givens::{eventually, record, request, running, store};
 use crate::proxy::Proxy;
 use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
@@ -384,13 +384,10 @@ fn an_older_program_is_refused_in_the_middle_of_a_call() {
                 .collect();
             let waiting = "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
-            for _ in 0..3_000 {
+            eventually("every call waits", || {
                 let found: i64 = observer.query_one(waiting, &[]).unwrap().get(0);
-                if usize::try_from(found).unwrap() == CALLS.len() {
-                    break;
-                }
-                thread::sleep(Duration::from_millis(10));
-            }
+                usize::try_from(found).unwrap() == CALLS.len()
+            });
             newer.batch_execute("COMMIT").unwrap();
             for (name, call) in calls {
                 let answer = call.join().unwrap();
@@ -425,12 +422,7 @@ fn an_older_watched_store_answers_from_memory_no_more() {
     newer.batch_execute("COMMIT").unwrap();
     let first = store.assign(&request("e", "user:1")).map(drop);
     assert!(is_refused(&first), "{first:?}");
-    for _ in 0..3_000 {
-        if store.refresh_errors() > 0 {
-            break;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
+    eventually("the thread is told", || store.refresh_errors() > 0);
     for (name, call) in CALLS {
         let answer = call(&store);
         assert!(is_refused(&answer), "{name}: {answer:?}");

@@ -72,8 +72,9 @@ impl Apply {
             };
             let opened = context.open(purpose)?;
             let changes = opened.service().apply(&plan)?;
-            let new = plan.experiments.iter().filter(|e| e.before.is_none());
-            context.warn_of_application(&opened, new.map(|e| &e.after))?;
+            let planned = plan.experiments.iter();
+            let planned = planned.map(|e| (e.before.as_ref(), &e.after));
+            context.warn_of_application(&opened, planned)?;
             changes
         } else {
             Vec::new()

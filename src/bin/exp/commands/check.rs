@@ -14,8 +14,8 @@ use crate::output::{json, stream};
 
 /// Check files of experiments
 ///
-/// Tells everything that is wrong with them, and which pairs of experiments would disturb each
-/// other. It needs no store; with --store it also tells what that store would refuse.
+/// Reports every problem in one run, including pairs of experiments that would bias each other. It
+/// needs no store; with --store it also reports what that store would refuse.
 #[derive(Args)]
 #[command(
     after_help = "Formats: text, json, tsv, github (annotations of a pull request), \

@@ -43,11 +43,11 @@ pub(crate) struct Create {
     #[arg(long, value_enum, default_value_t, value_name = "HASH")]
     bucketing: BucketingName,
 
-    /// What is hashed with an actor in place of the name; cannot be changed once it has started
+    /// Text to hash with an actor in place of the name; cannot be changed once it has started
     #[arg(long, value_name = "TEXT")]
     salt: Option<String>,
 
-    /// The share of the newcomers who enter, as 0.25 or 25%
+    /// The share of new actors who enter, as 0.25 or 25%; the others are refused
     #[arg(long, value_name = "SHARE", default_value_t)]
     coverage: Coverage,
 
@@ -109,7 +109,7 @@ impl Create {
         context.show(&Done(change))?;
         context.say(told);
         if is_new {
-            context.warn_of_application(&opened, std::iter::once(&wanted))?;
+            context.warn_of_application(&opened, std::iter::once((None, &wanted)))?;
             dependence::warn(&wanted, &service, context)?;
         }
         Ok(())

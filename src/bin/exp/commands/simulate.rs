@@ -18,7 +18,7 @@ use crate::output::tsv::Tsv;
 
 /// Show the split that experiments would give
 ///
-/// Over made-up ids, or over those of a file; by the buckets alone, whatever is stored. For two
+/// Over made-up ids, or over those of a file; by coverage and bucket alone, whatever is stored. For two
 /// experiments it also shows how they fall together. Writes nothing.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \

@@ -112,7 +112,7 @@ fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String
             }
         },
         StoreErrorKind::Unfinished => {
-            "the same exp store copy goes on with it, and with --restart begins anew"
+            "run the same exp store copy again to resume, or add --restart to begin anew"
         }
         StoreErrorKind::OtherCopy => "to throw it away and begin anew, add --restart",
         StoreErrorKind::NotAStore => {

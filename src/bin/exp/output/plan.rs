@@ -97,7 +97,7 @@ fn who_moves(planned: &PlannedExperiment) -> Option<String> {
         (another, stored) => format!("of {stored} stored ones {another} are told another"),
     };
     Some(format!(
-        "who moves: of 100 new actors {number} get another variant than before; {stored}"
+        "who moves: {number}% of new actors would get a different variant; {stored}"
     ))
 }
 

@@ -9,7 +9,7 @@ use crate::assignment::{Facts, StoredVariant};
 use crate::experiment::ExperimentConfig;
 use crate::store::postgres::connection::Connection;
 use crate::store::postgres::experiments::{self, FOLLOWING, WITH_WHAT_IT_HOLDS};
-use crate::store::postgres::failure::{Failure, Fault};
+use crate::store::postgres::failure::{CallError, Failure};
 
 /// By the actor's name; who has nothing is not in it.
 pub(super) type FactsByActor<'r> = HashMap<&'r str, Facts<'r>, FixedState>;
@@ -100,7 +100,7 @@ fn assignments(
     db: &mut Connection,
     experiment: &String,
     actors: &[&str],
-) -> Result<Vec<Row>, Fault> {
+) -> Result<Vec<Row>, CallError> {
     db.rows(
         "SELECT wanted.actor, a.variant, a.is_override FROM unnest($2::text[]) AS wanted (actor)
          CROSS JOIN LATERAL (

@@ -69,7 +69,7 @@ impl PgExperimentStore {
             }
             db.row(SHARE_GATE, &[&batch.experiment])?;
             let settled = self.settle(db, batch, false);
-            was_met = matches!(&settled, Err(Failure::Fault(fault))
+            was_met = matches!(&settled, Err(Failure::Call(fault))
                 if failure::is_conflict(fault));
             settled
         })

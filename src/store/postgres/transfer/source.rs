@@ -56,7 +56,7 @@ impl View for Scan<'_> {
     fn scan(&mut self, each: Each<'_>) -> Result<(), ExperimentError> {
         self.all(each).map_err(|failure| match failure {
             Failure::Refused(refusal) => refusal,
-            Failure::Fault(fault) => failure::sort(self.options, READING, fault).into(),
+            Failure::Call(fault) => failure::sort(self.options, READING, fault).into(),
         })
     }
 }

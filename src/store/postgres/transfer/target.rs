@@ -1,7 +1,7 @@
 //! A database as the target of a copy.
 
 use super::super::connection::{Connection, Mode};
-use super::super::failure::{self, Failure, Fault};
+use super::super::failure::{self, CallError, Failure};
 use super::super::options::PgOptions;
 use super::super::pace::Pace;
 use super::super::steps::in_transaction;
@@ -45,7 +45,7 @@ impl PgCopy {
         }
     }
 
-    fn failed(&self, fault: Fault) -> ExperimentError {
+    fn failed(&self, fault: CallError) -> ExperimentError {
         failure::sort(&self.options, WRITING, fault).into()
     }
 
@@ -66,7 +66,7 @@ impl PgCopy {
         let done = in_transaction(db, Mode::Write, Pace::Long, &mut |db| step(db, &options));
         done.map_err(|failure| match failure {
             Failure::Refused(refusal) => refusal,
-            Failure::Fault(fault) => self.failed(fault),
+            Failure::Call(fault) => self.failed(fault),
         })
     }
 }

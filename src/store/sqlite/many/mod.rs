@@ -19,7 +19,7 @@ use super::{Failure, SqliteExperimentStore, load_known};
 use crate::assignment::{Answers, AssignManyRequest, Facts, Keep, Question, StoredVariant, decide};
 use crate::bucketing::Allocation;
 use crate::error::ExperimentError;
-use crate::reason::AssignmentReason;
+use crate::rule::AssignmentReason;
 
 /// How long a transaction goes on taking actors, and how long if somebody waits for it to end.
 const HOLD: Duration = Duration::from_millis(200);

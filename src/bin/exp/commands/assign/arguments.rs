@@ -23,8 +23,9 @@ Example, in a script that must go on whatever happens:
   variant=$(exp assign checkout_v2 \"user:$id\" --default control)
 
 With --actors a line is printed for each actor, in order, once it is stored:
-actor, tab, variant; the variant is empty for an actor whom the group excludes,
-and for all when every weight is 0. The exit code is 0 then too.
+actor, tab, variant. The variant is empty for an actor whom the group excludes
+or who is outside the coverage, and for new actors when all weights are 0. The
+exit code is 0 even so.
 Blank lines are skipped. A line that is no actor (not UTF-8, too long) is
 reported and left out, and the exit code is 1 in the end. When the input
 pauses, what has arrived is answered at once, so that exp can be a coprocess.

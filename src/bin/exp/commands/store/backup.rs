@@ -4,7 +4,7 @@ use clap::Args;
 use experiments::text::escape;
 
 use crate::context::{Context, Opened, Purpose};
-use crate::environment::{self, SourceSpan};
+use crate::environment::{self, NamedStore};
 use crate::exit::UsageError;
 
 /// Write a copy of the store to a new file, while others use it
@@ -28,7 +28,7 @@ impl Backup {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         #[expect(clippy::expect_used, reason = "clap requires one of the two")]
         let target = self.to.or(self.file).expect("one is there");
-        let SourceSpan::File(file) = environment::place(target)? else {
+        let NamedStore::File(file) = environment::place(target)? else {
             let message = "a backup is a file; exp store copy --to copies into a database";
             return Err(UsageError(message.to_owned()).into());
         };

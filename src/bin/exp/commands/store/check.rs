@@ -7,7 +7,7 @@ use experiments::{ExperimentError, ExperimentStoreError, StoreFault, StoreFindin
 use serde::Serialize;
 
 use crate::context::{Context, Opened, Purpose};
-use crate::environment::SourceSpan;
+use crate::environment::NamedStore;
 use crate::exit::SomethingFound;
 use crate::output::View;
 use crate::output::text::{Text, safe};
@@ -106,7 +106,7 @@ fn is_corrupt(error: &anyhow::Error) -> bool {
 /// Fails if the disk does: SQLite calls a file damaged that it can't read. By now it has closed the file,
 /// so that reading it in another way releases no lock.
 fn read_through(context: &Context) -> anyhow::Result<()> {
-    let SourceSpan::File(path) = context.place()? else {
+    let NamedStore::File(path) = context.place()? else {
         return Ok(());
     };
     let mut log = path.clone().into_os_string();

@@ -7,15 +7,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::figures::Figures;
 use crate::context::{Context, Opened, Purpose};
-use crate::environment::{self, SourceSpan};
+use crate::environment::{self, NamedStore};
 
 /// Copy everything into an empty store: from a file to a database, or back
 ///
 /// Experiments, assignments, overrides, the audit log and exposures, as they are at this moment;
 /// others go on using the store that is copied. The target must be a file that is not there yet, or a
 /// database whose tables are empty or missing. It is read back at the end, and its counts and
-/// checksum, which are printed, must be those of the source. Interrupted, the same command goes on
-/// where it was, and nobody else uses the target until it is complete.
+/// checksum, which are printed, must be those of the source. Run the same command again to resume an
+/// interrupted copy; no other command uses the target until it is complete.
 #[derive(Args)]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
 #[command(after_help = "TSV: a line for each figure: its name, its value")]
@@ -37,8 +37,8 @@ impl Copy {
         };
         let place = environment::place(self.to)?;
         let mut target: Box<dyn Target> = match &place {
-            SourceSpan::File(path) => Box::new(SqliteCopy::new(path)),
-            SourceSpan::Database(options) => Box::new(PgCopy::new((**options).clone())),
+            NamedStore::File(path) => Box::new(SqliteCopy::new(path)),
+            NamedStore::Database(options) => Box::new(PgCopy::new((**options).clone())),
         };
         let bar = progress(context);
         let copied = transfer::copy(source, &mut *target, self.restart, &mut |written, total| {
@@ -72,11 +72,12 @@ impl Copy {
             context
                 .warn("the store was changed while it was copied; what is new is not in the copy");
         }
-        if let SourceSpan::Database(options) = place {
+        if let NamedStore::Database(options) = place {
             let store = PgExperimentStore::open(*options);
             let store = store.map_err(experiments::ExperimentError::from)?;
             let configs = store.list()?;
-            context.warn_of_application(&Opened::Database(store), configs.iter())?;
+            let copied = configs.iter().map(|config| (None, config));
+            context.warn_of_application(&Opened::Database(store), copied)?;
         }
         Ok(())
     }

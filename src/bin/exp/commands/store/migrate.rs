@@ -2,7 +2,7 @@ use clap::Args;
 use experiments::{ExperimentError, PgExperimentStore};
 
 use crate::context::{Context, Purpose};
-use crate::environment::SourceSpan;
+use crate::environment::NamedStore;
 use crate::exit::UsageError;
 
 /// Make the tables in a database, or add what is missing to an application's own
@@ -24,19 +24,19 @@ pub(crate) struct Migrate {
 impl Migrate {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let changed = match context.place()? {
-            SourceSpan::File(_) if self.for_application => {
+            NamedStore::File(_) if self.for_application => {
                 let message = "--for-application is for a database: applications share no file";
                 return Err(UsageError(message.to_owned()).into());
             }
-            SourceSpan::File(_) => {
+            NamedStore::File(_) => {
                 context.open(Purpose::Use)?;
                 false
             }
-            SourceSpan::Database(options) if self.for_application => {
+            NamedStore::Database(options) if self.for_application => {
                 PgExperimentStore::migrate_for_application(&options)
                     .map_err(ExperimentError::from)?
             }
-            SourceSpan::Database(options) => {
+            NamedStore::Database(options) => {
                 PgExperimentStore::migrate(&options).map_err(ExperimentError::from)?
             }
         };

@@ -353,7 +353,7 @@ fn unreadable(
             found, ..
         })) => found,
         Failure::Refused(refusal) => refusal.to_string(),
-        Failure::Fault(fault) => fault.to_string(),
+        Failure::Call(fault) => fault.to_string(),
     };
     let message = format!(
         "experiment {}: {what} cannot be read: {problem}",
