@@ -28,7 +28,7 @@ pub(crate) fn request<'a>(experiment: &'a str, actor: &'a str) -> AssignRequest<
 
 /// Has an assignment stored that was decided elsewhere.
 pub(crate) fn record(
-    store: &impl ExperimentStore,
+    store: &(impl ExperimentStore + ?Sized),
     experiment: &str,
     actor: &str,
     variant: &str,
