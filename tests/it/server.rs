@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use experiments::PgOptions;
 use postgres::{Client, NoTls};
@@ -182,6 +184,20 @@ pub(crate) fn shared() -> &'static Server {
 /// A plain connection, as another program has it.
 pub(crate) fn client(url: &str) -> Client {
     Client::connect(url, NoTls).unwrap()
+}
+
+/// Waits until so many sessions of the database wait for a lock.
+pub(crate) fn await_waiters(observer: &mut Client, count: i64) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    for _ in 0..10_000 {
+        let found: i64 = observer.query_one(waiting, &[]).unwrap().get(0);
+        if found >= count {
+            return;
+        }
+        thread::sleep(Duration::from_millis(3));
+    }
+    panic!("nobody waits");
 }
 
 pub(crate) fn options(url: &str) -> PgOptions {

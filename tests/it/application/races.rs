@@ -1,7 +1,6 @@
 //! What an application does while `exp` assigns or removes what it is about.
 
 use std::thread;
-use std::time::Duration;
 
 use experiments::{
     AssignManyRequest, AssignRequest, ExperimentConfig, ExperimentStore, Keep, PgExperimentStore,
@@ -12,22 +11,7 @@ use postgres::Client;
 use super::{running, store};
 use crate::givens::record;
 use crate::sandbox::rounds;
-use crate::server::{self, client};
-
-/// Waits until so many sessions of the database wait for an advisory lock.
-fn await_waiters(observer: &mut Client, count: i64) {
-    let waiting = "SELECT count(*) FROM pg_locks
-        WHERE locktype = 'advisory' AND NOT granted
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    for _ in 0..3_000 {
-        let found: i64 = observer.query_one(waiting, &[]).unwrap().get(0);
-        if found >= count {
-            return;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("nobody waits");
-}
+use crate::server::{self, await_waiters, client};
 
 /// As the application removes `b`: one statement, whose check is of the time when it began. Says
 /// whether it did.
