@@ -7,6 +7,8 @@ use experiments::{
     PgExperimentStore, VariantConfig,
 };
 
+use postgres::Client;
+
 use crate::server::options;
 
 /// A running experiment with the variants `a` and `b`, half and half.
@@ -30,7 +32,7 @@ pub(crate) fn request<'a>(experiment: &'a str, actor: &'a str) -> AssignRequest<
 
 /// Has an assignment stored that was decided elsewhere.
 pub(crate) fn record(
-    store: &impl ExperimentStore,
+    store: &(impl ExperimentStore + ?Sized),
     experiment: &str,
     actor: &str,
     variant: &str,
@@ -52,4 +54,14 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(begun.elapsed() < Duration::from_mins(1), "not so: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Waits until so many sessions of the database wait for a lock.
+pub(crate) fn await_waiters(observer: &mut Client, count: i64) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    eventually("so many wait", || {
+        let found: i64 = observer.query_one(waiting, &[]).unwrap().get(0);
+        found >= count
+    });
 }

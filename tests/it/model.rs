@@ -19,6 +19,12 @@ pub(crate) enum Command {
     SetOverride(String, String, String),
     ClearOverride(String, String),
     Assign(String, String),
+    /// By the library: no exposure is kept.
+    AssignUnseen(String, String),
+    /// By the library: these at once.
+    AssignMany(String, Vec<String>),
+    /// By the library: what was decided elsewhere, and whether an override did.
+    Record(String, String, String, bool),
     /// By the library: a draft is replaced.
     Replace {
         name: String,
@@ -54,7 +60,7 @@ impl Default for Entry {
     }
 }
 
-/// The variant of an assignment, the log's text of a change, `None` if there was nothing to change;
+/// The variant of an assignment and why, the log's text of a change, `None` if there was nothing to change;
 /// or the exit code of a refusal.
 pub(crate) type Answer = Result<Option<String>, u8>;
 
@@ -110,29 +116,19 @@ impl Model {
                 entry,
                 start,
             } => self.create(name, variants, group.as_ref(), entry, *start),
-            Command::Assign(name, actor) => self.assign(name, actor),
+            Command::Assign(name, actor) => self.assign(name, actor, true),
+            Command::AssignUnseen(name, actor) => self.assign(name, actor, false),
+            Command::AssignMany(name, actors) => self.assign_many(name, actors),
+            Command::Record(name, actor, variant, is_override) => {
+                self.record(name, actor, &(variant.clone(), *is_override))
+            }
             Command::Replace {
                 name,
                 variants,
                 group,
                 entry,
             } => self.replace(name, variants, group.as_ref(), entry),
-            Command::SetCoverage(name, coverage) => self.change(name, |e| {
-                if e.state == "concluded" {
-                    return Err(WRONG_STATE);
-                }
-                if e.entry.coverage == *coverage {
-                    return Ok(None);
-                }
-                e.entry.coverage = *coverage;
-                let digits = format!("{coverage:04}");
-                let share = if *coverage == 10_000 {
-                    "1".to_owned()
-                } else {
-                    format!("0.{}", digits.trim_end_matches('0'))
-                };
-                Ok(Some(format!("coverage={share}")))
-            }),
+            Command::SetCoverage(name, coverage) => self.set_coverage(name, *coverage),
             Command::RemoveOverride(name, actor) => {
                 let experiment = self.experiments.get_mut(name);
                 experiment.and_then(|e| e.overrides.remove(actor));
@@ -211,6 +207,25 @@ impl Model {
         Ok(answer)
     }
 
+    fn set_coverage(&mut self, name: &str, coverage: u64) -> Answer {
+        self.change(name, |e| {
+            if e.state == "concluded" {
+                return Err(WRONG_STATE);
+            }
+            if e.entry.coverage == coverage {
+                return Ok(None);
+            }
+            e.entry.coverage = coverage;
+            let digits = format!("{coverage:04}");
+            let share = if coverage == 10_000 {
+                "1".to_owned()
+            } else {
+                format!("0.{}", digits.trim_end_matches('0'))
+            };
+            Ok(Some(format!("coverage={share}")))
+        })
+    }
+
     fn create(
         &mut self,
         name: &str,
@@ -271,11 +286,14 @@ impl Model {
         None
     }
 
-    fn assign(&mut self, name: &str, actor: &str) -> Answer {
+    fn assign(&mut self, name: &str, actor: &str, is_shown: bool) -> Answer {
         let experiment = self.experiments.get(name).ok_or(NOT_FOUND)?;
         match &*experiment.state {
             "archived" => return Err(ARCHIVED),
-            "concluded" => return Ok(experiment.winner.clone()),
+            "concluded" => {
+                let winner = experiment.winner.as_ref();
+                return Ok(winner.map(|winner| format!("{winner} concluded")));
+            }
             "draft" => return Err(WRONG_STATE),
             _ => {}
         }
@@ -283,16 +301,11 @@ impl Model {
             .overrides
             .get(actor)
             .filter(|v| experiment.has(v));
-        let (variant, is_override) = match (pinned, experiment.assignments.get(actor)) {
-            (Some(pinned), _) => (pinned.clone(), true),
-            (None, Some(stored)) => stored.clone(),
+        let (stored, reason) = match (pinned, experiment.assignments.get(actor)) {
+            (Some(pinned), _) => ((pinned.clone(), true), "override"),
+            (None, Some(stored)) => (stored.clone(), "sticky"),
             (None, None) => {
-                let excluded = |(other, e): (&String, &Experiment)| {
-                    other != name
-                        && e.group == experiment.group
-                        && e.assignments.contains_key(actor)
-                };
-                if experiment.group.is_some() && self.experiments.iter().any(excluded) {
+                if self.is_excluded(name, actor) {
                     return Err(EXCLUDED);
                 }
                 let hashed = experiment.entry.salt.as_deref().unwrap_or(name);
@@ -301,15 +314,62 @@ impl Model {
                     return Err(EXCLUDED);
                 }
                 let chosen = choose(hashed, actor, &experiment.variants);
-                (chosen.ok_or(NO_VARIANT)?, false)
+                ((chosen.ok_or(NO_VARIANT)?, false), "assigned")
             }
         };
+        let (variant, is_override) = stored.clone();
         let experiment = self.experiments.get_mut(name).ok_or(NOT_FOUND)?;
-        let exposure = (actor.to_owned(), variant.clone(), is_override);
-        experiment.exposures.push(exposure);
-        let stored = (variant.clone(), is_override);
         experiment.assignments.insert(actor.to_owned(), stored);
+        let answer = format!("{variant} {reason}");
+        if is_shown {
+            let exposure = (actor.to_owned(), variant, is_override);
+            experiment.exposures.push(exposure);
+        }
+        Ok(Some(answer))
+    }
+
+    /// One after another; who alone is refused is no reason to refuse the others.
+    fn assign_many(&mut self, name: &str, actors: &[String]) -> Answer {
+        let mut answers = Vec::new();
+        for actor in actors {
+            answers.push(match self.assign(name, actor, true) {
+                Err(code @ (EXCLUDED | NO_VARIANT)) => code.to_string(),
+                answer => answer?.unwrap_or_default(),
+            });
+        }
+        Ok(Some(answers.join(", ")))
+    }
+
+    fn record(&mut self, name: &str, actor: &str, brought: &(String, bool)) -> Answer {
+        let experiment = self.experiments.get(name).ok_or(NOT_FOUND)?;
+        match &*experiment.state {
+            "archived" => return Err(ARCHIVED),
+            "running" => {}
+            _ => return Err(WRONG_STATE),
+        }
+        let stored = experiment.assignments.get(actor);
+        let is_known = experiment.has(&brought.0);
+        let replaces = is_known && brought.1;
+        if !replaces && stored.is_none() && self.is_excluded(name, actor) {
+            return Err(EXCLUDED);
+        }
+        if !is_known {
+            return Err(REFUSED);
+        }
+        let kept = stored.filter(|_| !replaces).unwrap_or(brought).clone();
+        let variant = kept.0.clone();
+        let experiment = self.experiments.get_mut(name).ok_or(NOT_FOUND)?;
+        experiment.assignments.insert(actor.to_owned(), kept);
         Ok(Some(variant))
+    }
+
+    /// Whether the actor is in another experiment of the group.
+    fn is_excluded(&self, name: &str, actor: &str) -> bool {
+        let group = self.experiments[name].group.as_ref();
+        let is_in = |(other, e): (&String, &Experiment)| {
+            other != name && e.group.as_ref() == group && e.assignments.contains_key(actor)
+        };
+        group.is_some() && self.experiments.iter().any(is_in)
     }
 }
 

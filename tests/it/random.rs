@@ -20,6 +20,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::conformance::{ByHand, Neighbour};
+use crate::givens::record;
 use crate::model::{Answer, Command, Entry, Experiment, Model};
 use crate::sandbox::Sandbox;
 use crate::server;
@@ -67,18 +68,34 @@ fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
-/// The same, and what the library and an application beside it can do as well.
-fn command_beside_an_application() -> impl Strategy<Value = Command> {
+/// The same, and what the library can do as well.
+fn command_of_the_library() -> impl Strategy<Value = Command> {
     let name = || one_of(&NAMES);
+    let actor = || one_of(&ACTORS);
     let group = proptest::option::weighted(0.8, one_of(&GROUPS));
     prop_oneof![
         12 => command(),
+        2 => (name(), actor()).prop_map(|(name, actor)| Command::AssignUnseen(name, actor)),
+        2 => (name(), vec(actor(), 1..4)).prop_map(|(name, actors)| {
+            Command::AssignMany(name, actors)
+        }),
+        2 => (name(), actor(), one_of(&VARIANTS), any::<bool>()).prop_map(|(n, a, v, is)| {
+            Command::Record(n, a, v, is)
+        }),
         2 => (name(), weights(), group, entry()).prop_map(|(name, variants, group, entry)| {
             Command::Replace { name, variants, group, entry }
         }),
         3 => (name(), entry()).prop_map(|(name, entry)| {
             Command::SetCoverage(name, entry.coverage)
         }),
+    ]
+}
+
+/// The same, and what an application beside it can do.
+fn command_beside_an_application() -> impl Strategy<Value = Command> {
+    let name = || one_of(&NAMES);
+    prop_oneof![
+        21 => command_of_the_library(),
         1 => name().prop_map(Command::Reset),
         1 => name().prop_map(Command::Restart),
         1 => (name(), one_of(&ACTORS)).prop_map(|(n, a)| Command::RemoveOverride(n, a)),
@@ -193,12 +210,44 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
         Command::SetOverride(name, actor, variant) => store.set_override(name, actor, variant),
         Command::ClearOverride(name, actor) => store.clear_override(name, actor),
         Command::Assign(experiment, actor) => {
-            let assigned = store.assign(&AssignRequest::new(experiment, actor).keep_exposure(None));
-            return assigned.map(|a| Some(a.variant)).map_err(|e| code(&e));
+            return assigned(
+                store,
+                &AssignRequest::new(experiment, actor).keep_exposure(None),
+            );
+        }
+        Command::AssignUnseen(experiment, actor) => {
+            return assigned(store, &AssignRequest::new(experiment, actor));
+        }
+        Command::AssignMany(experiment, actors) => return assigned_many(store, experiment, actors),
+        Command::Record(experiment, actor, variant, is_override) => {
+            let stored = record(store, experiment, actor, variant, *is_override);
+            return stored.map(Some).map_err(|error| code(&error));
         }
     };
     done.map(|change| change.map(|change| change.mutation))
         .map_err(|error| code(&error))
+}
+
+fn assigned(store: &dyn ExperimentStore, request: &AssignRequest<'_>) -> Answer {
+    let assigned = store.assign(request).map_err(|error| code(&error))?;
+    let reason = assigned.reason.as_str();
+    Ok(Some(format!("{} {reason}", assigned.variant)))
+}
+
+fn assigned_many(store: &dyn ExperimentStore, experiment: &str, actors: &[String]) -> Answer {
+    let actors: Vec<&str> = actors.iter().map(|actor| &**actor).collect();
+    let request = AssignManyRequest {
+        experiment,
+        actors: &actors,
+        keep: Keep::AssignmentsAndExposures,
+    };
+    let answers = store.assign_many(&request).map_err(|error| code(&error))?;
+    let answers = answers.iter().map(|verdict| match verdict.variant {
+        Some(variant) => format!("{variant} {}", verdict.reason.as_str()),
+        None if verdict.reason == AssignmentReason::NoVariant => "7".to_owned(),
+        None => "6".to_owned(),
+    });
+    Ok(Some(answers.collect::<Vec<_>>().join(", ")))
 }
 
 fn code(error: &ExperimentError) -> u8 {
@@ -304,24 +353,26 @@ fn sqlite_agrees_with_the_model() {
     });
 }
 
-/// Three running experiments of one group, so that what is stored of an actor matters from the start.
+/// Three running experiments, two of them of one group and one of another, so that what is stored of an
+/// actor matters from the start.
 fn busy() -> Vec<Command> {
-    let create = |name: &str| Command::Create {
-        name: name.to_owned(),
+    let create = |(name, group): (&&str, &str)| Command::Create {
+        name: (*name).to_owned(),
         variants: VARIANTS[..2].iter().map(|v| ((*v).to_owned(), 1)).collect(),
-        group: Some(GROUPS[0].to_owned()),
+        group: Some(group.to_owned()),
         entry: Entry::default(),
         start: true,
     };
     let met = |name: &str| Command::Assign(name.to_owned(), format!("met in {name}"));
     NAMES
         .iter()
-        .flat_map(|name| [create(name), met(name)])
+        .zip([GROUPS[0], GROUPS[0], GROUPS[1]])
+        .flat_map(|named| [create(named), met(named.0)])
         .collect()
 }
 
-/// What SQL repeats of the rules says what the rules say, to handles that know the experiments and to others. `handle`
-/// gives the one for the command with that number.
+/// What the database repeats of the rules, for the sake of round trips, says what the rules say: to handles
+/// that know the experiments and to such as don't. `handle` gives the one for the command with that number.
 fn postgres_agrees(
     cases: u32,
     input: &impl Strategy<Value = Command>,
@@ -385,7 +436,7 @@ fn two_pools_in_turn_agree_with_the_model() {
 
 #[apply(needs_postgres!)]
 fn a_watched_handle_agrees_with_the_model() {
-    postgres_agrees(20, &command(), |url| {
+    postgres_agrees(20, &command_of_the_library(), |url| {
         let store = pool(url).watched().unwrap();
         Box::new(move |_| store.clone())
     });
@@ -545,6 +596,9 @@ fn seen(sandbox: &Sandbox, command: &Command) -> Answer {
         Command::Assign(name, actor) => say(&["assign", name, actor]),
         Command::Replace { .. }
         | Command::SetCoverage(..)
+        | Command::AssignUnseen(..)
+        | Command::AssignMany(..)
+        | Command::Record(..)
         | Command::Reset(_)
         | Command::Restart(_)
         | Command::RemoveOverride(..) => {
@@ -561,12 +615,13 @@ fn seen(sandbox: &Sandbox, command: &Command) -> Answer {
         return Err(u8::try_from(output.status.code().unwrap()).unwrap());
     }
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let field = if matches!(command, Command::Assign(..)) {
-        "variant"
-    } else {
-        "mutation"
+    let text = |field| {
+        json.get(field)
+            .map(|text| text.as_str().unwrap().to_owned())
     };
-    Ok(json
-        .get(field)
-        .map(|text| text.as_str().unwrap().to_owned()))
+    if matches!(command, Command::Assign(..)) {
+        let both = text("variant").zip(text("reason"));
+        return Ok(both.map(|(variant, reason)| format!("{variant} {reason}")));
+    }
+    Ok(text("mutation"))
 }

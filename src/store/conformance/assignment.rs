@@ -4,7 +4,7 @@ use super::{
     archive, assert_refused, assign, conclude, create, even, record, running, running_in_group,
     start, stored_variant, variant_of, weights,
 };
-use crate::assignment::AssignRequest;
+use crate::assignment::{AssignRequest, Candidate};
 use crate::bucketing::Bucketing;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantCount};
@@ -70,6 +70,37 @@ pub fn the_first_recorded_assignment_stands(store: &dyn ExperimentStore) {
         Some("treatment")
     );
     assert_eq!(variant_of(store, "e", "a"), "treatment");
+}
+
+/// An assignment that the caller brings along is treated alike whether its exposure is kept or not.
+pub fn a_candidate_may_keep_its_exposure(store: &dyn ExperimentStore) {
+    running(store, "e");
+    let before = variant_of(store, "e", "a");
+    let other = ["control", "treatment"].into_iter().find(|v| **v != before);
+    let bring = |variant, is_override| {
+        let candidate = Candidate {
+            variant,
+            is_override,
+        };
+        let request = AssignRequest::new("e", "a").candidate(candidate);
+        store.assign(&request.keep_exposure(None))
+    };
+    assert_refused!(
+        bring("unknown", false),
+        ExperimentError::UnknownVariant { .. }
+    );
+    assert_eq!(store.exposures("e").unwrap(), []);
+    let other = other.unwrap();
+    assert_eq!(bring(other, false).unwrap().variant, before);
+    let replaced = bring(other, true).unwrap();
+    assert_eq!((&*replaced.variant, replaced.is_override), (other, true));
+    assert_eq!(stored_variant(store, "e", "a").as_deref(), Some(other));
+    let exposures = store.exposures("e").unwrap();
+    let shown: Vec<_> = exposures
+        .iter()
+        .map(|e| (&*e.variant, e.is_override))
+        .collect();
+    assert_eq!(shown, [(&*before, false), (other, true)]);
 }
 
 /// A recorded override replaces what is stored; an ordinary assignment doesn't replace it back.

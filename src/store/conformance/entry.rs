@@ -113,6 +113,19 @@ pub fn many_are_covered_as_one_would_be(store: &dyn ExperimentStore) {
             ]
         );
     }
+    // Where no group has anybody looked for.
+    running(store, "alone");
+    let before = assign(store, "alone", "in").unwrap();
+    set_coverage(store, "alone", 1).unwrap();
+    let request = AssignManyRequest {
+        experiment: "alone",
+        actors: &["in", "out"],
+        keep: Keep::Assignments,
+    };
+    let answers = store.assign_many(&request).unwrap();
+    let variants: Vec<_> = answers.iter().map(|verdict| verdict.variant).collect();
+    assert_eq!(variants, [Some(&*before.variant), None]);
+
     assert_eq!(stored_variant(store, "e", "out"), None);
     assert_eq!(store.exposures("e").unwrap().len(), 1);
     let counts = store.variant_counts("e").unwrap();

@@ -91,11 +91,13 @@ macro_rules! for_each_promise {
             clearing_keeps_what_the_bucket_made
             an_override_of_a_removed_variant_is_ignored
             an_override_bypasses_weights_and_group
+            an_override_of_the_same_variant_marks_the_assignment
             an_exposure_says_what_the_assignment_says
 
             buckets_choose_the_variant
             an_assignment_is_sticky
             the_first_recorded_assignment_stands
+            a_candidate_may_keep_its_exposure
             an_override_replaces_a_recorded_assignment
             only_running_experiments_assign
             a_concluded_experiment_gives_its_winner

@@ -109,6 +109,17 @@ pub fn an_override_bypasses_weights_and_group(store: &dyn ExperimentStore) {
     assert!(store.has_assignment_in_group("a", "g", "one").unwrap());
 }
 
+/// An override of the variant that the actor has makes the assignment an override's.
+pub fn an_override_of_the_same_variant_marks_the_assignment(store: &dyn ExperimentStore) {
+    running(store, "e");
+    let variant = variant_of(store, "e", "a");
+    store.set_override("e", "a", &variant).unwrap();
+    let assigned = assign(store, "e", "a").unwrap();
+    assert!(assigned.is_override && assigned.stored);
+    let stored = store.get_assignment("e", "a").unwrap().unwrap();
+    assert!(stored.is_override);
+}
+
 /// An exposure is marked as an override's exactly when the stored assignment is, whatever has become
 /// of the override: here it was replaced by one whose variant is gone, and then the variant is back.
 pub fn an_exposure_says_what_the_assignment_says(store: &dyn ExperimentStore) {

@@ -1,5 +1,6 @@
 //! Assigning one actor: one look that is often enough, then one step that stores.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_postgres::Row;
@@ -11,6 +12,7 @@ use super::experiments::{
     SITUATION_AND_EXPOSURE, STORE_ASSIGNMENT,
 };
 use super::failure::{self, Failure};
+use super::memory::Remembered;
 use super::mutation;
 use super::pace::Pace;
 use crate::assignment::{AssignRequest, Assigned, Facts, Situation};
@@ -38,7 +40,9 @@ impl PgExperimentStore {
         let known = self
             .watched_memory()
             .and_then(|memory| memory.get(request.experiment));
-        if let Some(known) = known.filter(|known| !known.is_running()) {
+        let is_decided =
+            |known: &Arc<Remembered>| !known.is_running() && request.candidate.is_none();
+        if let Some(known) = known.filter(is_decided) {
             return request.decide(&known.config, &known.allocation, Facts::default());
         }
         let begun = Instant::now();
@@ -102,7 +106,7 @@ impl PgExperimentStore {
             }
         }
         let is_storable = experiments::is_storable(experiment) && experiments::is_storable(actor);
-        if !request.keep_exposure || !is_storable {
+        if !request.keep_exposure || request.candidate.is_some() || !is_storable {
             let (situation, version) = self.read_situation(experiment, actor)?;
             return Ok(Looked::Found(situation, version));
         }

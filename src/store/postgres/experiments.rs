@@ -28,8 +28,9 @@ pub(super) const CONFIGURATION: &str = columns!();
 pub(super) const TYPED_CONFIGURATION: &str = "name text, description text, state text, \
     variants text, winner text, exclusion_group text, \
     bucketing text, updated_at bigint, version bigint, salt text, coverage integer";
+/// As text, because of a `jsonb` Postgres's hash is the same for many lists of nine variants and more.
 pub(super) const DECIDING: &str =
-    "state, variants, winner, exclusion_group, bucketing, salt, coverage";
+    "state, variants::text, winner, exclusion_group, bucketing, salt, coverage";
 /// Where the columns that follow them begin.
 pub(super) const FOLLOWING: usize = 11;
 

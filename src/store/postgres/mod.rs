@@ -141,6 +141,17 @@ impl ExperimentStore for PgExperimentStore {
         Ok(changes)
     }
 
+    /// Also of an experiment that the application has deleted.
+    fn get_override(
+        &self,
+        experiment: &str,
+        actor: &str,
+    ) -> Result<Option<String>, ExperimentError> {
+        self.read("read an override", Pace::Quick, |db| {
+            records::pinned(db, experiment, actor)
+        })
+    }
+
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
         self.read("list the overrides", Pace::Long, |db| {
             records::overrides(db, experiment)

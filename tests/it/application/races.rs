@@ -10,20 +10,9 @@ use macro_rules_attribute::apply;
 use postgres::Client;
 
 use super::{running, store};
-use crate::givens::{eventually, record};
+use crate::givens::{await_waiters, record};
 use crate::sandbox::rounds;
 use crate::server::{self, client};
-
-/// Waits until so many sessions of the database wait for an advisory lock.
-fn await_waiters(observer: &mut Client, count: i64) {
-    let waiting = "SELECT count(*) FROM pg_locks
-        WHERE locktype = 'advisory' AND NOT granted
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    eventually("so many wait", || {
-        let found: i64 = observer.query_one(waiting, &[]).unwrap().get(0);
-        found >= count
-    });
-}
 
 /// As the application removes `b`: one statement, whose check is of the time when it began. Says
 /// whether it did.

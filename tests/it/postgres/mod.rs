@@ -4,4 +4,5 @@ mod access;
 pub(crate) mod beside;
 mod lines;
 mod many;
+mod overtaken;
 mod versions;

@@ -479,6 +479,38 @@ fn to_be_refused_costs_nothing_while_all_is_well() {
     assert!(calls("exp_require") < 3, "{}", calls("exp_require"));
 }
 
+/// Whatever changes of a list of many variants, and however alike the changes are, the version is another.
+#[apply(needs_postgres!)]
+fn a_long_list_of_variants_has_a_version_of_its_own() {
+    let url = server::shared().database();
+    let store = store(&url);
+    let list = |ends: u32, others: u32| -> Vec<VariantConfig> {
+        let weight = |name| {
+            if matches!(name, 'a' | 'i') {
+                ends
+            } else {
+                others
+            }
+        };
+        ('a'..='i')
+            .map(|name| VariantConfig::new(name, weight(name)))
+            .collect()
+    };
+    store
+        .insert(ExperimentConfig {
+            state: ExperimentState::Running,
+            ..ExperimentConfig::new("e", list(100, 1))
+        })
+        .unwrap();
+    // From now on this handle knows it.
+    store.assign(&request("e", "first")).unwrap();
+    store.set_variants("e", list(0, 1), None).unwrap();
+    for n in 0..50 {
+        let assigned = store.assign(&request("e", &format!("user:{n}"))).unwrap();
+        assert!(!["a", "i"].contains(&&*assigned.variant), "{assigned:?}");
+    }
+}
+
 /// What two rows have in common that have `exp_version` in common is all that decides an assignment.
 #[apply(needs_postgres!)]
 fn every_column_that_decides_is_in_the_version_of_the_row() {

@@ -18,6 +18,7 @@ use super::experiments::{self, Stored};
 use super::{Failure, SqliteExperimentStore, load_known};
 use crate::assignment::{Answers, AssignManyRequest, Facts, Keep, Question, StoredVariant, decide};
 use crate::bucketing::Allocation;
+use crate::coverage::Coverage;
 use crate::error::ExperimentError;
 use crate::rule::AssignmentReason;
 
@@ -143,6 +144,7 @@ impl<'a> Batch<'a> {
         let must_look = has_overrides
             || request.keep == Keep::Nothing
             || experiment.config.weights().all(|weight| weight == 0)
+            || experiment.config.coverage != Coverage::FULL
             || experiments::has_siblings(db, experiment)?;
         Ok(Self {
             db,
@@ -197,7 +199,9 @@ impl<'a> Batch<'a> {
     fn group(&mut self, places: &[u32], answers: &mut Answers) -> Result<(), Failure> {
         if !self.must_look && self.cautious == 0 {
             let settled = self.settle(places, false)?;
-            if self.insert_all(&settled)? {
+            // A refusal is not proved by an insertion: whom it refuses may be stored.
+            let is_provable = settled.iter().all(|s| s.verdict.variant.is_some());
+            if is_provable && self.insert_all(&settled)? {
                 self.answer(&settled, answers);
                 return Ok(());
             }
