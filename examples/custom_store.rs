@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use experiments::lifecycle::{self, Mutation, MutationFacts, Write};
 use experiments::{
@@ -106,8 +106,8 @@ impl JsonStore {
         written.write_all(&serde_json::to_vec(entries)?)?;
         written.sync_all()?;
         fs::rename(next, &self.file)?;
-        let directory = self.file.parent().map(File::open).transpose()?;
-        directory.map_or(Ok(()), |directory| directory.sync_all())?;
+        let directory = self.file.parent().filter(|path| *path != Path::new(""));
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(())
     }
 

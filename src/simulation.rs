@@ -83,7 +83,11 @@ pub fn simulate<T: AsRef<str>>(
             expected_share,
             count,
             share: share(count),
-            difference: share(count) - expected_share,
+            difference: if entered == 0 {
+                0.0
+            } else {
+                share(count) - expected_share
+            },
         }
     });
     let variants: Vec<SimulatedVariant> = variants.collect();

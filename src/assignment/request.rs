@@ -80,11 +80,13 @@ impl<'a> AssignRequest<'a> {
             facts,
             candidate: self.candidate,
         });
-        let variant = verdict.into_result(experiment)?;
-        if let Some(candidate) = self.candidate {
+        if let Some(candidate) = self.candidate
+            && !verdict.reason.concerns_everyone()
+        {
             experiment.require_variant(candidate.variant)?;
         }
         verdict.require_storable(self.experiment, self.actor)?;
+        let variant = verdict.into_result(experiment)?;
         let assigned = Assigned {
             variant: variant.to_owned(),
             reason: verdict.reason,

@@ -2,7 +2,7 @@
 
 use crate::error::{ErrorKind, ExperimentError};
 use crate::experiment::ExperimentConfig;
-use crate::rule::AssignmentReason;
+use crate::rule::{AssignmentReason, Rule};
 use crate::validation::validate_actor;
 
 /// What the rules decided for one actor.
@@ -104,8 +104,9 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// Checks the actor, if it is to be stored. One whom another program has stored is served, even
-    /// where this one would not store such an actor.
+    /// Checks the actor, unless a rule has answered that looks at what is stored of the experiment or of
+    /// the actor. One whom another program has stored is served, even where this one would not store such
+    /// an actor.
     ///
     /// # Errors
     /// The actor [can't be stored](crate::actor_problem).
@@ -114,10 +115,13 @@ impl<'a> Verdict<'a> {
         experiment: &str,
         actor: &str,
     ) -> Result<(), ExperimentError> {
-        if self.store {
-            validate_actor(experiment, actor)?;
+        match self.reason.rule() {
+            Rule::Group | Rule::Coverage | Rule::Bucket => validate_actor(experiment, actor),
+            Rule::Override if self.store => validate_actor(experiment, actor),
+            Rule::Archived | Rule::Concluded | Rule::Draft | Rule::Override | Rule::Assignment => {
+                Ok(())
+            }
         }
-        Ok(())
     }
 }
 

@@ -52,8 +52,32 @@ fn told<'a>(config: &'a ExperimentConfig, variant: &'a str) -> &'a str {
         .unwrap_or(variant)
 }
 
-/// How many of 10000 new actors get another variant.
+/// How many of 10000 new actors get another variant, or get one where they got none, or the reverse.
 pub(super) fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfig) -> u64 {
+    let (old, new) = (entering(before), entering(after));
+    // Who enters is a part of those who enter at the greater share, unless another hash says who does.
+    let both = if before.hashed() == after.hashed() {
+        old.min(new)
+    } else {
+        old * new / BUCKETS
+    };
+    let given = |config| by_bucket(config).iter().flatten().count() as u64;
+    let changed = both * changed_variants(before, after)
+        + (old - both) * given(before)
+        + (new - both) * given(after);
+    (changed + BUCKETS / 2) / BUCKETS
+}
+
+/// How many of 10000 new actors enter. Once there is a winner, everybody gets it.
+fn entering(config: &ExperimentConfig) -> u64 {
+    match config.state {
+        ExperimentState::Concluded => BUCKETS,
+        _ => config.coverage.per_10000(),
+    }
+}
+
+/// How many of 10000 actors who enter get another variant.
+fn changed_variants(before: &ExperimentConfig, after: &ExperimentConfig) -> u64 {
     let (old, new) = (by_bucket(before), by_bucket(after));
     if before.has_buckets_of(after) {
         let changed = old.iter().zip(&new).filter(|(old, new)| old != new);

@@ -86,7 +86,7 @@ pub enum ExperimentStoreError {
         /// What is wrong.
         problem: String,
     },
-    /// The tables of another program are there, without what this one adds to them.
+    /// The tables of another program, or of an older version, are there, without what this one adds to them.
     #[error("the tables of {store} lack what exp keeps in them")]
     NotMigrated {
         /// Where.

@@ -94,13 +94,31 @@ fn what_the_application_does_not_know_is_warned_of() {
     };
     let hash =
         "has bucketing fnv1a_mixed, and the application that made these tables knows only fnv1a";
-    let salt = "has a salt, and the application that made these tables hashes the name";
+    let salt = "has a salt, which the application that made these tables ignores";
+    let coverage = "has a coverage, which the application that made these tables ignores";
     let plain = said(&["plain"]);
     assert!(!plain.contains("warning"), "{plain}");
     let salted = said(&["salted", "--salt", "s"]);
     assert!(salted.contains(salt) && !salted.contains(hash), "{salted}");
     let both = said(&["both", "--salt", "t", "--bucketing", "fnv1a-mixed"]);
     assert!(both.contains(salt) && both.contains(hash), "{both}");
+
+    // A file changes one that is there, and adds two.
+    let applied = sandbox.bash(
+        r#"for name in plain new newer; do
+               printf '[[experiment]]\nname = "%s"\ncoverage = 0.5\n' "$name"
+               echo 'variants = [{ name = "a", weight = 1 }]'
+           done > e.toml
+           exp apply e.toml --yes"#,
+    );
+    let applied = String::from_utf8(applied.stderr).unwrap();
+    for name in ["plain", "new", "newer"] {
+        let warning = format!("'{name}' {coverage}");
+        assert!(applied.contains(&warning), "{name}: {applied}");
+    }
+    let again = sandbox.bash("sed -i 's/weight = 1/weight = 2/' e.toml; exp apply e.toml --yes");
+    let again = String::from_utf8(again.stderr).unwrap();
+    assert!(!again.contains("warning: 'plain'"), "{again}");
 }
 
 /// A later migration of the application may change a column that ours is computed from.

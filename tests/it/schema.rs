@@ -189,6 +189,28 @@ fn every_version_answers_as_before() {
     }
 }
 
+/// The first command that meets an old store may be one that only reads.
+#[test]
+fn a_store_of_any_version_can_be_read_first() {
+    for version in 1..=latest() {
+        for line in [
+            "exp export > all.toml; exp plan all.toml",
+            "exp check f.toml --store \"$XDG_STATE_HOME\"/exp/experiments.db",
+            "exp plan f.toml --format tsv",
+            "echo user:1 | exp assign checkout_v2 --actors - --dry-run",
+            "exp explain checkout_v2 user:1",
+            "exp apply f.toml --yes",
+        ] {
+            let sandbox = Sandbox::new();
+            restored(&sandbox.default_store(), version);
+            let declare = "printf '[[experiment]]\\nname = \"new\"\\n' > f.toml
+                echo 'variants = [{ name = \"a\", weight = 1 }]' >> f.toml; ";
+            let output = sandbox.bash(&format!("set -e; {declare}{line}"));
+            assert!(output.status.success(), "{version}: {line}: {output:?}");
+        }
+    }
+}
+
 fn is_of_next(error: &ExperimentStoreError) -> bool {
     let ExperimentStoreError::NewerSchema {
         found, supported, ..

@@ -72,6 +72,35 @@ pub fn the_first_recorded_assignment_stands(store: &dyn ExperimentStore) {
     assert_eq!(variant_of(store, "e", "a"), "treatment");
 }
 
+/// What a store can't hold is refused: an actor or a request id that is too long, in an assignment as in an
+/// exposure. Nothing is kept of it. A recorded assignment keeps no exposure.
+pub fn what_is_too_long_is_kept_nowhere(store: &dyn ExperimentStore) {
+    running(store, "e");
+    let long = "x".repeat(MAX_ACTOR_BYTES + 1);
+    let request = AssignRequest::new("e", "a").keep_exposure(Some(&long));
+    assert_refused!(
+        store.assign(&request),
+        ExperimentError::InvalidConfig { .. }
+    );
+    assert_eq!(stored_variant(store, "e", "a"), None);
+    record(store, "e", "a", "control", false).unwrap();
+    for (actor, request_id) in [(&*long, None), ("a", Some(long.clone()))] {
+        let exposure = ExposureRecord {
+            experiment: "e".to_owned(),
+            variant: "control".to_owned(),
+            actor: actor.to_owned(),
+            request_id,
+            is_override: false,
+            timestamp_secs: 1,
+        };
+        assert_refused!(
+            store.record_exposure(&exposure),
+            ExperimentError::InvalidConfig { .. }
+        );
+    }
+    assert_eq!(store.exposures("e").unwrap(), []);
+}
+
 /// An assignment that the caller brings along is treated alike whether its exposure is kept or not.
 pub fn a_candidate_may_keep_its_exposure(store: &dyn ExperimentStore) {
     running(store, "e");

@@ -1,8 +1,8 @@
 //! Many actors at once.
 
 use super::{
-    archive, assert_refused, create, even, running, running_in_group, start, stored_variant,
-    variant_of, weights,
+    archive, assert_refused, conclude, create, even, running, running_in_group, start,
+    stored_variant, variant_of, weights,
 };
 use crate::assignment::{AssignManyRequest, Keep};
 use crate::error::ExperimentError;
@@ -76,6 +76,33 @@ pub fn many_keep_what_they_have_when_weights_are_zero(store: &dyn ExperimentStor
         (Some(before), AssignmentReason::Sticky),
     ];
     assert_eq!(answers, expected);
+}
+
+/// Many get the winner of a concluded experiment, and nothing is stored of them. Whose assignment is an
+/// override's is said of each.
+pub fn many_get_the_winner(store: &dyn ExperimentStore) {
+    running(store, "e");
+    store.set_override("e", "qa", "treatment").unwrap();
+    let ask = |actors, keep| {
+        let request = AssignManyRequest {
+            experiment: "e",
+            actors,
+            keep,
+        };
+        store.assign_many(&request).unwrap()
+    };
+    let answers = ask(&["a", "qa"], Keep::Assignments);
+    let overridden: Vec<_> = answers.iter().map(|verdict| verdict.is_override).collect();
+    assert_eq!(overridden, [false, true]);
+    conclude(store, "e", "treatment").unwrap();
+    let answers = ask(&["a", "new"], Keep::AssignmentsAndExposures);
+    for verdict in answers.iter() {
+        assert_eq!(verdict.variant, Some("treatment"));
+        assert_eq!(verdict.reason, AssignmentReason::Concluded);
+        assert!(!verdict.store);
+    }
+    assert_eq!(stored_variant(store, "e", "new"), None);
+    assert_eq!(store.exposures("e").unwrap(), []);
 }
 
 /// Of many, no more is kept than asked for: nothing, assignments, or exposures as well.

@@ -91,12 +91,15 @@ macro_rules! for_each_promise {
             clearing_keeps_what_the_bucket_made
             an_override_of_a_removed_variant_is_ignored
             an_override_bypasses_weights_and_group
+            a_replaced_draft_keeps_its_overrides
+            an_override_of_a_removed_variant_is_told
             an_override_of_the_same_variant_marks_the_assignment
             an_exposure_says_what_the_assignment_says
 
             buckets_choose_the_variant
             an_assignment_is_sticky
             the_first_recorded_assignment_stands
+            what_is_too_long_is_kept_nowhere
             a_candidate_may_keep_its_exposure
             an_override_replaces_a_recorded_assignment
             only_running_experiments_assign
@@ -112,6 +115,7 @@ macro_rules! for_each_promise {
 
             many_are_answered_in_order
             many_keep_what_they_have_when_weights_are_zero
+            many_get_the_winner
             of_many_only_what_is_asked_for_is_kept
             many_are_refused_as_one_would_be
 

@@ -109,6 +109,34 @@ pub fn an_override_bypasses_weights_and_group(store: &dyn ExperimentStore) {
     assert!(store.has_assignment_in_group("a", "g", "one").unwrap());
 }
 
+/// Replacing a draft keeps its overrides, each with the time at which it was set.
+pub fn a_replaced_draft_keeps_its_overrides(store: &dyn ExperimentStore) {
+    create(store, &even("e", ExperimentState::Draft));
+    store.set_override("e", "qa", "treatment").unwrap();
+    let before = store.overrides("e").unwrap();
+    assert!(before[0].created_at_secs > 0);
+    let replacing = even("e", ExperimentState::Draft).salt("2026");
+    store.upsert(replacing).unwrap();
+    assert_eq!(store.overrides("e").unwrap(), before);
+    let replaced = store.get("e").unwrap().unwrap();
+    assert_eq!(replaced.salt.as_deref(), Some("2026"));
+    store.upsert(even("e", ExperimentState::Draft)).unwrap();
+    assert_eq!(store.get("e").unwrap().unwrap().salt, None);
+}
+
+/// An override of a removed variant is ignored, and still there to be seen.
+pub fn an_override_of_a_removed_variant_is_told(store: &dyn ExperimentStore) {
+    running(store, "e");
+    store.set_override("e", "qa", "treatment").unwrap();
+    let rest = weights(&[("control", 1)]);
+    store.set_variants("e", rest, None).unwrap();
+    assert_eq!(variant_of(store, "e", "qa"), "control");
+    let told = store.get_override("e", "qa").unwrap();
+    assert_eq!(told.as_deref(), Some("treatment"));
+    let situation = store.situation("e", "qa").unwrap();
+    assert_eq!(situation.override_variant, told);
+}
+
 /// An override of the variant that the actor has makes the assignment an override's.
 pub fn an_override_of_the_same_variant_marks_the_assignment(store: &dyn ExperimentStore) {
     running(store, "e");

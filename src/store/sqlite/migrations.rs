@@ -42,6 +42,11 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<SchemaSta
     Ok(SchemaState::Current)
 }
 
+/// Whether an older version of the program made the schema.
+pub(super) fn is_older(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(schema_version(connection)? < latest())
+}
+
 /// The version of the schema, if a newer version of the program made it. It is asked in every transaction: the
 /// store may be migrated while this process has it open.
 pub(super) fn newer(connection: &Connection) -> rusqlite::Result<Option<i64>> {

@@ -72,11 +72,11 @@ fn marked(
     let log_file = place.beside(LOG);
     let is_new_log = !log_file.exists();
     let failed = |error| place.failed("open", busy_timeout, error);
-    let access = match access {
+    let mode = match access {
         SqliteAccess::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
         SqliteAccess::ReadWrite | SqliteAccess::Create => OpenFlags::SQLITE_OPEN_READ_WRITE,
     };
-    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&place.path, flags).map_err(failed)?;
     wait_for_lock(&mut connection, busy_timeout).map_err(failed)?;
     let application_id: i64 = connection
@@ -92,6 +92,20 @@ fn marked(
                 "an SQLite database of another program (application id {id:#010x})"
             )),
         });
+    }
+    if access == SqliteAccess::Read && migrations::is_older(&connection).map_err(failed)? {
+        // What is written differently can be read only once it is brought up to date.
+        drop(connection);
+        return match marked(place, SqliteAccess::ReadWrite, busy_timeout, marks) {
+            Ok(migrated) => {
+                drop(migrated);
+                marked(place, access, busy_timeout, marks)
+            }
+            Err(ExperimentStoreError::ReadOnly { store }) => {
+                Err(ExperimentStoreError::NotMigrated { store })
+            }
+            Err(other) => Err(other),
+        };
     }
     configure(&connection).map_err(failed)?;
     let log = WriteAheadLog::watch(&mut connection).map_err(failed)?;

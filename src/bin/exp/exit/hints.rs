@@ -127,8 +127,11 @@ fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String
         StoreErrorKind::Corrupt => {
             "restore it from a backup, with the -wal and -shm files beside it removed"
         }
-        StoreErrorKind::NotMigrated => {
+        StoreErrorKind::NotMigrated if is_database => {
             "exp store migrate adds it, and leaves the application's own as it is"
+        }
+        StoreErrorKind::NotMigrated => {
+            "an older version wrote it: run exp store migrate where the file can be written"
         }
         StoreErrorKind::Denied => {
             "the owner of the tables can grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON the \

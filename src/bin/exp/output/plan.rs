@@ -96,8 +96,13 @@ fn who_moves(planned: &PlannedExperiment) -> Option<String> {
         (0, stored) => kept(stored),
         (another, stored) => format!("of {stored} stored ones {another} are told another"),
     };
+    let get = if before.coverage == planned.after.coverage {
+        "get a different variant"
+    } else {
+        "enter, stay out or get a different variant than before"
+    };
     Some(format!(
-        "who moves: {number}% of new actors would get a different variant; {stored}"
+        "who moves: {number}% of new actors would {get}; {stored}"
     ))
 }
 
