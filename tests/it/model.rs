@@ -347,16 +347,14 @@ impl Model {
             "running" => {}
             _ => return Err(WRONG_STATE),
         }
-        let stored = experiment.assignments.get(actor);
-        let is_known = experiment.has(&brought.0);
-        let replaces = is_known && brought.1;
-        if !replaces && stored.is_none() && self.is_excluded(name, actor) {
-            return Err(EXCLUDED);
-        }
-        if !is_known {
+        if !experiment.has(&brought.0) {
             return Err(REFUSED);
         }
-        let kept = stored.filter(|_| !replaces).unwrap_or(brought).clone();
+        let stored = experiment.assignments.get(actor);
+        if !brought.1 && stored.is_none() && self.is_excluded(name, actor) {
+            return Err(EXCLUDED);
+        }
+        let kept = stored.filter(|_| !brought.1).unwrap_or(brought).clone();
         let variant = kept.0.clone();
         let experiment = self.experiments.get_mut(name).ok_or(NOT_FOUND)?;
         experiment.assignments.insert(actor.to_owned(), kept);

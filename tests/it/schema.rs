@@ -195,7 +195,7 @@ fn a_store_of_any_version_can_be_read_first() {
     for version in 1..=latest() {
         for line in [
             "exp export > all.toml; exp plan all.toml",
-            "exp check f.toml --store \"$XDG_STATE_HOME\"/exp/experiments.db",
+            "exp check f.toml --store \"$HOME\"/.local/state/exp/experiments.db",
             "exp plan f.toml --format tsv",
             "echo user:1 | exp assign checkout_v2 --actors - --dry-run",
             "exp explain checkout_v2 user:1",
