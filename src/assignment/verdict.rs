@@ -73,9 +73,13 @@ impl<'a> Verdict<'a> {
     /// # Errors
     /// It refuses.
     pub fn into_result(self, experiment: &ExperimentConfig) -> Result<&'a str, ExperimentError> {
+        // Most calls end here, and make no error.
+        if let Some(variant) = self.variant {
+            return Ok(variant);
+        }
         match self.refusal(experiment) {
             Some(refusal) => Err(refusal),
-            None => Ok(self.variant.unwrap_or_default()),
+            None => Ok(""),
         }
     }
 
