@@ -28,20 +28,29 @@ pub enum Rule {
     Bucket,
 }
 
+/// The one list of the rules: passes the standing ones, or the entry rules, to a macro, in the order in which
+/// they are asked.
+macro_rules! rules {
+    (standing $callback:ident) => {
+        $callback!(Archived Concluded Draft Override Assignment Group)
+    };
+    (entry $callback:ident) => {
+        $callback!(Coverage Bucket)
+    };
+}
+pub(crate) use rules;
+
+macro_rules! list {
+    ($($rule:ident)*) => { [$(Rule::$rule),*] };
+}
+
 impl Rule {
     /// The standing rules, in the order in which they are asked.
-    pub const STANDING: [Self; 6] = [
-        Self::Archived,
-        Self::Concluded,
-        Self::Draft,
-        Self::Override,
-        Self::Assignment,
-        Self::Group,
-    ];
+    pub const STANDING: [Self; 6] = rules!(standing list);
 
     /// The entry rules, in the order in which they are asked, after the standing ones. The last of them
     /// always answers.
-    pub const ENTRY: [Self; 2] = [Self::Coverage, Self::Bucket];
+    pub const ENTRY: [Self; 2] = rules!(entry list);
 
     /// Every rule, in order.
     pub fn all() -> impl Iterator<Item = Self> {
