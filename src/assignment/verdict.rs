@@ -91,13 +91,13 @@ impl<'a> Verdict<'a> {
         &self,
         experiment: &ExperimentConfig,
     ) -> Result<(), ExperimentError> {
-        match self.refusal(experiment) {
-            Some(refusal) if self.reason.concerns_everyone() => Err(refusal),
-            _ => Ok(()),
+        if !self.reason.concerns_everyone() {
+            return Ok(());
         }
+        self.refusal(experiment).map_or(Ok(()), Err)
     }
 
-    /// The verdict that an error stands for which says nothing of any other actor.
+    /// The verdict behind an error that concerns one actor only.
     ///
     /// # Errors
     /// The error, if it ends a call for many.

@@ -86,7 +86,7 @@ impl Declaration {
         self.place(self.places.variant_names.get(variant))
     }
 
-    /// Where that stands of which a problem tells.
+    /// Where the field that a problem is about stands in the file.
     pub(super) fn problem_place(&self, field: Field) -> SourceSpan {
         match field {
             Field::Config(field) => self.field_place(field),

@@ -1,4 +1,4 @@
-//! Reads a file: TOML to declarations. It tells everything that can't be read, not only the first.
+//! Reads a file: TOML to declarations. It reports everything that can't be read, not only the first.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use crate::text::Quoted;
 const TOP_KEYS: &[&str] = &["experiment"];
 const VARIANT_KEYS: &[&str] = &["name", "weight"];
 
-/// How many syntax errors of one file are told; what follows a few is mostly of their making.
+/// How many syntax errors of one file are reported; those after the first few mostly follow from them.
 const MAX_SYNTAX_ERRORS: usize = 20;
 
 /// Reads a file. What can't be read is told in `findings`.
