@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bucketing::{Allocation, Bucketing};
 use crate::coverage::Coverage;
+use crate::metric::{AnalysisConfig, MetricConfig, Population};
+use crate::number::Finite;
 
 /// Where an experiment is in its life. [`Archived`](Self::Archived) is terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,6 +98,9 @@ pub struct ExperimentConfig {
     /// The share of the newcomers who enter. Whoever is in a variant stays in it.
     #[serde(default)]
     pub coverage: Coverage,
+    /// How it is analysed, and by which metrics it is judged. Its fields stand beside the others in JSON.
+    #[serde(flatten)]
+    pub analysis: AnalysisConfig,
     /// When the store last changed it, in seconds since the Unix epoch. The store sets it; 0 before.
     #[serde(default)]
     pub updated_at_secs: u64,
@@ -115,6 +120,7 @@ impl ExperimentConfig {
             bucketing: Bucketing::default(),
             salt: None,
             coverage: Coverage::FULL,
+            analysis: AnalysisConfig::default(),
             updated_at_secs: 0,
         }
     }
@@ -152,6 +158,21 @@ impl ExperimentConfig {
     pub fn coverage(mut self, coverage: Coverage) -> Self {
         self.coverage = coverage;
         self
+    }
+
+    /// Sets how it is analysed, and by which metrics it is judged.
+    #[must_use]
+    pub fn analysis(mut self, analysis: AnalysisConfig) -> Self {
+        self.analysis = analysis;
+        self
+    }
+
+    /// The variant that the others are compared with: the one that it names, or else `control`, or else the
+    /// first.
+    #[must_use]
+    pub fn control(&self) -> Option<&VariantConfig> {
+        let named = self.analysis.control.as_deref().unwrap_or("control");
+        self.variant(named).or_else(|| self.variants.first())
     }
 
     /// What is hashed with an actor: the salt, or else the name.
@@ -210,6 +231,37 @@ pub struct Assignment {
     pub assigned_at_secs: u64,
 }
 
+/// A stored assignment as a scan shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignmentRecord {
+    /// The experiment's name.
+    pub experiment: String,
+    /// Who is assigned.
+    pub actor: String,
+    /// The variant's name.
+    pub variant: String,
+    /// Whether an override made it, rather than the actor's bucket.
+    pub is_override: bool,
+    /// When it was stored, in seconds since the Unix epoch.
+    pub assigned_at_secs: u64,
+    /// The [period](WeightPeriod) in which it was made.
+    pub weight_period: u32,
+}
+
+/// The time between two changes of an experiment's variants or weights. Each assignment belongs to the one in
+/// which it was made, by the order of transactions: seconds would be too coarse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightPeriod {
+    /// Counted from 0, from the experiment's creation on.
+    pub period: u32,
+    /// When it began, in seconds since the Unix epoch.
+    pub from_secs: u64,
+    /// The variants with their weights that held in it, in order.
+    pub variants: Vec<VariantConfig>,
+    /// How many of the stored assignments were made in it, in the order of `variants`.
+    pub counts: Vec<VariantCount>,
+}
+
 /// A variant that staff or QA have given to one actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
@@ -229,8 +281,8 @@ pub struct ChangeRecord {
     /// The experiment's name.
     pub experiment: String,
     /// What was done: `created`, `updated`, `state=running`, `state=archived`,
-    /// `concluded=<winner>`, `set_weights`, `coverage=<share>`, `override=<actor>:<variant>` or
-    /// `override_cleared=<actor>`.
+    /// `concluded=<winner>`, `set_weights`, `coverage=<share>`, `metrics`, `override=<actor>:<variant>`,
+    /// `override_cleared=<actor>` or `exposures_pruned=<count>`.
     pub mutation: String,
     /// The operator who did it, where the call or the store's handle named one.
     pub actor: Option<String>,
@@ -277,14 +329,37 @@ pub struct ChangeSide {
     /// The share of the newcomers who enter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
+    /// The variant that the others are compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
+    /// How sure an interval is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Finite>,
+    /// The number of actors at which the always-valid intervals are narrowest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuning_actors: Option<u64>,
+    /// Whose outcomes are analysed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub population: Option<Population>,
+    /// What it is judged by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Vec<MetricConfig>>,
     /// The variant of the override of the actor whom the mutation names.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     pub pinned: Option<String>,
 }
 
-/// All that a configuration says.
+/// All that a configuration says; of how it is analysed, what is not as it is by default.
 impl From<&ExperimentConfig> for ChangeSide {
     fn from(config: &ExperimentConfig) -> Self {
+        let AnalysisConfig {
+            control,
+            confidence,
+            tuning_actors,
+            population,
+            metrics,
+        } = &config.analysis;
+        let default = AnalysisConfig::default();
         Self {
             state: Some(config.state),
             winner: config.winner.clone(),
@@ -294,6 +369,11 @@ impl From<&ExperimentConfig> for ChangeSide {
             bucketing: Some(config.bucketing),
             salt: config.salt.clone(),
             coverage: Some(config.coverage),
+            control: control.clone(),
+            confidence: Some(*confidence).filter(|set| *set != default.confidence),
+            tuning_actors: Some(*tuning_actors).filter(|set| *set != default.tuning_actors),
+            population: Some(*population).filter(|set| *set != default.population),
+            metrics: Some(metrics.clone()).filter(|set| *set != default.metrics),
             pinned: None,
         }
     }
@@ -308,6 +388,29 @@ pub struct VariantCount {
     pub assigned: u64,
     /// Assignments that overrides made.
     pub overridden: u64,
+}
+
+impl VariantCount {
+    /// The sums over all periods of weights, for each of these variants.
+    #[must_use]
+    pub fn totals(variants: &[VariantConfig], periods: &[WeightPeriod]) -> Vec<Self> {
+        let total = |variant: &VariantConfig| {
+            let counts = periods.iter().flat_map(|period| &period.counts);
+            let none = Self {
+                variant: variant.name.clone(),
+                assigned: 0,
+                overridden: 0,
+            };
+            counts
+                .filter(|count| count.variant == variant.name)
+                .fold(none, |sum, count| Self {
+                    assigned: sum.assigned + count.assigned,
+                    overridden: sum.overridden + count.overridden,
+                    ..sum
+                })
+        };
+        variants.iter().map(total).collect()
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,15 @@ impl ExposureRecord {
     }
 }
 
+/// Which of an experiment's kept exposures are wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExposureScan {
+    /// Of this second and later.
+    pub since_secs: u64,
+    /// Of each actor only the first of those.
+    pub first_only: bool,
+}
+
 /// Takes exposure events as they happen.
 ///
 /// A sink must not block for long and cannot fail: the assignment has been made already. Exposures

@@ -6,6 +6,8 @@
 //! |---|---|
 //! | [`experiment`](ExperimentConfig) | configurations and records: data |
 //! | [`field`](ConfigField) | each field of a configuration, described once |
+//! | [`metric`] | what an experiment is judged by, and how it is analysed: data |
+//! | [`Outcome`] | what an actor did that a metric counts |
 //! | [`validation`](ExperimentConfig::validate) | what makes a configuration valid |
 //! | [`bucketing`] | pure: (experiment, actor) → bucket → variant |
 //! | [`rule`](Rule) | the rules of assignment by name, and what each can answer |
@@ -21,6 +23,7 @@
 //! | [`suggest`] | the name that was probably meant (feature `declare`) |
 //! | [`independence`] | pure: whether two experiments disturb each other |
 //! | [`simulation`] | pure: the split some ids would get (feature `stats`) |
+//! | [`results`] | who won: from assignments and outcomes to a report (feature `stats`) |
 //! | [`IdShape`] | made-up ids to measure and simulate with |
 //!
 //! # What always holds
@@ -42,6 +45,11 @@ mod ids;
 pub mod independence;
 pub mod lifecycle;
 mod location;
+pub mod metric;
+mod number;
+mod outcome;
+#[cfg(feature = "stats")]
+pub mod results;
 mod rule;
 mod service;
 #[cfg(feature = "stats")]
@@ -66,17 +74,21 @@ pub use error::{
     ConfigProblem, ErrorKind, ExperimentError, ExperimentStoreError, Field, StoreErrorKind,
 };
 pub use experiment::{
-    Assignment, ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig, ExperimentState,
-    Override, VariantConfig, VariantCount,
+    Assignment, AssignmentRecord, ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig,
+    ExperimentState, Override, VariantConfig, VariantCount, WeightPeriod,
 };
 pub use exposure::{
-    ExposureRecord, ExposureSink, NoOpExposureSink, RecordingExposureSink, TracingExposureSink,
+    ExposureRecord, ExposureScan, ExposureSink, NoOpExposureSink, RecordingExposureSink,
+    TracingExposureSink,
 };
 pub use field::{
     ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS,
 };
 pub use ids::IdShape;
 pub use location::StoreLocation;
+pub use metric::{AnalysisConfig, MetricConfig};
+pub use number::{Finite, NotFinite};
+pub use outcome::{Outcome, OutcomeScan, Tracked};
 pub use rule::{AssignmentReason, Rule};
 pub use service::{ExperimentService, ExperimentSummary, VariantSummary};
 pub use store::{Expected, ExperimentStore, InMemoryExperimentStore};
@@ -92,7 +104,7 @@ pub use system::SystemRefusal;
 pub mod pg {
     pub use crate::store::PgExperimentStore;
 }
-pub use validation::{MAX_ACTOR_BYTES, actor_problem};
+pub use validation::{MAX_ACTOR_BYTES, actor_problem, outcome_problem};
 #[cfg(feature = "axum")]
 pub use web::{ExperimentActor, ExperimentSession, Experiments};
 

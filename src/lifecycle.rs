@@ -5,7 +5,10 @@ use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{
     ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState, VariantConfig,
 };
-use crate::validation::{validate_actor, validate_description, validate_variants};
+use crate::metric::MetricConfig;
+use crate::validation::{
+    validate_actor, validate_description, validate_metrics, validate_variants,
+};
 
 /// A change that somebody asks for.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +47,13 @@ pub enum Mutation<'a> {
         /// The new share.
         coverage: Coverage,
     },
+    /// Replace the metrics.
+    SetMetrics {
+        /// The experiment's name.
+        experiment: &'a str,
+        /// The whole new list.
+        metrics: &'a [MetricConfig],
+    },
     /// Pin a variant to an actor.
     SetOverride {
         /// The experiment's name.
@@ -72,6 +82,7 @@ impl<'a> Mutation<'a> {
             | Self::SetVariants { experiment, .. }
             | Self::SetDescription { experiment, .. }
             | Self::SetCoverage { experiment, .. }
+            | Self::SetMetrics { experiment, .. }
             | Self::SetOverride { experiment, .. }
             | Self::ClearOverride { experiment, .. } => experiment,
         }
@@ -120,6 +131,24 @@ pub struct Effect {
     pub detail: ChangeDetail,
 }
 
+impl Effect {
+    /// Whether a new [period of weights](crate::WeightPeriod) begins with it: the experiment was there, and its
+    /// list of variants becomes another.
+    #[must_use]
+    pub fn begins_weight_period(&self, current: Option<&ExperimentConfig>) -> bool {
+        match (&self.write, current) {
+            (Write::Config(next), Some(current)) => next.variants != current.variants,
+            _ => false,
+        }
+    }
+}
+
+/// The text of the log entry for so many exposures that were pruned.
+#[must_use]
+pub fn pruned(exposures: u64) -> String {
+    format!("exposures_pruned={exposures}")
+}
+
 /// The data that an [`Effect`] changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
@@ -163,7 +192,7 @@ pub fn decide(
             variants,
         } => {
             let current = known_and_not_archived(experiment, current)?;
-            set_variants(current, variants, facts).map(Some)
+            set_variants(current, variants, facts)
         }
         Mutation::SetDescription {
             experiment,
@@ -179,13 +208,20 @@ pub fn decide(
             let current = known_and_not_archived(experiment, current)?;
             set_coverage(current, coverage)
         }
+        Mutation::SetMetrics {
+            experiment,
+            metrics,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_metrics(current, metrics)
+        }
         Mutation::SetOverride {
             experiment,
             actor,
             variant,
         } => {
             let current = known_and_not_archived(experiment, current)?;
-            set_override(current, actor, variant, facts).map(Some)
+            set_override(current, actor, variant, facts)
         }
         Mutation::ClearOverride { experiment, actor } => {
             known_and_not_archived(experiment, current)?;
@@ -275,6 +311,9 @@ fn set_state(
         ExperimentState::Concluded => {
             let winner = winner.ok_or_else(|| invalid(ConfigProblem::WinnerMissing))?;
             current.require_variant(winner)?;
+            if current.deciding_winner() == Some(winner) {
+                return Ok(None);
+            }
             (Some(winner.to_owned()), format!("concluded={winner}"))
         }
         ExperimentState::Archived => (current.winner.clone(), "state=archived".to_owned()),
@@ -298,9 +337,12 @@ fn set_variants(
     current: &ExperimentConfig,
     variants: &[VariantConfig],
     facts: &impl MutationFacts,
-) -> Result<Effect, ExperimentError> {
+) -> Result<Option<Effect>, ExperimentError> {
     if current.state == ExperimentState::Concluded {
         return Err(ExperimentError::Concluded(current.name.clone()));
+    }
+    if variants == current.variants {
+        return Ok(None);
     }
     validate_variants(&current.name, variants)?;
     require_unused(current, variants, facts)?;
@@ -308,7 +350,7 @@ fn set_variants(
         variants: Some(variants.to_vec()),
         ..ChangeSide::default()
     };
-    Ok(Effect {
+    Ok(Some(Effect {
         write: Write::Config(ExperimentConfig {
             variants: variants.to_vec(),
             ..current.clone()
@@ -318,7 +360,7 @@ fn set_variants(
             before: weights(&current.variants),
             after: weights(variants),
         },
-    })
+    }))
 }
 
 /// A variant that actors are assigned to is in every next list.
@@ -393,25 +435,54 @@ fn set_coverage(
     }))
 }
 
+/// Metrics may change as long as anybody may look at them; one that is new after the start is exploratory.
+fn set_metrics(
+    current: &ExperimentConfig,
+    metrics: &[MetricConfig],
+) -> Result<Option<Effect>, ExperimentError> {
+    if metrics == current.analysis.metrics {
+        return Ok(None);
+    }
+    let mut next = current.clone();
+    next.analysis.metrics = metrics.to_vec();
+    validate_metrics(&next)?;
+    let side = |metrics: &[MetricConfig]| ChangeSide {
+        metrics: Some(metrics.to_vec()),
+        ..ChangeSide::default()
+    };
+    Ok(Some(Effect {
+        mutation: "metrics".to_owned(),
+        detail: ChangeDetail {
+            before: side(&current.analysis.metrics),
+            after: side(metrics),
+        },
+        write: Write::Config(next),
+    }))
+}
+
 fn set_override(
     current: &ExperimentConfig,
     actor: &str,
     variant: &str,
     facts: &impl MutationFacts,
-) -> Result<Effect, ExperimentError> {
+) -> Result<Option<Effect>, ExperimentError> {
     validate_actor(&current.name, actor)?;
     current.require_variant(variant)?;
-    Ok(Effect {
+    let before = facts.override_variant(actor)?;
+    if before.as_deref() == Some(variant) {
+        return Ok(None);
+    }
+    Ok(Some(Effect {
         mutation: format!("override={actor}:{variant}"),
         detail: ChangeDetail {
-            before: pinned(facts.override_variant(actor)?),
+            before: pinned(before),
             after: pinned(Some(variant.to_owned())),
         },
         write: Write::SetOverride {
             actor: actor.to_owned(),
             variant: variant.to_owned(),
         },
-    })
+    }))
 }
 
 fn clear_override(

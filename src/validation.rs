@@ -7,6 +7,7 @@ use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
 use crate::field::{
     ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS,
 };
+use crate::outcome::Outcome;
 use crate::text::is_blank;
 
 /// The longest actor or request id, in bytes. Postgres could not index much more.
@@ -35,6 +36,7 @@ impl ExperimentConfig {
         let mut problems: Vec<_> = texts.filter_map(|field| self.text_problem(field)).collect();
         problems.extend(variants_problems(&self.variants));
         problems.extend(self.winner_problem());
+        problems.extend(analysis_problems(self));
         problems
     }
 
@@ -78,6 +80,11 @@ pub(crate) fn validate_variants(
     first_problem(experiment, variants_problems(variants))
 }
 
+/// Checks the metrics as [`ExperimentConfig::validate`] would.
+pub(crate) fn validate_metrics(config: &ExperimentConfig) -> Result<(), ExperimentError> {
+    first_problem(&config.name, analysis_problems(config))
+}
+
 /// Checks that a store may hold this description.
 pub(crate) fn validate_description(
     experiment: &str,
@@ -119,6 +126,15 @@ pub(crate) fn request_id_problem(request_id: &str) -> Option<ConfigProblem> {
     text_problem(Field::RequestId, request_id, MAX_ACTOR_BYTES)
 }
 
+/// What keeps a store from holding this outcome.
+#[must_use]
+pub fn outcome_problem(outcome: &Outcome) -> Option<ConfigProblem> {
+    let id = outcome.id.as_deref();
+    actor_problem(&outcome.actor)
+        .or_else(|| name_problem(Field::OutcomeMetric, &outcome.metric))
+        .or_else(|| text_problem(Field::OutcomeId, id?, MAX_ACTOR_BYTES))
+}
+
 fn first_problem(
     experiment: &str,
     problems: impl IntoIterator<Item = ConfigProblem>,
@@ -130,6 +146,13 @@ fn first_problem(
             problem,
         }),
     }
+}
+
+fn analysis_problems(config: &ExperimentConfig) -> Vec<ConfigProblem> {
+    let metrics = config.analysis.metrics.iter().enumerate();
+    metrics
+        .filter_map(|(index, metric)| name_problem(Field::Metric(index), &metric.name))
+        .collect()
 }
 
 fn variants_problems(variants: &[VariantConfig]) -> Vec<ConfigProblem> {

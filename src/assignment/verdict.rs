@@ -148,6 +148,7 @@ impl ExperimentError {
             | ErrorKind::VariantInUse
             | ErrorKind::ChangedMeanwhile
             | ErrorKind::InvalidConfig
+            | ErrorKind::InvalidOutcome
             | ErrorKind::GroupInUse
             | ErrorKind::Store(_) => None,
         }

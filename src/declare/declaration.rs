@@ -91,7 +91,11 @@ impl Declaration {
         match field {
             Field::Config(field) => self.field_place(field),
             Field::Variant(index) => self.variant_place(index),
-            Field::Actor | Field::RequestId => self.name_place(),
+            Field::Actor
+            | Field::RequestId
+            | Field::Metric(_)
+            | Field::OutcomeMetric
+            | Field::OutcomeId => self.name_place(),
         }
     }
 }

@@ -17,6 +17,12 @@ pub enum Field {
     Actor,
     /// The request id.
     RequestId,
+    /// The name of the metric at this position, counted from 0.
+    Metric(usize),
+    /// The metric of an outcome.
+    OutcomeMetric,
+    /// The id of an outcome.
+    OutcomeId,
 }
 
 impl fmt::Display for Field {
@@ -26,6 +32,9 @@ impl fmt::Display for Field {
             Self::Variant(index) => write!(f, "the name of variant {}", index + 1),
             Self::Actor => f.write_str("the actor"),
             Self::RequestId => f.write_str("the request id"),
+            Self::Metric(index) => write!(f, "the name of metric {}", index + 1),
+            Self::OutcomeMetric => f.write_str("the metric"),
+            Self::OutcomeId => f.write_str("the id"),
         }
     }
 }

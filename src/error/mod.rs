@@ -73,6 +73,9 @@ pub enum ExperimentError {
         /// What is wrong, and where.
         problem: ConfigProblem,
     },
+    /// An outcome that cannot be stored.
+    #[error("{0}")]
+    InvalidOutcome(ConfigProblem),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] ExperimentStoreError),
@@ -140,6 +143,8 @@ pub enum ErrorKind {
     ChangedMeanwhile,
     /// [`ExperimentError::InvalidConfig`].
     InvalidConfig,
+    /// [`ExperimentError::InvalidOutcome`].
+    InvalidOutcome,
     /// [`ExperimentError::GroupInUse`].
     GroupInUse,
     /// [`ExperimentError::NoWinner`].
@@ -165,6 +170,7 @@ impl ExperimentError {
             Self::VariantInUse { .. } => ErrorKind::VariantInUse,
             Self::ChangedMeanwhile(..) => ErrorKind::ChangedMeanwhile,
             Self::InvalidConfig { .. } => ErrorKind::InvalidConfig,
+            Self::InvalidOutcome(..) => ErrorKind::InvalidOutcome,
             Self::GroupInUse(..) => ErrorKind::GroupInUse,
             Self::NoWinner(..) => ErrorKind::NoWinner,
             Self::Store(failure) => ErrorKind::Store(failure.kind()),
@@ -189,7 +195,7 @@ impl ExperimentError {
             | Self::InvalidConfig { experiment, .. }
             | Self::GroupInUse(experiment)
             | Self::NoWinner(experiment) => Some(experiment),
-            Self::Store(_) => None,
+            Self::InvalidOutcome(_) | Self::Store(_) => None,
         }
     }
 }

@@ -29,13 +29,17 @@ use crate::assignment::{
 use crate::clock::Clock;
 use crate::error::ExperimentError;
 use crate::experiment::{
-    Assignment, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig,
-    VariantCount,
+    Assignment, AssignmentRecord, ChangeRecord, ExperimentConfig, ExperimentState, Override,
+    VariantConfig, VariantCount, WeightPeriod,
 };
-use crate::exposure::ExposureRecord;
+use crate::exposure::{ExposureRecord, ExposureScan};
 use crate::lifecycle::Mutation;
+use crate::outcome::{Outcome, OutcomeScan, Tracked};
 
-/// Keeps experiments, assignments, overrides, the audit log and exposures.
+/// What is done with each record of a scan. The scan ends with the first error.
+pub type Each<'a, R> = &'a mut dyn FnMut(&R) -> Result<(), ExperimentError>;
+
+/// Keeps experiments, assignments, overrides, the audit log, exposures and outcomes.
 ///
 /// # What an implementation promises
 /// - **One step.** [`mutate_all`](Self::mutate_all), [`assign`](Self::assign) and [`record_assignment`](Self::record_assignment) read,
@@ -109,13 +113,6 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// When the store fails.
     fn situation(&self, experiment: &str, actor: &str) -> Result<Situation, ExperimentError>;
 
-    /// How many assignments each variant has, in the variants' order; empty if the experiment is
-    /// unknown.
-    ///
-    /// # Errors
-    /// When the store fails.
-    fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError>;
-
     /// The audit log of an experiment, newest first; `limit` 0 means all. Empty if it is unknown.
     ///
     /// # Errors
@@ -130,11 +127,67 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// The experiment or the variant is unknown, or the store fails.
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError>;
 
-    /// The kept exposures of an experiment, oldest first; empty if it is unknown.
+    /// Shows the assignments of an experiment one after another, in one view and in constant memory, sorted by
+    /// actor, byte by byte; none if it is unknown.
+    ///
+    /// # Errors
+    /// When the store or `each` fails.
+    fn scan_assignments(
+        &self,
+        experiment: &str,
+        each: Each<'_, AssignmentRecord>,
+    ) -> Result<(), ExperimentError>;
+
+    /// Shows the kept exposures of an experiment one after another, in one view and in constant memory, in the
+    /// order in which they were kept; none if it is unknown. With
+    /// [`first_only`](ExposureScan::first_only) the order is that of the first ones.
+    ///
+    /// # Errors
+    /// When the store or `each` fails.
+    fn scan_exposures(
+        &self,
+        experiment: &str,
+        scan: &ExposureScan,
+        each: Each<'_, ExposureRecord>,
+    ) -> Result<(), ExperimentError>;
+
+    /// Removes the kept exposures of an experiment of before that second, but for what they say of an
+    /// actor: the first exposure of each actor to each variant, by an override and without one, stays.
+    /// Returns how many went, and logs `exposures_pruned=<count>` if any did, in the same transaction.
+    ///
+    /// # Errors
+    /// The experiment is unknown, or the store fails. Then nothing has changed.
+    fn prune_exposures(
+        &self,
+        experiment: &str,
+        before_secs: u64,
+        operator: Option<&str>,
+    ) -> Result<u64, ExperimentError>;
+
+    /// The periods of an experiment's weights, in order, each with the counts of its assignments; empty if it is
+    /// unknown. The time that it takes does not grow with the assignments in a store that keeps counts.
     ///
     /// # Errors
     /// When the store fails.
-    fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError>;
+    fn weight_periods(&self, experiment: &str) -> Result<Vec<WeightPeriod>, ExperimentError>;
+
+    /// Keeps outcomes, all of them in one transaction. Of one that has an id only the first of its metric
+    /// is kept, whoever's and whatever it is.
+    ///
+    /// # Errors
+    /// One of them [can't be stored](ExperimentError::InvalidOutcome), or the store fails; then none is kept.
+    fn track(&self, outcomes: &[Outcome]) -> Result<Tracked, ExperimentError>;
+
+    /// Shows the kept outcomes one after another, in one view and in constant memory, in the order in which
+    /// they were kept.
+    ///
+    /// # Errors
+    /// When the store or `each` fails.
+    fn scan_outcomes(
+        &self,
+        scan: &OutcomeScan<'_>,
+        each: Each<'_, Outcome>,
+    ) -> Result<(), ExperimentError>;
 
     // What follows is given in terms of the above.
 
@@ -195,6 +248,32 @@ pub trait ExperimentStore: Send + Sync + 'static {
             }
         }
         Ok(answers)
+    }
+
+    /// The kept exposures of an experiment, oldest first; empty if it is unknown.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
+        let mut all = Vec::new();
+        self.scan_exposures(experiment, &ExposureScan::default(), &mut |exposure| {
+            all.push(exposure.clone());
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// How many assignments each variant has, in the variants' order; empty if the experiment is
+    /// unknown.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
+        let Some(config) = self.get(experiment)? else {
+            return Ok(Vec::new());
+        };
+        let periods = self.weight_periods(experiment)?;
+        Ok(VariantCount::totals(&config.variants, &periods))
     }
 
     /// The stored assignment of an actor, or `None`.
@@ -405,6 +484,16 @@ impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
         history(experiment: &str, limit: usize) -> Result<Vec<ChangeRecord>, ExperimentError>;
         record_exposure(exposure: &ExposureRecord) -> Result<(), ExperimentError>;
         exposures(experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError>;
+        scan_assignments(experiment: &str, each: Each<'_, AssignmentRecord>)
+            -> Result<(), ExperimentError>;
+        scan_exposures(experiment: &str, scan: &ExposureScan, each: Each<'_, ExposureRecord>)
+            -> Result<(), ExperimentError>;
+        prune_exposures(experiment: &str, before_secs: u64, operator: Option<&str>)
+            -> Result<u64, ExperimentError>;
+        weight_periods(experiment: &str) -> Result<Vec<WeightPeriod>, ExperimentError>;
+        track(outcomes: &[Outcome]) -> Result<Tracked, ExperimentError>;
+        scan_outcomes(scan: &OutcomeScan<'_>, each: Each<'_, Outcome>)
+            -> Result<(), ExperimentError>;
         clock() -> Clock;
         upsert(config: ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError>;
         insert(config: ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError>;

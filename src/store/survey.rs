@@ -33,6 +33,8 @@ pub struct StoreInfo {
     pub exposures: u64,
     /// Entries of the audit log.
     pub changes: u64,
+    /// Kept outcomes.
+    pub outcomes: u64,
 }
 
 /// Something in a store that cannot be true, or that a command would stumble over.

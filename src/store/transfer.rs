@@ -13,9 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::bucketing::{FNV_OFFSET, fnv1a};
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override};
+use crate::experiment::{
+    AssignmentRecord, ChangeRecord, ExperimentConfig, Override, VariantConfig, WeightPeriod,
+};
 use crate::exposure::ExposureRecord;
 use crate::location::StoreLocation;
+use crate::outcome::Outcome;
 
 /// Records in one transaction of the target.
 const BATCH: usize = 10_000;
@@ -34,6 +37,8 @@ pub enum Record {
         config: ExperimentConfig,
         /// When it was created, in seconds since 1970.
         created_at_secs: u64,
+        /// The periods of its weights, in order.
+        periods: Vec<PeriodRecord>,
     },
     /// An override of an actor's variant.
     Override(Override),
@@ -42,19 +47,40 @@ pub enum Record {
     /// A kept exposure.
     Exposure(ExposureRecord),
     /// An actor's stored variant.
-    Assignment(Assignment),
+    Assignment(AssignmentRecord),
+    /// A kept outcome.
+    Outcome(Outcome),
+}
+
+/// A [period of weights](crate::WeightPeriod), whose counts follow from the assignments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PeriodRecord {
+    /// When it began, in seconds since 1970.
+    pub from_secs: u64,
+    /// The variants with their weights that held in it, in order.
+    pub variants: Vec<VariantConfig>,
+}
+
+impl From<WeightPeriod> for PeriodRecord {
+    fn from(period: WeightPeriod) -> Self {
+        Self {
+            from_secs: period.from_secs,
+            variants: period.variants,
+        }
+    }
 }
 
 impl Record {
-    /// The experiment that it is, or that it belongs to.
+    /// The experiment that it is, or that it belongs to; an outcome belongs to none.
     #[must_use]
-    pub fn experiment(&self) -> &str {
+    pub fn experiment(&self) -> Option<&str> {
         match self {
-            Self::Experiment { config, .. } => &config.name,
-            Self::Override(record) => &record.experiment,
-            Self::Change(record) => &record.experiment,
-            Self::Exposure(record) => &record.experiment,
-            Self::Assignment(record) => &record.experiment,
+            Self::Experiment { config, .. } => Some(&config.name),
+            Self::Override(record) => Some(&record.experiment),
+            Self::Change(record) => Some(&record.experiment),
+            Self::Exposure(record) => Some(&record.experiment),
+            Self::Assignment(record) => Some(&record.experiment),
+            Self::Outcome(_) => None,
         }
     }
 }
@@ -72,6 +98,8 @@ pub struct Tally {
     pub exposures: u64,
     /// Entries of the audit log.
     pub changes: u64,
+    /// Kept outcomes.
+    pub outcomes: u64,
     /// FNV-1a, 64 bits, over all records in their order, each as a line of JSON; in hexadecimal.
     pub checksum: String,
 }
@@ -80,7 +108,12 @@ impl Tally {
     /// Of all records together.
     #[must_use]
     pub fn records(&self) -> u64 {
-        self.experiments + self.assignments + self.overrides + self.exposures + self.changes
+        self.experiments
+            + self.assignments
+            + self.overrides
+            + self.exposures
+            + self.changes
+            + self.outcomes
     }
 
     /// Counts what is seen in a view.
@@ -94,6 +127,7 @@ impl Tally {
             overrides: 0,
             exposures: 0,
             changes: 0,
+            outcomes: 0,
             checksum: String::new(),
         };
         let mut hash = Hash(FNV_OFFSET);
@@ -104,6 +138,7 @@ impl Tally {
                 Record::Change(_) => &mut tally.changes,
                 Record::Exposure(_) => &mut tally.exposures,
                 Record::Assignment(_) => &mut tally.assignments,
+                Record::Outcome(_) => &mut tally.outcomes,
             };
             *count += 1;
             hash.take(&record);
@@ -141,7 +176,8 @@ pub type Each<'a> = &'a mut dyn FnMut(Record) -> Result<(), ExperimentError>;
 /// A store as it is at one moment.
 pub trait View {
     /// All records: the experiments by name; the overrides by experiment and actor; the changes and
-    /// the exposures in the order in which they happened; the assignments by experiment and actor.
+    /// the exposures in the order in which they happened; the assignments by experiment and actor; the
+    /// outcomes in the order in which they were kept.
     ///
     /// # Errors
     /// When the store or `each` fails.
@@ -361,7 +397,10 @@ impl View for Belonging<'_> {
             if let Record::Experiment { config, .. } = &record {
                 known.insert(config.name.clone());
             }
-            if known.contains(record.experiment()) {
+            if record
+                .experiment()
+                .is_none_or(|experiment| known.contains(experiment))
+            {
                 return each(record);
             }
             left_out += 1;

@@ -6,18 +6,22 @@
 
 mod state;
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use self::state::{ExperimentId, PinnedVariant, Placement, State};
+use self::state::{Experiment, ExperimentId, PinnedVariant, Placement, State};
 use crate::assignment::{AssignRequest, Assigned, Situation};
 use crate::clock::Clock;
 use crate::error::ExperimentError;
 #[cfg(feature = "conformance")]
 use crate::experiment::ExperimentState;
-use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override, VariantCount};
-use crate::exposure::ExposureRecord;
+use crate::experiment::{
+    Assignment, AssignmentRecord, ChangeRecord, ExperimentConfig, Override, WeightPeriod,
+};
+use crate::exposure::{ExposureRecord, ExposureScan};
 use crate::lifecycle::{self, Mutation, Write};
-use crate::store::{Expected, ExperimentStore};
+use crate::outcome::{Outcome, OutcomeScan, Tracked};
+use crate::store::{Each, Expected, ExperimentStore};
 
 /// A store in memory. Cloning gives another handle to the same data.
 #[derive(Clone, Default)]
@@ -71,7 +75,7 @@ impl InMemoryExperimentStore {
         let id = match step.write {
             Write::Config(mut config) => {
                 config.updated_at_secs = at_secs;
-                state.put_config(config)
+                state.put_config(config, at_secs)
             }
             Write::SetOverride { actor, variant } => {
                 let id = state.ids[name];
@@ -240,15 +244,10 @@ impl ExperimentStore for InMemoryExperimentStore {
         Ok(situation)
     }
 
-    fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
+    fn weight_periods(&self, experiment: &str) -> Result<Vec<WeightPeriod>, ExperimentError> {
         let state = self.read();
-        Ok(state.experiment(experiment).map_or_else(Vec::new, |e| {
-            e.config
-                .variants
-                .iter()
-                .map(|v| e.variant_count(v))
-                .collect()
-        }))
+        let found = state.experiment(experiment);
+        Ok(found.map_or_else(Vec::new, Experiment::weight_periods))
     }
 
     fn history(
@@ -275,10 +274,101 @@ impl ExperimentStore for InMemoryExperimentStore {
         Ok(())
     }
 
-    fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
-        let state = self.read();
-        let found = state.experiment(experiment);
-        Ok(found.map_or_else(Vec::new, |e| e.exposures.clone()))
+    /// Each sees what was there when it began, so that it may call the store; the copy that this takes is not
+    /// constant memory, which means nothing here.
+    fn scan_assignments(
+        &self,
+        experiment: &str,
+        each: Each<'_, AssignmentRecord>,
+    ) -> Result<(), ExperimentError> {
+        let records = self.read().experiment(experiment).map(Experiment::records);
+        let mut records = records.unwrap_or_default();
+        records.sort_unstable_by(|a, b| a.actor.cmp(&b.actor));
+        records.iter().try_for_each(each)
+    }
+
+    fn scan_exposures(
+        &self,
+        experiment: &str,
+        scan: &ExposureScan,
+        each: Each<'_, ExposureRecord>,
+    ) -> Result<(), ExperimentError> {
+        let found = self
+            .read()
+            .experiment(experiment)
+            .map(|e| e.exposures.clone());
+        let mut seen = HashSet::new();
+        let found = found.unwrap_or_default();
+        let wanted = found.iter().filter(|exposure| {
+            exposure.timestamp_secs >= scan.since_secs
+                && (!scan.first_only || seen.insert(&exposure.actor))
+        });
+        wanted.into_iter().try_for_each(each)
+    }
+
+    fn prune_exposures(
+        &self,
+        experiment: &str,
+        before_secs: u64,
+        operator: Option<&str>,
+    ) -> Result<u64, ExperimentError> {
+        let operator = operator.or(self.operator.as_deref());
+        let mut state = self.write();
+        let Some(&id) = state.ids.get(experiment) else {
+            return Err(ExperimentError::NotFound(experiment.to_owned()));
+        };
+        let found = &mut state.experiments[id];
+        let mut seen = HashSet::new();
+        let before = found.exposures.len();
+        found.exposures.retain(|exposure| {
+            let ExposureRecord {
+                actor,
+                variant,
+                is_override,
+                ..
+            } = exposure;
+            let is_first = seen.insert((actor.clone(), variant.clone(), *is_override));
+            is_first || exposure.timestamp_secs >= before_secs
+        });
+        let pruned = (before - found.exposures.len()) as u64;
+        if pruned > 0 {
+            found.changes.push(ChangeRecord {
+                experiment: experiment.to_owned(),
+                mutation: lifecycle::pruned(pruned),
+                actor: operator.map(str::to_owned),
+                timestamp_secs: self.clock.now_secs(),
+                detail: None,
+            });
+        }
+        Ok(pruned)
+    }
+
+    fn track(&self, outcomes: &[Outcome]) -> Result<Tracked, ExperimentError> {
+        outcomes.iter().try_for_each(Outcome::validate)?;
+        let mut state = self.write();
+        let mut tracked = Tracked::default();
+        for outcome in outcomes {
+            let key = outcome.id.clone().map(|id| (outcome.metric.clone(), id));
+            if key.is_some_and(|key| !state.outcome_ids.insert(key)) {
+                tracked.repeated += 1;
+                continue;
+            }
+            tracked.recorded += 1;
+            state.outcomes.push(outcome.clone());
+        }
+        Ok(tracked)
+    }
+
+    fn scan_outcomes(
+        &self,
+        scan: &OutcomeScan<'_>,
+        each: Each<'_, Outcome>,
+    ) -> Result<(), ExperimentError> {
+        let outcomes = self.read().outcomes.clone();
+        let wanted = outcomes
+            .iter()
+            .filter(|outcome| scan.metrics.is_empty() || scan.metrics.contains(&&*outcome.metric));
+        wanted.into_iter().try_for_each(each)
     }
 
     fn clock(&self) -> Clock {

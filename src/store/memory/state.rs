@@ -1,6 +1,6 @@
 //! What the memory store holds, and what the rules may ask of it.
 
-use std::collections::{BTreeMap, HashMap as StdHashMap};
+use std::collections::{BTreeMap, HashMap as StdHashMap, HashSet};
 
 use indexmap::IndexMap;
 use smol_str::SmolStr;
@@ -8,9 +8,13 @@ use smol_str::SmolStr;
 use crate::assignment::{Facts, StoredVariant};
 use crate::bucketing::Allocation;
 use crate::error::ExperimentStoreError;
-use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, VariantConfig, VariantCount};
+use crate::experiment::{
+    Assignment, AssignmentRecord, ChangeRecord, ExperimentConfig, VariantConfig, VariantCount,
+    WeightPeriod,
+};
 use crate::exposure::ExposureRecord;
 use crate::lifecycle::{Mutation, MutationFacts};
+use crate::outcome::Outcome;
 
 /// A map whose hash is quick for short keys and is seeded anew in every map, so that nobody can choose
 /// actors that collide.
@@ -25,6 +29,10 @@ pub(super) struct State {
     pub(super) writers: u64,
     pub(super) ids: HashMap<String, ExperimentId>,
     pub(super) experiments: Vec<Experiment>,
+    /// Oldest first.
+    pub(super) outcomes: Vec<Outcome>,
+    /// Metric and id of the outcomes that have an id.
+    pub(super) outcome_ids: HashSet<(String, String)>,
     /// Exclusion group → actor → the experiments of the group that hold an assignment of the actor.
     pub(super) groups: HashMap<String, HashMap<SmolStr, Vec<ExperimentId>>>,
 }
@@ -34,7 +42,7 @@ pub(super) struct Experiment {
     /// Of `config`.
     pub(super) allocation: Allocation,
     /// Every variant it ever had; an assignment points here, so this only grows.
-    pub(super) variants: Vec<KnownVariant>,
+    pub(super) variants: Vec<String>,
     /// By actor. What a lookup costs is its trips to memory that is not in a cache, so the table is
     /// small, the entries lie in the order of their arrival, and most actors' names fit into them.
     pub(super) assignments: IndexMap<SmolStr, StoredAssignment, foldhash::fast::RandomState>,
@@ -43,13 +51,30 @@ pub(super) struct Experiment {
     pub(super) changes: Vec<ChangeRecord>,
     /// Oldest first.
     pub(super) exposures: Vec<ExposureRecord>,
+    /// In order; the last one is the present one.
+    pub(super) periods: Vec<Period>,
 }
 
-#[derive(Clone)]
-pub(super) struct KnownVariant {
-    pub(super) name: String,
+/// How many assignments buckets made, and how many overrides made.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
     pub(super) assigned: u64,
     pub(super) overridden: u64,
+}
+
+impl Counts {
+    fn is_empty(self) -> bool {
+        self.assigned + self.overridden == 0
+    }
+}
+
+/// A period of weights.
+#[derive(Clone)]
+pub(super) struct Period {
+    pub(super) from_secs: u64,
+    pub(super) variants: Vec<VariantConfig>,
+    /// Of each of [`Experiment::variants`], as far as any was assigned.
+    pub(super) counts: Vec<Counts>,
 }
 
 #[derive(Clone, Copy)]
@@ -58,6 +83,8 @@ pub(super) struct StoredAssignment {
     pub(super) variant: u32,
     pub(super) is_override: bool,
     pub(super) at_secs: u64,
+    /// A place in [`Experiment::periods`].
+    pub(super) period: u32,
 }
 
 #[derive(Clone)]
@@ -98,10 +125,11 @@ impl State {
             };
             let id = match excerpt.ids.get(&experiment.config.name) {
                 Some(&id) => id,
-                None => excerpt.put_config(experiment.config.clone()),
+                None => excerpt.put_config(experiment.config.clone(), 0),
             };
             let copy = &mut excerpt.experiments[id];
             copy.variants.clone_from(&experiment.variants);
+            copy.periods.clone_from(&experiment.periods);
             if let Some(actor) = mutation.actor() {
                 if let Some((actor, stored)) = experiment.assignments.get_key_value(actor) {
                     copy.assignments.insert(actor.clone(), *stored);
@@ -145,6 +173,7 @@ impl State {
     ) {
         let experiment = &mut self.experiments[id];
         let stored = StoredAssignment {
+            period: experiment.period(),
             variant: experiment.known_variant(variant),
             is_override: new.is_override,
             at_secs: new.at_secs,
@@ -189,10 +218,19 @@ impl State {
         }
     }
 
-    pub(super) fn put_config(&mut self, config: ExperimentConfig) -> ExperimentId {
+    /// Writes a configuration; other variants than before begin a new period of weights at `now_secs`.
+    pub(super) fn put_config(&mut self, config: ExperimentConfig, now_secs: u64) -> ExperimentId {
+        let period = Period {
+            from_secs: now_secs,
+            variants: config.variants.clone(),
+            counts: Vec::new(),
+        };
         if let Some(&id) = self.ids.get(&config.name) {
             // The rules keep the group of one that has assignments, so there is nothing to re-index.
             let experiment = &mut self.experiments[id];
+            if experiment.config.variants != config.variants {
+                experiment.periods.push(period);
+            }
             experiment.allocation = config.allocation();
             experiment.config = config;
             return id;
@@ -207,6 +245,7 @@ impl State {
             overrides: BTreeMap::new(),
             changes: Vec::new(),
             exposures: Vec::new(),
+            periods: vec![period],
         });
         id
     }
@@ -215,13 +254,9 @@ impl State {
 impl Experiment {
     /// Where that variant is in `variants`; it is entered if it is new there.
     pub(super) fn known_variant(&mut self, name: &str) -> u32 {
-        let known = self.variants.iter().position(|known| known.name == name);
+        let known = self.variants.iter().position(|known| known == name);
         let place = known.unwrap_or_else(|| {
-            self.variants.push(KnownVariant {
-                name: name.to_owned(),
-                assigned: 0,
-                overridden: 0,
-            });
+            self.variants.push(name.to_owned());
             self.variants.len() - 1
         });
         // Four billion names would not fit into memory.
@@ -229,15 +264,25 @@ impl Experiment {
     }
 
     pub(super) fn variant_of(&self, stored: StoredAssignment) -> &str {
-        &self.variants[stored.variant as usize].name
+        &self.variants[stored.variant as usize]
+    }
+
+    /// The present period's place in `periods`.
+    pub(super) fn period(&self) -> u32 {
+        u32::try_from(self.periods.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
     pub(super) fn count(&mut self, stored: StoredAssignment) -> &mut u64 {
-        let variant = &mut self.variants[stored.variant as usize];
+        let counts = &mut self.periods[stored.period as usize].counts;
+        let place = stored.variant as usize;
+        if counts.len() <= place {
+            counts.resize(place + 1, Counts::default());
+        }
+        let counts = &mut counts[place];
         if stored.is_override {
-            &mut variant.overridden
+            &mut counts.overridden
         } else {
-            &mut variant.assigned
+            &mut counts.assigned
         }
     }
 
@@ -252,26 +297,63 @@ impl Experiment {
         })
     }
 
-    pub(super) fn variant_count(&self, variant: &VariantConfig) -> VariantCount {
-        let known = self.variants.iter().find(|v| v.name == variant.name);
-        VariantCount {
-            variant: variant.name.clone(),
-            assigned: known.map_or(0, |v| v.assigned),
-            overridden: known.map_or(0, |v| v.overridden),
-        }
+    /// All assignments, in no order.
+    pub(super) fn records(&self) -> Vec<AssignmentRecord> {
+        let all = self.assignments.iter();
+        all.map(|(actor, stored)| AssignmentRecord {
+            experiment: self.config.name.clone(),
+            actor: actor.to_string(),
+            variant: self.variant_of(*stored).to_owned(),
+            is_override: stored.is_override,
+            assigned_at_secs: stored.at_secs,
+            weight_period: stored.period,
+        })
+        .collect()
+    }
+
+    /// What a period has of a variant.
+    fn counts_of(&self, period: &Period, variant: &str) -> Counts {
+        let known = self.variants.iter().position(|known| known == variant);
+        let counts = known.and_then(|place| period.counts.get(place));
+        counts.copied().unwrap_or_default()
+    }
+
+    pub(super) fn weight_periods(&self) -> Vec<WeightPeriod> {
+        let periods = (0..).zip(&self.periods).map(|(number, period)| {
+            let variants = period.variants.iter();
+            let counts = variants.map(|variant| {
+                let counts = self.counts_of(period, &variant.name);
+                VariantCount {
+                    variant: variant.name.clone(),
+                    assigned: counts.assigned,
+                    overridden: counts.overridden,
+                }
+            });
+            WeightPeriod {
+                period: number,
+                from_secs: period.from_secs,
+                counts: counts.collect(),
+                variants: period.variants.clone(),
+            }
+        });
+        periods.collect()
     }
 }
 
 impl MutationFacts for Option<&Experiment> {
     fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
-        let known = self.and_then(|e| e.variants.iter().find(|known| known.name == variant));
-        Ok(known.is_some_and(|known| known.assigned + known.overridden > 0))
+        let Some(experiment) = self else {
+            return Ok(false);
+        };
+        let mut periods = experiment.periods.iter();
+        Ok(periods.any(|period| !experiment.counts_of(period, variant).is_empty()))
     }
 
     fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError> {
         // Of a copy for trying things on the counts are whole, and the assignments are not.
-        let variants = self.map_or(&[][..], |e| &e.variants);
-        Ok(variants.iter().any(|v| v.assigned + v.overridden > 0))
+        let periods = self.into_iter().flat_map(|e| &e.periods);
+        let mut counts = periods.flat_map(|period| &period.counts);
+        Ok(counts.any(|counts| !counts.is_empty()))
     }
 
     fn override_variant(&self, actor: &str) -> Result<Option<String>, ExperimentStoreError> {

@@ -12,6 +12,7 @@ use crate::coverage::Coverage;
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::{Assignment, ExperimentConfig, ExperimentState, VariantConfig};
 use crate::location::StoreLocation;
+use crate::metric::AnalysisConfig;
 use crate::store::transfer::seconds;
 
 /// The columns of an experiment, as [`stored`] reads them; an actor's situation begins with them, too.
@@ -193,6 +194,7 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
             bucketing,
             salt: row.try_get(9)?,
             coverage,
+            analysis: AnalysisConfig::default(),
             updated_at_secs: unsigned(updated_at),
             name,
         },

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use crate::bucketing::Bucketing;
 use crate::coverage::Coverage;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig, VariantCount};
+use crate::metric::AnalysisConfig;
 
 /// An experiment as it is stored: its configuration and its row ids.
 pub(super) struct Stored {
@@ -127,6 +128,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(Stored, WinnerIndex)> {
             bucketing: row.get(7)?,
             salt: row.get(11)?,
             coverage: row.get(12)?,
+            analysis: AnalysisConfig::default(),
             updated_at_secs: row.get(9)?,
         },
         variants: Vec::new(),

@@ -40,7 +40,8 @@ fn code_of(kind: ErrorKind) -> u8 {
         | ErrorKind::VariantInUse
         | ErrorKind::GroupInUse
         | ErrorKind::ChangedMeanwhile
-        | ErrorKind::InvalidConfig => REFUSED,
+        | ErrorKind::InvalidConfig
+        | ErrorKind::InvalidOutcome => REFUSED,
         ErrorKind::Store(kind) => match kind {
             StoreErrorKind::NotEmpty | StoreErrorKind::OtherCopy => REFUSED,
             StoreErrorKind::Missing

@@ -61,7 +61,7 @@ pub(super) fn hint(
         ErrorKind::GroupInUse => {
             "keep the group, or create an experiment of another name in the other one".to_owned()
         }
-        ErrorKind::InvalidConfig => return None,
+        ErrorKind::InvalidConfig | ErrorKind::InvalidOutcome => return None,
         ErrorKind::Store(kind) => {
             let ExperimentError::Store(error) = error else {
                 return None;

@@ -145,6 +145,7 @@ impl PgExperimentStore {
                 overrides: count(3)?,
                 exposures: count(4)?,
                 changes: count(5)?,
+                outcomes: 0,
             })
         })
     }

@@ -8,7 +8,7 @@ use super::super::options::PgOptions;
 use super::super::pace::Pace;
 use super::super::{PgExperimentStore, experiments, records};
 use crate::error::ExperimentError;
-use crate::experiment::{Assignment, ChangeRecord, Override};
+use crate::experiment::{AssignmentRecord, ChangeRecord, Override};
 use crate::exposure::ExposureRecord;
 use crate::store::transfer::{Each, Record, Source, Step, View};
 
@@ -68,6 +68,7 @@ impl Scan<'_> {
             Ok(Record::Experiment {
                 config: experiments::stored(address, row)?.readable()?,
                 created_at_secs: secs(row, experiments::CREATED_AT)?,
+                periods: Vec::new(),
             })
         })?;
         let overrides = "SELECT experiment, actor, variant,
@@ -108,7 +109,8 @@ impl Scan<'_> {
             FROM autumn_experiment_assignments
             ORDER BY experiment COLLATE \"C\", actor COLLATE \"C\"";
         self.rows(assignments, each, |row| {
-            Ok(Record::Assignment(Assignment {
+            Ok(Record::Assignment(AssignmentRecord {
+                weight_period: 0,
                 experiment: row.try_get(0)?,
                 actor: row.try_get(1)?,
                 variant: row.try_get(2)?,

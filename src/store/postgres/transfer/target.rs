@@ -9,7 +9,7 @@ use super::super::values::arrays;
 use super::super::{PgExperimentStore, experiments, migrations};
 use super::source::{READING, location, view};
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::{Assignment, ChangeRecord, ExperimentConfig, Override};
+use crate::experiment::{AssignmentRecord, ChangeRecord, ExperimentConfig, Override};
 use crate::exposure::ExposureRecord;
 use crate::location::StoreLocation;
 use crate::store::transfer::{Record, Tally, Target};
@@ -230,12 +230,13 @@ fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
     let mut overrides: Vec<&Override> = Vec::new();
     let mut changes: Vec<(&ChangeRecord, Option<String>)> = Vec::new();
     let mut exposures: Vec<&ExposureRecord> = Vec::new();
-    let mut assignments: Vec<&Assignment> = Vec::new();
+    let mut assignments: Vec<&AssignmentRecord> = Vec::new();
     for record in records {
         match record {
             Record::Experiment {
                 config,
                 created_at_secs,
+                periods: _,
             } => experiments.push((config, *created_at_secs)),
             Record::Override(record) => overrides.push(record),
             Record::Change(record) => {
@@ -244,6 +245,7 @@ fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
                 changes.push((record, detail));
             }
             Record::Exposure(record) => exposures.push(record),
+            Record::Outcome(_) => {}
             Record::Assignment(record) => assignments.push(record),
         }
     }

@@ -88,6 +88,7 @@ fn append_one(
         Record::Experiment {
             config,
             created_at_secs,
+            periods: _,
         } => {
             require_distinct_variants(config)?;
             let created_at = seconds(*created_at_secs);
@@ -130,6 +131,7 @@ fn append_one(
                 seconds(exposure.timestamp_secs)
             ])?;
         }
+        Record::Outcome(_) => {}
         Record::Assignment(assignment) => {
             let experiment = of(known, store, &assignment.experiment)?;
             let choice = Choice {

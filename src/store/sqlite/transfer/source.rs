@@ -9,7 +9,7 @@ use super::super::changes;
 use super::super::experiments::{self, Stored, contradiction};
 use super::super::{Failure, SqliteExperimentStore};
 use crate::error::ExperimentError;
-use crate::experiment::{Assignment, ChangeRecord};
+use crate::experiment::{AssignmentRecord, ChangeRecord};
 use crate::exposure::ExposureRecord;
 use crate::store::transfer::{Each, Record, Source, Step, View};
 
@@ -53,6 +53,7 @@ fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
         each(Record::Experiment {
             config: stored.config.clone(),
             created_at_secs: u64::try_from(stored.created_at).unwrap_or(0),
+            periods: Vec::new(),
         })?;
     }
     for stored in &all {
@@ -99,7 +100,8 @@ fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
         while let Some(row) = rows.next()? {
             let choice = Choice::read(row, 1)?;
             let at = stored.created_at.saturating_add(row.get(2)?);
-            each(Record::Assignment(Assignment {
+            each(Record::Assignment(AssignmentRecord {
+                weight_period: 0,
                 experiment: stored.config.name.clone(),
                 actor: row.get(0)?,
                 variant: stored.variant_name(choice.variant)?.to_owned(),

@@ -103,6 +103,7 @@ fn figures(tally: Tally) -> Figures<Tally> {
             ("overrides", tally.overrides.to_string()),
             ("exposures", tally.exposures.to_string()),
             ("changes", tally.changes.to_string()),
+            ("outcomes", tally.outcomes.to_string()),
             ("checksum", tally.checksum.clone()),
         ],
         note: None,

@@ -32,6 +32,7 @@ fn figures(info: StoreInfo) -> Figures<StoreInfo> {
             ("overrides", info.overrides.to_string()),
             ("exposures", info.exposures.to_string()),
             ("changes", info.changes.to_string()),
+            ("outcomes", info.outcomes.to_string()),
         ],
         note: info
             .adopted

@@ -1,0 +1,51 @@
+//! Outcomes: what actors did that a metric counts. They belong to no experiment.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ExperimentError;
+use crate::number::Finite;
+use crate::validation::outcome_problem;
+
+/// What an actor did that a metric counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Who did it.
+    pub actor: String,
+    /// Of what: the column by which metrics know it.
+    pub metric: String,
+    /// How much of it.
+    pub value: Finite,
+    /// When, in seconds since the Unix epoch.
+    pub timestamp_secs: u64,
+    /// Of all outcomes of a metric with the same id only the first is kept.
+    pub id: Option<String>,
+}
+
+impl Outcome {
+    /// Checks that a store can hold it.
+    ///
+    /// # Errors
+    /// Its actor, its metric or its id [can't be stored](ExperimentError::InvalidOutcome).
+    pub fn validate(&self) -> Result<(), ExperimentError> {
+        match outcome_problem(self) {
+            None => Ok(()),
+            Some(problem) => Err(ExperimentError::InvalidOutcome(problem)),
+        }
+    }
+}
+
+/// What became of outcomes that a store was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tracked {
+    /// How many are kept.
+    pub recorded: u64,
+    /// How many have an id that the store had an outcome of their metric with, and are not kept again.
+    pub repeated: u64,
+}
+
+/// Which outcomes are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OutcomeScan<'a> {
+    /// Of these metrics; of all if there are none.
+    pub metrics: &'a [&'a str],
+}
