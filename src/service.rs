@@ -10,9 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Explanation, Keep};
 use crate::bucketing::{BUCKETS, bucket_counts};
 use crate::error::ExperimentError;
-use crate::experiment::{ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig};
-use crate::exposure::{ExposureSink, TracingExposureSink};
-use crate::store::ExperimentStore;
+use crate::experiment::{
+    AssignmentRecord, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig,
+    WeightPeriod,
+};
+use crate::exposure::{ExposureRecord, ExposureScan, ExposureSink, TracingExposureSink};
+use crate::outcome::{Outcome, Tracked};
+use crate::store::{Each, ExperimentStore};
 
 /// Assigns actors and administers experiments. Cheap to clone; clones share store and sink.
 ///
@@ -363,6 +367,66 @@ impl ExperimentService {
             })
             .collect();
         Ok(ExperimentSummary { config, variants })
+    }
+
+    /// Shows the assignments of an experiment one after another, sorted by actor.
+    ///
+    /// # Errors
+    /// When the store or `each` fails.
+    pub fn scan_assignments(
+        &self,
+        experiment: &str,
+        each: Each<'_, AssignmentRecord>,
+    ) -> Result<(), ExperimentError> {
+        self.store.scan_assignments(experiment, each)
+    }
+
+    /// Shows the kept exposures of an experiment one after another, in their order.
+    ///
+    /// # Errors
+    /// When the store or `each` fails.
+    pub fn scan_exposures(
+        &self,
+        experiment: &str,
+        scan: &ExposureScan,
+        each: Each<'_, ExposureRecord>,
+    ) -> Result<(), ExperimentError> {
+        self.store.scan_exposures(experiment, scan, each)
+    }
+
+    /// Removes the kept exposures of before that second, but for each actor's first to each variant. Returns
+    /// how many.
+    ///
+    /// # Errors
+    /// The experiment is unknown, or the store fails.
+    pub fn prune_exposures(
+        &self,
+        experiment: &str,
+        before_secs: u64,
+    ) -> Result<u64, ExperimentError> {
+        self.store.prune_exposures(experiment, before_secs, None)
+    }
+
+    /// The periods of an experiment's weights, in order, each with the counts of its assignments.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn weight_periods(&self, experiment: &str) -> Result<Vec<WeightPeriod>, ExperimentError> {
+        self.store.weight_periods(experiment)
+    }
+
+    /// Keeps outcomes, all of them or none. Of one that has an id only the first of its metric is kept.
+    ///
+    /// # Errors
+    /// One of them [can't be stored](ExperimentError::InvalidOutcome), or the store fails.
+    pub fn track(&self, outcomes: &[Outcome]) -> Result<Tracked, ExperimentError> {
+        self.store.track(outcomes)
+    }
+
+    /// The store itself, for what takes one.
+    #[must_use]
+    pub fn store(&self) -> &dyn ExperimentStore {
+        &*self.store
     }
 
     /// All overrides of an experiment, sorted by actor.

@@ -7,8 +7,9 @@ use clap::{
 };
 
 use crate::commands::{
-    apply, archive, assign, check, completions, conclude, create, explain, export, history, list,
-    man, overrides, plan, schema, set_weights, simulate, start, status, store,
+    apply, archive, assign, assignments, check, completions, conclude, create, explain, export,
+    exposures, history, list, man, overrides, plan, schema, set_weights, simulate, start, status,
+    store,
 };
 use crate::context::Context;
 use crate::exit::UsageError;
@@ -76,6 +77,9 @@ pub(crate) enum Command {
     List(list::List),
     Status(status::Status),
     History(history::History),
+    Track(track::Track),
+    Assignments(assignments::Assignments),
+    Exposures(exposures::Exposures),
     Check(check::Check),
     Plan(plan::Plan),
     Apply(apply::Apply),
@@ -89,11 +93,17 @@ pub(crate) enum Command {
 
 impl Command {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        if matches!(context.format(), Format::Github | Format::Sarif)
-            && !matches!(self, Self::Check(_))
-        {
-            let message = "--format github and sarif are for exp check";
-            return Err(UsageError(message.to_owned()).into());
+        let refused = match context.format() {
+            Format::Github | Format::Sarif if !matches!(self, Self::Check(_)) => {
+                "--format github and sarif are for exp check"
+            }
+            Format::Csv if !matches!(self, Self::Assignments(_) | Self::Exposures(_)) => {
+                "--format csv is for exp assignments and exp exposures"
+            }
+            _ => "",
+        };
+        if !refused.is_empty() {
+            return Err(UsageError(refused.to_owned()).into());
         }
         match self {
             Self::Create(command) => command.run(context),
@@ -107,6 +117,9 @@ impl Command {
             Self::List(command) => command.run(context),
             Self::Status(command) => command.run(context),
             Self::History(command) => command.run(context),
+            Self::Track(command) => command.run(context),
+            Self::Assignments(command) => command.run(context),
+            Self::Exposures(command) => command.run(context),
             Self::Check(command) => command.run(context),
             Self::Plan(command) => command.run(context),
             Self::Apply(command) => command.run(context),

@@ -164,6 +164,11 @@ impl Context {
         self.options.format
     }
 
+    /// Whether lines of tab-separated fields begin with a line of their names.
+    pub(crate) fn wants_header(&self) -> bool {
+        self.options.header
+    }
+
     pub(crate) fn is_quiet(&self) -> bool {
         self.options.quiet
     }
@@ -179,11 +184,14 @@ impl Context {
             Format::Json => output::json::render(view)?,
             Format::Tsv => {
                 let mut tsv = Tsv::default();
+                if self.options.header {
+                    tsv.line(view.columns());
+                }
                 view.tsv(&mut tsv);
                 tsv.into_string()
             }
-            // The command that has these formats prints them itself.
-            Format::Text | Format::Github | Format::Sarif => self.render_text(view),
+            // The commands that have the other formats print them themselves.
+            Format::Text | Format::Csv | Format::Github | Format::Sarif => self.render_text(view),
         })
     }
 

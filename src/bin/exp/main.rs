@@ -6,6 +6,7 @@ mod complete;
 mod context;
 mod environment;
 mod exit;
+mod moment;
 mod options;
 mod output;
 mod panics;

@@ -29,6 +29,10 @@ pub(crate) struct GlobalOptions {
     )]
     pub(crate) format: Format,
 
+    /// Begin TSV with a line that names the columns
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) header: bool,
+
     /// How many seconds to wait for the lock of another process [env: EXP_LOCK_TIMEOUT]
     /// [default: 10]
     #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true)]
@@ -50,9 +54,11 @@ pub(crate) enum Format {
     Text,
     /// One JSON document on one line; one for each actor of a file
     Json,
-    /// Lines of fields separated by tabs, without a header; tab, line feed and backslash are
+    /// Lines of fields separated by tabs, without a header unless --header is given; tab, line feed and backslash are
     /// written as `\t`, `\n` and `\\`
     Tsv,
+    /// Comma-separated with a header, of exp assignments and exp exposures
+    Csv,
     /// Annotations of a pull request on GitHub, of exp check
     #[value(hide = true)]
     Github,

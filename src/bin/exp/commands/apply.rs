@@ -93,6 +93,17 @@ impl Apply {
 struct Applied(Vec<ChangeRecord>);
 
 impl View for Applied {
+    fn columns(&self) -> &'static [&'static str] {
+        &[
+            "experiment",
+            "timestamp_secs",
+            "operator",
+            "mutation",
+            "before",
+            "after",
+        ]
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         for change in &self.0 {
             write_tsv(Some(&change.experiment), change, tsv);

@@ -125,7 +125,7 @@ fn show(context: &Context, sources: &[SourceFile], findings: &[Finding]) -> anyh
     match context.format() {
         Format::Github => stream::print(&view.github())?,
         Format::Sarif => stream::print(&json::safe_line(&view.sarif())?)?,
-        Format::Text | Format::Json | Format::Tsv => context.show(&view)?,
+        Format::Text | Format::Json | Format::Tsv | Format::Csv => context.show(&view)?,
     }
     context.say(view.summary());
     Ok(())

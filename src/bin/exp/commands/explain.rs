@@ -29,6 +29,10 @@ impl Explain {
 }
 
 impl View for Explanation {
+    fn columns(&self) -> &'static [&'static str] {
+        &["actor", "reason", "variant", "rule", "bucket"]
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         tsv.line(&[
             &self.actor,

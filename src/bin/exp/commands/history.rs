@@ -40,6 +40,10 @@ impl History {
 struct Changes(Vec<ChangeRecord>);
 
 impl View for Changes {
+    fn columns(&self) -> &'static [&'static str] {
+        change::COLUMNS
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         for change in &self.0 {
             change::write_tsv(None, change, tsv);

@@ -31,6 +31,18 @@ impl List {
 struct Experiments(Vec<ExperimentConfig>);
 
 impl View for Experiments {
+    fn columns(&self) -> &'static [&'static str] {
+        &[
+            "experiment",
+            "state",
+            "variants",
+            "winner",
+            "group",
+            "bucketing",
+            "updated_at_secs",
+        ]
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         for config in &self.0 {
             tsv.line(&[

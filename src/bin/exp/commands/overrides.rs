@@ -86,6 +86,10 @@ fn clear(context: &Context, name: &str, actor: &str) -> anyhow::Result<()> {
 struct Overrides(Vec<experiments::Override>);
 
 impl View for Overrides {
+    fn columns(&self) -> &'static [&'static str] {
+        &["actor", "variant", "created_at_secs"]
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         for set in &self.0 {
             tsv.line(&[&set.actor, &set.variant, &set.created_at_secs.to_string()]);

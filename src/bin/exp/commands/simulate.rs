@@ -150,6 +150,17 @@ struct Simulated<'a> {
 }
 
 impl View for Simulated<'_> {
+    fn columns(&self) -> &'static [&'static str] {
+        &[
+            "experiment",
+            "variant",
+            "expected_share",
+            "count",
+            "share",
+            "difference",
+        ]
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         for simulation in &self.simulations {
             for variant in &simulation.variants {

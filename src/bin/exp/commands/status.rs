@@ -27,6 +27,16 @@ impl Status {
 }
 
 impl View for ExperimentSummary {
+    fn columns(&self) -> &'static [&'static str] {
+        &[
+            "variant",
+            "weight",
+            "expected_share",
+            "assigned",
+            "overridden",
+        ]
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         for variant in &self.variants {
             tsv.line(&[

@@ -15,6 +15,10 @@ use super::tsv::Tsv;
 pub(crate) struct Done(pub(crate) Option<ChangeRecord>);
 
 impl View for Done {
+    fn columns(&self) -> &'static [&'static str] {
+        COLUMNS
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         if let Some(change) = &self.0 {
             write_tsv(None, change, tsv);
@@ -24,6 +28,9 @@ impl View for Done {
     /// The command says on standard error what was done; there is no data.
     fn text(&self, _text: &mut Text) {}
 }
+
+/// What [`write_tsv`] writes of a change, without the experiment.
+pub(crate) const COLUMNS: &[&str] = &["timestamp_secs", "operator", "mutation", "before", "after"];
 
 /// The experiment if it is given, seconds since 1970, operator, mutation, the values before and after as JSON.
 pub(crate) fn write_tsv(experiment: Option<&str>, change: &ChangeRecord, tsv: &mut Tsv) {

@@ -345,6 +345,12 @@ impl Serialize for Findings<'_> {
 }
 
 impl View for Findings<'_> {
+    fn columns(&self) -> &'static [&'static str] {
+        &[
+            "severity", "rule", "file", "line", "column", "message", "help",
+        ]
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         for row in self.rows() {
             tsv.line(&[

@@ -5,6 +5,7 @@ pub(crate) mod change;
 pub(crate) mod findings;
 pub(crate) mod json;
 pub(crate) mod plan;
+pub(crate) mod rows;
 pub(crate) mod stream;
 pub(crate) mod text;
 pub(crate) mod tsv;
@@ -16,6 +17,9 @@ use self::tsv::Tsv;
 
 /// Something to show. Its JSON is its serde form.
 pub(crate) trait View: Serialize {
+    /// The names of the fields of a line, for `--header`.
+    fn columns(&self) -> &'static [&'static str];
+
     /// Writes its lines.
     fn tsv(&self, tsv: &mut Tsv);
 

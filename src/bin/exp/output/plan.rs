@@ -15,6 +15,18 @@ use super::tsv::Tsv;
 pub(crate) struct PlanView<'a>(pub(crate) &'a Plan);
 
 impl View for PlanView<'_> {
+    fn columns(&self) -> &'static [&'static str] {
+        &[
+            "action",
+            "experiment",
+            "state_before",
+            "state_after",
+            "steps",
+            "new_actors_per_10000",
+            "stored_kept",
+        ]
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         for planned in &self.0.experiments {
             let before = planned.before.as_ref();

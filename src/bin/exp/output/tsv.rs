@@ -1,4 +1,4 @@
-//! Fields separated by tabs, a record a line, no header.
+//! Fields separated by tabs, a record a line, with a header if one is asked for.
 
 use experiments::text::is_unsafe;
 

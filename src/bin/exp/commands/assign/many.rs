@@ -40,6 +40,12 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
         line: String::new(),
     };
     let mut summary = Summary::default();
+    if context.wants_header() && output.format != Format::Json {
+        output
+            .writer
+            .write_all(b"actor\tvariant\n")
+            .context("cannot write to standard output")?;
+    }
     while let Some(batch) = input.next_batch()? {
         let actors = batch.actors();
         let answers = service.assign_many(&AssignManyRequest {

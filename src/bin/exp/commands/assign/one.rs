@@ -71,6 +71,10 @@ struct Assignment {
 }
 
 impl View for Assignment {
+    fn columns(&self) -> &'static [&'static str] {
+        &["actor", "variant"]
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         tsv.line(&[&self.actor, &self.variant]);
     }

@@ -162,6 +162,10 @@ impl Row {
 struct Rows(Vec<Row>);
 
 impl View for Rows {
+    fn columns(&self) -> &'static [&'static str] {
+        &["kind", "subject", "rows", "status", "message"]
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         for row in &self.0 {
             let finding = &row.finding;

@@ -21,6 +21,10 @@ impl<T: Serialize> Serialize for Figures<T> {
 }
 
 impl<T: Serialize> View for Figures<T> {
+    fn columns(&self) -> &'static [&'static str] {
+        &["figure", "value"]
+    }
+
     fn tsv(&self, tsv: &mut Tsv) {
         for (name, value) in &self.lines {
             tsv.line(&[name, value]);

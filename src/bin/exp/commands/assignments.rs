@@ -1,0 +1,56 @@
+use clap::Args;
+
+use crate::complete;
+use crate::context::{Context, Purpose};
+use crate::moment;
+use crate::output::rows::{Field, Rows};
+
+/// Print all assignments of an experiment
+///
+/// One line for each actor, sorted by actor, as they are read from the store: TSV, --format csv, or
+/// --format json for one JSON object a line.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    exp assignments checkout_v2 --format csv > assignments.csv\n  \
+    exp assignments checkout_v2 --since 7d | wc -l\n\n\
+    Columns: actor, variant, is_override, assigned_at_secs (seconds since 1970), weight_period")]
+pub(crate) struct Assignments {
+    /// The experiment's name
+    #[arg(add = complete::experiments())]
+    name: String,
+
+    /// Only those made at this time or later: a date, RFC 3339, seconds since 1970, or 3d (ago)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+}
+
+const COLUMNS: &[&str] = &[
+    "actor",
+    "variant",
+    "is_override",
+    "assigned_at_secs",
+    "weight_period",
+];
+
+impl Assignments {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let since = moment::since(self.since.as_deref())?;
+        let service = context.service(Purpose::Look)?;
+        service.status(&self.name)?;
+        let mut rows = Rows::new(context, COLUMNS)?;
+        let scanned = service.scan_assignments(&self.name, &mut |record| {
+            if record.assigned_at_secs < since {
+                return Ok(());
+            }
+            rows.row(&[
+                Field::Text(&record.actor),
+                Field::Text(&record.variant),
+                Field::Flag(record.is_override),
+                Field::Number(record.assigned_at_secs),
+                Field::Number(record.weight_period.into()),
+            ])
+        });
+        rows.finish()?;
+        Ok(scanned?)
+    }
+}
