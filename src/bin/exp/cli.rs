@@ -9,7 +9,7 @@ use clap::{
 use crate::commands::{
     apply, archive, assign, assignments, check, completions, conclude, create, explain, export,
     exposures, history, list, man, overrides, plan, schema, set_weights, simulate, start, status,
-    store,
+    store, track,
 };
 use crate::context::Context;
 use crate::exit::UsageError;

@@ -1,7 +1,5 @@
 //! `exp track`: outcomes that the store keeps.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use experiments::text::escape;
 use experiments::{Finite, Outcome, Tracked};
