@@ -8,7 +8,9 @@
 //! ```
 
 mod members;
+mod span;
 mod totals;
 
 pub use self::members::{Exclusion, Member, Members};
+pub use self::span::Span;
 pub use self::totals::{BrokenRow, MetricTotals, Totals};

@@ -3,6 +3,7 @@
 
 pub(crate) mod change;
 pub(crate) mod findings;
+pub(crate) mod interval;
 pub(crate) mod json;
 pub(crate) mod plan;
 pub(crate) mod rows;
