@@ -2,6 +2,7 @@
 //! knows a command.
 
 pub(crate) mod change;
+pub(crate) mod figures;
 pub(crate) mod findings;
 pub(crate) mod interval;
 pub(crate) mod json;

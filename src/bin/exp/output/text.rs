@@ -10,6 +10,7 @@ use experiments::ExperimentState;
 use experiments::text::escape;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use unicode_width::UnicodeWidthStr as _;
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
@@ -112,6 +113,36 @@ fn trim_end(line: &str) -> String {
         text = before.trim_end();
     }
     text.to_owned() + &styles
+}
+
+/// Adds a paragraph that fits the page: `begin`, which may be styled, then `words`; further lines are indented
+/// by two columns.
+pub(crate) fn wrapped(text: &mut Text, begin: &str, words: &str) {
+    let Some(width) = text.width() else {
+        text.line(format_args!("{begin}{words}"));
+        return;
+    };
+    let width = width.max(20);
+    let mut line = begin.to_owned();
+    let mut used = anstream::adapter::strip_str(begin).to_string().width();
+    let mut is_empty = true;
+    for word in words.split(' ') {
+        let space = usize::from(!is_empty);
+        if !is_empty && used + space + word.width() > width {
+            text.line(&line);
+            line = "  ".to_owned();
+            used = 2;
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+            used += 1;
+        }
+        line.push_str(word);
+        used += word.width();
+        is_empty = false;
+    }
+    text.line(&line);
 }
 
 /// Text from outside, made safe to show.

@@ -1,0 +1,239 @@
+//! Results for people: first what is known, then the figures, then what was left out.
+
+use experiments::metric::{Better, MetricKind, Population};
+use experiments::results::{Comparison, MetricReport, Report, VariantFigures, VerdictCode};
+
+use crate::output::figures::{change, count, figure, p_value};
+use crate::output::interval::{Interval, Scale};
+use crate::output::text::{
+    BOLD, DIM, Text, cell, number, percent, safe, state_style, styled, wrapped,
+};
+
+/// A page narrower than this has no room for an interval beside a table.
+const WIDE: usize = 72;
+
+pub(super) fn write(report: &Report, text: &mut Text) {
+    head(report, text);
+    for warning in &report.warnings {
+        wrapped(text, "! ", &safe(&warning.message));
+    }
+    text.line("");
+    for metric in &report.metrics {
+        let name = styled(BOLD, safe(&metric.metric));
+        wrapped(text, &format!("{name}: "), &safe(&metric.verdict.sentence));
+    }
+    if report.metrics.is_empty() {
+        text.line("no metric: declare one in a file, or name one with --metric NAME:KIND");
+    }
+    wrapped(text, "sample ratio: ", &safe(&report.sample_ratio.sentence));
+    let drawn = report.metrics.iter().flat_map(|metric| &metric.comparisons);
+    let intervals: Vec<Interval> = drawn.filter_map(interval).collect();
+    let scale = Scale::of(&intervals);
+    for metric in &report.metrics {
+        text.line("");
+        text.line(metric_head(metric));
+        figures(metric, report, scale, text);
+    }
+    left_out(report, text);
+}
+
+fn head(report: &Report, text: &mut Text) {
+    text.line(format_args!(
+        "{}  {}",
+        styled(BOLD, safe(&report.experiment)),
+        styled(state_style(report.state), report.state)
+    ));
+    let (from, to) = (text.time(report.from_secs), text.time(report.to_secs));
+    text.line(styled(DIM, format!("from {from}")));
+    text.line(styled(DIM, format!("to   {to}")));
+    let population = match report.population {
+        Population::Assigned => "assigned actors are analysed",
+        Population::Exposed => "exposed actors are analysed",
+    };
+    text.line(styled(
+        DIM,
+        format!(
+            "{} assigned, {} exposed; {population}",
+            count(report.assigned_actors),
+            count(report.exposed_actors)
+        ),
+    ));
+}
+
+/// What the metric is, in a line: `purchase  conversion, primary, within 7d, higher is better`.
+fn metric_head(metric: &MetricReport) -> String {
+    let mut what = vec![metric.kind.to_string(), metric.role.to_string()];
+    if let Some(window) = metric
+        .window_secs
+        .and_then(experiments::metric::Window::of_secs)
+    {
+        what.push(format!("within {window}"));
+    }
+    if metric.better == Better::Down {
+        what.push("lower is better".to_owned());
+    }
+    if metric.exploratory {
+        what.push("exploratory".to_owned());
+    }
+    format!(
+        "{}  {}",
+        styled(BOLD, safe(&metric.metric)),
+        styled(DIM, what.join(", "))
+    )
+}
+
+fn figures(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text) {
+    let width = text.width();
+    let is_wide = width.is_none_or(|width| width >= WIDE);
+    let value = match metric.kind {
+        MetricKind::Conversion => "RATE",
+        MetricKind::Mean => "MEAN",
+        MetricKind::Ratio => "RATIO",
+        MetricKind::Quantile => "VALUE",
+    };
+    let mut header = vec!["VARIANT", "ACTORS", value, "CHANGE", "P"];
+    let any_in_progress = metric.variants.iter().any(|v| v.in_progress > 0);
+    if any_in_progress {
+        header.insert(2, "WAITING");
+    }
+    let drawn = width.map_or(40, |width| width.saturating_sub(52).clamp(20, 40));
+    if is_wide {
+        header.push("ALWAYS VALID");
+    }
+    let rows = metric.variants.iter().map(|figures| {
+        let comparison = metric
+            .comparisons
+            .iter()
+            .find(|comparison| comparison.variant == figures.variant);
+        let mut row = vec![
+            cell(&figures.variant),
+            number(count(figures.actors)),
+            number(mean(metric.kind, figures)),
+            number(comparison.map_or_else(String::new, estimate)),
+            number(comparison.map_or_else(String::new, p)),
+        ];
+        if any_in_progress {
+            row.insert(2, number(count(figures.in_progress)));
+        }
+        if is_wide {
+            let line = comparison.and_then(interval);
+            row.push(cell(&line.map_or_else(String::new, |i| scale.draw(i, drawn))));
+        }
+        row
+    });
+    text.table(&header, rows.collect());
+    for comparison in &metric.comparisons {
+        bounds(metric, comparison, report, text);
+        if !is_wide && let Some(line) = interval(comparison) {
+            let width = width.unwrap_or(40).saturating_sub(4);
+            text.line(format_args!("  {}", scale.draw(line, width)));
+        }
+    }
+}
+
+/// The interval that decides, in words.
+fn bounds(metric: &MetricReport, comparison: &Comparison, report: &Report, text: &mut Text) {
+    let always = &comparison.always_valid;
+    let sure = percent_without_zeros(report.confidence);
+    let against = format!(
+        "{} against {}",
+        safe(&comparison.variant),
+        safe(&comparison.control)
+    );
+    let between = match (always.relative_low, always.relative_high) {
+        (Some(low), Some(high)) => format!("{} to {}", change(low), change(high)),
+        _ => match (always.low, always.high) {
+            (Some(low), Some(high)) => format!("{} to {}", figure(low), figure(high)),
+            _ => return,
+        },
+    };
+    let mut line = format!("{against}: {between} ({sure} sure, however often you look)");
+    if metric.kind != MetricKind::Quantile
+        && let Some(chance) = comparison.chance_to_win
+    {
+        line = format!("{line}, chance to win {}", percent(chance));
+    }
+    wrapped(text, "  ", &line);
+    if let Some(cuped) = &comparison.cuped
+        && let Some(reduction) = cuped.variance_reduction
+    {
+        let line = format!("the covariate explains {} of the variance", percent(reduction));
+        wrapped(text, "  ", &line);
+    }
+    if comparison.left_out_actors > 0 {
+        let line = format!(
+            "{} actors of periods with fewer than 2 actors in a variant are left out",
+            count(comparison.left_out_actors)
+        );
+        wrapped(text, "  ", &line);
+    }
+}
+
+fn percent_without_zeros(share: f64) -> String {
+    let percent = (share * 1e6).round() / 1e4;
+    format!("{percent}%")
+}
+
+fn mean(kind: MetricKind, figures: &VariantFigures) -> String {
+    match (figures.mean, kind) {
+        (None, _) => "–".to_owned(),
+        (Some(rate), MetricKind::Conversion) => format!("{:.2}%", rate * 100.0),
+        (Some(mean), _) => figure(mean),
+    }
+}
+
+fn estimate(comparison: &Comparison) -> String {
+    match (comparison.relative.estimate, comparison.difference.estimate) {
+        (Some(relative), _) => change(relative),
+        (None, Some(difference)) => figure(difference),
+        (None, None) => "–".to_owned(),
+    }
+}
+
+/// The p-value that decides: adjusted, always valid.
+fn p(comparison: &Comparison) -> String {
+    let p = comparison
+        .adjusted_p_value
+        .or(comparison.always_valid.p_value);
+    p.map_or_else(|| "–".to_owned(), p_value)
+}
+
+/// What is drawn of a comparison: its relative effect between the bounds that decide.
+pub(super) fn interval(comparison: &Comparison) -> Option<Interval> {
+    Some(Interval {
+        low: comparison.always_valid.relative_low?,
+        estimate: comparison.relative.estimate?,
+        high: comparison.always_valid.relative_high?,
+    })
+}
+
+fn left_out(report: &Report, text: &mut Text) {
+    let left_out = &report.left_out;
+    let parts = [
+        (left_out.overridden_actors, "actor with an override", "actors with an override"),
+        (left_out.mixed_actors, "actor who saw two variants", "actors who saw two variants"),
+        (left_out.unknown_actors, "row of an actor in no variant", "rows of actors in no variant"),
+        (left_out.before_start, "row from before the actor's start", "rows from before the actor's start"),
+        (left_out.broken_rows, "row that can't be read", "rows that can't be read"),
+    ];
+    let mut told: Vec<String> = parts
+        .into_iter()
+        .filter(|(number, ..)| *number > 0)
+        .map(|(number, one, more)| {
+            format!("{} {}", count(number), if number == 1 { one } else { more })
+        })
+        .collect();
+    for metric in report.metrics.iter().filter(|metric| metric.after_window > 0) {
+        let rows = if metric.after_window == 1 { "row" } else { "rows" };
+        told.push(format!(
+            "{} {rows} after the window of {}",
+            count(metric.after_window),
+            safe(&metric.metric)
+        ));
+    }
+    if !told.is_empty() {
+        text.line("");
+        wrapped(text, "left out: ", &told.join(", "));
+    }
+}
+

@@ -1,0 +1,105 @@
+//! Numbers as people read them.
+
+/// Four digits that count, with separators of thousands: `12,405`, `0.1243`, `1.2e-9`.
+pub(crate) fn figure(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-4..1e12).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let decimals = match size {
+        _ if size >= 1000.0 => 0,
+        _ if size >= 100.0 => 1,
+        _ if size >= 10.0 => 2,
+        _ if size >= 1.0 => 3,
+        _ if size >= 0.1 => 4,
+        _ => 5,
+    };
+    let text = format!("{value:.decimals$}");
+    if decimals == 0 {
+        separated(&text)
+    } else {
+        text
+    }
+}
+
+/// A count, with separators of thousands.
+pub(crate) fn count(value: u64) -> String {
+    separated(&value.to_string())
+}
+
+/// A change relative to something, with its sign: `+4.1%`.
+pub(crate) fn change(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent.abs() {
+        size if size >= 1000.0 => format!("{}%", signed(&separated(&format!("{percent:.0}")))),
+        size if size >= 10.0 => format!("{percent:+.1}%"),
+        _ => format!("{percent:+.2}%"),
+    }
+}
+
+fn signed(text: &str) -> String {
+    if text.starts_with('-') {
+        text.to_owned()
+    } else {
+        format!("+{text}")
+    }
+}
+
+/// A p-value: never a bare zero.
+pub(crate) fn p_value(p: f64) -> String {
+    match p {
+        _ if p < 0.001 => "< 0.001".to_owned(),
+        _ if p < 0.1 => format!("{p:.3}"),
+        _ => format!("{p:.2}"),
+    }
+}
+
+fn separated(digits: &str) -> String {
+    let (sign, digits) = match digits.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", digits),
+    };
+    let mut text = sign.to_owned();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_the_digits_that_count() {
+        let figures = [
+            (0.0, "0"),
+            (0.124_349, "0.1243"),
+            (0.012_434_9, "0.01243"),
+            (12.345_6, "12.35"),
+            (1_234_567.8, "1,234,568"),
+            (-1234.0, "-1,234"),
+            (1.2e-9, "1.200e-9"),
+            (1e300, "1.000e300"),
+        ];
+        for (value, text) in figures {
+            assert_eq!(figure(value), text);
+        }
+        assert_eq!(count(999), "999");
+        assert_eq!(
+            (change(0.0412), change(-0.5)),
+            ("+4.12%".into(), "-50.0%".into())
+        );
+        assert_eq!(change(12.5), "+1,250%");
+        assert_eq!(
+            (p_value(0.0), p_value(0.0312)),
+            ("< 0.001".into(), "0.031".into())
+        );
+    }
+}
