@@ -21,6 +21,7 @@
 //! | [`suggest`] | the name that was probably meant (feature `declare`) |
 //! | [`independence`] | pure: whether two experiments disturb each other |
 //! | [`simulation`] | pure: the split some ids would get (feature `stats`) |
+//! | [`stats`] | pure: how variants compare, and whether their numbers can be trusted (feature `stats`) |
 //! | [`IdShape`] | made-up ids to measure and simulate with |
 //!
 //! # What always holds
@@ -46,6 +47,8 @@ mod rule;
 mod service;
 #[cfg(feature = "stats")]
 pub mod simulation;
+#[cfg(feature = "stats")]
+pub mod stats;
 pub mod store;
 #[cfg(feature = "declare")]
 pub mod suggest;
