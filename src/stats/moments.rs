@@ -1,7 +1,7 @@
 //! Count, mean and variance of numbers, alone or in pairs, in one pass and from several threads.
 //!
 //! By centred updates, never from a sum of squares: times in milliseconds, or amounts of a billion that
-//! differ by cents, lose nothing. Sources: Welford, *Technometrics* 4 (1962); Chan, Golub and LeVeque,
+//! differ by cents, lose nothing. Sources: Welford, *Technometrics* 4 (1962); Chan, Golub and Leveque,
 //! *Updating Formulae and a Pairwise Algorithm* (1979).
 
 use super::number::{finite, real};
@@ -62,7 +62,7 @@ impl Moments {
             return;
         }
         let count = self.count + other.count;
-        let (share, apart) = (real(other.count) / real(count), self.apart(other));
+        let (share, apart) = (real(other.count) / real(count), self.distance_to(other));
         self.squares += other.squares + apart * apart * real(self.count) * share;
         self.from_first += apart * share;
         self.total += other.total;
@@ -105,8 +105,8 @@ impl Moments {
         number - self.first - self.from_first
     }
 
-    /// From the mean to that of another.
-    fn apart(&self, other: &Self) -> f64 {
+    /// From the mean to that of another, with digits that the two may not have.
+    pub(super) fn distance_to(&self, other: &Self) -> f64 {
         self.distance(other.first) + other.from_first
     }
 
@@ -178,11 +178,17 @@ impl PairMoments {
         let (own, others) = (real(self.x.count), real(other.x.count));
         self.products += other.products;
         if own > 0.0 && others > 0.0 {
-            let apart = self.x.apart(&other.x) * self.y.apart(&other.y);
+            let apart = self.x.distance_to(&other.x) * self.y.distance_to(&other.y);
             self.products += apart * own * (others / (own + others));
         }
         self.x.merge(&other.x);
         self.y.merge(&other.y);
+    }
+
+    /// How many pairs.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.x.count
     }
 
     /// Of the first numbers of the pairs.
@@ -208,6 +214,26 @@ impl PairMoments {
     /// The covariance as it is: not a number of fewer than two pairs.
     pub(super) fn raw_covariance(&self) -> f64 {
         self.products / (real(self.x.count) - 1.0)
+    }
+
+    /// The ratio Σx/Σy; `None` where Σy is 0, of no pairs, and if it overflowed.
+    #[must_use]
+    pub fn ratio(&self) -> Option<f64> {
+        finite(self.x.mean()? / self.y.mean()?)
+    }
+
+    /// The variance of `z = r + (x − r·y)/ȳ`, where r is the ratio of the means and ȳ the mean of y: what
+    /// takes the place of the variance of an actor in a ratio. `None` of fewer than two pairs, and where the
+    /// ratio is undefined.
+    #[must_use]
+    pub fn ratio_variance(&self) -> Option<f64> {
+        let variance = self.linearized_variance(self.ratio()?, self.y.raw_mean());
+        (self.x.count > 1).then_some(variance).and_then(finite)
+    }
+
+    /// As [`ratio_variance`](Self::ratio_variance), with the ratio and the mean of y from elsewhere.
+    pub(super) fn linearized_variance(&self, ratio: f64, y: f64) -> f64 {
+        self.residual_variance(ratio) / (y * y)
     }
 
     /// The variance of `x − slope · y`, as it is. What rounding leaves where the two cancel, is 0.
