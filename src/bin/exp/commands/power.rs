@@ -1,0 +1,360 @@
+use std::num::NonZeroU64;
+
+use clap::Args;
+use experiments::stats::power::{Detectable, Look, Outcome, Plan, SampleSize};
+use experiments::stats::sequence::Analysis;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::exit::UsageError;
+use crate::output::View;
+use crate::output::figures::{change, count, figure};
+use crate::output::text::{Text, cell, number, wrapped};
+use crate::output::tsv::Tsv;
+
+/// How many actors a test needs, or what so many actors can show
+///
+/// For a conversion from its rate now, for a mean from its value and the standard deviation among the actors. Each
+/// answer is given twice: for a test that is looked at once, at its end, and for one that is looked at as often as you
+/// like, which is how exp results decides.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    exp power --rate 12% --effect 5% --per-day 1200\n  \
+    exp power --mean 42 --deviation 80 --effect 2%\n  \
+    exp power --rate 0.12 --actors 20000\n\n\
+    TSV columns: look (once, always_valid), actors, actors of the control, actors of the variant, days; with --actors: \
+    look, actors, relative increase, relative decrease, absolute increase, absolute decrease")]
+pub(crate) struct Power {
+    /// The share of actors who convert now: 12% or 0.12
+    #[arg(long, value_name = "SHARE", value_parser = share,
+          required_unless_present = "mean", conflicts_with_all = ["mean", "deviation"])]
+    rate: Option<f64>,
+
+    /// The mean now
+    #[arg(long, value_name = "NUMBER", requires = "deviation", allow_negative_numbers = true)]
+    mean: Option<f64>,
+
+    /// The standard deviation among the actors
+    #[arg(long, value_name = "NUMBER", requires = "mean")]
+    deviation: Option<f64>,
+
+    /// The relative change to detect: 5% or 0.05, negative for a decrease
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true,
+          required_unless_present = "actors", conflicts_with = "actors")]
+    effect: Option<f64>,
+
+    /// What can be detected with so many actors, of control and variant together
+    #[arg(long, value_name = "N")]
+    actors: Option<NonZeroU64>,
+
+    /// How many new actors come each day, of control and variant together, to tell the days
+    #[arg(long, value_name = "N", conflicts_with = "actors")]
+    per_day: Option<NonZeroU64>,
+
+    /// The weights of control and variant
+    #[arg(long, value_name = "W,W", default_value = "50,50", value_parser = weights)]
+    weights: (f64, f64),
+
+    /// How probably the effect is to be detected, if it is there
+    #[arg(long, value_name = "SHARE", default_value = "0.8", value_parser = share)]
+    power: f64,
+
+    /// How sure the intervals are to be
+    #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share)]
+    confidence: f64,
+
+    /// The number of actors at which the always-valid intervals are to be narrowest
+    #[arg(long, value_name = "N", default_value_t = Analysis::default().tuning_actors)]
+    tuning_actors: u64,
+}
+
+/// `5%` or `0.05`.
+fn share(text: &str) -> Result<f64, String> {
+    let (digits, unit) = match text.strip_suffix('%') {
+        Some(percent) => (percent, 100.0),
+        None => (text, 1.0),
+    };
+    let share = digits.parse::<f64>().ok().filter(|share| share.is_finite());
+    let share = share.ok_or("write a share such as 5% or 0.05")?;
+    Ok(share / unit)
+}
+
+fn weights(text: &str) -> Result<(f64, f64), String> {
+    let parsed = text.split_once(',').and_then(|(control, variant)| {
+        let weight = |text: &str| text.trim().parse::<u32>().ok().filter(|weight| *weight > 0);
+        Some((weight(control)?.into(), weight(variant)?.into()))
+    });
+    parsed.ok_or_else(|| "write two weights above 0 such as 50,50".to_owned())
+}
+
+/// The question as it was asked, and the answers.
+#[derive(Serialize)]
+struct Answers {
+    rate: Option<f64>,
+    mean: Option<f64>,
+    deviation: Option<f64>,
+    weights: [f64; 2],
+    power: f64,
+    confidence: f64,
+    tuning_actors: u64,
+    #[serde(flatten)]
+    answers: Asked,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Asked {
+    Size {
+        effect: f64,
+        difference: f64,
+        fixed: Size,
+        always_valid: Size,
+    },
+    Effect {
+        actors: u64,
+        fixed: Effects,
+        always_valid: Effects,
+    },
+}
+
+#[derive(Serialize)]
+struct Size {
+    #[serde(flatten)]
+    size: SampleSize,
+    days: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Effects {
+    #[serde(flatten)]
+    absolute: Detectable,
+    relative_increase: Option<f64>,
+    relative_decrease: Option<f64>,
+}
+
+impl Power {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let (baseline, outcome) = self.baseline()?;
+        let plan = |look| Plan {
+            outcome,
+            weights: self.weights,
+            analysis: Analysis {
+                confidence: self.confidence,
+                tuning_actors: self.tuning_actors,
+            },
+            power: self.power,
+            look,
+        };
+        let answers = match (self.effect, self.actors) {
+            (_, Some(actors)) => Asked::Effect {
+                actors: actors.get(),
+                fixed: effects(&plan(Look::Once), actors.get(), baseline),
+                always_valid: effects(&plan(Look::AlwaysValid), actors.get(), baseline),
+            },
+            (effect, None) => {
+                let effect = effect.unwrap_or_default();
+                let difference = effect * baseline.abs();
+                Asked::Size {
+                    effect,
+                    difference,
+                    fixed: self.size(&plan(Look::Once), difference)?,
+                    always_valid: self.size(&plan(Look::AlwaysValid), difference)?,
+                }
+            }
+        };
+        context.show(&Answers {
+            rate: self.rate,
+            mean: self.mean,
+            deviation: self.deviation,
+            weights: [self.weights.0, self.weights.1],
+            power: self.power,
+            confidence: self.confidence,
+            tuning_actors: self.tuning_actors,
+            answers,
+        })
+    }
+
+    fn baseline(&self) -> anyhow::Result<(f64, Outcome)> {
+        let between = |name: &str, share: f64| {
+            if share > 0.0 && share < 1.0 {
+                return Ok(());
+            }
+            Err(UsageError(format!("--{name} is between 0 and 1")))
+        };
+        between("power", self.power)?;
+        between("confidence", self.confidence)?;
+        if let Some(rate) = self.rate {
+            between("rate", rate)?;
+            return Ok((rate, Outcome::Conversion { baseline: rate }));
+        }
+        let (mean, deviation) = (self.mean.unwrap_or_default(), self.deviation.unwrap_or_default());
+        if !mean.is_finite() || mean == 0.0 {
+            let message = "--mean is a number other than 0, as the effect is relative to it";
+            return Err(UsageError(message.to_owned()).into());
+        }
+        if !deviation.is_finite() || deviation <= 0.0 {
+            return Err(UsageError("--deviation is a number above 0".to_owned()).into());
+        }
+        Ok((mean, Outcome::Mean { deviation }))
+    }
+
+    fn size(&self, plan: &Plan, difference: f64) -> anyhow::Result<Size> {
+        let size = plan.sample_size(difference).ok_or_else(|| {
+            UsageError(if difference == 0.0 {
+                "an effect of 0 can't be detected".to_owned()
+            } else {
+                "no number of actors detects that effect".to_owned()
+            })
+        })?;
+        let days = self.per_day.map(|per_day| size.actors.div_ceil(per_day.get()));
+        Ok(Size { size, days })
+    }
+}
+
+fn effects(plan: &Plan, actors: u64, baseline: f64) -> Effects {
+    let absolute = plan.detectable(actors);
+    let relative = |effect: Option<f64>| effect.map(|effect| effect / baseline.abs());
+    Effects {
+        relative_increase: relative(absolute.increase),
+        relative_decrease: relative(absolute.decrease),
+        absolute,
+    }
+}
+
+const LOOKS: [(&str, &str); 2] = [("once", "looked at once"), ("always_valid", "always valid")];
+
+impl View for Answers {
+    fn columns(&self) -> &'static [&'static str] {
+        match &self.answers {
+            Asked::Size { .. } => &["look", "actors", "control", "variant", "days"],
+            Asked::Effect { .. } => &[
+                "look",
+                "actors",
+                "relative_increase",
+                "relative_decrease",
+                "increase",
+                "decrease",
+            ],
+        }
+    }
+
+    fn tsv(&self, tsv: &mut Tsv) {
+        let optional = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
+        match &self.answers {
+            Asked::Size {
+                fixed,
+                always_valid,
+                ..
+            } => {
+                for ((look, _), Size { size, days }) in LOOKS.iter().zip([fixed, always_valid]) {
+                    tsv.line(&[
+                        look,
+                        &size.actors.to_string(),
+                        &size.control.to_string(),
+                        &size.variant.to_string(),
+                        &days.map_or_else(String::new, |days| days.to_string()),
+                    ]);
+                }
+            }
+            Asked::Effect {
+                actors,
+                fixed,
+                always_valid,
+            } => {
+                for ((look, _), effects) in LOOKS.iter().zip([fixed, always_valid]) {
+                    tsv.line(&[
+                        look,
+                        &actors.to_string(),
+                        &optional(effects.relative_increase),
+                        &optional(effects.relative_decrease),
+                        &optional(effects.absolute.increase),
+                        &optional(effects.absolute.decrease),
+                    ]);
+                }
+            }
+        }
+    }
+
+    fn text(&self, text: &mut Text) {
+        wrapped(text, "", &self.sentence());
+        text.line("");
+        match &self.answers {
+            Asked::Size {
+                fixed,
+                always_valid,
+                ..
+            } => {
+                let has_days = fixed.days.is_some();
+                let mut header = vec!["", "ACTORS", "CONTROL", "VARIANT"];
+                if has_days {
+                    header.push("DAYS");
+                }
+                let rows = LOOKS.iter().zip([fixed, always_valid]);
+                let rows = rows.map(|((_, look), Size { size, days })| {
+                    let mut row = vec![
+                        cell(look),
+                        number(count(size.actors)),
+                        number(count(size.control)),
+                        number(count(size.variant)),
+                    ];
+                    row.extend(days.map(|days| number(count(days))));
+                    row
+                });
+                text.table(&header, rows.collect());
+            }
+            Asked::Effect {
+                fixed,
+                always_valid,
+                ..
+            } => {
+                let shown = |effect: Option<f64>, sign: f64| {
+                    effect.map_or_else(|| "–".to_owned(), |effect| change(sign * effect))
+                };
+                let rows = LOOKS.iter().zip([fixed, always_valid]);
+                let rows = rows.map(|((_, look), effects)| {
+                    vec![
+                        cell(look),
+                        number(shown(effects.relative_increase, 1.0)),
+                        number(shown(effects.relative_decrease, -1.0)),
+                    ]
+                });
+                text.table(&["", "INCREASE", "DECREASE"], rows.collect());
+            }
+        }
+    }
+}
+
+impl Answers {
+    fn sentence(&self) -> String {
+        let of = match (self.rate, self.mean, self.deviation) {
+            (Some(rate), ..) => format!("a conversion rate of {}", percent(rate)),
+            (_, Some(mean), Some(deviation)) => format!(
+                "a mean of {} (deviation {})",
+                figure(mean),
+                figure(deviation)
+            ),
+            _ => String::new(),
+        };
+        let [control, variant] = self.weights;
+        let weights = if (control - variant).abs() < f64::EPSILON {
+            String::new()
+        } else {
+            format!(", weights {control} and {variant}")
+        };
+        let (power, confidence) = (percent(self.power), percent(self.confidence));
+        match &self.answers {
+            Asked::Size { effect, .. } => format!(
+                "To detect a change of {} of {of} with a power of {power} at a confidence of {confidence}{weights}:",
+                change(*effect)
+            ),
+            Asked::Effect { actors, .. } => format!(
+                "What {} actors detect of {of} with a power of {power} at a confidence of {confidence}{weights}:",
+                count(*actors)
+            ),
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{}%", (share * 1e6).round() / 1e4)
+}
