@@ -19,6 +19,7 @@ pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod overrides;
 pub(crate) mod plan;
+pub(crate) mod power;
 pub(crate) mod schema;
 pub(crate) mod set_weights;
 pub(crate) mod simulate;

@@ -1,8 +1,7 @@
 use std::num::NonZeroU64;
 
 use clap::Args;
-use experiments::stats::power::{Detectable, Look, Outcome, Plan, SampleSize};
-use experiments::stats::sequence::Analysis;
+use experiments::stats::{Analysis, Detectable, Look, Outcome, Plan, SampleSize};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -31,7 +30,12 @@ pub(crate) struct Power {
     rate: Option<f64>,
 
     /// The mean now
-    #[arg(long, value_name = "NUMBER", requires = "deviation", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        requires = "deviation",
+        allow_negative_numbers = true
+    )]
     mean: Option<f64>,
 
     /// The standard deviation among the actors
@@ -187,7 +191,10 @@ impl Power {
             between("rate", rate)?;
             return Ok((rate, Outcome::Conversion { baseline: rate }));
         }
-        let (mean, deviation) = (self.mean.unwrap_or_default(), self.deviation.unwrap_or_default());
+        let (mean, deviation) = (
+            self.mean.unwrap_or_default(),
+            self.deviation.unwrap_or_default(),
+        );
         if !mean.is_finite() || mean == 0.0 {
             let message = "--mean is a number other than 0, as the effect is relative to it";
             return Err(UsageError(message.to_owned()).into());
@@ -206,7 +213,9 @@ impl Power {
                 "no number of actors detects that effect".to_owned()
             })
         })?;
-        let days = self.per_day.map(|per_day| size.actors.div_ceil(per_day.get()));
+        let days = self
+            .per_day
+            .map(|per_day| size.actors.div_ceil(per_day.get()));
         Ok(Size { size, days })
     }
 }
