@@ -1,4 +1,7 @@
+use std::io::Write;
+
 use clap::Args;
+use experiments::ExperimentService;
 
 use crate::complete;
 use crate::context::{Context, Purpose};
@@ -24,7 +27,7 @@ pub(crate) struct Assignments {
     since: Option<String>,
 }
 
-const COLUMNS: &[&str] = &[
+pub(super) const COLUMNS: &[&str] = &[
     "actor",
     "variant",
     "is_override",
@@ -37,20 +40,32 @@ impl Assignments {
         let since = moment::since(self.since.as_deref())?;
         let service = context.service(Purpose::Look)?;
         service.status(&self.name)?;
-        let mut rows = Rows::new(context, COLUMNS)?;
-        let scanned = service.scan_assignments(&self.name, &mut |record| {
-            if record.assigned_at_secs < since {
-                return Ok(());
-            }
-            rows.row(&[
-                Field::Text(&record.actor),
-                Field::Text(&record.variant),
-                Field::Flag(record.is_override),
-                Field::Number(record.assigned_at_secs),
-                Field::Number(record.weight_period.into()),
-            ])
-        });
-        rows.finish()?;
-        Ok(scanned?)
+        let rows = Rows::printed(context, COLUMNS)?;
+        write(&service, &self.name, since, rows)?;
+        Ok(())
     }
+}
+
+/// Writes the assignments as rows, and returns what they were written to.
+pub(super) fn write<W: Write>(
+    service: &ExperimentService,
+    name: &str,
+    since: u64,
+    mut rows: Rows<W>,
+) -> anyhow::Result<W> {
+    let scanned = service.scan_assignments(name, &mut |record| {
+        if record.assigned_at_secs < since {
+            return Ok(());
+        }
+        rows.row(&[
+            Field::Text(&record.actor),
+            Field::Text(&record.variant),
+            Field::Flag(record.is_override),
+            Field::Number(record.assigned_at_secs),
+            Field::Number(record.weight_period.into()),
+        ])
+    });
+    let writer = rows.finish()?;
+    scanned?;
+    Ok(writer)
 }

@@ -1,5 +1,7 @@
+use std::io::Write;
+
 use clap::Args;
-use experiments::ExposureScan;
+use experiments::{ExperimentService, ExposureScan};
 
 use crate::complete;
 use crate::context::{Context, Purpose};
@@ -39,7 +41,7 @@ pub(crate) struct Exposures {
     before: Option<String>,
 }
 
-const COLUMNS: &[&str] = &[
+pub(super) const COLUMNS: &[&str] = &[
     "actor",
     "variant",
     "is_override",
@@ -58,19 +60,31 @@ impl Exposures {
         };
         let service = context.service(Purpose::Look)?;
         service.status(&self.name)?;
-        let mut rows = Rows::new(context, COLUMNS)?;
-        let scanned = service.scan_exposures(&self.name, &scan, &mut |record| {
-            rows.row(&[
-                Field::Text(&record.actor),
-                Field::Text(&record.variant),
-                Field::Flag(record.is_override),
-                Field::Number(record.timestamp_secs),
-                Field::Optional(record.request_id.as_deref()),
-            ])
-        });
-        rows.finish()?;
-        Ok(scanned?)
+        let rows = Rows::printed(context, COLUMNS)?;
+        write(&service, &self.name, &scan, rows)?;
+        Ok(())
     }
+}
+
+/// Writes the exposures as rows, and returns what they were written to.
+pub(super) fn write<W: Write>(
+    service: &ExperimentService,
+    name: &str,
+    scan: &ExposureScan,
+    mut rows: Rows<W>,
+) -> anyhow::Result<W> {
+    let scanned = service.scan_exposures(name, scan, &mut |record| {
+        rows.row(&[
+            Field::Text(&record.actor),
+            Field::Text(&record.variant),
+            Field::Flag(record.is_override),
+            Field::Number(record.timestamp_secs),
+            Field::Optional(record.request_id.as_deref()),
+        ])
+    });
+    let writer = rows.finish()?;
+    scanned?;
+    Ok(writer)
 }
 
 fn prune(context: &Context, name: &str, before: &str) -> anyhow::Result<()> {

@@ -43,7 +43,7 @@ pub(crate) struct Power {
     deviation: Option<f64>,
 
     /// The relative change to detect: 5% or 0.05, negative for a decrease
-    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true,
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_hyphen_values = true,
           required_unless_present = "actors", conflicts_with = "actors")]
     effect: Option<f64>,
 
@@ -353,11 +353,12 @@ impl Answers {
         let (power, confidence) = (percent(self.power), percent(self.confidence));
         match &self.answers {
             Asked::Size { effect, .. } => format!(
-                "To detect a change of {} of {of} with a power of {power} at a confidence of {confidence}{weights}:",
-                change(*effect)
+                "To detect a change of {}{} in {of} with a power of {power} at a confidence of {confidence}{weights}:",
+                if *effect < 0.0 { "" } else { "+" },
+                percent(*effect)
             ),
             Asked::Effect { actors, .. } => format!(
-                "What {} actors detect of {of} with a power of {power} at a confidence of {confidence}{weights}:",
+                "What {} actors detect in {of} with a power of {power} at a confidence of {confidence}{weights}:",
                 count(*actors)
             ),
         }

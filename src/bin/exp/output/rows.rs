@@ -1,6 +1,6 @@
 //! Rows that are printed as they come, in constant memory: TSV, CSV with a header, or JSON Lines.
 
-use std::io::{self, BufWriter, StdoutLock, Write as _};
+use std::io::{self, BufWriter, StdoutLock, Write};
 
 use anyhow::Context as _;
 use experiments::{ExperimentError, ExperimentStoreError, StoreLocation};
@@ -15,13 +15,12 @@ pub(crate) enum Field<'a> {
     Text(&'a str),
     Optional(Option<&'a str>),
     Number(u64),
-    Float(f64),
     Flag(bool),
 }
 
 /// A writer of rows that all have these columns.
-pub(crate) struct Rows {
-    writer: BufWriter<StdoutLock<'static>>,
+pub(crate) struct Rows<W: Write> {
+    writer: W,
     format: Format,
     columns: &'static [&'static str],
     line: String,
@@ -29,16 +28,28 @@ pub(crate) struct Rows {
     failed: Option<io::Error>,
 }
 
-impl Rows {
-    /// Begins with the header, where there is one.
-    pub(crate) fn new(context: &Context, columns: &'static [&'static str]) -> anyhow::Result<Self> {
-        let mut rows = Self {
-            writer: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
-            format: context.format(),
+impl<W: Write> Rows<W> {
+    /// Rows of TSV without a header.
+    pub(crate) fn tsv(writer: W, columns: &'static [&'static str]) -> Self {
+        Self {
+            writer,
+            format: Format::Tsv,
             columns,
             line: String::new(),
             failed: None,
-        };
+        }
+    }
+}
+
+impl Rows<BufWriter<StdoutLock<'static>>> {
+    /// Rows on standard output, with a header where there is one.
+    pub(crate) fn printed(
+        context: &Context,
+        columns: &'static [&'static str],
+    ) -> anyhow::Result<Self> {
+        let stdout = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        let mut rows = Self::tsv(stdout, columns);
+        rows.format = context.format();
         let has_header = match rows.format {
             Format::Csv => true,
             Format::Json => false,
@@ -51,7 +62,9 @@ impl Rows {
         }
         Ok(rows)
     }
+}
 
+impl<W: Write> Rows<W> {
     /// Prints a row. What a scan is given to end with when it can't is reported by [`finish`](Self::finish).
     pub(crate) fn row(&mut self, fields: &[Field<'_>]) -> Result<(), ExperimentError> {
         if self.failed.is_some() {
@@ -71,12 +84,13 @@ impl Rows {
     }
 
     /// Prints what is left, or reports why a row could not be printed.
-    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
+    pub(crate) fn finish(mut self) -> anyhow::Result<W> {
         let flushed = match self.failed.take() {
             Some(error) => Err(error),
             None => self.writer.flush(),
         };
-        flushed.context("cannot write to standard output")
+        flushed.context("cannot write to standard output")?;
+        Ok(self.writer)
     }
 }
 
@@ -108,7 +122,6 @@ fn separated(
             }
             Field::Optional(None) => Ok(()),
             Field::Number(value) => write!(line, "{value}"),
-            Field::Float(value) => write!(line, "{value}"),
             Field::Flag(value) => write!(line, "{value}"),
         };
     }
@@ -142,7 +155,6 @@ fn json_line(line: &mut String, columns: &[&str], fields: &[Field<'_>]) {
             }
             Field::Optional(None) => write!(line, "null"),
             Field::Number(value) => write!(line, "{value}"),
-            Field::Float(value) => write!(line, "{value}"),
             Field::Flag(value) => write!(line, "{value}"),
         };
     }
