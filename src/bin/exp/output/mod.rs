@@ -2,8 +2,10 @@
 //! knows a command.
 
 pub(crate) mod change;
+mod difference;
 pub(crate) mod findings;
 pub(crate) mod json;
+pub(crate) mod metric;
 pub(crate) mod plan;
 pub(crate) mod stream;
 pub(crate) mod text;
