@@ -6,17 +6,19 @@
 //!
 //! Try it: `cargo run --example custom_store`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use experiments::lifecycle::{self, Mutation, MutationFacts, Write};
+use experiments::store::Each;
 use experiments::{
-    AssignRequest, Assigned, Assignment, ChangeRecord, Clock, Expected, ExperimentConfig,
-    ExperimentError, ExperimentService, ExperimentStore, ExperimentStoreError, ExposureRecord,
-    Override, Situation, StoreLocation, VariantConfig, VariantCount,
+    AssignRequest, Assigned, Assignment, AssignmentRecord, ChangeRecord, Clock, Expected,
+    ExperimentConfig, ExperimentError, ExperimentService, ExperimentStore, ExperimentStoreError,
+    ExposureRecord, ExposureScan, Outcome, OutcomeScan, Override, Situation, StoreLocation,
+    Tracked, VariantConfig, VariantCount, WeightPeriod,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,14 +46,61 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[derive(Clone, Serialize, Deserialize)]
 struct Entry {
     config: ExperimentConfig,
-    assignments: BTreeMap<String, Assignment>,
+    periods: Vec<Period>,
+    assignments: BTreeMap<String, AssignmentRecord>,
     overrides: BTreeMap<String, Override>,
     changes: Vec<ChangeRecord>,
     exposures: Vec<ExposureRecord>,
 }
 
+/// A period of weights.
+#[derive(Clone, Serialize, Deserialize)]
+struct Period {
+    from_secs: u64,
+    variants: Vec<VariantConfig>,
+}
+
+impl Entry {
+    /// The number of the present period.
+    fn present_period(&self) -> u32 {
+        u32::try_from(self.periods.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    fn weight_periods(&self) -> Vec<WeightPeriod> {
+        let count = |number, variant: &str, is_override| {
+            let assignments = self.assignments.values().filter(|assignment| {
+                assignment.weight_period == number
+                    && assignment.variant == variant
+                    && assignment.is_override == is_override
+            });
+            assignments.count() as u64
+        };
+        let periods = (0..).zip(&self.periods).map(|(number, period)| {
+            let counts = period.variants.iter().map(|variant| VariantCount {
+                variant: variant.name.clone(),
+                assigned: count(number, &variant.name, false),
+                overridden: count(number, &variant.name, true),
+            });
+            WeightPeriod {
+                period: number,
+                from_secs: period.from_secs,
+                variants: period.variants.clone(),
+                counts: counts.collect(),
+            }
+        });
+        periods.collect()
+    }
+}
+
 /// By the experiment's name, so that they are sorted.
 type Entries = BTreeMap<String, Entry>;
+
+/// All that is stored.
+#[derive(Default, Serialize, Deserialize)]
+struct Contents {
+    entries: Entries,
+    outcomes: Vec<Outcome>,
+}
 
 /// A store in one JSON file.
 pub(crate) struct JsonStore {
@@ -78,32 +127,36 @@ impl JsonStore {
     /// of it if it succeeds: a transaction.
     fn change<T>(
         &self,
-        step: impl FnOnce(&mut Entries) -> Result<T, ExperimentError>,
+        step: impl FnOnce(&mut Contents) -> Result<T, ExperimentError>,
     ) -> Result<T, ExperimentError> {
         let guard = File::create(self.file.with_extension("lock"));
         let guard = guard.and_then(|guard| guard.lock().map(|()| guard));
         let _guard = guard.map_err(|error| self.failed("lock", error))?;
-        let mut entries = self.read()?;
-        let done = step(&mut entries)?;
-        self.replace(&entries)
+        let mut contents = self.read()?;
+        let done = step(&mut contents)?;
+        self.replace(&contents)
             .map_err(|error| self.failed("write", error))?;
         Ok(done)
     }
 
-    fn read(&self) -> Result<Entries, ExperimentError> {
+    fn read(&self) -> Result<Contents, ExperimentError> {
         if !self.file.exists() {
-            return Ok(Entries::new());
+            return Ok(Contents::default());
         }
         let text = fs::read(&self.file).map_err(|error| self.failed("read", error))?;
         serde_json::from_slice(&text).map_err(|error| self.failed("read", error))
     }
 
+    fn entry(&self, experiment: &str) -> Result<Option<Entry>, ExperimentError> {
+        Ok(self.read()?.entries.remove(experiment))
+    }
+
     /// A reader finds the file of before or the whole new one. What a caller is told must survive a power
     /// cut, so the disk has it before the name does.
-    fn replace(&self, entries: &Entries) -> Result<(), Box<dyn Error + Send + Sync>> {
+    fn replace(&self, contents: &Contents) -> Result<(), Box<dyn Error + Send + Sync>> {
         let next = self.file.with_extension("next");
         let mut written = File::create(&next)?;
-        written.write_all(&serde_json::to_vec(entries)?)?;
+        written.write_all(&serde_json::to_vec(contents)?)?;
         written.sync_all()?;
         fs::rename(next, &self.file)?;
         let directory = self.file.parent().filter(|path| *path != Path::new(""));
@@ -136,8 +189,10 @@ impl JsonStore {
         let name = mutation.experiment();
         let current = entries.get(name);
         let facts = Changing(current);
-        let step = lifecycle::decide(mutation, current.map(|entry| &entry.config), &facts)?;
+        let config = current.map(|entry| &entry.config);
+        let step = lifecycle::decide(mutation, config, &facts)?;
         let Some(step) = step else { return Ok(None) };
+        let begins_period = step.begins_weight_period(config);
         let now = self.clock().now_secs();
         let change = ChangeRecord {
             experiment: name.to_owned(),
@@ -149,13 +204,21 @@ impl JsonStore {
         match step.write {
             Write::Config(mut config) => {
                 config.updated_at_secs = now;
+                let period = Period {
+                    from_secs: now,
+                    variants: config.variants.clone(),
+                };
                 let entry = entries.entry(name.to_owned()).or_insert_with(|| Entry {
                     config: config.clone(),
+                    periods: vec![period.clone()],
                     assignments: BTreeMap::new(),
                     overrides: BTreeMap::new(),
                     changes: Vec::new(),
                     exposures: Vec::new(),
                 });
+                if begins_period {
+                    entry.periods.push(period);
+                }
                 entry.config = config;
                 entry.changes.push(change.clone());
             }
@@ -197,7 +260,14 @@ fn situation(entries: &Entries, experiment: &str, actor: &str) -> Situation {
     situation.config = Some(entry.config.clone());
     let pinned = entry.overrides.get(actor);
     situation.override_variant = pinned.map(|pinned| pinned.variant.clone());
-    situation.assignment = entry.assignments.get(actor).cloned();
+    let stored = entry.assignments.get(actor).cloned();
+    situation.assignment = stored.map(|stored| Assignment {
+        experiment: stored.experiment,
+        actor: stored.actor,
+        variant: stored.variant,
+        is_override: stored.is_override,
+        assigned_at_secs: stored.assigned_at_secs,
+    });
     if let Some(group) = &entry.config.exclusion_group {
         let mut others = entries.values().filter(|other| {
             other.config.name != experiment
@@ -230,11 +300,12 @@ impl MutationFacts for Changing<'_> {
 
 impl ExperimentStore for JsonStore {
     fn get(&self, experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError> {
-        Ok(self.read()?.remove(experiment).map(|entry| entry.config))
+        Ok(self.entry(experiment)?.map(|entry| entry.config))
     }
 
     fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
-        Ok(self.read()?.into_values().map(|e| e.config).collect())
+        let entries = self.read()?.entries;
+        Ok(entries.into_values().map(|entry| entry.config).collect())
     }
 
     fn mutate_all(
@@ -244,7 +315,8 @@ impl ExperimentStore for JsonStore {
         operator: Option<&str>,
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
         let operator = operator.or(self.operator.as_deref());
-        self.change(|entries| {
+        self.change(|contents| {
+            let entries = &mut contents.entries;
             for expected in expected {
                 expected.verify(entries.get(expected.experiment).map(|e| &e.config))?;
             }
@@ -260,18 +332,20 @@ impl ExperimentStore for JsonStore {
         let AssignRequest {
             experiment, actor, ..
         } = *request;
-        self.change(|entries| {
+        self.change(|contents| {
+            let entries = &mut contents.entries;
             let situation = situation(entries, experiment, actor);
             let config = situation.known()?;
             let assigned = request.decide(config, &config.allocation(), situation.facts())?;
             let entry = known(entries, experiment)?;
             if assigned.stored {
-                let assignment = Assignment {
+                let assignment = AssignmentRecord {
                     experiment: experiment.to_owned(),
                     actor: actor.to_owned(),
                     variant: assigned.variant.clone(),
                     is_override: assigned.is_override,
                     assigned_at_secs: self.clock().now_secs(),
+                    weight_period: entry.present_period(),
                 };
                 entry.assignments.insert(actor.to_owned(), assignment);
             }
@@ -282,32 +356,12 @@ impl ExperimentStore for JsonStore {
     }
 
     fn situation(&self, experiment: &str, actor: &str) -> Result<Situation, ExperimentError> {
-        Ok(situation(&self.read()?, experiment, actor))
+        Ok(situation(&self.read()?.entries, experiment, actor))
     }
 
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
-        let entry = self.read()?.remove(experiment).into_iter();
+        let entry = self.entry(experiment)?.into_iter();
         Ok(entry.flat_map(|e| e.overrides.into_values()).collect())
-    }
-
-    fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
-        let Some(entry) = self.read()?.remove(experiment) else {
-            return Ok(Vec::new());
-        };
-        let count = |variant: &str, is_override| {
-            let mut count = 0;
-            for stored in entry.assignments.values() {
-                count += u64::from(stored.variant == variant && stored.is_override == is_override);
-            }
-            count
-        };
-        let variants = entry.config.variants.iter();
-        let counts = variants.map(|variant| VariantCount {
-            variant: variant.name.clone(),
-            assigned: count(&variant.name, false),
-            overridden: count(&variant.name, true),
-        });
-        Ok(counts.collect())
     }
 
     fn history(
@@ -315,7 +369,7 @@ impl ExperimentStore for JsonStore {
         experiment: &str,
         limit: usize,
     ) -> Result<Vec<ChangeRecord>, ExperimentError> {
-        let entry = self.read()?.remove(experiment).into_iter();
+        let entry = self.entry(experiment)?.into_iter();
         let newest_first = entry.flat_map(|e| e.changes.into_iter().rev());
         Ok(newest_first
             .take(if limit == 0 { usize::MAX } else { limit })
@@ -324,17 +378,102 @@ impl ExperimentStore for JsonStore {
 
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
         exposure.validate()?;
-        self.change(|entries| {
-            let entry = known(entries, &exposure.experiment)?;
+        self.change(|contents| {
+            let entry = known(&mut contents.entries, &exposure.experiment)?;
             entry.config.require_variant(&exposure.variant)?;
             entry.exposures.push(exposure.clone());
             Ok(())
         })
     }
 
-    fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
-        let entry = self.read()?.remove(experiment).into_iter();
-        Ok(entry.flat_map(|e| e.exposures).collect())
+    /// What is shown was read before, so that others may write meanwhile. It is all in memory: a store of
+    /// more than a few megabytes would do better.
+    fn scan_assignments(
+        &self,
+        experiment: &str,
+        each: Each<'_, AssignmentRecord>,
+    ) -> Result<(), ExperimentError> {
+        let entry = self.entry(experiment)?;
+        let mut assignments = entry.iter().flat_map(|entry| entry.assignments.values());
+        assignments.try_for_each(each)
+    }
+
+    fn scan_exposures(
+        &self,
+        experiment: &str,
+        scan: &ExposureScan,
+        each: Each<'_, ExposureRecord>,
+    ) -> Result<(), ExperimentError> {
+        let entry = self.entry(experiment)?;
+        let mut seen = BTreeSet::new();
+        let mut exposures = entry.iter().flat_map(|entry| &entry.exposures).filter(|e| {
+            e.timestamp_secs >= scan.since_secs && (!scan.first_only || seen.insert(&e.actor))
+        });
+        exposures.try_for_each(each)
+    }
+
+    fn prune_exposures(
+        &self,
+        experiment: &str,
+        before_secs: u64,
+        operator: Option<&str>,
+    ) -> Result<u64, ExperimentError> {
+        let operator = operator.or(self.operator.as_deref());
+        self.change(|contents| {
+            let entry = known(&mut contents.entries, experiment)?;
+            let kept = entry.exposures.len();
+            let mut seen = BTreeSet::new();
+            entry.exposures.retain(|e| {
+                let is_first = seen.insert((e.actor.clone(), e.variant.clone(), e.is_override));
+                is_first || e.timestamp_secs >= before_secs
+            });
+            let pruned = (kept - entry.exposures.len()) as u64;
+            if pruned > 0 {
+                entry.changes.push(ChangeRecord {
+                    experiment: experiment.to_owned(),
+                    mutation: lifecycle::pruned(pruned),
+                    actor: operator.map(str::to_owned),
+                    timestamp_secs: self.clock().now_secs(),
+                    detail: None,
+                });
+            }
+            Ok(pruned)
+        })
+    }
+
+    fn weight_periods(&self, experiment: &str) -> Result<Vec<WeightPeriod>, ExperimentError> {
+        let entry = self.entry(experiment)?;
+        Ok(entry.map_or_else(Vec::new, |entry| entry.weight_periods()))
+    }
+
+    fn track(&self, outcomes: &[Outcome]) -> Result<Tracked, ExperimentError> {
+        outcomes.iter().try_for_each(Outcome::validate)?;
+        self.change(|contents| {
+            let mut tracked = Tracked::default();
+            for outcome in outcomes {
+                let is_same =
+                    |kept: &Outcome| kept.metric == outcome.metric && kept.id == outcome.id;
+                if outcome.id.is_some() && contents.outcomes.iter().any(is_same) {
+                    tracked.repeated += 1;
+                } else {
+                    tracked.recorded += 1;
+                    contents.outcomes.push(outcome.clone());
+                }
+            }
+            Ok(tracked)
+        })
+    }
+
+    fn scan_outcomes(
+        &self,
+        scan: &OutcomeScan<'_>,
+        each: Each<'_, Outcome>,
+    ) -> Result<(), ExperimentError> {
+        let outcomes = self.read()?.outcomes;
+        let mut wanted = outcomes.iter().filter(|outcome| {
+            scan.metrics.is_empty() || scan.metrics.contains(&outcome.metric.as_str())
+        });
+        wanted.try_for_each(each)
     }
 
     fn clock(&self) -> Clock {

@@ -98,6 +98,8 @@ pub use service::{ExperimentService, ExperimentSummary, VariantSummary};
 pub use store::{Expected, ExperimentStore, InMemoryExperimentStore};
 #[cfg(feature = "postgres")]
 pub use store::{PgCopy, PgExperimentStore, PgOptions};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use store::{RowSink, SqlValue};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

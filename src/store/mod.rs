@@ -6,6 +6,8 @@ pub mod conformance;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod query;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -18,6 +20,8 @@ use std::sync::Arc;
 pub use self::memory::InMemoryExperimentStore;
 #[cfg(feature = "postgres")]
 pub use self::postgres::{PgCopy, PgExperimentStore, PgOptions};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use self::query::{RowSink, SqlValue};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -36,7 +40,7 @@ use crate::exposure::{ExposureRecord, ExposureScan};
 use crate::lifecycle::Mutation;
 use crate::outcome::{Outcome, OutcomeScan, Tracked};
 
-/// What is done with each record of a scan. The scan ends with the first error.
+/// What is done with each record of a scan. The scan ends with the first error. It may use the store.
 pub type Each<'a, R> = &'a mut dyn FnMut(&R) -> Result<(), ExperimentError>;
 
 /// Keeps experiments, assignments, overrides, the audit log, exposures and outcomes.
@@ -55,6 +59,9 @@ pub type Each<'a, R> = &'a mut dyn FnMut(&R) -> Result<(), ExperimentError>;
 ///   call names, or else the handle's. A refused or failed one appends none and changes nothing.
 /// - **Order.** [`list`](Self::list) is sorted by name, byte by byte; [`history`](Self::history) is
 ///   newest first, also within one second.
+///
+/// - **Scans.** A scan shows one view: what was there when it began. Others go on using the store meanwhile,
+///   for reading and for writing, and so may whatever the records are shown to.
 ///
 /// # What it need not promise
 /// Two reads are two views: another process may write in between. Only

@@ -8,12 +8,13 @@ use axum::extract::Json;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use experiments::lifecycle::Mutation;
+use experiments::store::Each;
 use experiments::web::FromExtension;
 use experiments::{
-    AssignRequest, Assigned, ChangeRecord, Expected, ExperimentActor, ExperimentConfig,
-    ExperimentError, ExperimentService, ExperimentSession, ExperimentStore, Experiments,
-    ExposureRecord, InMemoryExperimentStore, NoOpExposureSink, Override, RecordingExposureSink,
-    Situation, VariantCount,
+    AssignRequest, Assigned, AssignmentRecord, ChangeRecord, Expected, ExperimentActor,
+    ExperimentConfig, ExperimentError, ExperimentService, ExperimentSession, ExperimentStore,
+    Experiments, ExposureRecord, ExposureScan, InMemoryExperimentStore, NoOpExposureSink, Outcome,
+    OutcomeScan, Override, RecordingExposureSink, Situation, Tracked, WeightPeriod,
 };
 use serde_json::Value;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
@@ -325,10 +326,14 @@ impl ExperimentStore for HeldStore {
             -> Vec<Option<ChangeRecord>>;
         overrides(experiment: &str) -> Vec<Override>;
         situation(experiment: &str, actor: &str) -> Situation;
-        variant_counts(experiment: &str) -> Vec<VariantCount>;
         history(experiment: &str, limit: usize) -> Vec<ChangeRecord>;
         record_exposure(exposure: &ExposureRecord) -> ();
-        exposures(experiment: &str) -> Vec<ExposureRecord>;
+        scan_assignments(experiment: &str, each: Each<'_, AssignmentRecord>) -> ();
+        scan_exposures(experiment: &str, scan: &ExposureScan, each: Each<'_, ExposureRecord>) -> ();
+        prune_exposures(experiment: &str, before_secs: u64, operator: Option<&str>) -> u64;
+        weight_periods(experiment: &str) -> Vec<WeightPeriod>;
+        track(outcomes: &[Outcome]) -> Tracked;
+        scan_outcomes(scan: &OutcomeScan<'_>, each: Each<'_, Outcome>) -> ();
     }
 
     fn assign(&self, request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError> {

@@ -117,15 +117,27 @@ pub fn the_log_is_newest_first(store: &dyn ExperimentStore) {
     }
 }
 
-/// Starting what runs, archiving what is archived and clearing what isn't there succeed, and are
-/// not logged.
+/// Starting what runs, archiving what is archived, clearing what isn't there and setting what is set
+/// succeed, and are not logged.
 pub fn what_changes_nothing_is_not_logged(store: &dyn ExperimentStore) {
     running(store, "e");
     assert_eq!(start(store, "e").unwrap(), None);
     assert_eq!(store.clear_override("e", "nobody").unwrap(), None);
+    let same = even("e", ExperimentState::Running).variants;
+    assert_eq!(store.set_variants("e", same, None).unwrap(), None);
+    store.set_override("e", "a", "control").unwrap().unwrap();
+    assert_eq!(store.set_override("e", "a", "control").unwrap(), None);
+    conclude(store, "e", "control").unwrap().unwrap();
+    assert_eq!(conclude(store, "e", "control").unwrap(), None);
     archive(store, "e").unwrap();
     assert_eq!(archive(store, "e").unwrap(), None);
-    assert_eq!(log(store, "e"), ["state=archived", "created"]);
+    let logged = [
+        "state=archived",
+        "concluded=control",
+        "override=a:control",
+        "created",
+    ];
+    assert_eq!(log(store, "e"), logged);
 }
 
 /// A change that names an operator is logged as that operator's, and only that one.

@@ -15,6 +15,7 @@
     reason = "a broken promise panics, as in any test"
 )]
 
+mod analysis;
 mod application;
 mod assignment;
 mod audit;
@@ -22,10 +23,14 @@ mod batch;
 mod entry;
 mod lifecycle;
 mod many;
+mod outcomes;
 mod overrides;
+mod periods;
 pub mod races;
 mod reading;
+mod scans;
 
+pub use analysis::*;
 pub use application::*;
 pub use assignment::*;
 pub use audit::*;
@@ -33,13 +38,16 @@ pub use batch::*;
 pub use entry::*;
 pub use lifecycle::*;
 pub use many::*;
+pub use outcomes::*;
 pub use overrides::*;
+pub use periods::*;
 pub use reading::*;
+pub use scans::*;
 
 use crate::assignment::{AssignRequest, Assigned};
 use crate::error::ExperimentError;
 use crate::experiment::{
-    Assignment, ChangeRecord, ExperimentConfig, ExperimentState, VariantConfig,
+    Assignment, AssignmentRecord, ChangeRecord, ExperimentConfig, ExperimentState, VariantConfig,
 };
 use crate::store::ExperimentStore;
 
@@ -124,6 +132,29 @@ macro_rules! for_each_promise {
             many_are_covered_as_one_would_be
             a_coverage_changes_until_the_conclusion
             a_salt_is_hashed_in_place_of_the_name
+
+            assignments_are_scanned_by_actor
+            exposures_are_scanned_as_they_were_kept
+            exposures_of_a_removed_variant_are_scanned
+            a_scan_is_one_view
+            a_scan_ends_with_the_first_error
+            pruning_keeps_what_exposures_say_of_an_actor
+            pruning_is_logged
+
+            a_period_begins_with_each_change_of_weights
+            a_replaced_draft_begins_a_period
+            an_assignment_belongs_to_its_period
+            large_numbers_belong_to_their_period
+            a_replaced_assignment_changes_its_period
+            a_batch_begins_its_periods
+
+            outcomes_are_kept_as_they_are
+            an_outcome_with_an_id_is_kept_once
+            outcomes_are_kept_all_or_none
+
+            an_analysis_is_kept_as_it_is
+            a_replaced_draft_changes_its_analysis
+            metrics_change_and_are_logged
         }
     };
 }
@@ -158,6 +189,7 @@ macro_rules! for_each_race {
             nothing_is_assigned_after_archiving
             nothing_is_shown_after_archiving
             no_variant_is_removed_under_an_assignment
+            racing_weights_decide_the_period
         }
     };
 }
@@ -224,6 +256,17 @@ fn stored_variant(store: &dyn ExperimentStore, experiment: &str, actor: &str) ->
     stored.map(|assignment| assignment.variant)
 }
 
+/// All assignments of an experiment, as a scan shows them.
+fn scanned(store: &dyn ExperimentStore, experiment: &str) -> Vec<AssignmentRecord> {
+    let mut all = Vec::new();
+    let scan = store.scan_assignments(experiment, &mut |assignment| {
+        all.push(assignment.clone());
+        Ok(())
+    });
+    scan.unwrap();
+    all
+}
+
 fn state_of(store: &dyn ExperimentStore, experiment: &str) -> ExperimentState {
     store.get(experiment).unwrap().unwrap().state
 }
@@ -240,7 +283,8 @@ fn snapshot(store: &dyn ExperimentStore, experiment: &str) -> impl PartialEq + s
         store.get(experiment).unwrap(),
         store.history(experiment, 0).unwrap(),
         store.overrides(experiment).unwrap(),
-        store.variant_counts(experiment).unwrap(),
+        store.weight_periods(experiment).unwrap(),
+        scanned(store, experiment),
         store.exposures(experiment).unwrap(),
     )
 }
@@ -295,6 +339,10 @@ mod tests {
             include_str!("assignment.rs"),
             include_str!("many.rs"),
             include_str!("entry.rs"),
+            include_str!("scans.rs"),
+            include_str!("periods.rs"),
+            include_str!("outcomes.rs"),
+            include_str!("analysis.rs"),
             include_str!("application.rs"),
             include_str!("races.rs"),
         ];

@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use std::sync::Barrier;
 use std::thread;
 
+use super::periods::assert_counted;
 use super::{
-    archive, assign, conclude, create, even, log, record, running, running_in_group, start, weights,
+    archive, assign, conclude, create, even, log, record, running, running_in_group, scanned,
+    start, weights,
 };
-use crate::assignment::AssignRequest;
+use crate::assignment::{AssignManyRequest, AssignRequest, Keep};
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::lifecycle::Mutation;
@@ -293,5 +295,73 @@ pub fn no_variant_is_removed_under_an_assignment(handles: &[&dyn ExperimentStore
                 assert!(config.variant(&stored.variant).is_some());
             }
         }
+    }
+}
+
+/// Whoever is assigned while the weights change is in a period under whose weights that was decided: here one
+/// variant has all the weight, by turns, so that the variant tells. Whoever comes later is in no earlier
+/// period, and the counts of the periods are those of the assignments.
+pub fn racing_weights_decide_the_period(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    let turns = [[("a", 1), ("b", 0)], [("a", 0), ("b", 1)]].map(|turn| weights(&turn));
+    let config = ExperimentConfig::new("e", turns[0].clone());
+    create(store, &config);
+    start(store, "e").unwrap();
+    let changes = 20;
+    race(handles, |index, handle| {
+        if index == 0 {
+            for change in 1..=changes {
+                let next = turns[change % 2].clone();
+                handle.set_variants("e", next, None).unwrap().unwrap();
+                let told = assign(handle, "e", &format!("0/{change}")).unwrap();
+                assert_eq!(told.variant, ["a", "b"][change % 2]);
+            }
+            return;
+        }
+        for n in 0..changes {
+            let actors = [format!("{index}/{n}"), format!("{index}/{n}/other")];
+            if index % 2 == 0 {
+                for actor in &actors {
+                    assign(handle, "e", actor).unwrap();
+                }
+                continue;
+            }
+            let request = AssignManyRequest {
+                experiment: "e",
+                actors: &[&actors[0], &actors[1]],
+                keep: Keep::Assignments,
+            };
+            handle.assign_many(&request).unwrap();
+        }
+    });
+    let periods = store.weight_periods("e").unwrap();
+    let lists: Vec<_> = periods.iter().map(|period| &period.variants).collect();
+    let expected: Vec<_> = turns.iter().cycle().take(changes + 1).collect();
+    assert_eq!(lists, expected);
+    let mut found = scanned(store, "e");
+    assert_eq!(found.len(), (handles.len() - 1) * changes * 2 + changes);
+    for record in &found {
+        let period = usize::try_from(record.weight_period).unwrap();
+        assert_eq!(record.variant, ["a", "b"][period % 2], "{record:?}");
+    }
+    assert_counted(store, "e");
+    // In the order in which each caller brought its actors.
+    let place = |actor: &str| {
+        let mut parts = actor.split('/').map(|part| part.parse::<usize>().ok());
+        (parts.next(), parts.next())
+    };
+    found.sort_by_key(|record| place(&record.actor));
+    for pair in found.windows(2) {
+        let [before, after] = [&pair[0], &pair[1]];
+        if place(&before.actor).0 == place(&after.actor).0
+            && place(&before.actor) != place(&after.actor)
+        {
+            assert!(before.weight_period <= after.weight_period, "{pair:?}");
+        }
+    }
+    for change in 1..=changes {
+        let actor = format!("0/{change}");
+        let own = found.iter().find(|record| record.actor == actor).unwrap();
+        assert_eq!(usize::try_from(own.weight_period).unwrap(), change);
     }
 }

@@ -3,12 +3,13 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::experiments::{self, Stored, contradiction};
+use super::periods;
 use crate::assignment::{Facts, StoredVariant};
 use crate::experiment::{Assignment, Override};
 use crate::exposure::ExposureRecord;
 
 /// All assignments of an actor in a space.
-pub(super) const FIND: &str = "SELECT slot, variant, assigned_after FROM assignments
+pub(super) const FIND: &str = "SELECT slot, variant, assigned_after, weight_period FROM assignments
     WHERE space_id = ?1 AND actor = ?2";
 
 pub(super) const APPEND_EXPOSURE: &str =
@@ -50,6 +51,7 @@ impl Choice {
 struct Placed {
     choice: Choice,
     after: i64,
+    period: u32,
 }
 
 /// What is stored of one actor in one experiment and its space.
@@ -83,6 +85,7 @@ impl<'a> Actor<'a> {
                 found.placed = Some(Placed {
                     choice: Choice::read(row, 1)?,
                     after: row.get(2)?,
+                    period: row.get(3)?,
                 });
             } else {
                 found.sibling_slots.push(slot);
@@ -146,21 +149,25 @@ impl<'a> Actor<'a> {
             is_override,
         };
         db.prepare_cached(
-            "INSERT INTO assignments (space_id, actor, slot, variant, assigned_after)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE
-             SET variant = excluded.variant, assigned_after = excluded.assigned_after",
+            "INSERT INTO assignments
+                 (space_id, actor, slot, variant, assigned_after, weight_period)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE
+             SET variant = excluded.variant, assigned_after = excluded.assigned_after,
+                 weight_period = excluded.weight_period",
         )?
         .execute(params![
             self.experiment.space,
             self.name,
             self.experiment.slot,
             choice.encode(),
-            now.saturating_sub(self.experiment.created_at)
+            now.saturating_sub(self.experiment.created_at),
+            self.experiment.weight_period
         ])?;
+        let id = self.experiment.id;
         if let Some(replaced) = self.placed {
-            count(db, self.experiment, replaced.choice, -1)?;
+            periods::count(db, id, replaced.period, replaced.choice, -1)?;
         }
-        count(db, self.experiment, choice, 1)
+        periods::count(db, id, self.experiment.weight_period, choice, 1)
     }
 
     /// Drops the actor's assignment if an override made it.
@@ -176,7 +183,7 @@ impl<'a> Actor<'a> {
             self.name,
             self.experiment.slot
         ])?;
-        count(db, self.experiment, placed.choice, -1)
+        periods::count(db, self.experiment.id, placed.period, placed.choice, -1)
     }
 }
 
@@ -187,23 +194,6 @@ fn index_of(experiment: &Stored, variant: &str) -> rusqlite::Result<usize> {
             experiment.config.name
         ))
     })
-}
-
-/// Changes the count of the assignments of one kind.
-pub(super) fn count(
-    db: &Connection,
-    experiment: &Stored,
-    choice: Choice,
-    by: i64,
-) -> rusqlite::Result<()> {
-    let update = if choice.is_override {
-        "UPDATE variants SET overridden = overridden + ?3 WHERE experiment_id = ?1 AND idx = ?2"
-    } else {
-        "UPDATE variants SET assigned = assigned + ?3 WHERE experiment_id = ?1 AND idx = ?2"
-    };
-    db.prepare_cached(update)?
-        .execute(params![experiment.id, choice.variant, by])?;
-    Ok(())
 }
 
 /// Whether the actor has an assignment in that group, in another experiment than `except`.
@@ -311,25 +301,16 @@ pub(super) fn append_exposure(
     Ok(())
 }
 
-/// All exposures of an experiment, oldest first.
-pub(super) fn exposures(
+/// Removes the exposures of before that second, but the first of each actor to each variant, by an override and
+/// without one. Returns how many there were.
+pub(super) fn prune_exposures(
     db: &Connection,
     experiment: &Stored,
-) -> rusqlite::Result<Vec<ExposureRecord>> {
-    let mut query = db.prepare_cached(
-        "SELECT variant, actor, request_id, exposed_at FROM exposures
-         WHERE experiment_id = ?1 ORDER BY id",
-    )?;
-    let rows = query.query_map([experiment.id], |row| {
-        let choice = Choice::read(row, 0)?;
-        Ok(ExposureRecord {
-            experiment: experiment.config.name.clone(),
-            variant: experiment.variant_name(choice.variant)?.to_owned(),
-            actor: row.get(1)?,
-            request_id: row.get(2)?,
-            is_override: choice.is_override,
-            timestamp_secs: row.get(3)?,
-        })
-    })?;
-    rows.collect()
+    before: i64,
+) -> rusqlite::Result<usize> {
+    db.execute(
+        "DELETE FROM exposures WHERE experiment_id = ?1 AND exposed_at < ?2 AND id NOT IN (
+             SELECT min(id) FROM exposures WHERE experiment_id = ?1 GROUP BY actor, variant)",
+        params![experiment.id, before],
+    )
 }

@@ -1,11 +1,11 @@
 //! Experiments, their variants and their spaces: domain types to rows and back.
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::bucketing::Bucketing;
 use crate::coverage::Coverage;
-use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig, VariantCount};
+use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
 use crate::metric::AnalysisConfig;
 
 /// An experiment as it is stored: its configuration and its row ids.
@@ -14,6 +14,8 @@ pub(super) struct Stored {
     pub(super) space: i64,
     pub(super) slot: i64,
     pub(super) created_at: i64,
+    /// The number of the present period of weights.
+    pub(super) weight_period: u32,
     pub(super) config: ExperimentConfig,
     /// Every variant it ever had; a variant's place in here is its `idx`.
     variants: Vec<KnownVariant>,
@@ -23,8 +25,6 @@ struct KnownVariant {
     name: String,
     weight: u32,
     position: Option<u32>,
-    assigned: u64,
-    overridden: u64,
 }
 
 impl Stored {
@@ -48,28 +48,6 @@ impl Stored {
     pub(super) fn variant_names(&self) -> impl Iterator<Item = &str> {
         self.variants.iter().map(|known| &*known.name)
     }
-
-    pub(super) fn has_assignments(&self, variant: &str) -> bool {
-        let known = self.variants.iter().find(|known| known.name == variant);
-        known.is_some_and(|known| known.assigned + known.overridden > 0)
-    }
-
-    pub(super) fn has_any_assignment(&self) -> bool {
-        let mut variants = self.variants.iter();
-        variants.any(|known| known.assigned + known.overridden > 0)
-    }
-
-    pub(super) fn counts(&self) -> Vec<VariantCount> {
-        let known = |variant: &VariantConfig| self.variants.iter().find(|k| k.name == variant.name);
-        let variants = self.config.variants.iter().filter_map(known);
-        variants
-            .map(|known| VariantCount {
-                variant: known.name.clone(),
-                assigned: known.assigned,
-                overridden: known.overridden,
-            })
-            .collect()
-    }
 }
 
 /// The store says two things that can't both be true.
@@ -78,7 +56,8 @@ pub(super) fn contradiction(what: String) -> rusqlite::Error {
 }
 
 const COLUMNS: &str = "e.id, e.name, e.description, e.state, e.winner, e.space_id, e.slot,
-    e.bucketing, e.created_at, e.updated_at, s.exclusion_group, e.salt, e.coverage
+    e.bucketing, e.created_at, e.updated_at, s.exclusion_group, e.salt, e.coverage,
+    e.analysis, e.weight_period
     FROM experiments e JOIN spaces s ON s.id = e.space_id";
 
 pub(super) fn load(db: &Connection, name: &str) -> rusqlite::Result<Option<Stored>> {
@@ -118,6 +97,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(Stored, WinnerIndex)> {
         space: row.get(5)?,
         slot: row.get(6)?,
         created_at: row.get(8)?,
+        weight_period: row.get(14)?,
         config: ExperimentConfig {
             name: row.get(1)?,
             description: row.get(2)?,
@@ -128,7 +108,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(Stored, WinnerIndex)> {
             bucketing: row.get(7)?,
             salt: row.get(11)?,
             coverage: row.get(12)?,
-            analysis: AnalysisConfig::default(),
+            analysis: row.get::<_, Option<_>>(13)?.unwrap_or_default(),
             updated_at_secs: row.get(9)?,
         },
         variants: Vec::new(),
@@ -141,12 +121,12 @@ fn with_variants(
     (mut stored, winner): (Stored, WinnerIndex),
 ) -> rusqlite::Result<Stored> {
     let mut query = db.prepare_cached(
-        "SELECT name, weight, position, assigned, overridden, idx FROM variants
+        "SELECT name, weight, position, idx FROM variants
          WHERE experiment_id = ?1 ORDER BY idx",
     )?;
     let mut rows = query.query([stored.id])?;
     while let Some(row) = rows.next()? {
-        if row.get::<_, usize>(5)? != stored.variants.len() {
+        if row.get::<_, usize>(3)? != stored.variants.len() {
             return Err(contradiction(format!(
                 "experiment {:?} has lost a variant",
                 stored.config.name
@@ -156,8 +136,6 @@ fn with_variants(
             name: row.get(0)?,
             weight: row.get(1)?,
             position: row.get(2)?,
-            assigned: row.get(3)?,
-            overridden: row.get(4)?,
         });
     }
     let mut listed: Vec<_> = stored
@@ -202,7 +180,7 @@ pub(super) fn save(
         .transpose()?;
     db.prepare_cached(
         "UPDATE experiments SET description = ?2, state = ?3, winner = ?4, bucketing = ?5,
-         salt = ?6, coverage = ?7, updated_at = max(?8, created_at) WHERE id = ?1",
+         salt = ?6, coverage = ?7, analysis = ?8, updated_at = max(?9, created_at) WHERE id = ?1",
     )?
     .execute(params![
         id,
@@ -212,6 +190,7 @@ pub(super) fn save(
         config.bucketing.as_str(),
         config.salt,
         config.coverage.per_10000(),
+        config.analysis,
         now
     ])?;
     Ok(id)
@@ -222,6 +201,8 @@ pub(super) fn save(
 const FREE_ID: &str = "SELECT 1 + max(0,
     coalesce((SELECT max(id) FROM experiments), 0),
     coalesce((SELECT max(experiment_id) FROM variants), 0),
+    coalesce((SELECT max(experiment_id) FROM weight_periods), 0),
+    coalesce((SELECT max(experiment_id) FROM assignment_counts), 0),
     coalesce((SELECT max(experiment_id) FROM overrides), 0),
     coalesce((SELECT max(experiment_id) FROM changes), 0))";
 
@@ -372,5 +353,22 @@ impl FromSql for Coverage {
         let parts = value.as_i64()?;
         let coverage = u64::try_from(parts).ok().and_then(Self::of_10000);
         coverage.ok_or(FromSqlError::OutOfRange(parts))
+    }
+}
+
+/// As JSON; nothing if all of it is as by default.
+impl ToSql for AnalysisConfig {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let set = (*self != Self::default()).then(|| serde_json::to_string(self));
+        let json = set
+            .transpose()
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(ToSqlOutput::Owned(json.into()))
+    }
+}
+
+impl FromSql for AnalysisConfig {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?).map_err(|error| FromSqlError::Other(error.into()))
     }
 }

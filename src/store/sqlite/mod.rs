@@ -35,7 +35,8 @@
 //! | `migrations.rs` | the schema's history |
 //! | `handle.rs`, `steps.rs` | the connection; one transaction, and what has to hold before and after it |
 //! | `locks.rs`, `neighbours.rs`, `write_ahead_log.rs` | waiting for the write lock, in order; whether the files are still at their names; keeping the write-ahead log short |
-//! | `experiments.rs`, `actors.rs`, `changes.rs` | rows |
+//! | `experiments.rs`, `periods.rs`, `actors.rs`, `outcomes.rs`, `changes.rs` | rows |
+//! | `scans.rs` | records shown one after another, by a connection of their own |
 //! | `many/`, `mutation.rs` | many actors; changes |
 //! | `failure.rs` | the errors of SQLite and of the system, sorted into what a caller can tell apart |
 //! | `survey/`, `backup.rs`, `transfer/` | `exp store info` and `check`; backup; copying to and from a file |
@@ -55,7 +56,10 @@ mod migrations;
 mod mutation;
 mod neighbours;
 mod open;
+mod outcomes;
+mod periods;
 mod place;
+mod scans;
 mod staging;
 mod steps;
 mod survey;
@@ -78,8 +82,9 @@ use crate::experiment::{
     WeightPeriod,
 };
 use crate::exposure::{ExposureRecord, ExposureScan, ExposureSink};
-use crate::lifecycle::Mutation;
+use crate::lifecycle::{self, Mutation};
 use crate::outcome::{Outcome, OutcomeScan, Tracked};
+use crate::store::transfer::seconds;
 use crate::store::{Each, Expected, ExperimentStore};
 
 impl SqliteExperimentStore {
@@ -173,7 +178,8 @@ impl ExperimentStore for SqliteExperimentStore {
     fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
         self.read("count the assignments", |db| {
             let stored = experiments::load(db, experiment)?;
-            Ok(stored.map_or_else(Vec::new, |stored| stored.counts()))
+            let totals = stored.map(|stored| periods::totals(db, &stored));
+            Ok(totals.transpose()?.unwrap_or_default())
         })
     }
 
@@ -196,56 +202,66 @@ impl ExperimentStore for SqliteExperimentStore {
         })
     }
 
-    fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
-        self.read("read the exposures", |db| {
-            let Some(stored) = experiments::load(db, experiment)? else {
-                return Ok(Vec::new());
-            };
-            Ok(actors::exposures(db, &stored)?)
-        })
-    }
-
-    // Not written yet: the methods from here to the clock.
     fn scan_assignments(
         &self,
-        _experiment: &str,
-        _each: Each<'_, AssignmentRecord>,
+        experiment: &str,
+        each: Each<'_, AssignmentRecord>,
     ) -> Result<(), ExperimentError> {
-        Ok(())
+        self.scan_assignments_of(experiment, each)
     }
 
     fn scan_exposures(
         &self,
-        _experiment: &str,
-        _scan: &ExposureScan,
-        _each: Each<'_, ExposureRecord>,
+        experiment: &str,
+        scan: &ExposureScan,
+        each: Each<'_, ExposureRecord>,
     ) -> Result<(), ExperimentError> {
-        Ok(())
+        self.scan_exposures_of(experiment, scan, each)
     }
 
     fn prune_exposures(
         &self,
-        _experiment: &str,
-        _before_secs: u64,
-        _operator: Option<&str>,
+        experiment: &str,
+        before_secs: u64,
+        operator: Option<&str>,
     ) -> Result<u64, ExperimentError> {
-        Ok(0)
+        self.write_long("remove exposures", |db| {
+            let stored = load_known(db, experiment)?;
+            let pruned = actors::prune_exposures(db, &stored, seconds(before_secs))? as u64;
+            if pruned > 0 {
+                let now = self.now();
+                let change = ChangeRecord {
+                    experiment: experiment.to_owned(),
+                    mutation: lifecycle::pruned(pruned),
+                    actor: operator.or(self.operator.as_deref()).map(str::to_owned),
+                    timestamp_secs: u64::try_from(now).unwrap_or(0),
+                    detail: None,
+                };
+                changes::append(db, stored.id, &change, now)?;
+            }
+            Ok(pruned)
+        })
     }
 
-    fn weight_periods(&self, _experiment: &str) -> Result<Vec<WeightPeriod>, ExperimentError> {
-        Ok(Vec::new())
+    fn weight_periods(&self, experiment: &str) -> Result<Vec<WeightPeriod>, ExperimentError> {
+        self.read("count the assignments", |db| {
+            let stored = experiments::load(db, experiment)?;
+            let periods = stored.map(|stored| periods::load(db, &stored));
+            Ok(periods.transpose()?.unwrap_or_default())
+        })
     }
 
-    fn track(&self, _outcomes: &[Outcome]) -> Result<Tracked, ExperimentError> {
-        Ok(Tracked::default())
+    fn track(&self, outcomes: &[Outcome]) -> Result<Tracked, ExperimentError> {
+        outcomes.iter().try_for_each(Outcome::validate)?;
+        self.write("store outcomes", |db| Ok(outcomes::track(db, outcomes)?))
     }
 
     fn scan_outcomes(
         &self,
-        _scan: &OutcomeScan<'_>,
-        _each: Each<'_, Outcome>,
+        scan: &OutcomeScan<'_>,
+        each: Each<'_, Outcome>,
     ) -> Result<(), ExperimentError> {
-        Ok(())
+        self.scan_outcomes_of(scan, each)
     }
 
     fn clock(&self) -> Clock {

@@ -6,6 +6,7 @@ use super::actors::{self, Actor};
 use super::changes;
 use super::experiments::{self, Stored};
 use super::failure::Failure;
+use super::periods;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
 use crate::lifecycle::{self, Mutation, MutationFacts, Write};
@@ -13,16 +14,19 @@ use crate::lifecycle::{self, Mutation, MutationFacts, Write};
 /// The experiment that a mutation is about, and what is pinned to the actor whom it names.
 struct Subject<'a> {
     experiment: Option<&'a Stored>,
+    /// The `idx` of each variant that has an assignment.
+    in_use: Vec<usize>,
     pinned: Option<&'a str>,
 }
 
 impl MutationFacts for Subject<'_> {
     fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
-        Ok(self.experiment.is_some_and(|e| e.has_assignments(variant)))
+        let index = self.experiment.and_then(|stored| stored.index_of(variant));
+        Ok(index.is_some_and(|index| self.in_use.contains(&index)))
     }
 
     fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(self.experiment.is_some_and(Stored::has_any_assignment))
+        Ok(!self.in_use.is_empty())
     }
 
     fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
@@ -43,14 +47,29 @@ pub(super) fn apply(
         (Some(stored), Some(actor)) => actors::pinned(db, stored, actor)?,
         _ => None,
     };
+    let in_use = stored.map(|stored| periods::in_use(db, stored.id));
     let subject = Subject {
         experiment: stored,
+        in_use: in_use.transpose()?.unwrap_or_default(),
         pinned,
     };
-    let step = lifecycle::decide(mutation, stored.map(|stored| &stored.config), &subject)?;
+    let config = stored.map(|stored| &stored.config);
+    let step = lifecycle::decide(mutation, config, &subject)?;
     let Some(step) = step else { return Ok(None) };
+    let begins_period = step.begins_weight_period(config);
     let id = match (step.write, stored) {
-        (Write::Config(config), current) => experiments::save(db, current, &config, now)?,
+        (Write::Config(next), current) => {
+            let id = experiments::save(db, current, &next, now)?;
+            match current {
+                None => periods::begin(db, id, 0, &next.variants, now)?,
+                Some(current) if begins_period => {
+                    let period = current.weight_period.saturating_add(1);
+                    periods::begin(db, id, period, &next.variants, now)?;
+                }
+                Some(_) => {}
+            }
+            id
+        }
         (Write::SetOverride { actor, variant }, Some(stored)) => {
             actors::put_override(db, stored, &actor, &variant, now)?;
             stored.id

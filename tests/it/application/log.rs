@@ -143,6 +143,7 @@ fn a_copied_log_is_shown_in_its_order() {
                 if let Record::Experiment {
                     config,
                     created_at_secs,
+                    ..
                 } = record
                 {
                     assert!(config.updated_at_secs >= created_at_secs);

@@ -15,7 +15,7 @@ use rusqlite::{Connection, Row, Statement};
 use self::rows::Settled;
 use super::actors::{self, Choice};
 use super::experiments::{self, Stored};
-use super::{Failure, SqliteExperimentStore, load_known};
+use super::{Failure, SqliteExperimentStore, load_known, periods};
 use crate::assignment::{Answers, AssignManyRequest, Facts, Keep, Question, StoredVariant, decide};
 use crate::bucketing::Allocation;
 use crate::coverage::Coverage;
@@ -185,7 +185,10 @@ impl<'a> Batch<'a> {
                     variant,
                     is_override: false,
                 };
-                actors::count(self.db, self.experiment, choice, count.cast_signed())?;
+                let Stored {
+                    id, weight_period, ..
+                } = *self.experiment;
+                periods::count(self.db, id, weight_period, choice, count.cast_signed())?;
             }
         }
         Ok(done)

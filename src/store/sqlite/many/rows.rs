@@ -16,14 +16,15 @@ pub(super) struct Settled<'a> {
     pub(super) variant: Option<usize>,
 }
 
-/// Parameters 1 to 3 are the space, the slot and the time; then each row's actor and variant.
+/// Parameters 1 to 4 are the space, the slot, the time and the period; then each row's actor and variant.
 pub(super) fn insert_statement(rows: usize) -> String {
-    let mut sql = "INSERT INTO assignments (space_id, actor, slot, variant, assigned_after) VALUES"
+    let mut sql = "INSERT INTO assignments
+        (space_id, actor, slot, variant, assigned_after, weight_period) VALUES"
         .to_owned();
     for row in 0..rows {
         let comma = if row == 0 { "" } else { "," };
-        let actor = 4 + row * 2;
-        let _ = write!(sql, "{comma} (?1, ?{actor}, ?2, ?{}, ?3)", actor + 1);
+        let actor = 5 + row * 2;
+        let _ = write!(sql, "{comma} (?1, ?{actor}, ?2, ?{}, ?3, ?4)", actor + 1);
     }
     sql.push_str(" ON CONFLICT DO NOTHING");
     sql
@@ -40,8 +41,9 @@ pub(super) fn insert(
     insert.raw_bind_parameter(1, experiment.space)?;
     insert.raw_bind_parameter(2, experiment.slot)?;
     insert.raw_bind_parameter(3, now.saturating_sub(experiment.created_at))?;
+    insert.raw_bind_parameter(4, experiment.weight_period)?;
     for (index, row) in rows.iter().enumerate() {
-        let actor = 4 + index * 2;
+        let actor = 5 + index * 2;
         insert.raw_bind_parameter(actor, request.actors[row.place as usize])?;
         insert.raw_bind_parameter(actor + 1, row.variant.unwrap_or_default())?;
     }

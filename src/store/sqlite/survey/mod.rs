@@ -38,7 +38,7 @@ impl SqliteExperimentStore {
                 overrides: count("overrides")?,
                 exposures: count("exposures")?,
                 changes: count("changes")?,
-                outcomes: 0,
+                outcomes: count("outcomes")?,
             })
         })
     }

@@ -8,6 +8,7 @@ use super::super::Failure;
 use super::super::actors::{APPEND_EXPOSURE, Choice};
 use super::super::changes;
 use super::super::experiments::{self, Stored};
+use super::super::{outcomes, periods};
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::ExperimentConfig;
 use crate::location::StoreLocation;
@@ -88,13 +89,17 @@ fn append_one(
         Record::Experiment {
             config,
             created_at_secs,
-            periods: _,
+            periods,
         } => {
             require_distinct_variants(config)?;
             let created_at = seconds(*created_at_secs);
             let id = experiments::save(db, None, config, created_at)?;
             db.prepare_cached("UPDATE experiments SET updated_at = ?2 WHERE id = ?1")?
                 .execute(params![id, seconds(config.updated_at_secs)])?;
+            for (number, period) in (0..).zip(periods) {
+                let from = seconds(period.from_secs);
+                periods::begin(db, id, number, &period.variants, from)?;
+            }
             if let Some(stored) = experiments::load(db, &config.name)? {
                 known.insert(config.name.clone(), stored.into());
             }
@@ -131,7 +136,10 @@ fn append_one(
                 seconds(exposure.timestamp_secs)
             ])?;
         }
-        Record::Outcome(_) => {}
+        Record::Outcome(outcome) => {
+            let metric = outcomes::metric(db, &outcome.metric)?;
+            outcomes::append(db, metric, outcome)?;
+        }
         Record::Assignment(assignment) => {
             let experiment = of(known, store, &assignment.experiment)?;
             let choice = Choice {
@@ -140,26 +148,19 @@ fn append_one(
             };
             let after = seconds(assignment.assigned_at_secs) - experiment.created_at;
             db.prepare_cached(
-                "INSERT INTO assignments (space_id, actor, slot, variant, assigned_after)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO assignments
+                     (space_id, actor, slot, variant, assigned_after, weight_period)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
                 experiment.space,
                 assignment.actor,
                 experiment.slot,
                 choice.encode(),
-                after
+                after,
+                assignment.weight_period
             ])?;
-            db.prepare_cached(
-                "UPDATE variants SET assigned = assigned + ?3, overridden = overridden + ?4
-                 WHERE experiment_id = ?1 AND idx = ?2",
-            )?
-            .execute(params![
-                experiment.id,
-                choice.variant,
-                u8::from(!choice.is_override),
-                u8::from(choice.is_override)
-            ])?;
+            periods::count(db, experiment.id, assignment.weight_period, choice, 1)?;
         }
     }
     Ok(())

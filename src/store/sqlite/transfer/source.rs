@@ -7,10 +7,11 @@ use rusqlite::Connection;
 use super::super::actors::{self, Choice};
 use super::super::changes;
 use super::super::experiments::{self, Stored, contradiction};
-use super::super::{Failure, SqliteExperimentStore};
+use super::super::{Failure, SqliteExperimentStore, outcomes, periods, scans};
 use crate::error::ExperimentError;
-use crate::experiment::{AssignmentRecord, ChangeRecord};
+use crate::experiment::ChangeRecord;
 use crate::exposure::ExposureRecord;
+use crate::outcome::OutcomeScan;
 use crate::store::transfer::{Each, Record, Source, Step, View};
 
 impl Source for SqliteExperimentStore {
@@ -53,7 +54,7 @@ fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
         each(Record::Experiment {
             config: stored.config.clone(),
             created_at_secs: u64::try_from(stored.created_at).unwrap_or(0),
-            periods: Vec::new(),
+            periods: periods::records(db, stored.id)?,
         })?;
     }
     for stored in &all {
@@ -92,23 +93,11 @@ fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
         }))?;
     }
     for stored in &all {
-        let mut query = db.prepare(
-            "SELECT actor, variant, assigned_after FROM assignments
-             WHERE space_id = ?1 AND slot = ?2 ORDER BY actor",
-        )?;
-        let mut rows = query.query([stored.space, stored.slot])?;
-        while let Some(row) = rows.next()? {
-            let choice = Choice::read(row, 1)?;
-            let at = stored.created_at.saturating_add(row.get(2)?);
-            each(Record::Assignment(AssignmentRecord {
-                weight_period: 0,
-                experiment: stored.config.name.clone(),
-                actor: row.get(0)?,
-                variant: stored.variant_name(choice.variant)?.to_owned(),
-                is_override: choice.is_override,
-                assigned_at_secs: u64::try_from(at).unwrap_or(0),
-            }))?;
-        }
+        scans::assignments(db, stored, &mut |assignment| {
+            each(Record::Assignment(assignment.clone()))
+        })?;
     }
-    Ok(())
+    outcomes::scan(db, &OutcomeScan::default(), &mut |outcome| {
+        each(Record::Outcome(outcome.clone()))
+    })
 }

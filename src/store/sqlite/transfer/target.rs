@@ -270,6 +270,10 @@ fn unfinished(
             "overrides",
             "exposures",
             "changes",
+            "weight_periods",
+            "assignment_counts",
+            "outcomes",
+            "metrics",
             "copy_progress",
         ] {
             transaction.execute(&format!("DELETE FROM {table}"), [])?;
