@@ -5,8 +5,9 @@
 //! | where | what |
 //! |---|---|
 //! | [`experiment`](ExperimentConfig) | configurations and records: data |
-//! | [`field`](ConfigField) | each field of a configuration, described once |
+//! | [`field`](ConfigField) | each field of a configuration and of a metric, described once |
 //! | [`metric`] | what an experiment is judged by, and how it is analysed: data |
+//! | [`hypothesis`](exploratory_metrics) | pure: which metrics were chosen after the start |
 //! | [`Outcome`] | what an actor did that a metric counts |
 //! | [`validation`](ExperimentConfig::validate) | what makes a configuration valid |
 //! | [`bucketing`] | pure: (experiment, actor) → bucket → variant |
@@ -42,6 +43,7 @@ mod error;
 mod experiment;
 mod exposure;
 mod field;
+mod hypothesis;
 mod ids;
 pub mod independence;
 pub mod lifecycle;
@@ -85,12 +87,14 @@ pub use exposure::{
     TracingExposureSink,
 };
 pub use field::{
-    ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS,
+    ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_METRICS, MAX_NAME_BYTES,
+    MAX_TUNING_ACTORS, MAX_VARIANTS, MetricField, RESERVED_COLUMNS,
 };
+pub use hypothesis::exploratory_metrics;
 pub use ids::IdShape;
 pub use location::StoreLocation;
 pub use metric::{AnalysisConfig, MetricConfig};
-pub use number::{Finite, NotFinite};
+pub use number::{Finite, NotFinite, NumberRange};
 pub use outcome::{Outcome, OutcomeScan, Tracked};
 pub use rule::{AssignmentReason, Rule};
 pub use service::{ExperimentService, ExperimentSummary, VariantSummary};

@@ -7,7 +7,7 @@ use crate::experiment::{
 };
 use crate::metric::MetricConfig;
 use crate::validation::{
-    validate_actor, validate_description, validate_metrics, validate_variants,
+    validate_actor, validate_control, validate_description, validate_metrics, validate_variants,
 };
 
 /// A change that somebody asks for.
@@ -345,16 +345,18 @@ fn set_variants(
         return Ok(None);
     }
     validate_variants(&current.name, variants)?;
+    let next = ExperimentConfig {
+        variants: variants.to_vec(),
+        ..current.clone()
+    };
+    validate_control(current, &next)?;
     require_unused(current, variants, facts)?;
     let weights = |variants: &[VariantConfig]| ChangeSide {
         variants: Some(variants.to_vec()),
         ..ChangeSide::default()
     };
     Ok(Some(Effect {
-        write: Write::Config(ExperimentConfig {
-            variants: variants.to_vec(),
-            ..current.clone()
-        }),
+        write: Write::Config(next),
         mutation: "set_weights".to_owned(),
         detail: ChangeDetail {
             before: weights(&current.variants),
@@ -443,9 +445,9 @@ fn set_metrics(
     if metrics == current.analysis.metrics {
         return Ok(None);
     }
+    validate_metrics(&current.name, metrics)?;
     let mut next = current.clone();
     next.analysis.metrics = metrics.to_vec();
-    validate_metrics(&next)?;
     let side = |metrics: &[MetricConfig]| ChangeSide {
         metrics: Some(metrics.to_vec()),
         ..ChangeSide::default()

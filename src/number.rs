@@ -33,10 +33,11 @@ impl Hash for Finite {
     }
 }
 
-/// In the fewest digits that give the same number back.
+/// In the fewest digits that give the same number back: `0.95`, `250`, `1e300`.
 impl fmt::Display for Finite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        let digits = format!("{:?}", self.0);
+        f.write_str(digits.strip_suffix(".0").unwrap_or(&digits))
     }
 }
 
@@ -73,6 +74,48 @@ impl From<u32> for Finite {
     }
 }
 
+/// The numbers above one bound and, if there is another, below that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NumberRange {
+    /// All are greater than this.
+    pub above: Finite,
+    /// All are less than this.
+    pub below: Option<Finite>,
+}
+
+impl NumberRange {
+    /// Those above 0.
+    pub const POSITIVE: Self = Self {
+        above: Finite(0.0),
+        below: None,
+    };
+    /// Those above 0 and below 1.
+    pub const PROPORTION: Self = Self {
+        below: Some(Finite(1.0)),
+        ..Self::POSITIVE
+    };
+    /// Those above 0.5 and below 1.
+    pub const CONFIDENCE: Self = Self {
+        above: Finite(0.5),
+        ..Self::PROPORTION
+    };
+
+    /// Whether a number is one of them.
+    #[must_use]
+    pub fn contains(self, number: Finite) -> bool {
+        number > self.above && self.below.is_none_or(|below| number < below)
+    }
+}
+
+/// As a sentence has it: `a number above 0.5 and below 1`.
+impl fmt::Display for NumberRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a number above {}", self.above)?;
+        self.below
+            .map_or(Ok(()), |below| write!(f, " and below {below}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +126,8 @@ mod tests {
             assert_eq!(text.parse::<Finite>(), Err(NotFinite), "{text}");
         }
         assert_eq!("-0".parse::<Finite>(), "0".parse());
-        assert_eq!("1e-3".parse::<Finite>().unwrap().to_string(), "0.001");
+        for text in ["0.001", "250", "-7.5", "1e300", "5e-324"] {
+            assert_eq!(text.parse::<Finite>().unwrap().to_string(), text);
+        }
     }
 }

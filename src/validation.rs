@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use crate::error::{ConfigProblem, ExperimentError, Field};
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
 use crate::field::{
-    ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS,
+    ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_METRICS, MAX_NAME_BYTES,
+    MAX_VARIANTS, MetricField, RESERVED_COLUMNS,
 };
+use crate::metric::MetricConfig;
 use crate::outcome::Outcome;
 use crate::text::is_blank;
 
@@ -30,23 +32,27 @@ impl ExperimentConfig {
     /// Everything that is wrong with it; empty when it is valid.
     #[must_use]
     pub fn problems(&self) -> Vec<ConfigProblem> {
-        // The winner is one of the variants, so its name is one that was looked at.
-        let texts = ConfigField::ALL.into_iter();
-        let texts = texts.filter(|field| *field != ConfigField::Winner);
-        let mut problems: Vec<_> = texts.filter_map(|field| self.text_problem(field)).collect();
+        // The winner and the control are variants, so their names are among those that are looked at.
+        let is_variant = |field| matches!(field, ConfigField::Winner | ConfigField::Control);
+        let fields = ConfigField::ALL.into_iter();
+        let values = fields
+            .filter(|field| !is_variant(*field))
+            .filter_map(|field| {
+                let value = field.get(self)?;
+                value_problem(Field::Config(field), field.kind(), value)
+            });
+        let mut problems: Vec<_> = values.collect();
         problems.extend(variants_problems(&self.variants));
         problems.extend(self.winner_problem());
-        problems.extend(analysis_problems(self));
+        problems.extend(self.control_problem());
+        problems.extend(metrics_problems(&self.analysis.metrics));
         problems
     }
 
-    fn text_problem(&self, field: ConfigField) -> Option<ConfigProblem> {
-        let text = field.get(self).and_then(FieldValue::text)?;
-        match field.kind() {
-            FieldKind::Name => name_problem(Field::Config(field), text),
-            FieldKind::Text(limit) => text_problem(Field::Config(field), text, limit),
-            FieldKind::OneOf { .. } | FieldKind::Share | FieldKind::Variants => None,
-        }
+    fn control_problem(&self) -> Option<ConfigProblem> {
+        let control = self.analysis.control.as_deref()?;
+        let is_known = self.variant(control).is_some();
+        (!is_known).then(|| ConfigProblem::ControlUnknown(control.to_owned()))
     }
 
     fn winner_problem(&self) -> Option<ConfigProblem> {
@@ -80,9 +86,22 @@ pub(crate) fn validate_variants(
     first_problem(experiment, variants_problems(variants))
 }
 
-/// Checks the metrics as [`ExperimentConfig::validate`] would.
-pub(crate) fn validate_metrics(config: &ExperimentConfig) -> Result<(), ExperimentError> {
-    first_problem(&config.name, analysis_problems(config))
+/// Checks a list of metrics as [`ExperimentConfig::validate`] would.
+pub(crate) fn validate_metrics(
+    experiment: &str,
+    metrics: &[MetricConfig],
+) -> Result<(), ExperimentError> {
+    first_problem(experiment, metrics_problems(metrics))
+}
+
+/// Checks that the variants keep the control that the experiment names, if it has that.
+pub(crate) fn validate_control(
+    current: &ExperimentConfig,
+    next: &ExperimentConfig,
+) -> Result<(), ExperimentError> {
+    let was_known = current.control_problem().is_none();
+    let problem = next.control_problem().filter(|_| was_known);
+    first_problem(&next.name, problem)
 }
 
 /// Checks that a store may hold this description.
@@ -148,11 +167,81 @@ fn first_problem(
     }
 }
 
-fn analysis_problems(config: &ExperimentConfig) -> Vec<ConfigProblem> {
-    let metrics = config.analysis.metrics.iter().enumerate();
-    metrics
-        .filter_map(|(index, metric)| name_problem(Field::Metric(index), &metric.name))
-        .collect()
+fn metrics_problems(metrics: &[MetricConfig]) -> Vec<ConfigProblem> {
+    let mut problems = Vec::new();
+    if metrics.len() > MAX_METRICS {
+        problems.push(ConfigProblem::TooManyMetrics {
+            count: metrics.len(),
+            limit: MAX_METRICS,
+        });
+    }
+    let mut seen = HashSet::new();
+    for (index, metric) in metrics.iter().enumerate() {
+        let fields = MetricField::ALL.into_iter();
+        problems.extend(fields.filter_map(|field| metric_problem(metric, index, field)));
+        if !seen.insert(&metric.name) {
+            problems.push(ConfigProblem::DuplicateMetric(metric.name.clone()));
+        }
+    }
+    problems
+}
+
+fn metric_problem(
+    metric: &MetricConfig,
+    index: usize,
+    field: MetricField,
+) -> Option<ConfigProblem> {
+    let Some(value) = field.get(metric) else {
+        let is = field.need_of(metric, index)?;
+        return Some(ConfigProblem::MetricLacks {
+            metric: index,
+            is,
+            field,
+        });
+    };
+    if !field.takers().contains(&metric.kind) {
+        return Some(ConfigProblem::MetricTakesNo {
+            metric: index,
+            kind: metric.kind,
+            field,
+        });
+    }
+    let place = Field::Metric(index, field);
+    let is_column = field == MetricField::Name && metric.column.is_none();
+    value_problem(place, field.kind(), value).or_else(|| {
+        let column = value.text().filter(|_| is_column)?;
+        reserved_column(place, column)
+    })
+}
+
+fn value_problem(field: Field, kind: FieldKind, value: FieldValue<'_>) -> Option<ConfigProblem> {
+    let is_in_range = match (kind, value) {
+        (FieldKind::Name, FieldValue::Text(name)) => return name_problem(field, name),
+        (FieldKind::Text(limit), FieldValue::Text(text)) => {
+            return text_problem(field, text, limit);
+        }
+        (FieldKind::Column, FieldValue::Text(name)) => {
+            return name_problem(field, name).or_else(|| reserved_column(field, name));
+        }
+        (FieldKind::Number(range), FieldValue::Number(number)) => range.contains(number),
+        (FieldKind::Count(most), FieldValue::Count(count)) => (1..=most).contains(&count),
+        (FieldKind::Cap, FieldValue::Cap(cap)) => cap.is_valid(),
+        // The others can't be anything else than what is allowed.
+        _ => true,
+    };
+    (!is_in_range).then(|| ConfigProblem::OutOfRange {
+        field,
+        value: value.to_text().unwrap_or_default().into_owned(),
+        allowed: kind.to_string(),
+    })
+}
+
+fn reserved_column(field: Field, column: &str) -> Option<ConfigProblem> {
+    let is_reserved = RESERVED_COLUMNS.contains(&column);
+    is_reserved.then(|| ConfigProblem::ReservedColumn {
+        field,
+        column: column.to_owned(),
+    })
 }
 
 fn variants_problems(variants: &[VariantConfig]) -> Vec<ConfigProblem> {

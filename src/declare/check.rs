@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::declaration::Declaration;
 use super::finding::{Finding, Findings, Lint, Severity};
+use super::judge::{check_metrics, check_weights};
+use super::problems::check_config;
 use super::read::read;
 use super::source::SourceFile;
-use crate::bucketing::{BUCKETS, bucket_counts, total_weight};
-use crate::error::{ConfigProblem, Field};
-use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::experiment::ExperimentConfig;
 use crate::field::ConfigField;
 use crate::independence::{IdSample, dependences};
 use crate::text::Quoted;
@@ -45,6 +45,7 @@ pub fn check(sources: &[SourceFile], live: &[ExperimentConfig]) -> Checked {
         let live = by_name.get(&*declaration.config.name).copied();
         check_config(declaration, live, &mut findings);
         check_weights(declaration, &mut findings);
+        check_metrics(declaration, &mut findings);
     }
     let declared: HashSet<&str> = declarations.iter().map(|d| &*d.config.name).collect();
     let others: Vec<&ExperimentConfig> = live
@@ -161,177 +162,6 @@ pub fn check_independence(
         }
     });
     found.collect::<Findings>().into_vec()
-}
-
-/// Whether a problem stays as it is: an application may have stored what would be refused here.
-fn is_kept(problem: &ConfigProblem, config: &ExperimentConfig, live: &ExperimentConfig) -> bool {
-    let is_of_variants = matches!(
-        problem,
-        ConfigProblem::NoVariants
-            | ConfigProblem::TooManyVariants { .. }
-            | ConfigProblem::DuplicateVariant(_)
-            | ConfigProblem::Empty(Field::Variant(_))
-            | ConfigProblem::ControlCharacter(Field::Variant(_))
-            | ConfigProblem::TooLong {
-                field: Field::Variant(_),
-                ..
-            }
-    );
-    let is_of_winner = *problem == ConfigProblem::WinnerNotConcluded;
-    (!is_of_variants || config.variants == live.variants)
-        && (!is_of_winner || config.winner == live.winner)
-        && live.problems().contains(problem)
-}
-
-/// What a store would refuse: the one list of problems, each at its place, without those that the live
-/// experiment has already.
-fn check_config(
-    declaration: &Declaration,
-    live: Option<&ExperimentConfig>,
-    findings: &mut Findings,
-) {
-    for problem in declaration.config.problems() {
-        if live.is_some_and(|live| is_kept(&problem, &declaration.config, live)) {
-            continue;
-        }
-        let (lint, place, help) = match &problem {
-            // Told already: it is not there, or is no text.
-            ConfigProblem::Empty(Field::Config(ConfigField::Name))
-                if !declaration.says(ConfigField::Name) =>
-            {
-                continue;
-            }
-            ConfigProblem::NoVariants | ConfigProblem::WinnerUnknown(_)
-                if !declaration.is_read(ConfigField::Variants) =>
-            {
-                continue;
-            }
-            ConfigProblem::WinnerNotConcluded if !declaration.is_read(ConfigField::State) => {
-                continue;
-            }
-            ConfigProblem::WinnerMissing if !declaration.is_read(ConfigField::Winner) => continue,
-            ConfigProblem::Empty(field) => (
-                Lint::BlankName,
-                declaration.problem_place(*field),
-                "give it a name",
-            ),
-            ConfigProblem::ControlCharacter(field) => (
-                Lint::BadCharacter,
-                declaration.problem_place(*field),
-                "remove the control character",
-            ),
-            ConfigProblem::TooLong { field, .. } => (
-                Lint::TooLong,
-                declaration.problem_place(*field),
-                "make it shorter",
-            ),
-            ConfigProblem::NoVariants => (
-                Lint::NoVariant,
-                declaration.field_place(ConfigField::Variants),
-                "add variants = [{ name = \"...\", weight = 50 }, ...]",
-            ),
-            ConfigProblem::TooManyVariants { .. } => (
-                Lint::TooManyVariants,
-                declaration.name_place(),
-                "remove some",
-            ),
-            ConfigProblem::DuplicateVariant(_) => continue,
-            ConfigProblem::WinnerMissing => (
-                Lint::MissingWinner,
-                declaration.field_place(ConfigField::State),
-                "add a line: winner = \"...\"",
-            ),
-            ConfigProblem::WinnerUnknown(_) => (
-                Lint::UnknownWinner,
-                declaration.field_place(ConfigField::Winner),
-                "name one of its variants",
-            ),
-            ConfigProblem::WinnerNotConcluded
-            | ConfigProblem::BackToDraft
-            | ConfigProblem::VariantsUnreadable => (
-                Lint::UnexpectedWinner,
-                declaration.field_place(ConfigField::Winner),
-                "remove it, or set state = \"concluded\"",
-            ),
-        };
-        let message = match &*declaration.config.name {
-            "" => problem.to_string(),
-            name => format!("{}: {problem}", Quoted(name)),
-        };
-        findings.push(Finding::new(lint, place, message, help));
-    }
-    // Where, which the problem doesn't tell.
-    let mut seen = HashMap::new();
-    if live.is_some_and(|live| live.variants == declaration.config.variants) {
-        return;
-    }
-    for (index, variant) in declaration.config.variants.iter().enumerate() {
-        let place = declaration.variant_place(index);
-        if let Some(first) = seen.insert(&variant.name, place.clone()) {
-            let message = format!("variant {} is there twice", Quoted(&variant.name));
-            let help = "rename one of them, or remove it";
-            let finding = Finding::new(Lint::DuplicateVariant, place, message, help);
-            findings.push(finding.with_related(first, "the first of that name"));
-        }
-    }
-}
-
-fn check_weights(declaration: &Declaration, findings: &mut Findings) {
-    let config = &declaration.config;
-    let is_running = config.state == ExperimentState::Running;
-    if !declaration.has_weights() || config.variants.is_empty() {
-        return;
-    }
-    let total = total_weight(config.weights());
-    if total == 0 {
-        if is_running {
-            let message = format!("{} runs, and all its weights are 0", Quoted(&config.name));
-            let help = "give a variant a weight, or set state = \"draft\"";
-            let place = declaration.field_place(ConfigField::Variants);
-            findings.push(Finding::new(Lint::AllWeightsZero, place, message, help));
-        }
-        return;
-    }
-    if is_running && config.weights().filter(|weight| *weight > 0).count() == 1 {
-        let message = format!(
-            "{} runs with one variant: everybody gets it",
-            Quoted(&config.name)
-        );
-        let help = "add another variant, or conclude it";
-        let place = declaration.field_place(ConfigField::Variants);
-        findings.push(Finding::new(Lint::SingleVariant, place, message, help));
-    }
-    for (index, got) in bucket_counts(config.weights()).into_iter().enumerate() {
-        let variant = &config.variants[index];
-        // In parts of `total`, to compare without rounding: wanted is `weight * BUCKETS`.
-        let wanted = u128::from(variant.weight) * u128::from(BUCKETS);
-        let got_scaled = u128::from(got) * u128::from(total);
-        if wanted.abs_diff(got_scaled) * 100 <= wanted {
-            continue;
-        }
-        let message = format!(
-            "{} asks for {}, and gets {}",
-            Quoted(&variant.name),
-            percent(wanted, u128::from(total) * u128::from(BUCKETS)),
-            percent(u128::from(got), u128::from(BUCKETS)),
-        );
-        let help = "shares are whole ten-thousandths; give it a weight that is one";
-        let place = declaration.weight_place(index);
-        findings.push(Finding::new(
-            Lint::InexpressibleWeight,
-            place,
-            message,
-            help,
-        ));
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for show")]
-fn percent(part: u128, of: u128) -> String {
-    let percent = part as f64 * 100.0 / of as f64;
-    let digits = if percent < 0.01 { 6 } else { 4 };
-    let text = format!("{percent:.digits$}");
-    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 fn check_names(

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::finding::SourceSpan;
 use crate::error::Field;
 use crate::experiment::{ExperimentConfig, ExperimentState};
-use crate::field::ConfigField;
+use crate::field::{ConfigField, MetricField};
 
 /// One `[[experiment]]` of a file.
 #[derive(Debug, Clone)]
@@ -27,10 +27,21 @@ pub(super) struct SourceSpans {
     pub(super) fields: BTreeMap<ConfigField, Range<usize>>,
     pub(super) variant_names: Vec<Range<usize>>,
     pub(super) weights: Vec<Range<usize>>,
+    /// Of each metric that could be read.
+    pub(super) metrics: Vec<MetricSpans>,
     /// The fields that are written and could not be read, or not all of it.
     pub(super) unread: Vec<ConfigField>,
     /// Whether a weight is missing, or could not be read.
     pub(super) lacks_weight: bool,
+}
+
+/// Where the parts of a metric stand.
+#[derive(Debug, Clone, Default)]
+pub(super) struct MetricSpans {
+    /// Of the fields that are written and could be read.
+    pub(super) fields: BTreeMap<MetricField, Range<usize>>,
+    /// The fields that are written and could not be read.
+    pub(super) unread: Vec<MetricField>,
 }
 
 impl Declaration {
@@ -46,13 +57,20 @@ impl Declaration {
 
     /// Whether anything is written that matters to assigning and could not be read.
     pub(super) fn is_unread(&self) -> bool {
-        let mut unread = self.places.unread.iter();
-        self.places.lacks_weight || unread.any(|field| *field != ConfigField::Description)
+        let matters =
+            |field: &ConfigField| *field != ConfigField::Description && !field.is_of_analysis();
+        self.places.lacks_weight || self.places.unread.iter().any(matters)
     }
 
     /// Whether a field is absent or could be read.
     pub(super) fn is_read(&self, field: ConfigField) -> bool {
         !self.places.unread.contains(&field)
+    }
+
+    /// Whether a field of a metric is absent or could be read.
+    pub(super) fn is_metric_read(&self, metric: usize, field: MetricField) -> bool {
+        let spans = self.places.metrics.get(metric);
+        spans.is_none_or(|spans| !spans.unread.contains(&field))
     }
 
     /// Whether all variants and their weights could be read.
@@ -86,16 +104,25 @@ impl Declaration {
         self.place(self.places.variant_names.get(variant))
     }
 
+    /// Where a field of a metric stands, or the metric's name if it is not written.
+    pub(super) fn metric_place(&self, metric: usize, field: MetricField) -> SourceSpan {
+        let spans = self.places.metrics.get(metric);
+        let part = spans.and_then(|spans| {
+            let written = spans.fields.get(&field);
+            written.or_else(|| spans.fields.get(&MetricField::Name))
+        });
+        self.place(part)
+    }
+
     /// Where the field that a problem is about stands in the file.
     pub(super) fn problem_place(&self, field: Field) -> SourceSpan {
         match field {
             Field::Config(field) => self.field_place(field),
             Field::Variant(index) => self.variant_place(index),
-            Field::Actor
-            | Field::RequestId
-            | Field::Metric(_)
-            | Field::OutcomeMetric
-            | Field::OutcomeId => self.name_place(),
+            Field::Metric(index, field) => self.metric_place(index, field),
+            Field::Actor | Field::RequestId | Field::OutcomeMetric | Field::OutcomeId => {
+                self.name_place()
+            }
         }
     }
 }

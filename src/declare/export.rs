@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::experiment::ExperimentConfig;
-use crate::field::{ConfigField, FieldValue};
+use crate::field::{ConfigField, FieldValue, MetricField};
+use crate::metric::{Cap, MetricConfig};
 use crate::text::is_unsafe;
 
 /// A file that declares these experiments: to apply it where they come from changes nothing.
@@ -22,17 +23,36 @@ pub fn to_toml(experiments: &[ExperimentConfig]) -> String {
 fn write_experiment(text: &mut String, config: &ExperimentConfig) {
     text.push_str("[[experiment]]\n");
     for field in ConfigField::ALL {
-        if let Some(value) = field.declared(config) {
-            let _ = writeln!(text, "{} = {}", field.key(), value_of(value));
+        match field.declared(config) {
+            None => {}
+            Some(FieldValue::Metrics(metrics)) => write_metrics(text, metrics),
+            Some(value) => {
+                let _ = writeln!(text, "{} = {}", field.key(), value_of(value));
+            }
         }
     }
 }
 
-/// A value, as it stands in a file.
-fn value_of(value: FieldValue<'_>) -> String {
+fn write_metrics(text: &mut String, metrics: &[MetricConfig]) {
+    for metric in metrics {
+        text.push_str("\n[[experiment.metrics]]\n");
+        for field in MetricField::ALL {
+            if let Some(value) = field.get(metric) {
+                let _ = writeln!(text, "{} = {}", field.key(), value_of(value));
+            }
+        }
+    }
+}
+
+/// A value, as it stands behind a key in a file.
+pub(super) fn value_of(value: FieldValue<'_>) -> String {
     match value {
         FieldValue::Text(text) => string(text),
         FieldValue::Share(share) => share.to_string(),
+        FieldValue::Number(number) | FieldValue::Cap(Cap::Value(number)) => number.to_string(),
+        FieldValue::Count(count) => count.to_string(),
+        FieldValue::Window(window) => string(&window.to_string()),
+        FieldValue::Cap(cap @ Cap::Quantile(_)) => string(&cap.to_string()),
         FieldValue::Variants(variants) => {
             let mut list = "[\n".to_owned();
             for variant in variants {
@@ -41,6 +61,8 @@ fn value_of(value: FieldValue<'_>) -> String {
             }
             list + "]"
         }
+        // Behind no key, but as tables of their own.
+        FieldValue::Metrics(_) => String::new(),
     }
 }
 

@@ -76,7 +76,7 @@ lints! {
     WrongType "wrong-type" Error;
     /// A value that the key does not take.
     BadValue "bad-value" Error;
-    /// An experiment or a variant without a name.
+    /// An experiment, a variant or a metric without a name.
     MissingName "missing-name" Error;
     /// Two experiments of one name.
     DuplicateExperiment "duplicate-experiment" Error;
@@ -102,6 +102,18 @@ lints! {
     BadCharacter "bad-character" Error;
     /// More bytes than a store takes.
     TooLong "too-long" Error;
+    /// A control that is not one of the variants.
+    UnknownControl "unknown-control" Error;
+    /// A metric without a key that its kind or its role needs.
+    MissingKey "missing-key" Error;
+    /// A key that a metric of this kind does not take.
+    UnexpectedKey "unexpected-key" Error;
+    /// Two metrics of one name.
+    DuplicateMetric "duplicate-metric" Error;
+    /// More metrics than an experiment may have.
+    TooManyMetrics "too-many-metrics" Error;
+    /// A column for a metric that says who or when.
+    ReservedColumn "reserved-column" Error;
     /// Two experiments whose assignments are not independent.
     DependentAssignments "dependent-assignments" Error;
     /// A weight that ten thousand buckets cannot express.
@@ -112,6 +124,8 @@ lints! {
     SimilarNames "similar-names" Warning;
     /// A running experiment in which everybody gets the same variant.
     SingleVariant "single-variant" Warning;
+    /// A running experiment with a primary metric that counts outcomes without end.
+    MissingWindow "missing-window" Warning;
     /// An experiment that does not say what it is about.
     MissingDescription "missing-description" Warning;
     /// A variant would be removed while actors hold it.
@@ -128,6 +142,8 @@ lints! {
     FieldFixed "field-fixed" Error;
     /// The order of variants would change while the experiment runs.
     VariantOrder "variant-order" Warning;
+    /// A metric would be added or changed after the start.
+    HypothesisChanged "hypothesis-changed" Warning;
 }
 
 impl fmt::Display for Lint {

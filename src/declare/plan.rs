@@ -9,7 +9,9 @@ use super::moves::{Moves, changed_buckets};
 use crate::coverage::Coverage;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
+use crate::hypothesis;
 use crate::lifecycle::{self, Mutation, MutationFacts, Write};
+use crate::metric::MetricConfig;
 use crate::store::Expected;
 
 /// What would be done to a store, and what the store must be like for it.
@@ -38,6 +40,10 @@ pub struct PlannedExperiment {
     pub steps: Vec<PlanStep>,
     /// Who moves.
     pub moves: Moves,
+    /// The metrics, by name, that are added or changed after the experiment has started: their numbers prove
+    /// nothing.
+    #[serde(default)]
+    pub exploratory: Vec<String>,
 }
 
 /// What a plan does to an experiment.
@@ -79,6 +85,8 @@ pub enum PlanStep {
     SetDescription(Option<String>),
     /// Replace the share of the newcomers who enter.
     SetCoverage(Coverage),
+    /// Replace the metrics.
+    SetMetrics(Vec<MetricConfig>),
     /// Replace the variants.
     SetVariants(Vec<VariantConfig>),
     /// Move to a state.
@@ -102,6 +110,10 @@ impl PlanStep {
             Self::SetCoverage(coverage) => Mutation::SetCoverage {
                 experiment,
                 coverage: *coverage,
+            },
+            Self::SetMetrics(metrics) => Mutation::SetMetrics {
+                experiment,
+                metrics,
             },
             Self::SetVariants(variants) => Mutation::SetVariants {
                 experiment,
@@ -186,6 +198,18 @@ pub(super) fn replay<'a>(
     (reached, None)
 }
 
+/// The metrics, by name, that are exploratory once `before` becomes `after`.
+pub(super) fn exploratory(
+    before: Option<&ExperimentConfig>,
+    after: &ExperimentConfig,
+) -> Vec<String> {
+    let Some(before) = before.filter(|before| before.state != ExperimentState::Draft) else {
+        return Vec::new();
+    };
+    let changed = hypothesis::changed(&before.analysis.metrics, &after.analysis.metrics);
+    changed.into_iter().map(str::to_owned).collect()
+}
+
 impl PlannedExperiment {
     fn comes_to_what_it_shows(&self) -> bool {
         let name = &self.experiment;
@@ -216,6 +240,9 @@ impl PlannedExperiment {
         );
         let moved = before.map_or(0, |before| changed_buckets(before, &self.after));
         if is_prune && !only_archives || moved != self.moves.new_actors_per_10000 {
+            return false;
+        }
+        if self.exploratory != exploratory(before, &self.after) {
             return false;
         }
         let named = before.is_none_or(|before| before.name == self.experiment);

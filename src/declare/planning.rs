@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::current::Current;
 use super::declaration::Declaration;
-use super::export::string;
+use super::export::{string, value_of};
 use super::finding::{self, Finding, Lint};
 use super::moves::{Moves, changed_buckets, moves, per_100};
-use super::plan::{Action, Plan, PlanStep, PlannedExperiment, replay};
+use super::plan::{Action, Plan, PlanStep, PlannedExperiment, exploratory, replay};
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
-use crate::field::{ConfigField, FieldKind, FieldValue};
+use crate::field::{ConfigField, FieldKind, FieldValue, MetricField};
 use crate::text::Quoted;
 
 /// Plans how `current` becomes what is declared; with `prune` also, that what is not declared is
@@ -69,6 +69,7 @@ fn archive(current: &Current) -> PlannedExperiment {
         experiment: current.config.name.clone(),
         action: Action::Prune,
         moves: moves(current, &after),
+        exploratory: Vec::new(),
         before: Some(current.config.clone()),
         after,
         steps,
@@ -86,6 +87,7 @@ fn plan_one(
     if let Some(before) = before {
         compare_fixed(declaration, before, &target, findings);
         warn_of_order(declaration, before, &target, findings);
+        warn_of_hypothesis(declaration, before, &target, findings);
     }
     let steps = steps(before, &target);
     let (after, refusal) = replay(&steps, &target.name, before, &current);
@@ -104,6 +106,7 @@ fn plan_one(
             (Some(_), false) => Action::Change,
         },
         moves: current.map_or_else(Moves::default, |current| moves(current, &after)),
+        exploratory: exploratory(before, &after),
         before: before.cloned(),
         after,
         steps,
@@ -125,6 +128,11 @@ fn target(declaration: &Declaration, before: Option<&ExperimentConfig>) -> Exper
         let kept = before.winner.clone();
         target.winner = target.winner.or(kept);
     }
+    // To name the control that it has anyway, or not to name it any more, changes nothing.
+    let has_started = before.state != ExperimentState::Draft;
+    if has_started && target.control().map(|v| &v.name) == before.control().map(|v| &v.name) {
+        target.analysis.control.clone_from(&before.analysis.control);
+    }
     target.updated_at_secs = before.updated_at_secs;
     target
 }
@@ -145,11 +153,11 @@ fn compare_fixed(
         if old == new {
             continue;
         }
-        let is_word = matches!(field.kind(), FieldKind::OneOf { .. });
-        let shown = |value: Option<FieldValue<'_>>| match value.and_then(FieldValue::text) {
+        let is_free = matches!(field.kind(), FieldKind::Name | FieldKind::Text(_));
+        let shown = |value: Option<FieldValue<'_>>| match value.and_then(FieldValue::to_text) {
             None => "none".to_owned(),
-            Some(word) if is_word => word.to_owned(),
-            Some(text) => Quoted(text).to_string(),
+            Some(text) if is_free => Quoted(&text).to_string(),
+            Some(word) => word.into_owned(),
         };
         let message = format!(
             "{} has started with {field} {}, which can't become {}",
@@ -157,10 +165,9 @@ fn compare_fixed(
             shown(old),
             shown(new),
         );
-        let remedy = if is_word {
-            format!("set {} = \"{}\"", field.key(), shown(old))
-        } else {
-            format!("put the {} back", field.label())
+        let remedy = match old.filter(|_| !is_free) {
+            Some(old) => format!("set {} = {}", field.key(), value_of(old)),
+            None => format!("put the {} back", field.label()),
         };
         let help = format!("{remedy}, or begin an experiment of another name");
         let lint = match field {
@@ -203,6 +210,28 @@ fn warn_of_order(
         let help = "keep the order of before, and add new variants at the end";
         let place = declaration.field_place(ConfigField::Variants);
         findings.push(Finding::new(Lint::VariantOrder, place, message, help));
+    }
+}
+
+fn warn_of_hypothesis(
+    declaration: &Declaration,
+    before: &ExperimentConfig,
+    target: &ExperimentConfig,
+    findings: &mut Vec<Finding>,
+) {
+    let changed = exploratory(Some(before), target);
+    for (index, metric) in target.analysis.metrics.iter().enumerate() {
+        if !changed.contains(&metric.name) {
+            continue;
+        }
+        let message = format!(
+            "metric {} of {}: hypothesis changed after the start: exploratory",
+            Quoted(&metric.name),
+            Quoted(&target.name),
+        );
+        let help = "results show it and name no winner by it; to decide by it, begin an experiment of another name";
+        let place = declaration.metric_place(index, MetricField::Name);
+        findings.push(Finding::new(Lint::HypothesisChanged, place, message, help));
     }
 }
 
@@ -268,6 +297,9 @@ fn steps(before: Option<&ExperimentConfig>, target: &ExperimentConfig) -> Vec<Pl
     }
     if before.description != target.description {
         steps.push(PlanStep::SetDescription(target.description.clone()));
+    }
+    if before.analysis.metrics != target.analysis.metrics {
+        steps.push(PlanStep::SetMetrics(target.analysis.metrics.clone()));
     }
     let mut state_steps = moves_to(before, target);
     // Who gets what is fixed in a concluded experiment: it has to run when that changes.

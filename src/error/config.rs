@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::field::ConfigField;
+use crate::field::{ConfigField, MetricField};
+use crate::metric::MetricKind;
 use crate::text::Quoted;
 
 /// A part of what the caller gave.
@@ -17,8 +18,8 @@ pub enum Field {
     Actor,
     /// The request id.
     RequestId,
-    /// The name of the metric at this position, counted from 0.
-    Metric(usize),
+    /// A field of the metric at this position, counted from 0.
+    Metric(usize, MetricField),
     /// The metric of an outcome.
     OutcomeMetric,
     /// The id of an outcome.
@@ -32,7 +33,7 @@ impl fmt::Display for Field {
             Self::Variant(index) => write!(f, "the name of variant {}", index + 1),
             Self::Actor => f.write_str("the actor"),
             Self::RequestId => f.write_str("the request id"),
-            Self::Metric(index) => write!(f, "the name of metric {}", index + 1),
+            Self::Metric(index, field) => write!(f, "the {field} of metric {}", index + 1),
             Self::OutcomeMetric => f.write_str("the metric"),
             Self::OutcomeId => f.write_str("the id"),
         }
@@ -82,6 +83,58 @@ pub enum ConfigProblem {
     /// A winner on an experiment that is not concluded.
     #[error("it names a winner, and is not concluded")]
     WinnerNotConcluded,
+    /// A number, a cap or another value that the field does not take.
+    #[error("{field} is {value}; it must be {allowed}")]
+    OutOfRange {
+        /// Where.
+        field: Field,
+        /// The value, as text.
+        value: String,
+        /// What the field takes.
+        allowed: String,
+    },
+    /// The control is not one of the variants.
+    #[error("its control {} is not one of its variants", Quoted(.0))]
+    ControlUnknown(String),
+    /// More metrics than an experiment may have.
+    #[error("it has {count} metrics; at most {limit} are allowed")]
+    TooManyMetrics {
+        /// How many it has.
+        count: usize,
+        /// The most allowed.
+        limit: usize,
+    },
+    /// Two metrics of one name.
+    #[error("metric {} is there twice", Quoted(.0))]
+    DuplicateMetric(String),
+    /// A metric without what its kind or its role needs.
+    #[error("metric {} is a {is}, and has no {field}", .metric + 1)]
+    MetricLacks {
+        /// Its position, counted from 0.
+        metric: usize,
+        /// Its kind or its role.
+        is: &'static str,
+        /// What it lacks.
+        field: MetricField,
+    },
+    /// A metric with what its kind does not take.
+    #[error("metric {} is a {kind}, which takes no {field}", .metric + 1)]
+    MetricTakesNo {
+        /// Its position, counted from 0.
+        metric: usize,
+        /// Its kind.
+        kind: MetricKind,
+        /// What it has all the same.
+        field: MetricField,
+    },
+    /// A column that every outcome has, and that is no metric's value.
+    #[error("{field} is {}, the column that says who or when", Quoted(.column))]
+    ReservedColumn {
+        /// Where.
+        field: Field,
+        /// The column's name.
+        column: String,
+    },
     /// A state that a store never moves an experiment to.
     #[error("no experiment goes back to draft")]
     BackToDraft,

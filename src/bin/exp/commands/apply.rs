@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use experiments::ChangeRecord;
+use experiments::declare::Plan;
 use serde::Serialize;
 
 use super::{files, plan};
@@ -12,7 +13,7 @@ use crate::output::View;
 use crate::output::change::write_tsv;
 use crate::output::plan::PlanView;
 use crate::output::stream;
-use crate::output::text::Text;
+use crate::output::text::{Text, safe};
 use crate::output::tsv::Tsv;
 
 /// Make the store what files say, in one step or not at all
@@ -61,6 +62,8 @@ impl Apply {
             if !stream::confirm("Apply this?")? {
                 return Err(Failed("nothing was applied".to_owned()).into());
             }
+        } else {
+            warn_of_hypothesis(context, &plan);
         }
         // A ready plan is held against the store also when it changes nothing.
         let changes = if plan.has_changes() || is_ready && !plan.experiments.is_empty() {
@@ -85,6 +88,19 @@ impl Apply {
             count => format!("applied {count} changes"),
         });
         context.show(&Applied(changes))
+    }
+}
+
+/// Says what a plan that nobody sees would have shown.
+fn warn_of_hypothesis(context: &Context, plan: &Plan) {
+    for planned in &plan.experiments {
+        for metric in &planned.exploratory {
+            context.warn(format_args!(
+                "metric {} of {}: hypothesis changed after the start: exploratory",
+                safe(metric),
+                safe(&planned.experiment)
+            ));
+        }
     }
 }
 
@@ -114,8 +130,8 @@ impl View for Applied {
         for change in &self.0 {
             text.line(format_args!(
                 "{}  {}",
-                crate::output::text::safe(&change.experiment),
-                crate::output::text::safe(&change.mutation)
+                safe(&change.experiment),
+                safe(&change.mutation)
             ));
         }
     }

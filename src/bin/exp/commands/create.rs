@@ -2,7 +2,7 @@ use clap::Args;
 use experiments::text::escape;
 use experiments::{
     Bucketing, ConfigField, Coverage, ExperimentConfig, ExperimentError, ExperimentService,
-    ExperimentState, VariantConfig,
+    ExperimentState, MetricConfig, VariantConfig,
 };
 
 use super::dependence;
@@ -51,6 +51,15 @@ pub(crate) struct Create {
     #[arg(long, value_name = "SHARE", default_value_t)]
     coverage: Coverage,
 
+    /// What it is judged by: a name, which is also the column of the outcomes, one of conversion,
+    /// mean, ratio and quantile, and how long after an actor's start outcomes count, as 7d or 12h;
+    /// repeat for each
+    ///
+    /// The first decides, and names no winner without a window. A file, for exp apply, says more of
+    /// each.
+    #[arg(long = "metric", value_name = "NAME:KIND[:WINDOW]")]
+    metrics: Vec<MetricConfig>,
+
     /// Start it at once
     #[arg(long)]
     start: bool,
@@ -86,6 +95,7 @@ impl Create {
         wanted.bucketing = self.bucketing.into();
         wanted.salt = self.salt;
         wanted.coverage = self.coverage;
+        wanted.analysis.metrics = self.metrics;
         if self.start {
             wanted.state = ExperimentState::Running;
         }
@@ -111,6 +121,12 @@ impl Create {
         if is_new {
             context.warn_of_application(&opened, std::iter::once((None, &wanted)))?;
             dependence::warn(&wanted, &service, context)?;
+            for (_, metric) in wanted.analysis.deciding_without_window() {
+                context.warn(format_args!(
+                    "metric {} has no window; without a window results name no winner unless --final",
+                    escape(&metric.name)
+                ));
+            }
         }
         Ok(())
     }

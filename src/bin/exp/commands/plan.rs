@@ -27,7 +27,7 @@ use crate::output::text::safe;
     after_help = "Example, for a plan that is reviewed before it is applied:\n  \
     exp plan experiments.toml --out plan.json && exp apply plan.json\n\n\
     TSV columns: action, experiment, state before, state after, steps, new actors of 10000 who\n\
-    move, stored assignments that are kept"
+    move, stored assignments that are kept, metrics that become exploratory"
 )]
 pub(crate) struct Plan {
     /// Files, or directories of .toml files; - is standard input
@@ -148,6 +148,8 @@ pub(super) fn make(
         let mut live = live;
         live.retain(|config| !pruned.contains(&*config.name));
         let dependent = declare::check_independence(&moving, &live, &IdSample::SHAPES);
+        // The plan itself shows this.
+        warnings.retain(|warning| warning.lint != Lint::HypothesisChanged);
         warnings.append(&mut zero);
         warnings.extend(dependent);
         for warning in warnings {

@@ -4,6 +4,7 @@ use experiments::{ConfigField, ExperimentSummary, FieldValue, VariantSummary};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::View;
+use crate::output::metric;
 use crate::output::text::{BOLD, DIM, Text, bar, cell, number, percent, safe, state_style, styled};
 use crate::output::tsv::Tsv;
 
@@ -75,6 +76,11 @@ impl View for ExperimentSummary {
         text.line(styled(DIM, format!("changed: {changed}")));
         text.line("");
         table(&self.variants, text);
+        let metrics = &config.analysis.metrics;
+        if !metrics.is_empty() {
+            text.line("");
+            metric::table(metrics, text);
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use experiments::{
 use serde::Serialize;
 
 use super::View;
+use super::difference::{self, Difference};
+use super::metric;
 use super::text::{BOLD, DIM, Text, safe, styled};
 use super::tsv::Tsv;
 
@@ -75,29 +77,8 @@ pub(crate) fn write_differences(
     indent: &str,
     text: &mut Text,
 ) {
-    let differences = differences(before, after);
-    let width = differences
-        .iter()
-        .map(|d| unicode_width::UnicodeWidthStr::width(&*d.what));
-    let width = width.max().unwrap_or(0);
-    for Difference {
-        what,
-        before,
-        after,
-    } in differences
-    {
-        let pad = " ".repeat(width - unicode_width::UnicodeWidthStr::width(&*what));
-        text.line(format_args!("{indent}{what}{pad}  {before} → {after}"));
-    }
+    difference::write(&differences(before, after), indent, text);
 }
-
-struct Difference {
-    what: String,
-    before: String,
-    after: String,
-}
-
-const NOTHING: &str = "–";
 
 /// The fields that come first: where the experiment is in its life.
 const FIRST: [ConfigField; 2] = [ConfigField::State, ConfigField::Winner];
@@ -105,14 +86,7 @@ const FIRST: [ConfigField; 2] = [ConfigField::State, ConfigField::Winner];
 fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, before: Option<String>, after: Option<String>| {
-        if before != after {
-            let shown = |value: Option<String>| value.unwrap_or_else(|| NOTHING.to_owned());
-            differences.push(Difference {
-                what: safe(what),
-                before: shown(before),
-                after: shown(after),
-            });
-        }
+        differences.extend(Difference::of(what, before, after));
     };
     let value = |field: ConfigField, side| {
         let text = field.of_side(side)?.to_text();
@@ -150,6 +124,8 @@ fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
         names.join(", ")
     };
     compare("order", Some(order(old, new)), Some(order(new, old)));
+    let metrics = |side: &'_ ChangeSide| side.metrics.clone().unwrap_or_default();
+    differences.extend(metric::differences(&metrics(before), &metrics(after)));
     differences
 }
 

@@ -3,9 +3,11 @@
 
 pub(crate) mod change;
 pub(crate) mod figures;
+mod difference;
 pub(crate) mod findings;
 pub(crate) mod interval;
 pub(crate) mod json;
+pub(crate) mod metric;
 pub(crate) mod plan;
 pub(crate) mod rows;
 pub(crate) mod stream;

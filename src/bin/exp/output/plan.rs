@@ -38,6 +38,7 @@ impl View for PlanView<'_> {
                 &planned.steps.len().to_string(),
                 &planned.moves.new_actors_per_10000.to_string(),
                 &planned.moves.stored_kept.to_string(),
+                &planned.exploratory.join(","),
             ]);
         }
     }
@@ -90,6 +91,12 @@ fn write_experiment(planned: &PlannedExperiment, text: &mut Text) {
         .map(ChangeSide::from)
         .unwrap_or_default();
     write_differences(&before, &ChangeSide::from(&planned.after), "    ", text);
+    for metric in &planned.exploratory {
+        let metric = safe(metric);
+        text.line(format_args!(
+            "    metric {metric}: hypothesis changed after the start: exploratory"
+        ));
+    }
     if let Some(line) = who_moves(planned) {
         text.line(format_args!("    {line}"));
     }
