@@ -24,6 +24,7 @@
 //! | [`independence`] | pure: whether two experiments disturb each other |
 //! | [`simulation`] | pure: the split some ids would get (feature `stats`) |
 //! | [`results`] | who won: from assignments and outcomes to a report (feature `stats`) |
+//! | [`stats`] | pure: how variants compare, and whether their numbers can be trusted (feature `stats`) |
 //! | [`IdShape`] | made-up ids to measure and simulate with |
 //!
 //! # What always holds
@@ -54,6 +55,8 @@ mod rule;
 mod service;
 #[cfg(feature = "stats")]
 pub mod simulation;
+#[cfg(feature = "stats")]
+pub mod stats;
 pub mod store;
 #[cfg(feature = "declare")]
 pub mod suggest;

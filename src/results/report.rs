@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use crate::experiment::ExperimentState;
 use crate::metric::{Better, MetricKind, MetricRole, Population};
+use crate::stats::{AlwaysValid, ByLook, Difference, Means, OneSided, Relative};
 
-use super::sample_ratio::SampleRatio;
+use super::sample_ratio::SampleRatioReport;
 
 /// Who won, and whether the numbers can be trusted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,7 +35,7 @@ pub struct Report {
     /// Who and what was left out.
     pub left_out: LeftOut,
     /// Whether the variants have as many actors as their weights promise.
-    pub sample_ratio: SampleRatio,
+    pub sample_ratio: SampleRatioReport,
     /// What to know before the figures are believed.
     pub warnings: Vec<Warning>,
     /// In the order in which they were asked for.
@@ -109,7 +110,7 @@ pub struct MetricReport {
     /// Each variant by itself, in the experiment's order.
     pub variants: Vec<VariantFigures>,
     /// Each variant that has actors against the control, in the experiment's order.
-    pub comparisons: Vec<Comparison>,
+    pub comparisons: Vec<ComparisonReport>,
     /// What follows.
     pub verdict: Verdict,
 }
@@ -133,7 +134,7 @@ pub struct VariantFigures {
 
 /// One variant against the control, over all periods of weights in which both have at least 2 complete actors.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct ComparisonReport {
     /// The variant.
     pub variant: String,
     /// What it is compared with.
@@ -147,7 +148,7 @@ pub struct Comparison {
     /// As if looked at once.
     pub difference: Difference,
     /// The same, relative to the control, as a fraction of it.
-    pub relative: Interval,
+    pub relative: Relative,
     /// However often it is looked at.
     pub always_valid: AlwaysValid,
     /// Of a guardrail: the one-sided bounds, however often it is looked at.
@@ -160,92 +161,22 @@ pub struct Comparison {
     /// What choosing the variant costs on average if it is the worse one, in the metric's unit.
     pub expected_loss: Option<f64>,
     /// What a covariate changed; `None` if none was used.
-    pub cuped: Option<Cuped>,
-    /// The smallest difference that would probably be found.
-    pub minimum_detectable_effect: MinimumDetectableEffect,
+    pub cuped: Option<CupedReport>,
+    /// The smallest difference, in the metric's unit, that these actors would show with a power of 0.8.
+    pub minimum_detectable_effect: ByLook<f64>,
     /// What follows from this comparison.
     pub verdict: VerdictCode,
 }
 
-/// What is compared: means, ratios or quantiles.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Means {
-    /// Of the variant.
-    pub variant: Option<f64>,
-    /// Of the control.
-    pub control: Option<f64>,
-}
-
-/// Variant less control, in the metric's unit, as if looked at once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Difference {
-    /// The difference.
-    pub estimate: Option<f64>,
-    /// The lower end of its interval.
-    pub low: Option<f64>,
-    /// The upper end of its interval.
-    pub high: Option<f64>,
-    /// How probable a difference at least this large is if there is none.
-    pub p_value: Option<f64>,
-    /// The standard error of the estimate.
-    pub standard_error: Option<f64>,
-    /// The degrees of freedom of its t distribution; `None` of a quantile, which is taken as normal.
-    pub degrees: Option<f64>,
-}
-
-/// An estimate with its interval.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Interval {
-    /// The estimate.
-    pub estimate: Option<f64>,
-    /// The lower end.
-    pub low: Option<f64>,
-    /// The upper end.
-    pub high: Option<f64>,
-}
-
-/// What holds however often it is looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct AlwaysValid {
-    /// The lower end of the interval of the difference.
-    pub low: Option<f64>,
-    /// Its upper end.
-    pub high: Option<f64>,
-    /// The lower end relative to the control.
-    pub relative_low: Option<f64>,
-    /// The upper end relative to the control.
-    pub relative_high: Option<f64>,
-    /// How probable such a difference is if there is none, however often it is looked at.
-    pub p_value: Option<f64>,
-}
-
-/// Bounds of the relative difference in the good direction, each one-sided: a harm is negative.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct OneSided {
-    /// It is not below this.
-    pub relative_low: Option<f64>,
-    /// It is not above this.
-    pub relative_high: Option<f64>,
-}
-
 /// What a covariate changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Cuped {
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CupedReport {
     /// By how much the metric grows with the covariate.
-    pub theta: Option<f64>,
+    pub theta: f64,
     /// The share of the variance that it explains.
     pub variance_reduction: Option<f64>,
     /// The difference without it.
     pub unadjusted: Difference,
-}
-
-/// The smallest difference, in the metric's unit, that the present actors would show with a power of 0.8.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct MinimumDetectableEffect {
-    /// As if looked at once.
-    pub fixed: Option<f64>,
-    /// However often it is looked at.
-    pub always_valid: Option<f64>,
 }
 
 /// What follows from a metric.
