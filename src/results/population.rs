@@ -43,6 +43,8 @@ pub(super) struct Cohort<'a> {
     bounds: Bounds,
     /// Their numbers, in order.
     numbers: Vec<u32>,
+    /// How many of them each variant has.
+    counts: Vec<u64>,
     /// The periods of weights in which they were assigned, in order.
     pub(super) periods: Vec<u32>,
     /// How many are of the population, also those who are left out.
@@ -60,6 +62,7 @@ impl<'a> Cohort<'a> {
             members: &members.members,
             bounds,
             numbers: Vec::new(),
+            counts: vec![0; variants],
             periods: Vec::new(),
             size: 0,
             overridden: 0,
@@ -78,16 +81,17 @@ impl<'a> Cohort<'a> {
                     cohort.overridden += 1;
                 }
                 Some((_, since)) if since.mixed_since <= bounds.to_secs => cohort.mixed += 1,
-                _ => cohort.admit(number, member.period),
+                _ => cohort.admit(number, member),
             }
         }
         cohort
     }
 
-    fn admit(&mut self, number: u32, period: u32) {
+    fn admit(&mut self, number: u32, member: &Member) {
         self.numbers.push(number);
-        if let Err(place) = self.periods.binary_search(&period) {
-            self.periods.insert(place, period);
+        self.counts[usize::from(member.variant)] += 1;
+        if let Err(place) = self.periods.binary_search(&member.period) {
+            self.periods.insert(place, member.period);
         }
     }
 
@@ -103,6 +107,21 @@ impl<'a> Cohort<'a> {
                 start_secs: self.bounds.start_of(member)?,
             })
         })
+    }
+
+    /// Whether any of them has the variant.
+    pub(super) fn has(&self, variant: usize) -> bool {
+        self.counts[variant] > 0
+    }
+
+    /// Whose outcomes are analysed.
+    pub(super) fn population(&self) -> Population {
+        self.bounds.population
+    }
+
+    /// The end of the analysis.
+    pub(super) fn to_secs(&self) -> u64 {
+        self.bounds.to_secs
     }
 
     /// Whether so many are left out for having been exposed to two variants that nothing may be decided.
