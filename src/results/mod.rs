@@ -7,10 +7,30 @@
 //! outcomes ─► rows ─┘
 //! ```
 
+mod analysis;
+mod comparison;
+mod forecast;
 mod members;
+mod population;
+mod report;
+mod sample;
+mod sample_ratio;
+mod sentence;
 mod span;
 mod totals;
+mod verdict;
+mod warnings;
+mod words;
 
+pub use self::analysis::{AnalysedMetric, Analysis};
 pub use self::members::{Exclusion, Member, Members};
+pub use self::report::{
+    ComparisonReport, CupedReport, LeftOut, MetricReport, Missing, Report, VariantFigures, Verdict,
+    VerdictCode, Warning, WarningCode,
+};
+pub use self::sample_ratio::{
+    SampleRatioOfValue, SampleRatioPeriod, SampleRatioReport, SampleRatioTest, SampleRatioVariant,
+    sample_ratio_of_periods,
+};
 pub use self::span::Span;
-pub use self::totals::{BrokenRow, MetricTotals, Totals};
+pub use self::totals::{BrokenRow, ByColumn, MetricTotals, Totals};

@@ -15,6 +15,17 @@ pub struct MetricTotals {
     pub after_window: u64,
 }
 
+/// What one column says of each actor, to test the sample ratio of each of its values.
+#[derive(Debug, Clone, Default)]
+pub struct ByColumn {
+    /// The column's name.
+    pub column: String,
+    /// Its values.
+    pub values: Vec<String>,
+    /// By actor: the place of its value, from the first row that has one; [`u32::MAX`] without any.
+    pub of_actor: Vec<u32>,
+}
+
 /// A row that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokenRow {
@@ -41,4 +52,8 @@ pub struct Totals {
     pub broken_rows: u64,
     /// The first of them.
     pub broken: Vec<BrokenRow>,
+    /// Whether times were given in milliseconds.
+    pub milliseconds: bool,
+    /// The column by whose values the sample ratio is tested.
+    pub by: Option<ByColumn>,
 }

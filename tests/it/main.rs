@@ -44,6 +44,7 @@ mod proxy;
 mod random;
 mod readme;
 mod reference;
+mod results_golden;
 mod sandbox;
 mod schema;
 mod secrets;

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use experiments::results::{Comparison, MetricReport, Report, VerdictCode};
+use experiments::results::{ComparisonReport, MetricReport, Report, VerdictCode};
 use experiments::ChangeRecord;
 
 use super::{Page, charts, time};
@@ -44,7 +44,7 @@ pub(super) fn verdicts(report: &Report) -> Markup {
                     li { "No metric was analysed." }
                 }
                 li class=(if report.sample_ratio.mismatch { "bad" } else { "" }) {
-                    strong { "Sample ratio: " } (report.sample_ratio.sentence)
+                    (report.sample_ratio.sentence())
                 }
             }
         }
@@ -61,7 +61,7 @@ fn tone(code: VerdictCode) -> &'static str {
     }
 }
 
-fn interval(comparison: &Comparison) -> Option<Interval> {
+fn interval(comparison: &ComparisonReport) -> Option<Interval> {
     Some(Interval {
         low: comparison.always_valid.relative_low?,
         estimate: comparison.relative.estimate?,
@@ -133,7 +133,7 @@ pub(super) fn metric(metric: &MetricReport, page: &Page<'_>, index: usize) -> Ma
     }
 }
 
-fn compared(comparison: Option<&Comparison>) -> Markup {
+fn compared(comparison: Option<&ComparisonReport>) -> Markup {
     let Some(comparison) = comparison else {
         return html! { td.number {} td.number {} td.number {} td.number {} };
     };
@@ -161,7 +161,7 @@ pub(super) fn sample_ratio(report: &Report) -> Markup {
     html! {
         section aria-labelledby="sample-ratio" {
             h2 #sample-ratio { "Sample ratio" }
-            p { (report.sample_ratio.sentence) }
+            p { (report.sample_ratio.sentence()) }
             @for test in &report.sample_ratio.tests {
                 h3 { (test.population) " actors, by period of weights" }
                 div.scroll { table {

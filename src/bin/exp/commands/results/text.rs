@@ -1,7 +1,7 @@
 //! Results for people: first what is known, then the figures, then what was left out.
 
 use experiments::metric::{Better, MetricKind, Population};
-use experiments::results::{Comparison, MetricReport, Report, VariantFigures, VerdictCode};
+use experiments::results::{ComparisonReport, MetricReport, Report, VariantFigures};
 
 use crate::output::figures::{change, count, figure, p_value};
 use crate::output::interval::{Interval, Scale};
@@ -25,7 +25,7 @@ pub(super) fn write(report: &Report, text: &mut Text) {
     if report.metrics.is_empty() {
         text.line("no metric: declare one in a file, or name one with --metric NAME:KIND");
     }
-    wrapped(text, "sample ratio: ", &safe(&report.sample_ratio.sentence));
+    wrapped(text, "", &safe(&report.sample_ratio.sentence()));
     let drawn = report.metrics.iter().flat_map(|metric| &metric.comparisons);
     let intervals: Vec<Interval> = drawn.filter_map(interval).collect();
     let scale = Scale::of(&intervals);
@@ -132,7 +132,7 @@ fn figures(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text
 }
 
 /// The interval that decides, in words.
-fn bounds(metric: &MetricReport, comparison: &Comparison, report: &Report, text: &mut Text) {
+fn bounds(metric: &MetricReport, comparison: &ComparisonReport, report: &Report, text: &mut Text) {
     let always = &comparison.always_valid;
     let sure = percent_without_zeros(report.confidence);
     let against = format!(
@@ -182,7 +182,7 @@ fn mean(kind: MetricKind, figures: &VariantFigures) -> String {
     }
 }
 
-fn estimate(comparison: &Comparison) -> String {
+fn estimate(comparison: &ComparisonReport) -> String {
     match (comparison.relative.estimate, comparison.difference.estimate) {
         (Some(relative), _) => change(relative),
         (None, Some(difference)) => figure(difference),
@@ -191,7 +191,7 @@ fn estimate(comparison: &Comparison) -> String {
 }
 
 /// The p-value that decides: adjusted, always valid.
-fn p(comparison: &Comparison) -> String {
+fn p(comparison: &ComparisonReport) -> String {
     let p = comparison
         .adjusted_p_value
         .or(comparison.always_valid.p_value);
@@ -199,7 +199,7 @@ fn p(comparison: &Comparison) -> String {
 }
 
 /// What is drawn of a comparison: its relative effect between the bounds that decide.
-pub(super) fn interval(comparison: &Comparison) -> Option<Interval> {
+pub(super) fn interval(comparison: &ComparisonReport) -> Option<Interval> {
     Some(Interval {
         low: comparison.always_valid.relative_low?,
         estimate: comparison.relative.estimate?,

@@ -1,0 +1,110 @@
+//! What to know before the figures are believed, each with a code and a sentence.
+
+use crate::metric::MetricKind;
+
+use super::analysis::Analysis;
+use super::population::Cohort;
+use super::report::{MetricReport, Report, Warning, WarningCode};
+use super::totals::Totals;
+use super::words;
+
+/// All warnings about a report that has none yet.
+pub(super) fn of(
+    report: &Report,
+    analysis: &Analysis,
+    cohort: &Cohort,
+    totals: &Totals,
+) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut warn = |code, message: String| warnings.push(Warning { code, message });
+    if report.sample_ratio.mismatch {
+        warn(
+            WarningCode::SampleRatioMismatch,
+            report.sample_ratio.sentence(),
+        );
+    }
+    if cohort.is_mixed() {
+        let message = format!(
+            "{} of {} were exposed to two variants and are left out",
+            words::count(cohort.mixed),
+            words::actors(cohort.size)
+        );
+        warn(WarningCode::MixedActors, message);
+    }
+    if is_tenth_apart(report.assigned_actors, report.exposed_actors) {
+        let message = format!(
+            "{} are assigned and {} of them are exposed: who is never shown a variant dilutes its effect",
+            words::actors(report.assigned_actors),
+            words::count(report.exposed_actors)
+        );
+        warn(WarningCode::PopulationDiffers, message);
+    }
+    if !analysis.metrics.is_empty() && !has_outcomes(cohort, totals) {
+        let message = format!(
+            "no outcome of an actor who counts was found in {}",
+            words::rows(totals.rows)
+        );
+        warn(WarningCode::NoOutcomes, message);
+    }
+    if analysis.only_seen {
+        let message = "actors without an outcome are left out, so that no metric has a verdict";
+        warn(WarningCode::OnlySeen, message.to_owned());
+    }
+    for (metric, found) in analysis.metrics.iter().zip(&report.metrics) {
+        of_metric(&metric.config, found, cohort.periods.len(), &mut warn);
+    }
+    if totals.milliseconds {
+        let message =
+            "times were read as milliseconds, as they would be far in the future as seconds";
+        warn(WarningCode::Milliseconds, message.to_owned());
+    }
+    warnings
+}
+
+fn of_metric(
+    config: &crate::metric::MetricConfig,
+    found: &MetricReport,
+    periods: usize,
+    warn: &mut impl FnMut(WarningCode, String),
+) {
+    let name = words::name(&found.metric);
+    if found.kind == MetricKind::Quantile && periods > 1 {
+        let message =
+            format!("{name}: the weights have changed, and a quantile is taken over all of them");
+        warn(WarningCode::QuantileOverPeriods, message);
+    }
+    for comparison in &found.comparisons {
+        if comparison.left_out_actors > 0 {
+            let message = format!(
+                "{name}: {} of {} and {} are left out, as they came under weights under which the other has fewer \
+                 than 2",
+                words::actors(comparison.left_out_actors),
+                words::name(&comparison.variant),
+                words::name(&comparison.control)
+            );
+            warn(WarningCode::PeriodLeftOut, message);
+        }
+        if config.covariate.is_some() && comparison.cuped.is_none() && comparison.actors > 0 {
+            let message = format!(
+                "{name}: the covariate is not used for {}, as it is unknown or the same for all actors",
+                words::name(&comparison.variant)
+            );
+            warn(WarningCode::CovariateUnused, message);
+        }
+    }
+}
+
+fn has_outcomes(cohort: &Cohort, totals: &Totals) -> bool {
+    let seen = |number: usize| {
+        totals
+            .metrics
+            .iter()
+            .any(|metric| metric.seen.get(number) == Some(&true))
+    };
+    cohort.actors().any(|actor| seen(actor.number))
+}
+
+/// Whether two counts differ by more than a tenth of the larger one.
+fn is_tenth_apart(one: u64, other: u64) -> bool {
+    one.abs_diff(other).saturating_mul(10) > one.max(other)
+}
