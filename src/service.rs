@@ -12,7 +12,7 @@ use crate::bucketing::{BUCKETS, bucket_counts};
 use crate::error::ExperimentError;
 use crate::experiment::{
     AssignmentRecord, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig,
-    WeightPeriod,
+    VariantCount, WeightPeriod,
 };
 use crate::exposure::{ExposureRecord, ExposureScan, ExposureSink, TracingExposureSink};
 use crate::outcome::{Outcome, Tracked};
@@ -350,23 +350,21 @@ impl ExperimentService {
     /// It is unknown, or the store fails.
     pub fn summary(&self, experiment: &str) -> Result<ExperimentSummary, ExperimentError> {
         let config = self.status(experiment)?;
-        let counts = self.store.variant_counts(experiment)?;
-        let variants = config
-            .variants
-            .iter()
-            .zip(bucket_counts(config.weights()))
-            .map(|(variant, buckets)| {
-                let count = counts.iter().find(|count| count.variant == variant.name);
-                VariantSummary {
-                    name: variant.name.clone(),
-                    weight: variant.weight,
-                    expected_share: buckets_to_share(buckets),
-                    assigned: count.map_or(0, |count| count.assigned),
-                    overridden: count.map_or(0, |count| count.overridden),
-                }
-            })
-            .collect();
-        Ok(ExperimentSummary { config, variants })
+        let periods = self.store.weight_periods(experiment)?;
+        let counts = VariantCount::totals(&config.variants, &periods);
+        let variants = config.variants.iter().zip(counts);
+        let variants = variants.map(|(variant, count)| VariantSummary {
+            name: variant.name.clone(),
+            weight: variant.weight,
+            expected_share: expected_share(&config, &periods, &variant.name),
+            assigned: count.assigned,
+            overridden: count.overridden,
+        });
+        Ok(ExperimentSummary {
+            variants: variants.collect(),
+            config,
+            periods,
+        })
     }
 
     /// Shows the assignments of an experiment one after another, sorted by actor.
@@ -451,12 +449,24 @@ impl ExperimentService {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a count of buckets is at most 10000"
-)]
-fn buckets_to_share(buckets: u64) -> f64 {
-    buckets as f64 / BUCKETS as f64
+/// The share of the assigned actors that a variant should have: what each period's weights promise, for the actors
+/// of that period. Of one that has no actors, what the present weights promise.
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 actors")]
+fn expected_share(config: &ExperimentConfig, periods: &[WeightPeriod], variant: &str) -> f64 {
+    let share = |variants: &[VariantConfig]| {
+        let place = variants.iter().position(|known| known.name == variant);
+        let buckets = bucket_counts(variants.iter().map(|variant| variant.weight));
+        place.map_or(0.0, |place| buckets[place] as f64 / BUCKETS as f64)
+    };
+    let actors = |period: &WeightPeriod| period.counts.iter().map(|c| c.assigned).sum::<u64>();
+    let total: u64 = periods.iter().map(actors).sum();
+    if total == 0 {
+        return share(&config.variants);
+    }
+    let expected = periods
+        .iter()
+        .map(|period| share(&period.variants) * actors(period) as f64);
+    expected.sum::<f64>() / total as f64
 }
 
 /// One experiment and what its variants have got so far.
@@ -466,6 +476,8 @@ pub struct ExperimentSummary {
     pub config: ExperimentConfig,
     /// Its variants, in order.
     pub variants: Vec<VariantSummary>,
+    /// The periods of its weights, in order, each with its counts.
+    pub periods: Vec<WeightPeriod>,
 }
 
 /// One variant's part of an [`ExperimentSummary`].
@@ -475,7 +487,8 @@ pub struct VariantSummary {
     pub name: String,
     /// Its relative weight.
     pub weight: u32,
-    /// The share of the buckets that select it, from 0 to 1. All zero when every weight is zero.
+    /// The share of the assigned actors that it should have, from 0 to 1: what the weights of the time promised
+    /// of each. Without actors, what the weights promise now; all zero when every weight is zero.
     pub expected_share: f64,
     /// Stored assignments that the actors' buckets made.
     pub assigned: u64,

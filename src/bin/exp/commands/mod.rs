@@ -1,6 +1,7 @@
 //! One file a command: its arguments, whose doc comments are the help, how it runs, and how its
 //! result reads.
 
+mod activity;
 pub(crate) mod apply;
 pub(crate) mod archive;
 pub(crate) mod assign;

@@ -1,11 +1,18 @@
 use clap::Args;
+use experiments::results::{SampleRatioReport, sample_ratio_of_periods};
 use experiments::{ConfigField, ExperimentSummary, FieldValue, VariantSummary};
+use serde::Serialize;
 
+use super::activity::Activity;
 use crate::complete;
 use crate::context::{Context, Purpose};
+use crate::environment;
+use crate::exit::SomethingFound;
 use crate::output::View;
 use crate::output::metric;
-use crate::output::text::{BOLD, DIM, Text, bar, cell, number, percent, safe, state_style, styled};
+use crate::output::text::{
+    BOLD, DIM, Text, bar, cell, number, percent, safe, state_style, styled, wrapped,
+};
 use crate::output::tsv::Tsv;
 
 /// Show one experiment and what its variants have got so far
@@ -18,16 +25,47 @@ pub(crate) struct Status {
     /// Its name
     #[arg(add = complete::experiments())]
     name: String,
+
+    /// Also show exposures, and the actors by day; this reads all of them
+    #[arg(long)]
+    full: bool,
+
+    /// Exit with 9 if the variants do not have the actors that their weights promise
+    #[arg(long)]
+    fail_on_mismatch: bool,
 }
 
 impl Status {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let summary = context.service(Purpose::Use)?.summary(&self.name)?;
-        context.show(&summary)
+        let service = context.service(Purpose::Use)?;
+        let summary = service.summary(&self.name)?;
+        let shown = Shown {
+            sample_ratio: sample_ratio_of_periods(&summary.periods),
+            full: self
+                .full
+                .then(|| Activity::scan(&service, &summary.config, environment::clock()?))
+                .transpose()?,
+            summary,
+        };
+        context.show(&shown)?;
+        if self.fail_on_mismatch && shown.sample_ratio.mismatch {
+            return Err(SomethingFound.into());
+        }
+        Ok(())
     }
 }
 
-impl View for ExperimentSummary {
+/// The status as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    summary: ExperimentSummary,
+    sample_ratio: SampleRatioReport,
+    #[serde(flatten)]
+    full: Option<Activity>,
+}
+
+impl View for Shown {
     fn columns(&self) -> &'static [&'static str] {
         &[
             "variant",
@@ -39,7 +77,7 @@ impl View for ExperimentSummary {
     }
 
     fn tsv(&self, tsv: &mut Tsv) {
-        for variant in &self.variants {
+        for variant in &self.summary.variants {
             tsv.line(&[
                 &variant.name,
                 &variant.weight.to_string(),
@@ -51,7 +89,7 @@ impl View for ExperimentSummary {
     }
 
     fn text(&self, text: &mut Text) {
-        let config = &self.config;
+        let config = &self.summary.config;
         let mut head = format!(
             "{}  {}",
             styled(BOLD, safe(&config.name)),
@@ -75,13 +113,49 @@ impl View for ExperimentSummary {
         let changed = text.time(config.updated_at_secs);
         text.line(styled(DIM, format!("changed: {changed}")));
         text.line("");
-        table(&self.variants, text);
+        table(&self.summary.variants, text);
+        sample_ratio(&self.sample_ratio, text);
+        if let Some(activity) = &self.full {
+            activity.write(text);
+        }
         let metrics = &config.analysis.metrics;
         if !metrics.is_empty() {
             text.line("");
             metric::table(metrics, text);
         }
     }
+}
+
+/// Whether the variants have the actors that their weights promise; by period, if the weights have changed.
+fn sample_ratio(found: &SampleRatioReport, text: &mut Text) {
+    let Some(test) = found.tests.first().filter(|test| test.worst.is_some()) else {
+        return;
+    };
+    text.line("");
+    wrapped(text, "", &safe(&test.sentence()));
+    if test.periods.len() < 2 {
+        return;
+    }
+    text.line("");
+    let periods = test.periods.iter().flat_map(|period| {
+        let from = text.time(period.from_secs);
+        let variants = period.variants.iter().enumerate();
+        let rows = variants.map(move |(place, variant)| {
+            vec![
+                cell(if place == 0 { &from } else { "" }),
+                cell(&variant.variant),
+                number(variant.weight),
+                number(format_args!("{:.1}", variant.expected)),
+                number(variant.actors),
+            ]
+        });
+        rows.collect::<Vec<_>>()
+    });
+    let rows = periods.collect();
+    text.table(
+        &["WEIGHTS FROM", "VARIANT", "WEIGHT", "EXPECTED", "ACTORS"],
+        rows,
+    );
 }
 
 fn table(variants: &[VariantSummary], text: &mut Text) {

@@ -2,8 +2,8 @@
 //! knows a command.
 
 pub(crate) mod change;
-pub(crate) mod figures;
 mod difference;
+pub(crate) mod figures;
 pub(crate) mod findings;
 pub(crate) mod interval;
 pub(crate) mod json;
