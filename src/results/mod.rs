@@ -7,8 +7,20 @@
 //! outcomes ─► rows ─┘
 //! ```
 
+mod batch;
+mod error;
+mod ids;
 mod members;
+mod merge;
+mod plan;
+mod reading;
+mod scan;
+mod tally;
+mod threads;
 mod totals;
 
+pub use self::error::OutcomesError;
 pub use self::members::{Exclusion, Member, Members};
-pub use self::totals::{BrokenRow, MetricTotals, Totals};
+pub use self::plan::ColumnNames;
+pub use self::reading::Reading;
+pub use self::totals::{BrokenRow, ByColumn, MetricTotals, Totals};
