@@ -8,22 +8,34 @@
 //! ```
 
 mod analysis;
+mod batch;
 mod comparison;
+mod error;
 mod forecast;
+mod ids;
 mod members;
+mod merge;
+mod plan;
 mod population;
+mod reading;
 mod report;
 mod sample;
 mod sample_ratio;
+mod scan;
 mod sentence;
 mod span;
+mod tally;
+mod threads;
 mod totals;
 mod verdict;
 mod warnings;
 mod words;
 
 pub use self::analysis::{AnalysedMetric, Analysis};
+pub use self::error::OutcomesError;
 pub use self::members::{Exclusion, Member, Members};
+pub use self::plan::ColumnNames;
+pub use self::reading::Reading;
 pub use self::report::{
     ComparisonReport, CupedReport, LeftOut, MetricReport, Missing, Report, VariantFigures, Verdict,
     VerdictCode, Warning, WarningCode,
