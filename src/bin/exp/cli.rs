@@ -8,8 +8,8 @@ use clap::{
 
 use crate::commands::{
     apply, archive, assign, assignments, check, completions, conclude, create, explain, export,
-    exposures, history, list, man, overrides, plan, power, schema, set_weights, simulate, start,
-    status, store, track,
+    exposures, history, list, man, overrides, plan, power, results, schema, set_weights, simulate,
+    start, status, store, track,
 };
 use crate::context::Context;
 use crate::exit::UsageError;
@@ -78,6 +78,7 @@ pub(crate) enum Command {
     Status(status::Status),
     History(history::History),
     Track(track::Track),
+    Results(results::Results),
     Power(power::Power),
     Assignments(assignments::Assignments),
     Exposures(exposures::Exposures),
@@ -119,6 +120,7 @@ impl Command {
             Self::Status(command) => command.run(context),
             Self::History(command) => command.run(context),
             Self::Track(command) => command.run(context),
+            Self::Results(command) => command.run(context),
             Self::Power(command) => command.run(context),
             Self::Assignments(command) => command.run(context),
             Self::Exposures(command) => command.run(context),

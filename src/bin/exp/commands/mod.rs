@@ -21,6 +21,7 @@ pub(crate) mod man;
 pub(crate) mod overrides;
 pub(crate) mod plan;
 pub(crate) mod power;
+pub(crate) mod results;
 pub(crate) mod schema;
 pub(crate) mod set_weights;
 pub(crate) mod simulate;

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use experiments::results::{ComparisonReport, MetricReport, Report, VerdictCode};
 use experiments::ChangeRecord;
+use experiments::results::{ComparisonReport, MetricReport, Report, VerdictCode};
 
 use super::{Page, charts, time};
 use crate::output::figures::{change, count, figure, p_value};
@@ -71,7 +71,10 @@ fn interval(comparison: &ComparisonReport) -> Option<Interval> {
 
 pub(super) fn metric(metric: &MetricReport, page: &Page<'_>, index: usize) -> Markup {
     let all = page.report.metrics.iter();
-    let all: Vec<Interval> = all.flat_map(|m| &m.comparisons).filter_map(interval).collect();
+    let all: Vec<Interval> = all
+        .flat_map(|m| &m.comparisons)
+        .filter_map(interval)
+        .collect();
     let scale = Scale::of(&all);
     let id = format!("metric-{index}");
     html! {

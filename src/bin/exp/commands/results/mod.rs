@@ -16,7 +16,6 @@ use experiments::results::{
 };
 use experiments::{ChangeRecord, ExperimentConfig, MetricConfig, WeightPeriod};
 
-use self::outcomes::Source;
 use crate::complete;
 use crate::context::{Context, Opened, Purpose};
 use crate::environment;
@@ -101,7 +100,7 @@ pub(super) struct Question {
 
 impl Results {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let source = self.source.source(context)?;
+        let source = self.source.source()?;
         let opened = context.open(Purpose::Look)?;
         let question = self.question(&opened)?;
         let service = opened.service();
@@ -125,7 +124,7 @@ impl Results {
         };
         let read = source.read(&reading, &opened, self.html.is_some())?;
         warn(context, &read.totals);
-        let report = self.report(&question, &members, &read.totals, question.end(&read.totals));
+        let report = self.report(&question, &members, &read.totals, read.totals.to_secs);
         if let Some(file) = &self.html {
             let over_time = self.over_time(&question, &members, &read.totals, &report);
             let page = page::document(&page::Made {
@@ -243,14 +242,6 @@ impl Results {
             reports.push(self.report(question, members, totals, at));
         }
         reports
-    }
-}
-
-impl Question {
-    /// The end of the analysis.
-    fn end(&self, totals: &Totals) -> u64 {
-        let latest = totals.latest_secs.filter(|_| self.until_latest);
-        latest.map_or(self.bound_secs, |latest| latest.min(self.bound_secs))
     }
 }
 

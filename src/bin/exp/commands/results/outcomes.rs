@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum, ValueHint};
-use experiments::results::{ColumnNames, OutcomesError, Reading, RowReading, Totals};
-use experiments::rows::{Cell, Format};
-use experiments::store::{RowSink, SqlValue};
-use experiments::{ExperimentError, query_sqlite};
-use sha2::{Digest as _, Sha256};
+use experiments::results::{ColumnNames, Reading, Totals};
+use experiments::rows::Format;
 
-use crate::context::{Context, Opened};
+use crate::context::Opened;
 use crate::exit::UsageError;
+use crate::hash::Hashed;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -76,7 +74,8 @@ pub(in crate::commands) fn format_of(
 ) -> anyhow::Result<Format> {
     let format = named.map(Format::from).or_else(|| Format::of_path(path));
     format.ok_or_else(|| {
-        let message = "its name does not end in .csv, .tsv or .jsonl; name the format with --input-format";
+        let message =
+            "its name does not end in .csv, .tsv or .jsonl; name the format with --input-format";
         UsageError(format!("{}: {message}", path.display())).into()
     })
 }
@@ -108,15 +107,14 @@ pub(super) enum Source {
 }
 
 /// Outcomes that were read.
-pub(super) struct Read_ {
+pub(super) struct Outcomes {
     pub(super) totals: Totals,
     /// What they were read from, and its hash if it was asked for.
     pub(super) input: (String, String),
 }
 
 impl Arguments {
-    pub(super) fn source(&self, context: &Context) -> anyhow::Result<Source> {
-        let _ = context;
+    pub(super) fn source(&self) -> anyhow::Result<Source> {
         if let Some(path) = &self.outcomes {
             let format = format_of(path, self.input_format)?;
             return Ok(Source::Text(path.clone(), format));
@@ -136,6 +134,43 @@ impl Arguments {
             actor: self.actor_column.as_deref(),
             time: self.time_column.as_deref(),
             by: None,
+        }
+    }
+}
+
+impl Source {
+    /// Reads them, and hashes them if they are to be told from others.
+    pub(super) fn read(
+        &self,
+        reading: &Reading<'_>,
+        opened: &Opened,
+        is_hashed: bool,
+    ) -> anyhow::Result<Outcomes> {
+        match self {
+            Self::Text(path, format) => {
+                let input = open(path)?;
+                let name = path.display().to_string();
+                if !is_hashed {
+                    return Ok(Outcomes {
+                        totals: reading.read_text(input, *format)?,
+                        input: (name, String::new()),
+                    });
+                }
+                let mut hashed = Hashed::new(input);
+                let totals = reading.read_text(&mut hashed, *format)?;
+                let input = (name, hashed.hash.to_string());
+                Ok(Outcomes { totals, input })
+            }
+            Self::Query { .. } => anyhow::bail!("no query yet"),
+            Self::Kept => {
+                let service = opened.service();
+                let totals = reading.read_kept(service.store())?;
+                let rows = format!("{} rows", totals.rows);
+                Ok(Outcomes {
+                    totals,
+                    input: ("recorded outcomes".to_owned(), rows),
+                })
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use experiments::results::{Members, Report};
 use experiments::{ExperimentService, ExposureScan};
-use sha2::{Digest as _, Sha256};
 
 use super::{Question, text};
 use crate::commands::{assignments, exposures};
+use crate::hash::Hash;
 use crate::output::rows::Rows;
 use crate::page::{self, Day, Moment, Page};
 
@@ -26,14 +26,14 @@ pub(super) struct Made<'a> {
 pub(super) fn document(made: &Made<'_>) -> anyhow::Result<String> {
     let config = &made.question.config;
     let name = shlex::try_quote(&config.name)?;
-    let assigned = Rows::tsv(Sha256::new(), assignments::COLUMNS);
+    let assigned = Rows::tsv(Hash::default(), assignments::COLUMNS);
     let assigned = assignments::write(made.service, &config.name, 0, assigned)?;
-    let exposed = Rows::tsv(Sha256::new(), exposures::COLUMNS);
+    let exposed = Rows::tsv(Hash::default(), exposures::COLUMNS);
     let all = ExposureScan::default();
     let exposed = exposures::write(made.service, &config.name, &all, exposed)?;
     let inputs = vec![
-        (format!("exp assignments {name}"), sha256(assigned)),
-        (format!("exp exposures {name}"), sha256(exposed)),
+        (format!("exp assignments {name}"), assigned.to_string()),
+        (format!("exp exposures {name}"), exposed.to_string()),
         made.outcomes.clone(),
     ];
     let words: Vec<String> = std::env::args().collect();
@@ -48,17 +48,6 @@ pub(super) fn document(made: &Made<'_>) -> anyhow::Result<String> {
         inputs,
         made_at_secs: made.question.now_secs,
     }))
-}
-
-/// A hash as `sha256sum` prints it.
-pub(super) fn sha256(hash: Sha256) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::from("sha256 ");
-    for byte in hash.finalize() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// Of each metric with a window the comparison of its verdict, or else the first; without a window, what is known now

@@ -117,7 +117,9 @@ fn figures(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text
         }
         if is_wide {
             let line = comparison.and_then(interval);
-            row.push(cell(&line.map_or_else(String::new, |i| scale.draw(i, drawn))));
+            row.push(cell(
+                &line.map_or_else(String::new, |i| scale.draw(i, drawn)),
+            ));
         }
         row
     });
@@ -157,7 +159,10 @@ fn bounds(metric: &MetricReport, comparison: &ComparisonReport, report: &Report,
     if let Some(cuped) = &comparison.cuped
         && let Some(reduction) = cuped.variance_reduction
     {
-        let line = format!("the covariate explains {} of the variance", percent(reduction));
+        let line = format!(
+            "the covariate explains {} of the variance",
+            percent(reduction)
+        );
         wrapped(text, "  ", &line);
     }
     if comparison.left_out_actors > 0 {
@@ -210,11 +215,31 @@ pub(super) fn interval(comparison: &ComparisonReport) -> Option<Interval> {
 fn left_out(report: &Report, text: &mut Text) {
     let left_out = &report.left_out;
     let parts = [
-        (left_out.overridden_actors, "actor with an override", "actors with an override"),
-        (left_out.mixed_actors, "actor who saw two variants", "actors who saw two variants"),
-        (left_out.unknown_actors, "row of an actor in no variant", "rows of actors in no variant"),
-        (left_out.before_start, "row from before the actor's start", "rows from before the actor's start"),
-        (left_out.broken_rows, "row that can't be read", "rows that can't be read"),
+        (
+            left_out.overridden_actors,
+            "actor with an override",
+            "actors with an override",
+        ),
+        (
+            left_out.mixed_actors,
+            "actor who saw two variants",
+            "actors who saw two variants",
+        ),
+        (
+            left_out.unknown_actors,
+            "row of an actor in no variant",
+            "rows of actors in no variant",
+        ),
+        (
+            left_out.before_start,
+            "row from before the actor's start",
+            "rows from before the actor's start",
+        ),
+        (
+            left_out.broken_rows,
+            "row that can't be read",
+            "rows that can't be read",
+        ),
     ];
     let mut told: Vec<String> = parts
         .into_iter()
@@ -223,8 +248,16 @@ fn left_out(report: &Report, text: &mut Text) {
             format!("{} {}", count(number), if number == 1 { one } else { more })
         })
         .collect();
-    for metric in report.metrics.iter().filter(|metric| metric.after_window > 0) {
-        let rows = if metric.after_window == 1 { "row" } else { "rows" };
+    for metric in report
+        .metrics
+        .iter()
+        .filter(|metric| metric.after_window > 0)
+    {
+        let rows = if metric.after_window == 1 {
+            "row"
+        } else {
+            "rows"
+        };
         told.push(format!(
             "{} {rows} after the window of {}",
             count(metric.after_window),
@@ -236,4 +269,3 @@ fn left_out(report: &Report, text: &mut Text) {
         wrapped(text, "left out: ", &told.join(", "));
     }
 }
-
