@@ -15,6 +15,8 @@ use super::json::{next_line, read_object};
 pub struct TextRow<'a> {
     /// The line in which it begins, counted from 1.
     pub line: u64,
+    /// The names of the columns. In JSON Lines those of the rows so far.
+    pub columns: &'a [String],
     /// Its cells in the order of the columns; one that is missing is empty.
     pub cells: &'a [String],
     /// What is wrong with it, in a sentence without a full stop. Its cells mean nothing then.
@@ -77,6 +79,7 @@ impl<R: Read> TextRows<R> {
                 self.block = Some(block);
                 return Ok(Some(TextRow {
                     line,
+                    columns: &self.columns,
                     cells: &self.cells,
                     problem: self.problem.as_deref(),
                 }));
@@ -142,6 +145,7 @@ mod tests {
                 line,
                 cells,
                 problem,
+                ..
             } = row;
             read.push(match problem {
                 None => format!("{line}: {}", cells.join("|")),

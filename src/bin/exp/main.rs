@@ -7,6 +7,7 @@ mod context;
 mod environment;
 mod exit;
 mod hash;
+mod input;
 mod moment;
 mod options;
 mod output;

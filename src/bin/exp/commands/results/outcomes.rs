@@ -1,18 +1,15 @@
 //! Where outcomes come from: a file, a query, or what the store keeps.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
 use experiments::results::{ColumnNames, Reading, Totals};
 use experiments::rows::Format;
 
 use crate::context::Opened;
-use crate::exit::UsageError;
 use crate::hash::Hashed;
+use crate::input::{self, InputFormat};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -45,56 +42,6 @@ pub(super) struct Arguments {
     time_column: Option<String>,
 }
 
-/// How rows are written.
-#[derive(Clone, Copy, ValueEnum)]
-pub(in crate::commands) enum InputFormat {
-    /// Comma-separated, with a header
-    Csv,
-    /// Tab-separated, with a header
-    Tsv,
-    /// One JSON object a line
-    #[value(name = "jsonl", alias = "json")]
-    JsonLines,
-}
-
-impl From<InputFormat> for Format {
-    fn from(format: InputFormat) -> Self {
-        match format {
-            InputFormat::Csv => Self::Csv,
-            InputFormat::Tsv => Self::Tsv,
-            InputFormat::JsonLines => Self::JsonLines,
-        }
-    }
-}
-
-/// How a file is written: as named, or as its extension says.
-pub(in crate::commands) fn format_of(
-    path: &Path,
-    named: Option<InputFormat>,
-) -> anyhow::Result<Format> {
-    let format = named.map(Format::from).or_else(|| Format::of_path(path));
-    format.ok_or_else(|| {
-        let message =
-            "its name does not end in .csv, .tsv or .jsonl; name the format with --input-format";
-        UsageError(format!("{}: {message}", path.display())).into()
-    })
-}
-
-/// Opens a file, or standard input for `-`.
-pub(in crate::commands) fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(io::stdin().lock()));
-    }
-    let failed = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(failed)?;
-    anyhow::ensure!(
-        !file.metadata().with_context(failed)?.is_dir(),
-        "cannot read {}: it is a directory",
-        path.display()
-    );
-    Ok(Box::new(file))
-}
-
 /// Where outcomes come from.
 pub(super) enum Source {
     Text(PathBuf, Format),
@@ -116,7 +63,7 @@ pub(super) struct Outcomes {
 impl Arguments {
     pub(super) fn source(&self) -> anyhow::Result<Source> {
         if let Some(path) = &self.outcomes {
-            let format = format_of(path, self.input_format)?;
+            let format = input::format_of(path, self.input_format)?;
             return Ok(Source::Text(path.clone(), format));
         }
         Ok(match &self.sql {
@@ -148,7 +95,7 @@ impl Source {
     ) -> anyhow::Result<Outcomes> {
         match self {
             Self::Text(path, format) => {
-                let input = open(path)?;
+                let input = input::open(path)?;
                 let name = path.display().to_string();
                 if !is_hashed {
                     return Ok(Outcomes {

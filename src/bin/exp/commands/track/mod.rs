@@ -1,12 +1,17 @@
 //! `exp track`: outcomes that the store keeps.
 
-use clap::Args;
+mod file;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
 use experiments::text::escape;
 use experiments::{Finite, Outcome, Tracked};
 
 use crate::context::{Context, Purpose};
 use crate::environment;
 use crate::exit::UsageError;
+use crate::input::{self, InputFormat};
 use crate::moment;
 use crate::output::View;
 use crate::output::text::Text;
@@ -18,18 +23,24 @@ use crate::output::tsv::Tsv;
 /// it, from the actor's assignment on.
 #[derive(Args)]
 #[command(
-    override_usage = "exp track [OPTIONS] <ACTOR> <METRIC> [VALUE]",
+    override_usage = "exp track [OPTIONS] <ACTOR> <METRIC> [VALUE]\n       \
+    exp track [OPTIONS] --file <FILE>",
     after_help = "Examples:\n  \
     exp track user:1 purchase\n  \
-    exp track user:1 revenue 49.90 --id order-1007\n\n\
+    exp track user:1 revenue 49.90 --id order-1007\n  \
+    exp track --file outcomes.csv\n\n\
+    A file has a column actor and, if it is known, one with the timestamp. Either it has one outcome\n\
+    a row, in columns metric, value and id, or a column for each metric.\n\n\
     TSV columns: recorded, repeated"
 )]
 pub(crate) struct Track {
     /// Who did it
-    actor: String,
+    #[arg(required_unless_present = "file")]
+    actor: Option<String>,
 
     /// What it counts for: the column of a metric, which is its name unless it says another
-    metric: String,
+    #[arg(required_unless_present = "file")]
+    metric: Option<String>,
 
     /// How much of it
     #[arg(default_value = "1", allow_negative_numbers = true)]
@@ -42,10 +53,23 @@ pub(crate) struct Track {
     /// Of the outcomes of a metric with the same id only the first counts, so that a call may be repeated
     #[arg(long, value_name = "ID")]
     id: Option<String>,
+
+    /// Record the outcomes of this file; - is standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
+          conflicts_with_all = ["actor", "metric", "value", "at", "id"])]
+    file: Option<PathBuf>,
+
+    /// How the file is written [default: by its extension]
+    #[arg(long, value_name = "FORMAT", requires = "file")]
+    input_format: Option<InputFormat>,
 }
 
 impl Track {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        if let Some(path) = &self.file {
+            let format = input::format_of(path, self.input_format)?;
+            return context.show(&file::track(context, path, format)?);
+        }
         let clock = environment::clock()?;
         let at = self.at.as_deref().map(|at| moment::parse(at, clock));
         let value = self.value.parse::<Finite>().map_err(|_| {
@@ -55,8 +79,8 @@ impl Track {
             ))
         })?;
         let outcome = Outcome {
-            actor: self.actor,
-            metric: self.metric,
+            actor: self.actor.unwrap_or_default(),
+            metric: self.metric.unwrap_or_default(),
             value,
             timestamp_secs: at.transpose()?.unwrap_or_else(|| clock.now_secs()),
             id: self.id,
