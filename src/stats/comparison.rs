@@ -264,7 +264,7 @@ impl Comparison {
         let error = self.error();
         (error > 0.0)
             .then(|| self.difference / error)
-            .filter(|z| !z.is_nan() && error.is_finite())
+            .filter(|z| z.is_finite() && error.is_finite())
     }
 
     fn relative_estimate(&self) -> f64 {
