@@ -250,9 +250,9 @@ fn compare(place: &str, found: &Value, expected: &Value, faults: &mut Vec<String
         }
         (Value::Number(found), Value::Number(expected)) => {
             let (found, expected) = (found.as_f64().unwrap(), expected.as_f64().unwrap());
-            let apart = (found - expected).abs();
-            // What cancels to 0 on one side leaves its rounding on the other.
-            if apart > 1e-9 * expected.abs() && apart > 1e-14 {
+            // Below this, floating point has fewer than nine digits itself.
+            let least = f64::MIN_POSITIVE;
+            if (found - expected).abs() > (1e-9 * expected.abs()).max(least) {
                 faults.push(format!("{place}: {found:e}, not {expected:e}"));
             }
         }
