@@ -20,10 +20,11 @@
 //! | [`service`](ExperimentService) | the front door |
 //! | [`web`] | in an axum handler: who asks, which variant, and the status of an error (feature `axum`) |
 //! | [`declare`] | experiments as code: file → findings → plan (feature `declare`) |
-//! | [`suggest`] | the name that was probably meant (feature `declare`) |
+//! | [`suggest`] | the name that was probably meant (features `declare` and `stats`) |
 //! | [`independence`] | pure: whether two experiments disturb each other |
 //! | [`simulation`] | pure: the split some ids would get (feature `stats`) |
 //! | [`results`] | who won: from assignments and outcomes to a report (feature `stats`) |
+//! | [`rows`] | rows of text from files and pipes: CSV, TSV, JSON Lines (feature `stats`) |
 //! | [`stats`] | pure: how variants compare, and whether their numbers can be trusted (feature `stats`) |
 //! | [`IdShape`] | made-up ids to measure and simulate with |
 //!
@@ -51,6 +52,8 @@ mod number;
 mod outcome;
 #[cfg(feature = "stats")]
 pub mod results;
+#[cfg(feature = "stats")]
+pub mod rows;
 mod rule;
 mod service;
 #[cfg(feature = "stats")]
@@ -58,7 +61,7 @@ pub mod simulation;
 #[cfg(feature = "stats")]
 pub mod stats;
 pub mod store;
-#[cfg(feature = "declare")]
+#[cfg(any(feature = "declare", feature = "stats"))]
 pub mod suggest;
 mod system;
 pub mod text;

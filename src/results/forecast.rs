@@ -2,8 +2,8 @@
 
 use crate::experiment::ExperimentState;
 
-use super::analysis::Analysis;
 use super::population::Cohort;
+use super::request::Analysis;
 
 /// At which rate actors come.
 pub(super) struct Forecast {

@@ -8,25 +8,38 @@
 //! ```
 
 mod analysis;
+mod batch;
 mod comparison;
+mod error;
 mod forecast;
+mod ids;
 mod members;
+mod merge;
+mod plan;
 mod population;
+mod reading;
 mod report;
+mod request;
 mod sample;
 mod sample_ratio;
+mod scan;
 mod sentence;
+mod tally;
+mod threads;
 mod totals;
 mod verdict;
 mod warnings;
 mod words;
 
-pub use self::analysis::{AnalysedMetric, Analysis};
+pub use self::error::OutcomesError;
 pub use self::members::{Exclusion, Member, Members};
+pub use self::plan::ColumnNames;
+pub use self::reading::Reading;
 pub use self::report::{
     ComparisonReport, CupedReport, LeftOut, MetricReport, Missing, Report, VariantFigures, Verdict,
     VerdictCode, Warning, WarningCode,
 };
+pub use self::request::{AnalysedMetric, Analysis};
 pub use self::sample_ratio::{
     SampleRatioOfValue, SampleRatioPeriod, SampleRatioReport, SampleRatioTest, SampleRatioVariant,
     sample_ratio_of_periods,

@@ -5,10 +5,10 @@ use crate::metric::{Better, MetricKind, Window};
 use crate::number::Finite;
 use crate::stats;
 
-use super::analysis::AnalysedMetric;
 use super::comparison::Compared;
 use super::forecast::{Forecast, When};
 use super::report::{Missing, Report, VariantFigures, VerdictCode};
+use super::request::AnalysedMetric;
 use super::verdict::{FEWEST_ACTORS, FEWEST_CONVERSIONS};
 use super::words;
 

@@ -68,12 +68,17 @@ impl Given {
         config.state = ExperimentState::Running;
         let numbers = (0..actors).map(|number| (number as usize % variants.len(), number));
         let numbers: Vec<(usize, u32)> = numbers.collect();
-        let members = numbers.iter().map(|(variant, number)| Member {
-            variant: u16::try_from(*variant).unwrap(),
-            period: 0,
-            assigned_at_secs: START + u64::from(*number) * 60,
-            exposed_at_secs: START + u64::from(*number) * 60,
-        });
+        let mut members = Members::default();
+        for (variant, number) in &numbers {
+            let come_secs = START + u64::from(*number) * 60;
+            let member = Member {
+                variant: u16::try_from(*variant).unwrap(),
+                period: 0,
+                assigned_at_secs: come_secs,
+                exposed_at_secs: come_secs,
+            };
+            members.push(&number.to_string(), member);
+        }
         let values = numbers
             .iter()
             .map(|(variant, number)| value(*variant, *number));
@@ -98,10 +103,7 @@ impl Given {
                 variants: config.variants.clone(),
                 counts: Vec::new(),
             }],
-            members: Members {
-                members: members.collect(),
-                ..Members::default()
-            },
+            members,
             totals: Totals {
                 metrics: vec![totals; metrics.len()],
                 rows: u64::from(actors),
@@ -357,7 +359,7 @@ fn a_guardrail_is_broken_safe_or_undecided() {
     given.says(
         VerdictCode::Undecided,
         &[Missing::Actors],
-        "guardrail is undecided: treatment may be up to 1.04% worse than control, and 1% is allowed: more actors are \
+        "guardrail is undecided: treatment may be up to 1.01% worse than control, and 1% is allowed: more actors are \
          needed",
     );
     given.metrics[0].config.minimum_effect = None;
@@ -600,7 +602,7 @@ fn no_input_makes_a_figure_undefined_in_another_way_than_null() {
             [plain, full]
         })
         .collect();
-    let values: [fn(usize, u32) -> Option<f64>; 9] = [
+    let values: [fn(usize, u32) -> Option<f64>; 10] = [
         |_, _| None,
         |_, _| Some(0.0),
         |_, _| Some(1.0),
@@ -610,6 +612,8 @@ fn no_input_makes_a_figure_undefined_in_another_way_than_null() {
         |variant, _| Some(if variant == 0 { 1e308 } else { 1e-308 }),
         |_, number| Some(f64::from(number) * 1e-320),
         |_, number| Some(-f64::from(number)),
+        // What two values near the largest number add up to.
+        |_, number| Some(if number == 7 { f64::INFINITY } else { 1.0 }),
     ];
     let mut reports = 0;
     for variants in [&["a"][..], &ARMS, &["control", "b", "c", "d"]] {
@@ -644,7 +648,7 @@ fn no_input_makes_a_figure_undefined_in_another_way_than_null() {
             }
         }
     }
-    assert_eq!(reports, 3 * 5 * 9 * 3);
+    assert_eq!(reports, 3 * 5 * 10 * 3);
 }
 
 /// Neither variants nor totals need to be there.

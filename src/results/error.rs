@@ -1,0 +1,55 @@
+//! Why outcomes can't be read.
+
+use crate::error::ExperimentError;
+use crate::rows::RowsError;
+use crate::text::Quoted;
+
+/// Why outcomes can't be read as a whole. What is wrong with single rows is in
+/// [`Totals::broken`](super::Totals::broken).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutcomesError {
+    /// The rows can't be read.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// The store can't be read.
+    #[error(transparent)]
+    Store(#[from] ExperimentError),
+    /// There is no such column.
+    #[error("there is no column {}", Quoted(.column))]
+    MissingColumn {
+        /// Its name.
+        column: String,
+        /// The column that was probably meant.
+        nearest: Option<String>,
+    },
+    /// Two columns have a name that is needed.
+    #[error("there are two columns {}", Quoted(.0))]
+    DuplicateColumn(String),
+    /// A metric counts outcomes in a window, and there are no times.
+    #[error("metric {} has a window, and there is no column {} with times", Quoted(.metric), Quoted(.column))]
+    WindowWithoutTimes {
+        /// The metric's name.
+        metric: String,
+        /// The column in which times would be.
+        column: String,
+    },
+    /// Some times are in seconds and others in milliseconds.
+    #[error(
+        "times are in seconds in line {seconds_line}, and in milliseconds in line {milliseconds_line}"
+    )]
+    MixedTimes {
+        /// The first line with seconds.
+        seconds_line: u64,
+        /// The first line with milliseconds.
+        milliseconds_line: u64,
+    },
+    /// The column that actors are told apart by has too many values.
+    #[error("column {} has more than {limit} values", Quoted(.column))]
+    TooManyValues {
+        /// Its name.
+        column: String,
+        /// How many it may have.
+        limit: usize,
+    },
+}

@@ -1,0 +1,142 @@
+//! From what each thread has added up to the totals.
+
+use super::error::OutcomesError;
+use super::plan::Fed;
+use super::tally::{Counts, Frame, Tally, add};
+use super::totals::{ByColumn, MetricTotals, Totals};
+
+/// What the threads have added up, the first of them first. There is at least one.
+pub(super) fn totals(
+    frame: &Frame<'_>,
+    is_timed: bool,
+    tallies: Vec<Tally<'_>>,
+) -> Result<Totals, OutcomesError> {
+    let mut counts = Counts::default();
+    let mut sums = Vec::new();
+    let mut covariates = Vec::new();
+    let mut by = None;
+    for mut tally in tallies {
+        tally.flush();
+        counts.merge(tally.counts);
+        if sums.is_empty() {
+            sums = tally.sums;
+        } else {
+            for (sum, more) in sums.iter_mut().zip(tally.sums) {
+                merge(sum, more);
+            }
+        }
+        // Where rows are told apart by their order, one thread reads them all.
+        covariates = tally.covariates;
+        by = tally.by;
+    }
+    if let (Some(seconds_line), Some(milliseconds_line)) =
+        (counts.seconds_line, counts.milliseconds_line)
+    {
+        return Err(OutcomesError::MixedTimes {
+            seconds_line,
+            milliseconds_line,
+        });
+    }
+    let limit = Tally::MOST_VALUES;
+    let too_many = |by: &ByColumn| by.values.len() > limit;
+    if let Some(ByColumn { column, .. }) = by.take_if(|by| too_many(by)) {
+        return Err(OutcomesError::TooManyValues { column, limit });
+    }
+    let to_secs = match counts.latest {
+        Some(latest) if frame.until_latest => frame.to_secs.min(latest),
+        _ => frame.to_secs,
+    };
+    for (assigned, rows) in counts.before_late_start {
+        if assigned > to_secs {
+            counts.unknown_actors += rows;
+        } else {
+            counts.before_start += rows;
+        }
+    }
+    let metrics = frame.plan.metrics.iter().zip(covariates);
+    let metrics = metrics.zip(counts.after_window);
+    let metrics = metrics.map(|((fed, covariates), after_window)| MetricTotals {
+        covariates,
+        after_window,
+        ..of_metric(fed, &sums, frame.plan.sums)
+    });
+    let secs = |secs: i64| u64::try_from(secs).unwrap_or(0);
+    Ok(Totals {
+        metrics: metrics.collect(),
+        by,
+        timed: is_timed,
+        milliseconds: counts.milliseconds_line.is_some(),
+        to_secs: secs(to_secs),
+        latest_secs: counts.latest.map(secs),
+        rows: counts.rows,
+        unknown_actors: counts.unknown_actors,
+        blank_ids: counts.blank_ids,
+        before_start: counts.before_start,
+        after_end: counts.after_end,
+        in_future: counts.in_future,
+        broken_rows: counts.broken_rows,
+        broken: counts.broken,
+    })
+}
+
+/// Adds another thread's sum. Two infinite sums have no sum of their own; the first stays.
+fn merge(sum: &mut f64, more: f64) {
+    let first = *sum;
+    add(sum, more);
+    if sum.is_nan() && !first.is_nan() {
+        *sum = first;
+    }
+}
+
+fn of_metric(fed: &Fed, sums: &[f64], width: usize) -> MetricTotals {
+    let of_actors = |place: usize| sums.iter().skip(place).step_by(width.max(1));
+    let known = |sum: &f64| if sum.is_nan() { 0.0 } else { *sum };
+    let values = of_actors(fed.sum).map(known);
+    let seen = of_actors(fed.sum).map(|sum| !sum.is_nan());
+    let mut totals = MetricTotals {
+        values: values.collect(),
+        seen: seen.collect(),
+        ..MetricTotals::default()
+    };
+    if fed.denominator.is_some() {
+        let denominators = of_actors(fed.sum + 1);
+        for (seen, sum) in totals.seen.iter_mut().zip(denominators.clone()) {
+            *seen |= !sum.is_nan();
+        }
+        totals.denominators = denominators.map(known).collect();
+    } else if fed.is_conversion {
+        for value in &mut totals.values {
+            *value = f64::from(u8::from(*value > 0.0));
+        }
+    }
+    totals
+}
+
+impl Counts {
+    fn merge(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.unknown_actors += other.unknown_actors;
+        self.blank_ids += other.blank_ids;
+        self.before_start += other.before_start;
+        self.after_end += other.after_end;
+        self.in_future += other.in_future;
+        self.broken_rows += other.broken_rows;
+        self.latest = self.latest.max(other.latest);
+        self.seconds_line = earlier(self.seconds_line, other.seconds_line);
+        self.milliseconds_line = earlier(self.milliseconds_line, other.milliseconds_line);
+        for (assigned, rows) in other.before_late_start {
+            *self.before_late_start.entry(assigned).or_default() += rows;
+        }
+        self.after_window.resize(other.after_window.len(), 0);
+        for (rows, more) in self.after_window.iter_mut().zip(other.after_window) {
+            *rows += more;
+        }
+        self.broken.extend(other.broken);
+        self.broken.sort_by_key(|row| row.line);
+        self.broken.truncate(Totals::MOST_BROKEN);
+    }
+}
+
+fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
+}
