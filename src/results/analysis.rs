@@ -1,57 +1,21 @@
 //! From who is in an experiment and what their outcomes add up to, to a report. The order of the work; what
 //! each step does is in the files beside it.
 
-use crate::experiment::{ExperimentConfig, WeightPeriod};
-use crate::metric::{MetricConfig, MetricRole, Population, Window};
-use crate::stats::{self, holm};
+use crate::metric::{MetricRole, Population, Window};
+use crate::stats::holm;
 
 use super::comparison::{Arms, Compared};
 use super::forecast::Forecast;
 use super::members::Members;
 use super::population::{Bounds, Cohort};
 use super::report::{LeftOut, MetricReport, Missing, Report, VariantFigures, Verdict, VerdictCode};
+use super::request::{AnalysedMetric, Analysis};
 use super::sample::Sample;
 use super::sample_ratio::SampleRatioReport;
 use super::sentence::{Speaker, Subject};
 use super::totals::{MetricTotals, Totals};
 use super::verdict::Judge;
 use super::warnings;
-
-/// A metric, and what it may decide.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnalysedMetric {
-    /// The metric.
-    pub config: MetricConfig,
-    /// Its part in the decision.
-    pub role: MetricRole,
-    /// Whether it was declared or changed after the start, or never. Then it decides nothing.
-    pub is_exploratory: bool,
-}
-
-/// What is to be analysed, and how.
-#[derive(Debug, Clone, Copy)]
-pub struct Analysis<'a> {
-    /// The experiment.
-    pub config: &'a ExperimentConfig,
-    /// Its metrics, in the order of the totals.
-    pub metrics: &'a [AnalysedMetric],
-    /// Its periods of weights, in order.
-    pub periods: &'a [WeightPeriod],
-    /// When it began, in seconds since the Unix epoch.
-    pub from_secs: u64,
-    /// The end: what happened later is not known. In seconds since the Unix epoch.
-    pub to_secs: u64,
-    /// The present time: no day before it is promised. In seconds since the Unix epoch.
-    pub now_secs: u64,
-    /// Whose outcomes are analysed.
-    pub population: Population,
-    /// The variant that the others are compared with, in place of the experiment's own.
-    pub control: Option<&'a str>,
-    /// Whether every outcome is in, so that a metric without a window can be decided.
-    pub is_final: bool,
-    /// Whether actors without an outcome are dropped. Then nothing is decided.
-    pub only_seen: bool,
-}
 
 /// One metric on its way to its report.
 struct Measured<'a> {
@@ -114,23 +78,6 @@ impl Analysis<'_> {
             to_secs: self.to_secs,
         };
         Cohort::new(members, self.config.variants.len(), bounds)
-    }
-
-    /// The place of the control.
-    fn control(&self) -> Option<usize> {
-        let variants = &self.config.variants;
-        let named = self.control.and_then(|name| self.config.variant(name));
-        let control = named.or_else(|| self.config.control())?;
-        variants
-            .iter()
-            .position(|variant| variant.name == control.name)
-    }
-
-    fn statistics(&self) -> stats::Analysis {
-        stats::Analysis {
-            confidence: self.config.analysis.confidence.get(),
-            tuning_actors: self.config.analysis.tuning_actors,
-        }
     }
 
     fn metrics(

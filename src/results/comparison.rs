@@ -7,8 +7,8 @@ use crate::stats::{
     compare_means, compare_quantiles, compare_ratios,
 };
 
-use super::analysis::AnalysedMetric;
 use super::report::{ComparisonReport, CupedReport, VariantFigures, VerdictCode};
+use super::request::AnalysedMetric;
 use super::sample::{Detail, Sample};
 
 /// How an experiment's variants are compared.

@@ -2,8 +2,8 @@
 
 use crate::experiment::ExperimentState;
 
-use super::analysis::Analysis;
 use super::population::Cohort;
+use super::request::Analysis;
 
 /// At which rate actors come.
 pub(super) struct Forecast {
@@ -19,10 +19,19 @@ pub(super) struct Forecast {
     is_running: bool,
 }
 
+/// When there will be enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum When {
+    /// Then, in seconds since the Unix epoch.
+    At(u64),
+    /// Further ahead than anybody plans: in more than 5 years.
+    InYears,
+}
+
 impl Forecast {
     /// What counts as the present: a week, so that weekends are in it.
     const SPAN_SECS: u64 = 7 * 86_400;
-    /// Further ahead nobody plans.
+    /// How far ahead somebody may plan.
     const HORIZON_SECS: u64 = 5 * 365 * 86_400;
 
     pub(super) fn new(analysis: &Analysis, cohort: &Cohort) -> Self {
@@ -42,8 +51,8 @@ impl Forecast {
         }
     }
 
-    /// When so many more actors of these variants will be complete, in seconds since the Unix epoch. Some of them
-    /// are `in_progress` already. `None` if nobody comes, or if it takes years.
+    /// When so many more actors of these variants will be complete. Some of them are `in_progress` already.
+    /// `None` if nobody comes any more.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -56,7 +65,7 @@ impl Forecast {
         more: u64,
         in_progress: u64,
         window_secs: u64,
-    ) -> Option<u64> {
+    ) -> Option<When> {
         let newcomers = more.saturating_sub(in_progress);
         let recent: u64 = variants.iter().map(|variant| self.recent[*variant]).sum();
         let wait_secs = if newcomers == 0 {
@@ -66,9 +75,11 @@ impl Forecast {
         } else {
             return None;
         };
-        let is_near = wait_secs <= Self::HORIZON_SECS as f64;
-        let end = self.to_secs.checked_add(window_secs)?;
-        let when = is_near.then(|| end.checked_add(wait_secs.ceil() as u64))??;
-        Some(when.max(self.now_secs))
+        if wait_secs > Self::HORIZON_SECS as f64 {
+            return Some(When::InYears);
+        }
+        let end = self.to_secs.saturating_add(window_secs);
+        let when = end.saturating_add(wait_secs.ceil() as u64);
+        Some(When::At(when.max(self.now_secs)))
     }
 }

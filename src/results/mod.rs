@@ -19,6 +19,7 @@ mod plan;
 mod population;
 mod reading;
 mod report;
+mod request;
 mod sample;
 mod sample_ratio;
 mod scan;
@@ -31,7 +32,6 @@ mod verdict;
 mod warnings;
 mod words;
 
-pub use self::analysis::{AnalysedMetric, Analysis};
 pub use self::error::OutcomesError;
 pub use self::members::{Exclusion, Member, Members};
 pub use self::plan::ColumnNames;
@@ -40,6 +40,7 @@ pub use self::report::{
     ComparisonReport, CupedReport, LeftOut, MetricReport, Missing, Report, VariantFigures, Verdict,
     VerdictCode, Warning, WarningCode,
 };
+pub use self::request::{AnalysedMetric, Analysis};
 pub use self::sample_ratio::{
     SampleRatioOfValue, SampleRatioPeriod, SampleRatioReport, SampleRatioTest, SampleRatioVariant,
     sample_ratio_of_periods,

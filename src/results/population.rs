@@ -15,10 +15,7 @@ pub(super) struct Bounds {
 impl Bounds {
     /// When the actor's outcomes begin to count, if it is of the population.
     fn start_of(self, member: &Member) -> Option<u64> {
-        let start = match self.population {
-            Population::Assigned => member.assigned_at_secs,
-            Population::Exposed => member.exposed_at_secs,
-        };
+        let start = member.start_secs(self.population);
         let is_known = member.assigned_at_secs <= self.to_secs && start <= self.to_secs;
         is_known.then_some(start)
     }

@@ -52,10 +52,13 @@ pub struct SampleRatioTest {
     pub degrees: Option<u64>,
     /// How probable a split at least this far from the promised one is by chance, as if looked at once.
     pub p_value: Option<f64>,
-    /// The same, however often it is looked at. Below 0.01 it is a mismatch.
+    /// The same, however often it is looked at.
     pub always_valid_p_value: f64,
     /// By period of weights.
     pub periods: Vec<SampleRatioPeriod>,
+    /// Whether the actors are not split as the weights promise: the always-valid p-value is below 0.01.
+    #[serde(skip)]
+    pub mismatch: bool,
     /// Where the counts are furthest from the promised ones, as places in `periods` and their `variants`.
     #[serde(skip)]
     pub worst: Option<WorstCell>,
@@ -118,7 +121,7 @@ impl SampleRatioReport {
                 SampleRatioOfValue {
                     column: by.column.clone(),
                     value: value.clone(),
-                    mismatch: test.is_mismatch(),
+                    mismatch: test.mismatch,
                     test,
                 }
             });
@@ -129,7 +132,7 @@ impl SampleRatioReport {
 
     fn of_tests(tests: Vec<SampleRatioTest>) -> Self {
         Self {
-            mismatch: tests.iter().any(SampleRatioTest::is_mismatch),
+            mismatch: tests.iter().any(|test| test.mismatch),
             tests,
             by: Vec::new(),
         }
@@ -148,9 +151,6 @@ impl SampleRatioReport {
 }
 
 impl SampleRatioTest {
-    /// The largest always-valid p-value that is a mismatch is just below this.
-    pub const THRESHOLD: f64 = 0.01;
-
     /// Tests the counts that `actors` gives for each period and variant.
     fn new(
         population: Population,
@@ -192,14 +192,9 @@ impl SampleRatioTest {
             p_value: found.p_value,
             always_valid_p_value: found.always_valid_p_value,
             periods: tested.collect(),
+            mismatch: found.mismatch,
             worst: found.worst,
         }
-    }
-
-    /// Whether the actors are not split as the weights promise.
-    #[must_use]
-    pub fn is_mismatch(&self) -> bool {
-        self.always_valid_p_value < Self::THRESHOLD
     }
 
     /// What it says, in a sentence without a full stop.
@@ -209,12 +204,12 @@ impl SampleRatioTest {
         let Some((period, variant)) = self.worst_variant() else {
             return "nobody counts yet, so the sample ratio cannot be tested".to_owned();
         };
-        if !self.is_mismatch() {
+        if !self.mismatch {
             return format!("the sample ratio is as the weights say ({p})");
         }
         let total = period.variants.iter().map(|variant| variant.actors).sum();
         let expected = variant.expected / real(total);
-        let (got, expected) = words::percent_apart(share(variant.actors, total), expected);
+        let [got, expected] = words::percent_apart(share(variant.actors, total), expected);
         let exposed = match self.population {
             Population::Assigned => "",
             Population::Exposed => "of the exposed actors ",

@@ -2,12 +2,13 @@
 //! be there. Without a full stop.
 
 use crate::metric::{Better, MetricKind, Window};
+use crate::number::Finite;
 use crate::stats;
 
-use super::analysis::AnalysedMetric;
 use super::comparison::Compared;
-use super::forecast::Forecast;
+use super::forecast::{Forecast, When};
 use super::report::{Missing, Report, VariantFigures, VerdictCode};
+use super::request::AnalysedMetric;
 use super::verdict::{FEWEST_ACTORS, FEWEST_CONVERSIONS};
 use super::words;
 
@@ -133,33 +134,44 @@ impl Spoken<'_> {
     fn estimate(&self) -> String {
         let report = &self.compared.report;
         let always = &report.always_valid;
-        let relative = (
+        let relative = ends(
             report.relative.estimate,
             always.relative_low,
             always.relative_high,
         );
-        let absolute = (report.difference.estimate, always.low, always.high);
-        match (relative, absolute) {
-            // Near the edge the two intervals may differ about 0. The absolute one decides.
-            (
-                (Some(estimate), Some(low), Some(high)),
-                (_, Some(absolute_low), Some(absolute_high)),
-            ) if (low < 0.0 && high > 0.0) == (absolute_low < 0.0 && absolute_high > 0.0) => {
-                let [estimate, low, high] = [estimate, low, high].map(words::signed_percent);
-                format!("{estimate} (between {low} and {high})")
-            }
-            (_, (Some(estimate), Some(low), Some(high))) => {
-                let [estimate, low, high] = [estimate, low, high].map(words::signed_figure);
-                format!("{estimate} (between {low} and {high})")
-            }
-            _ => String::new(),
-        }
+        let absolute = ends(report.difference.estimate, always.low, always.high);
+        // At the edge of a decision the interval of the relative difference may still have 0 in it. The absolute
+        // one is what decides.
+        let is_decided = matches!(report.verdict, VerdictCode::Better | VerdictCode::Worse);
+        let relative = relative.filter(|[_, low, high]| !is_decided || low * high > 0.0);
+        let is_conversion = self.subject.metric.config.kind == MetricKind::Conversion;
+        let (unit, [estimate, low, high]) = match (relative, absolute) {
+            (Some(relative), _) => ("", relative.map(words::signed_percent)),
+            (None, Some(absolute)) if is_conversion => (
+                " percentage points",
+                absolute.map(|share| words::signed_figure(100.0 * share)),
+            ),
+            (None, Some(absolute)) => ("", absolute.map(words::signed_figure)),
+            (None, None) => return String::new(),
+        };
+        format!("{estimate}{unit} (between {low} and {high})")
     }
 
+    /// Such as `, p = 0.003`. Where it is the adjustment that makes it too large, that is said.
     fn p_value(&self) -> String {
         let report = &self.compared.report;
-        let p = report.adjusted_p_value.or(report.always_valid.p_value);
-        p.map_or_else(String::new, |p| format!(", {}", words::p_value(p)))
+        let plain = report.always_valid.p_value;
+        let Some(p) = report.adjusted_p_value.or(plain) else {
+            return String::new();
+        };
+        let alpha = 1.0 - self.speaker.analysis.confidence;
+        let is_adjusted = p >= alpha && plain.is_some_and(|plain| plain < alpha);
+        let why = if is_adjusted {
+            " adjusted for the other comparisons"
+        } else {
+            ""
+        };
+        format!(", {}{why}", words::p_value(p))
     }
 
     fn too_early(&self, missing: &[Missing]) -> String {
@@ -186,54 +198,63 @@ impl Spoken<'_> {
             format!("{actors} of {FEWEST_ACTORS} {kind} in {name}")
         });
         let counts: Vec<String> = counts.collect();
-        let days = short
+        let times = short
             .iter()
-            .map(|(variant, actors)| self.day(&[*variant], FEWEST_ACTORS - actors));
+            .map(|(variant, actors)| self.when(&[*variant], FEWEST_ACTORS - actors));
         // It is there when the last arm has enough.
-        let last = days
-            .collect::<Option<Vec<_>>>()
-            .and_then(|days| days.into_iter().max());
-        let when = last.map_or_else(String::new, |day| format!(", enough {}", at_the_rate(&day)));
+        let last = times.collect::<Option<Vec<_>>>();
+        let last = last.and_then(|times| times.into_iter().max());
+        let when = last.map_or_else(String::new, |when| {
+            format!("; enough {}", at_the_rate(when))
+        });
         format!("too early to say: {}{when}", counts.join(" and "))
     }
 
     fn harmed(&self) -> String {
         let bounds = self.compared.report.one_sided;
-        let harm = bounds
-            .and_then(|bounds| bounds.relative_high)
-            .unwrap_or_default();
+        let high = bounds.and_then(|bounds| bounds.relative_high);
+        let [harm, allowed] = self.harm_and_allowed(-high.unwrap_or_default());
         format!(
-            "guardrail is broken: {} is at least {} worse than {}, and {} is allowed",
+            "guardrail is broken: {} is at least {harm} worse than {}, and {allowed} is allowed",
             self.variant(),
-            words::percent(-harm),
-            self.control(),
-            self.allowed()
+            self.control()
         )
     }
 
     fn safe(&self) -> String {
-        let variant = self.variant();
-        let (at_worst, allowed) = (self.at_worst(), self.allowed());
-        format!("guardrail is safe: {variant} is {at_worst}, and {allowed} worse is allowed")
-    }
-
-    /// Such as `at worst 0.4% worse than control`.
-    fn at_worst(&self) -> String {
-        let bounds = self.compared.report.one_sided;
-        let low = bounds
-            .and_then(|bounds| bounds.relative_low)
-            .unwrap_or_default();
-        let (size, control) = (words::percent(low.abs()), self.control());
-        if low < 0.0 {
-            format!("at worst {size} worse than {control}")
+        let low = self.one_sided_low();
+        let [size, allowed] = self.harm_and_allowed(low.abs());
+        let how = if low < 0.0 {
+            format!("at most {size} worse")
         } else {
-            format!("at least {size} better than {control}")
-        }
+            format!("at least {size} better")
+        };
+        format!(
+            "guardrail is safe: {} is {how} than {}, and {allowed} worse is allowed",
+            self.variant(),
+            self.control()
+        )
     }
 
-    fn allowed(&self) -> String {
+    fn undecided_guardrail(&self) -> String {
+        let [harm, allowed] = self.harm_and_allowed(-self.one_sided_low());
+        format!(
+            "guardrail is undecided: {} may be up to {harm} worse than {}, and {allowed} is allowed: more actors are \
+             needed",
+            self.variant(),
+            self.control()
+        )
+    }
+
+    fn one_sided_low(&self) -> f64 {
+        let bounds = self.compared.report.one_sided;
+        let low = bounds.and_then(|bounds| bounds.relative_low);
+        low.unwrap_or_default()
+    }
+
+    fn harm_and_allowed(&self, harm: f64) -> [String; 2] {
         let allowed = self.subject.metric.config.minimum_effect;
-        words::percent(allowed.map_or(0.0, crate::number::Finite::get))
+        words::percent_apart(harm, allowed.map_or(0.0, Finite::get))
     }
 
     fn undecided(&self, missing: &[Missing]) -> String {
@@ -251,12 +272,7 @@ impl Spoken<'_> {
                  --final once every outcome is in"
                     .to_owned()
             }
-            _ if self.compared.report.one_sided.is_some() => format!(
-                "guardrail is undecided: {} is {}, and {} worse is allowed",
-                self.variant(),
-                self.at_worst(),
-                self.allowed()
-            ),
+            _ if self.compared.report.one_sided.is_some() => self.undecided_guardrail(),
             _ => self.more_actors(),
         }
     }
@@ -270,75 +286,68 @@ impl Spoken<'_> {
                 "no verdict: there is no relative difference to {control}, whose mean is 0"
             );
         }
-        match report.difference.estimate {
-            Some(_) => {
-                "no verdict: the actors' values do not vary, so that no chance can be reckoned with"
-            }
-            None => "no verdict: the figure is undefined or too large to be compared",
-        }
-        .to_owned()
+        let reason = match report.difference.estimate {
+            Some(_) => "within each variant all actors have the same value, so there is no p-value",
+            None => "the figure is undefined or too large to be compared",
+        };
+        format!("no verdict: {reason}")
     }
 
     /// What the present actors say, and how many it takes.
     fn more_actors(&self) -> String {
-        let estimate = self.estimate();
         let known = format!(
-            "no decision yet: {} is {estimate} against {}",
+            "no decision yet: {} is {} against {}{}",
             self.variant(),
-            self.control()
+            self.estimate(),
+            self.control(),
+            self.p_value()
         );
-        let report = &self.compared.report;
-        let control = report
-            .means
-            .control
-            .map(f64::abs)
-            .filter(|mean| *mean > 0.0);
-        let Some(control) = control else {
-            return known;
-        };
-        let Some(wanted) = self.subject.metric.config.minimum_effect else {
-            let detectable = report.minimum_detectable_effect.always_valid;
-            let detectable = detectable.map(|effect| words::percent(effect / control));
-            return detectable.map_or(known.clone(), |effect| {
-                let actors = words::actors(report.actors);
-                format!("{known}; with these {actors} a difference of about {effect} would show")
-            });
-        };
-        let effect = words::percent(wanted.get());
-        let needed = self
-            .compared
-            .comparison
-            .actors_to_detect(wanted.get() * control, &self.speaker.analysis);
-        let Some(needed) = needed.always_valid else {
-            return known;
-        };
-        let Some(more) = needed.checked_sub(report.actors).filter(|more| *more > 0) else {
-            let actors = words::actors(report.actors);
-            return format!(
-                "{known}; a difference of {effect} would probably show with these {actors}"
-            );
-        };
-        let variants = [self.compared.variant, self.speaker.control];
-        let when = self
-            .day(&variants, more)
-            .map_or_else(String::new, |day| format!(", {}", at_the_rate(&day)));
-        let (needed, so_far) = (words::about(needed), words::count(report.actors));
-        format!(
-            "{known}; a difference of {effect} would show with about {needed} actors ({so_far} so far){when}"
-        )
+        match self.needed() {
+            Some(needed) => format!("{known}; {needed}"),
+            None => known,
+        }
     }
 
-    /// The day on which so many more actors of these variants are complete.
-    fn day(&self, variants: &[usize], more: u64) -> Option<String> {
+    /// Which difference would show with which number of actors, and when.
+    fn needed(&self) -> Option<String> {
+        let report = &self.compared.report;
+        let control = report.means.control.map(f64::abs);
+        let control = control.filter(|mean| *mean > 0.0)?;
+        let these = words::actors(report.actors);
+        let Some(wanted) = self.subject.metric.config.minimum_effect else {
+            let effect = report.minimum_detectable_effect.always_valid? / control;
+            let effect = words::percent(effect);
+            return Some(format!(
+                "with these {these} a difference of about {effect} would probably show"
+            ));
+        };
+        let effect = words::percent(wanted.get());
+        let comparison = &self.compared.comparison;
+        let needed = comparison.actors_to_detect(wanted.get() * control, &self.speaker.analysis);
+        let needed = needed.always_valid?;
+        if needed <= report.actors {
+            return Some(format!(
+                "a difference of {effect} would probably have shown with these {these}"
+            ));
+        }
+        let variants = [self.compared.variant, self.speaker.control];
+        let when = self.when(&variants, needed - report.actors);
+        let when = when.map_or_else(String::new, |when| format!(", {}", at_the_rate(when)));
+        let (needed, so_far) = (words::about(needed), words::count(report.actors));
+        Some(format!(
+            "a difference of {effect} would show with about {needed} actors ({so_far} so far){when}"
+        ))
+    }
+
+    /// When so many more actors of these variants are complete.
+    fn when(&self, variants: &[usize], more: u64) -> Option<When> {
         let figures = variants
             .iter()
             .map(|variant| self.subject.figures[*variant].in_progress);
         let window = self.subject.metric.config.window.map_or(0, Window::secs);
-        let when = self
-            .speaker
+        self.speaker
             .forecast
-            .when(variants, more, figures.sum(), window)?;
-        Some(words::day(when))
+            .when(variants, more, figures.sum(), window)
     }
 
     /// What is known of the other variants, in a word each.
@@ -368,8 +377,16 @@ impl Spoken<'_> {
     }
 }
 
-fn at_the_rate(day: &str) -> String {
-    format!("at the present rate on {day}")
+/// An estimate with the ends of its interval, where all are defined.
+fn ends(estimate: Option<f64>, low: Option<f64>, high: Option<f64>) -> Option<[f64; 3]> {
+    Some([estimate?, low?, high?])
+}
+
+fn at_the_rate(when: When) -> String {
+    match when {
+        When::At(secs) => format!("at the present rate on {}", words::day(secs)),
+        When::InYears => "at the present rate in more than 5 years".to_owned(),
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 actors")]

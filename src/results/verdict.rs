@@ -2,9 +2,9 @@
 
 use crate::metric::{Better, MetricKind, MetricRole};
 
-use super::analysis::AnalysedMetric;
 use super::comparison::Compared;
 use super::report::{Missing, VerdictCode};
+use super::request::AnalysedMetric;
 
 /// Below so many complete actors in an arm nothing is said: its mean is not normal yet.
 pub(super) const FEWEST_ACTORS: u64 = 50;

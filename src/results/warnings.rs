@@ -2,9 +2,9 @@
 
 use crate::metric::MetricKind;
 
-use super::analysis::Analysis;
 use super::population::Cohort;
 use super::report::{MetricReport, Report, Warning, WarningCode};
+use super::request::Analysis;
 use super::totals::Totals;
 use super::words;
 

@@ -6,16 +6,22 @@ const DAY_SECS: u64 = 86_400;
 
 /// A share of 1 as a percentage, such as `48.1%`.
 pub(super) fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    // A percentage has the digits that make a difference: two below one in a hundred.
-    let decimals = match percent.abs() {
-        100.0.. => 0,
-        1.0.. | 0.0 => 1,
-        0.1.. => 2,
-        0.01.. => 3,
+    percent_to(share, decimals(share))
+}
+
+/// How many decimals a percentage needs: more the smaller it is.
+fn decimals(share: f64) -> usize {
+    match share.abs() {
+        1.0.. => 0,
+        0.01.. | 0.0 => 1,
+        0.001.. => 2,
+        0.000_1.. => 3,
         _ => 4,
-    };
-    format!("{}%", trimmed(percent, decimals))
+    }
+}
+
+fn percent_to(share: f64, decimals: usize) -> String {
+    format!("{}%", trimmed(share * 100.0, decimals))
 }
 
 /// The same with its sign.
@@ -23,15 +29,13 @@ pub(super) fn signed_percent(share: f64) -> String {
     signed(share, percent(share))
 }
 
-/// Two shares of 1 as percentages, with as many decimals as tell them apart.
-pub(super) fn percent_apart(one: f64, other: f64) -> (String, String) {
-    const MOST: usize = 4;
-    let write = |share: f64, decimals| format!("{}%", trimmed(share * 100.0, decimals));
-    let pairs = (1..=MOST).map(|decimals| (write(one, decimals), write(other, decimals)));
-    let mut pairs = pairs.skip_while(|(one, other)| one == other);
-    pairs
-        .next()
-        .unwrap_or_else(|| (write(one, 1), write(other, 1)))
+/// Two shares of 1 as percentages, with enough decimals to tell them apart if they differ at all.
+pub(super) fn percent_apart(one: f64, other: f64) -> [String; 2] {
+    const MOST: usize = 3;
+    let with = |more| [one, other].map(|share| percent_to(share, decimals(share) + more));
+    let mut pairs = (0..=MOST).map(with);
+    let apart = pairs.find(|[one, other]| one != other);
+    apart.unwrap_or_else(|| with(0))
 }
 
 /// A figure in the metric's unit, with its sign: four digits that count.
@@ -179,10 +183,10 @@ mod tests {
 
     #[test]
     fn shares_are_told_apart() {
-        let written = |one, other| percent_apart(one, other);
-        assert_eq!(written(0.481, 0.5), ("48.1%".into(), "50%".into()));
-        assert_eq!(written(0.499_81, 0.5), ("49.98%".into(), "50%".into()));
-        assert_eq!(written(0.5, 0.5), ("50%".into(), "50%".into()));
+        assert_eq!(percent_apart(0.481, 0.5), ["48.1%", "50%"]);
+        assert_eq!(percent_apart(0.499_81, 0.5), ["49.98%", "50%"]);
+        assert_eq!(percent_apart(0.010_4, 0.01), ["1.04%", "1%"]);
+        assert_eq!(percent_apart(0.5, 0.5), ["50%", "50%"]);
     }
 
     #[test]

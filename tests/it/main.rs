@@ -20,6 +20,7 @@ macro_rules_attribute::attribute_alias! {
 
 mod adoption;
 mod allocations;
+mod analysis;
 mod application;
 mod browser;
 mod bulk;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use experiments::metric::{MetricKind, MetricRole, Population};
+use experiments::metric::{MetricRole, Population};
 use experiments::results::{
-    AnalysedMetric, Analysis, Exclusion, Member, Members, MetricTotals, Totals,
+    AnalysedMetric, Analysis, ColumnNames, Exclusion, Member, Members, Reading, Totals,
 };
+use experiments::rows::Format;
 use experiments::{
     ExperimentConfig, ExperimentState, Finite, MetricConfig, VariantConfig, WeightPeriod,
 };
@@ -48,50 +49,41 @@ struct Metric {
     config: MetricConfig,
 }
 
-/// The rows of a file, by column.
+/// The rows of a file, without the first.
 struct Table {
-    columns: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     fn read(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap();
-        let mut lines = text
-            .lines()
-            .map(|line| line.split(',').map(str::to_owned).collect());
+        let rows = text.lines().skip(1);
         Self {
-            columns: lines.next().unwrap(),
-            rows: lines.collect(),
+            rows: rows
+                .map(|row| row.split(',').map(str::to_owned).collect())
+                .collect(),
         }
-    }
-
-    fn column(&self, name: &str) -> usize {
-        let place = self.columns.iter().position(|column| column == name);
-        place.unwrap_or_else(|| panic!("no column {name}"))
     }
 }
 
-/// Who is in the experiment, with the number of each actor.
-fn members(folder: &Path, case: &Case) -> (Members, BTreeMap<String, u32>) {
+/// Who is in the experiment.
+fn members(folder: &Path, case: &Case) -> Members {
     let assignments = Table::read(&folder.join("assignments.csv"));
     let mut members = Members::default();
-    let mut numbers = BTreeMap::new();
     let never = Exclusion {
         overridden_since: u64::MAX,
         mixed_since: u64::MAX,
     };
     for row in &assignments.rows {
-        let number = u32::try_from(numbers.len()).unwrap();
-        numbers.insert(row[0].clone(), number);
         let variant = case.variants.iter().position(|known| known.name == row[1]);
         let assigned_at_secs = row[3].parse().unwrap();
-        members.members.push(Member {
+        let member = Member {
             variant: u16::try_from(variant.unwrap()).unwrap(),
             period: row[2].parse().unwrap(),
             assigned_at_secs,
             exposed_at_secs: u64::MAX,
-        });
+        };
+        let number = members.push(&row[0], member);
         if row[4] == "1" {
             let exclusion = members.exclusions.entry(number).or_insert(never);
             exclusion.overridden_since = assigned_at_secs;
@@ -101,7 +93,8 @@ fn members(folder: &Path, case: &Case) -> (Members, BTreeMap<String, u32>) {
     exposures.sort_by_key(|row| row[2].parse::<u64>().unwrap());
     let mut first = BTreeMap::new();
     for row in &exposures {
-        let (number, secs) = (numbers[&row[0]], row[2].parse::<u64>().unwrap());
+        let secs = row[2].parse::<u64>().unwrap();
+        let number = members.number(&row[0]).unwrap();
         let member = &mut members.members[number as usize];
         member.exposed_at_secs = member.exposed_at_secs.min(secs);
         let is_other = first.entry(number).or_insert_with(|| row[1].clone()) != &row[1];
@@ -115,78 +108,24 @@ fn members(folder: &Path, case: &Case) -> (Members, BTreeMap<String, u32>) {
             }
         }
     }
-    (members, numbers)
+    members
 }
 
 /// What the outcomes add up to.
-fn totals(
-    folder: &Path,
-    case: &Case,
-    members: &Members,
-    numbers: &BTreeMap<String, u32>,
-) -> Totals {
-    let outcomes = Table::read(&folder.join("outcomes.csv"));
-    let actors = members.members.len();
-    let mut totals = Totals {
-        metrics: vec![
-            MetricTotals {
-                values: vec![0.0; actors],
-                denominators: vec![0.0; actors],
-                seen: vec![false; actors],
-                covariates: vec![f64::NAN; actors],
-                after_window: 0,
-            };
-            case.metrics.len()
-        ],
-        ..Totals::default()
+fn totals(folder: &Path, case: &Case, members: &Members) -> Totals {
+    let metrics = case.metrics.iter().map(|metric| metric.config.clone());
+    let metrics: Vec<MetricConfig> = metrics.collect();
+    let reading = Reading {
+        members,
+        metrics: &metrics,
+        population: case.population,
+        columns: ColumnNames::default(),
+        now_secs: case.now_secs,
+        to_secs: case.to_secs,
+        until_latest: false,
     };
-    for row in &outcomes.rows {
-        let secs: u64 = row[1].parse().unwrap();
-        if secs > case.to_secs {
-            continue;
-        }
-        totals.rows += 1;
-        let number = numbers.get(&row[0]).map(|number| *number as usize);
-        let member = number.map(|number| members.members[number]);
-        let member = member.filter(|member| member.assigned_at_secs <= case.to_secs);
-        let Some((number, member)) = number.zip(member) else {
-            totals.unknown_actors += 1;
-            continue;
-        };
-        let start = match case.population {
-            Population::Assigned => member.assigned_at_secs,
-            Population::Exposed => member.exposed_at_secs,
-        };
-        totals.before_start += u64::from(secs < start);
-        let cell = |name: &str| row[outcomes.column(name)].parse::<f64>().ok();
-        for (metric, totals) in case.metrics.iter().zip(&mut totals.metrics) {
-            let config = &metric.config;
-            if let Some(known) = config.covariate.as_deref().and_then(cell) {
-                totals.covariates[number] = known;
-            }
-            let value = cell(config.column());
-            let denominator = config.denominator.as_deref().and_then(cell);
-            if secs < start || (value.is_none() && denominator.is_none()) {
-                continue;
-            }
-            if config
-                .window
-                .is_some_and(|window| secs >= start + window.secs())
-            {
-                totals.after_window += 1;
-                continue;
-            }
-            totals.seen[number] = true;
-            let value = value.unwrap_or(0.0);
-            if config.kind != MetricKind::Conversion {
-                totals.values[number] += value;
-            } else if value != 0.0 {
-                totals.values[number] = 1.0;
-            }
-            totals.denominators[number] += denominator.unwrap_or(0.0);
-        }
-    }
-    totals
+    let outcomes = fs::File::open(folder.join("outcomes.csv")).unwrap();
+    reading.read_text(outcomes, Format::Csv).unwrap()
 }
 
 /// Analyses one case.
@@ -211,8 +150,8 @@ fn report(path: &Path) -> Value {
         counts: Vec::new(),
     });
     let periods: Vec<WeightPeriod> = periods.collect();
-    let (members, numbers) = members(folder, &case);
-    let totals = totals(folder, &case, &members, &numbers);
+    let members = members(folder, &case);
+    let totals = totals(folder, &case, &members);
     let analysis = Analysis {
         config: &config,
         metrics: &metrics,
@@ -250,9 +189,9 @@ fn compare(place: &str, found: &Value, expected: &Value, faults: &mut Vec<String
         }
         (Value::Number(found), Value::Number(expected)) => {
             let (found, expected) = (found.as_f64().unwrap(), expected.as_f64().unwrap());
-            let apart = (found - expected).abs();
-            // What cancels to 0 on one side leaves its rounding on the other.
-            if apart > 1e-9 * expected.abs() && apart > 1e-14 {
+            // Below this, floating point has fewer than nine digits itself.
+            let least = f64::MIN_POSITIVE;
+            if (found - expected).abs() > (1e-9 * expected.abs()).max(least) {
                 faults.push(format!("{place}: {found:e}, not {expected:e}"));
             }
         }

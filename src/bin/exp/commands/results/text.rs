@@ -3,7 +3,7 @@
 use experiments::metric::{Better, MetricKind, Population};
 use experiments::results::{ComparisonReport, MetricReport, Report, VariantFigures};
 
-use crate::output::figures::{change, count, figure, p_value};
+use crate::output::figures::{change, count, figure, p_value, probability};
 use crate::output::interval::{Interval, Scale};
 use crate::output::text::{
     BOLD, DIM, Text, cell, number, percent, safe, state_style, styled, wrapped,
@@ -33,6 +33,16 @@ pub(super) fn write(report: &Report, text: &mut Text) {
         text.line("");
         text.line(metric_head(metric));
         figures(metric, report, scale, text);
+    }
+    if !intervals.is_empty() {
+        let (low, high) = scale.ends();
+        let line = format!(
+            "intervals are drawn from {} to {}; the line between marks 0",
+            change(low),
+            change(high)
+        );
+        text.line("");
+        wrapped(text, "", &line);
     }
     left_out(report, text);
 }
@@ -94,7 +104,7 @@ fn figures(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text
     let mut header = vec!["VARIANT", "ACTORS", value, "CHANGE", "P"];
     let any_in_progress = metric.variants.iter().any(|v| v.in_progress > 0);
     if any_in_progress {
-        header.insert(2, "WAITING");
+        header.insert(2, "IN PROGRESS");
     }
     let drawn = width.map_or(40, |width| width.saturating_sub(52).clamp(20, 40));
     if is_wide {
@@ -153,7 +163,7 @@ fn bounds(metric: &MetricReport, comparison: &ComparisonReport, report: &Report,
     if metric.kind != MetricKind::Quantile
         && let Some(chance) = comparison.chance_to_win
     {
-        line = format!("{line}, chance to win {}", percent(chance));
+        line = format!("{line}, chance to win {}", probability(chance));
     }
     wrapped(text, "  ", &line);
     if let Some(cuped) = &comparison.cuped
