@@ -356,7 +356,8 @@ impl ExperimentService {
         let variants = variants.map(|(variant, count)| VariantSummary {
             name: variant.name.clone(),
             weight: variant.weight,
-            expected_share: expected_share(&config, &periods, &variant.name),
+            expected_share: share_of(&variant.name, &config.variants),
+            expected: expected(&variant.name, &periods),
             assigned: count.assigned,
             overridden: count.overridden,
         });
@@ -449,24 +450,24 @@ impl ExperimentService {
     }
 }
 
-/// The share of the assigned actors that a variant should have: what each period's weights promise, for the actors
-/// of that period. Of one that has no actors, what the present weights promise.
+/// The share of the buckets that select a variant of these.
+#[expect(clippy::cast_precision_loss, reason = "at most 10000 buckets")]
+fn share_of(variant: &str, variants: &[VariantConfig]) -> f64 {
+    let place = variants.iter().position(|known| known.name == variant);
+    let buckets = bucket_counts(variants.iter().map(|variant| variant.weight));
+    place.map_or(0.0, |place| buckets[place] as f64 / BUCKETS as f64)
+}
+
+/// How many of the assigned actors a variant should have: of each period's actors the share that its weights
+/// promise.
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 actors")]
-fn expected_share(config: &ExperimentConfig, periods: &[WeightPeriod], variant: &str) -> f64 {
-    let share = |variants: &[VariantConfig]| {
-        let place = variants.iter().position(|known| known.name == variant);
-        let buckets = bucket_counts(variants.iter().map(|variant| variant.weight));
-        place.map_or(0.0, |place| buckets[place] as f64 / BUCKETS as f64)
-    };
-    let actors = |period: &WeightPeriod| period.counts.iter().map(|c| c.assigned).sum::<u64>();
-    let total: u64 = periods.iter().map(actors).sum();
-    if total == 0 {
-        return share(&config.variants);
-    }
-    let expected = periods
-        .iter()
-        .map(|period| share(&period.variants) * actors(period) as f64);
-    expected.sum::<f64>() / total as f64
+fn expected(variant: &str, periods: &[WeightPeriod]) -> f64 {
+    let expected = periods.iter().map(|period| {
+        let actors: u64 = period.counts.iter().map(|count| count.assigned).sum();
+        share_of(variant, &period.variants) * actors as f64
+    });
+    // An empty sum of floats is -0.
+    expected.sum::<f64>() + 0.0
 }
 
 /// One experiment and what its variants have got so far.
@@ -487,9 +488,10 @@ pub struct VariantSummary {
     pub name: String,
     /// Its relative weight.
     pub weight: u32,
-    /// The share of the assigned actors that it should have, from 0 to 1: what the weights of the time promised
-    /// of each. Without actors, what the weights promise now; all zero when every weight is zero.
+    /// The share of the buckets that select it now, from 0 to 1. All zero when every weight is zero.
     pub expected_share: f64,
+    /// How many of the assigned actors it should have, by the weights under which each was assigned.
+    pub expected: f64,
     /// Stored assignments that the actors' buckets made.
     pub assigned: u64,
     /// Stored assignments that overrides made.

@@ -19,7 +19,8 @@ use crate::output::tsv::Tsv;
 #[derive(Args)]
 #[command(
     after_help = "TSV columns: variant, weight, expected share of 1, assignments, \
-    assignments by override"
+    assignments by override, \
+    expected assignments"
 )]
 pub(crate) struct Status {
     /// Its name
@@ -73,6 +74,7 @@ impl View for Shown {
             "expected_share",
             "assigned",
             "overridden",
+            "expected",
         ]
     }
 
@@ -84,6 +86,7 @@ impl View for Shown {
                 &variant.expected_share.to_string(),
                 &variant.assigned.to_string(),
                 &variant.overridden.to_string(),
+                &variant.expected.to_string(),
             ]);
         }
     }
@@ -182,10 +185,11 @@ fn table(variants: &[VariantSummary], text: &mut Text) {
     }
     let row = |variant: &VariantSummary| {
         let share = share(variant.assigned, total);
+        let expected = (total > 0).then(|| variant.expected / real(total));
         let mut row = vec![
             cell(&variant.name),
             number(variant.weight),
-            number(percent(variant.expected_share)),
+            number(percent(expected.unwrap_or(variant.expected_share))),
             number(variant.assigned),
             number(share.map_or_else(|| "–".to_owned(), percent)),
         ];
@@ -200,10 +204,14 @@ fn table(variants: &[VariantSummary], text: &mut Text) {
     text.table(&header, variants.iter().map(row).collect());
 }
 
+fn share(part: u64, total: u64) -> Option<f64> {
+    (total > 0).then(|| real(part) / real(total))
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "a share is shown to a tenth of a percent"
 )]
-fn share(part: u64, total: u64) -> Option<f64> {
-    (total > 0).then(|| part as f64 / total as f64)
+fn real(count: u64) -> f64 {
+    count as f64
 }
