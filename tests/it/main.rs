@@ -50,6 +50,7 @@ mod sandbox;
 mod schema;
 mod secrets;
 mod server;
+mod sqlite_query;
 mod starved;
 mod strace;
 mod survey;

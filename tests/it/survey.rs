@@ -373,9 +373,9 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
     (HOLE_IN_INDEX, "structure", "file", true),
     ("DROP TABLE exposures", "schema", "exposures", false),
     (
-        "DROP VIEW exp_view_exposures; ALTER TABLE exposures DROP COLUMN request_id",
+        "ALTER TABLE overrides DROP COLUMN created_at",
         "schema",
-        "exposures",
+        "overrides",
         false,
     ),
 ];
