@@ -259,7 +259,7 @@ fn variants_problems(variants: &[VariantConfig]) -> Vec<ConfigProblem> {
     problems
 }
 
-/// What keeps a store from holding this name.
+/// What keeps a store from holding a name.
 pub(crate) fn name_problem(field: Field, name: &str) -> Option<ConfigProblem> {
     if name.chars().all(is_blank) {
         Some(ConfigProblem::Empty(field))
@@ -270,7 +270,7 @@ pub(crate) fn name_problem(field: Field, name: &str) -> Option<ConfigProblem> {
     }
 }
 
-/// What keeps a store from holding this text, of at most so many bytes. It may hold anything but NUL, which Postgres cannot store.
+/// What keeps a store from holding a text. Free text may hold anything but NUL, which Postgres cannot store.
 pub(crate) fn text_problem(field: Field, text: &str, limit: usize) -> Option<ConfigProblem> {
     if text.contains('\0') {
         Some(ConfigProblem::ControlCharacter(field))
