@@ -168,7 +168,11 @@ fn metrics_problems(metrics: &[MetricConfig]) -> Vec<ConfigProblem> {
     let mut seen = HashSet::new();
     for (index, metric) in metrics.iter().enumerate() {
         let fields = MetricField::ALL.into_iter();
-        problems.extend(fields.filter_map(|field| metric_problem(metric, index, field)));
+        let found = fields.filter_map(|field| metric_problem(metric, index, field));
+        problems.extend(found.map(|problem| ConfigProblem::InMetric {
+            name: metric.name.clone(),
+            problem: Box::new(problem),
+        }));
         if !seen.insert(&metric.name) {
             problems.push(ConfigProblem::DuplicateMetric(metric.name.clone()));
         }
@@ -282,4 +286,198 @@ fn too_long(field: Field, text: &str, limit: usize) -> Option<ConfigProblem> {
         bytes,
         limit,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::Mutation;
+    use crate::metric::{AnalysisConfig, Cap, MetricKind, MetricRole};
+    use crate::number::Finite;
+    use crate::store::{ExperimentStore as _, InMemoryExperimentStore};
+
+    fn metric() -> MetricConfig {
+        MetricConfig::new("m", MetricKind::Mean)
+    }
+
+    fn config(analysis: AnalysisConfig) -> ExperimentConfig {
+        let variants = vec![VariantConfig::new("a", 1), VariantConfig::new("b", 1)];
+        ExperimentConfig::new("e", variants).analysis(analysis)
+    }
+
+    /// A metric that no store may hold, and what is said of it.
+    fn faulty() -> Vec<(MetricConfig, &'static str)> {
+        let ratio = MetricConfig::new("m", MetricKind::Ratio);
+        let quantile = MetricConfig::new("m", MetricKind::Quantile);
+        let with = |change: fn(&mut MetricConfig)| {
+            let mut metric = metric();
+            change(&mut metric);
+            metric
+        };
+        vec![
+            (
+                with(|m| m.name = String::new()),
+                "its name is empty or blank",
+            ),
+            (
+                with(|m| m.name = "a\tb".to_owned()),
+                "its name holds a control character",
+            ),
+            (
+                with(|m| m.name = "actor".to_owned()),
+                "its name is 'actor', which says who or when",
+            ),
+            (
+                with(|m| m.column = Some(" ".to_owned())),
+                "its column is empty or blank",
+            ),
+            (
+                with(|m| m.column = Some("timestamp".to_owned())),
+                "its column is 'timestamp', which says who or when",
+            ),
+            (
+                with(|m| m.covariate = Some("actor".to_owned())),
+                "its covariate is 'actor', which says who or when",
+            ),
+            (
+                with(|m| m.cap = Finite::new(-1.0).map(Cap::Value)),
+                "its cap can't be -1; allowed is a number above 0, or a percentage above 0 and \
+                 below 100, such as \"99.9%\"",
+            ),
+            (
+                with(|m| m.minimum_effect = Finite::new(0.0)),
+                "its minimum effect can't be 0; allowed is a number above 0",
+            ),
+            (
+                with(|m| m.role = Some(MetricRole::Guardrail)),
+                "it is a guardrail, and has no minimum effect",
+            ),
+            (
+                with(|m| m.denominator = Some("d".to_owned())),
+                "it is a mean, which takes no denominator",
+            ),
+            (
+                with(|m| m.quantile = Finite::new(0.5)),
+                "it is a mean, which takes no quantile",
+            ),
+            (ratio.clone(), "it is a ratio, and has no denominator"),
+            (
+                MetricConfig {
+                    denominator: Some("d".to_owned()),
+                    covariate: Some("c".to_owned()),
+                    ..ratio
+                },
+                "it is a ratio, which takes no covariate",
+            ),
+            (
+                MetricConfig {
+                    quantile: Finite::new(1.0),
+                    ..quantile
+                },
+                "its quantile can't be 1; allowed is a number above 0 and below 1",
+            ),
+        ]
+    }
+
+    #[test]
+    fn no_store_takes_a_metric_that_check_refuses() {
+        let store = InMemoryExperimentStore::new();
+        let sound = config(AnalysisConfig::default());
+        store.mutate(&Mutation::Insert(&sound), None).unwrap();
+        for (metric, told) in faulty() {
+            let told = format!("metric '{}': {told}", metric.name.replace('\t', "\\t"));
+            let analysis = AnalysisConfig {
+                metrics: vec![metric],
+                ..AnalysisConfig::default()
+            };
+            let faulty = config(analysis);
+            let problems: Vec<String> = faulty.problems().iter().map(ToString::to_string).collect();
+            assert_eq!(problems, [&*told]);
+            let set = Mutation::SetMetrics {
+                experiment: "e",
+                metrics: &faulty.analysis.metrics,
+            };
+            for mutation in [Mutation::Upsert(&faulty), set] {
+                let refused = store.mutate(&mutation, None).unwrap_err();
+                assert_eq!(refused.to_string(), format!("experiment 'e': {told}"));
+            }
+        }
+        assert_eq!(store.history("e", 0).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_analysis() {
+        let told = |change: fn(&mut AnalysisConfig)| {
+            let mut analysis = AnalysisConfig::default();
+            change(&mut analysis);
+            let problems = config(analysis).problems();
+            problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ")
+        };
+        assert_eq!(told(|_| ()), "");
+        assert_eq!(told(|a| a.control = Some("b".to_owned())), "");
+        assert_eq!(
+            told(|a| a.control = Some("c".to_owned())),
+            "its control 'c' is not one of its variants"
+        );
+        for confidence in [0.5, 1.0, -0.9, 95.0] {
+            let analysis = AnalysisConfig {
+                confidence: Finite::new(confidence).unwrap(),
+                ..AnalysisConfig::default()
+            };
+            let expected = ConfigProblem::OutOfRange {
+                field: Field::Config(ConfigField::Confidence),
+                value: confidence.to_string(),
+                allowed: "a number above 0.5 and below 1".to_owned(),
+            };
+            assert_eq!(config(analysis).problems(), [expected]);
+        }
+        assert_eq!(
+            told(|a| a.tuning_actors = 0),
+            "its tuning actors can't be 0; allowed is a whole number from 1 to 1000000000000"
+        );
+        assert_eq!(
+            told(|a| a.metrics = vec![metric(), metric()]),
+            "metric 'm' is there twice"
+        );
+        assert_eq!(
+            told(|a| {
+                let metric = |index| MetricConfig::new(format!("{index}"), MetricKind::Mean);
+                a.metrics = (0..=MAX_METRICS).map(metric).collect();
+            }),
+            "it has 101 metrics; at most 100 are allowed"
+        );
+    }
+
+    /// An application may have taken the control away. It must not get worse, and may get better.
+    #[test]
+    fn variants_keep_the_control() {
+        let store = InMemoryExperimentStore::new();
+        let analysis = AnalysisConfig {
+            control: Some("b".to_owned()),
+            ..AnalysisConfig::default()
+        };
+        store
+            .mutate(&Mutation::Insert(&config(analysis)), None)
+            .unwrap();
+        let variants = [VariantConfig::new("a", 1)];
+        let set = Mutation::SetVariants {
+            experiment: "e",
+            variants: &variants,
+        };
+        let refused = store.mutate(&set, None).unwrap_err();
+        let told = "experiment 'e': its control 'b' is not one of its variants";
+        assert_eq!(refused.to_string(), told);
+
+        let mut current = store.get("e").unwrap().unwrap();
+        current.variants = vec![VariantConfig::new("a", 1), VariantConfig::new("c", 1)];
+        let next = ExperimentConfig {
+            variants: variants.to_vec(),
+            ..current.clone()
+        };
+        assert!(validate_control(&current, &next).is_ok());
+    }
 }

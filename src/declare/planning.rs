@@ -165,9 +165,10 @@ fn compare_fixed(
             shown(old),
             shown(new),
         );
-        let remedy = match old.filter(|_| !is_free) {
+        let remedy = match old {
+            None => format!("remove the {}", field.label()),
+            Some(_) if is_free => format!("put the {} back", field.label()),
             Some(old) => format!("set {} = {}", field.key(), value_of(old)),
-            None => format!("put the {} back", field.label()),
         };
         let help = format!("{remedy}, or begin an experiment of another name");
         let lint = match field {

@@ -37,114 +37,19 @@ pub(super) fn check_config(
     findings: &mut Findings,
 ) {
     for problem in declaration.config.problems() {
-        if live.is_some_and(|live| is_kept(&problem, &declaration.config, live)) {
+        let is_kept = live.is_some_and(|live| is_kept(&problem, &declaration.config, live));
+        let bare = match &problem {
+            ConfigProblem::InMetric { problem, .. } => problem,
+            other => other,
+        };
+        if is_kept || is_told_elsewhere(declaration, bare) {
             continue;
         }
-        let (lint, place, help) = match &problem {
-            // Told already: it is not there, or is no text.
-            ConfigProblem::Empty(Field::Config(ConfigField::Name))
-                if !declaration.says(ConfigField::Name) =>
-            {
-                continue;
-            }
-            ConfigProblem::NoVariants
-            | ConfigProblem::WinnerUnknown(_)
-            | ConfigProblem::ControlUnknown(_)
-                if !declaration.is_read(ConfigField::Variants) =>
-            {
-                continue;
-            }
-            ConfigProblem::WinnerNotConcluded if !declaration.is_read(ConfigField::State) => {
-                continue;
-            }
-            ConfigProblem::WinnerMissing if !declaration.is_read(ConfigField::Winner) => continue,
-            ConfigProblem::Empty(field) => (
-                Lint::BlankName,
-                declaration.problem_place(*field),
-                "give it a name",
-            ),
-            ConfigProblem::ControlCharacter(field) => (
-                Lint::BadCharacter,
-                declaration.problem_place(*field),
-                "remove the control character",
-            ),
-            ConfigProblem::TooLong { field, .. } => (
-                Lint::TooLong,
-                declaration.problem_place(*field),
-                "make it shorter",
-            ),
-            ConfigProblem::NoVariants => (
-                Lint::NoVariant,
-                declaration.field_place(ConfigField::Variants),
-                "add variants = [{ name = \"...\", weight = 50 }, ...]",
-            ),
-            ConfigProblem::TooManyVariants { .. } => (
-                Lint::TooManyVariants,
-                declaration.name_place(),
-                "remove some",
-            ),
-            // Below, with both places.
-            ConfigProblem::DuplicateVariant(_) | ConfigProblem::DuplicateMetric(_) => continue,
-            ConfigProblem::MetricLacks { metric, field, .. }
-                if !declaration.is_metric_read(*metric, *field) =>
-            {
-                continue;
-            }
-            ConfigProblem::OutOfRange { field, .. } => (
-                Lint::BadValue,
-                declaration.problem_place(*field),
-                "write another value, or leave it out",
-            ),
-            ConfigProblem::ControlUnknown(_) => (
-                Lint::UnknownControl,
-                declaration.field_place(ConfigField::Control),
-                "name one of its variants",
-            ),
-            ConfigProblem::TooManyMetrics { .. } => (
-                Lint::TooManyMetrics,
-                declaration.name_place(),
-                "remove some",
-            ),
-            ConfigProblem::MetricLacks { metric, field, .. } => (
-                Lint::MissingKey,
-                declaration.metric_place(*metric, *field),
-                match field {
-                    MetricField::MinimumEffect => "add minimum_effect, the largest harm allowed",
-                    _ => "add denominator, the column that it is divided by",
-                },
-            ),
-            ConfigProblem::MetricTakesNo { metric, field, .. } => (
-                Lint::UnexpectedKey,
-                declaration.metric_place(*metric, *field),
-                "remove it, or give the metric another kind",
-            ),
-            ConfigProblem::ReservedColumn { field, .. } => (
-                Lint::ReservedColumn,
-                declaration.problem_place(*field),
-                "name the column that holds the value",
-            ),
-            ConfigProblem::WinnerMissing => (
-                Lint::MissingWinner,
-                declaration.field_place(ConfigField::State),
-                "add a line: winner = \"...\"",
-            ),
-            ConfigProblem::WinnerUnknown(_) => (
-                Lint::UnknownWinner,
-                declaration.field_place(ConfigField::Winner),
-                "name one of its variants",
-            ),
-            ConfigProblem::WinnerNotConcluded
-            | ConfigProblem::BackToDraft
-            | ConfigProblem::VariantsUnreadable => (
-                Lint::UnexpectedWinner,
-                declaration.field_place(ConfigField::Winner),
-                "remove it, or set state = \"concluded\"",
-            ),
-        };
         let message = match &*declaration.config.name {
             "" => problem.to_string(),
             name => format!("{}: {problem}", Quoted(name)),
         };
+        let (lint, place, help) = describe(declaration, bare);
         findings.push(Finding::new(lint, place, message, help));
     }
     let config = &declaration.config;
@@ -162,6 +67,117 @@ pub(super) fn check_config(
     check_twice("metric", Lint::DuplicateMetric, placed, findings);
 }
 
+/// Whether another finding says it: what the problem comes from could not be read, or both places are named.
+fn is_told_elsewhere(declaration: &Declaration, problem: &ConfigProblem) -> bool {
+    match problem {
+        ConfigProblem::Empty(Field::Config(ConfigField::Name)) => {
+            !declaration.says(ConfigField::Name)
+        }
+        ConfigProblem::NoVariants
+        | ConfigProblem::WinnerUnknown(_)
+        | ConfigProblem::ControlUnknown(_) => !declaration.is_read(ConfigField::Variants),
+        ConfigProblem::WinnerNotConcluded => !declaration.is_read(ConfigField::State),
+        ConfigProblem::WinnerMissing => !declaration.is_read(ConfigField::Winner),
+        ConfigProblem::MetricLacks { metric, field, .. } => {
+            !declaration.is_metric_read(*metric, *field)
+        }
+        ConfigProblem::DuplicateVariant(_) | ConfigProblem::DuplicateMetric(_) => true,
+        _ => false,
+    }
+}
+
+/// The lint of a problem, where it is, and what to do.
+fn describe(
+    declaration: &Declaration,
+    problem: &ConfigProblem,
+) -> (Lint, SourceSpan, &'static str) {
+    let at = |field| declaration.problem_place(field);
+    let at_field = |field| declaration.field_place(field);
+    match problem {
+        ConfigProblem::Empty(field) => (Lint::BlankName, at(*field), "give it a name"),
+        ConfigProblem::ControlCharacter(field) => (
+            Lint::BadCharacter,
+            at(*field),
+            "remove the control character",
+        ),
+        ConfigProblem::TooLong { field, .. } => (Lint::TooLong, at(*field), "make it shorter"),
+        ConfigProblem::OutOfRange { field, .. } => (
+            Lint::BadValue,
+            at(*field),
+            "write another value, or leave it out",
+        ),
+        ConfigProblem::ReservedColumn { field, .. } => (
+            Lint::ReservedColumn,
+            at(*field),
+            "name the column that holds the value",
+        ),
+        ConfigProblem::NoVariants => (
+            Lint::NoVariant,
+            at_field(ConfigField::Variants),
+            "add variants = [{ name = \"...\", weight = 50 }, ...]",
+        ),
+        ConfigProblem::TooManyVariants { .. } => (
+            Lint::TooManyVariants,
+            declaration.name_place(),
+            "remove some",
+        ),
+        ConfigProblem::DuplicateVariant(_) => (
+            Lint::DuplicateVariant,
+            at_field(ConfigField::Variants),
+            RENAME,
+        ),
+        ConfigProblem::WinnerMissing => (
+            Lint::MissingWinner,
+            at_field(ConfigField::State),
+            "add a line: winner = \"...\"",
+        ),
+        ConfigProblem::WinnerUnknown(_) => (
+            Lint::UnknownWinner,
+            at_field(ConfigField::Winner),
+            "name one of its variants",
+        ),
+        ConfigProblem::WinnerNotConcluded
+        | ConfigProblem::BackToDraft
+        | ConfigProblem::VariantsUnreadable => (
+            Lint::UnexpectedWinner,
+            at_field(ConfigField::Winner),
+            "remove it, or set state = \"concluded\"",
+        ),
+        ConfigProblem::ControlUnknown(_) => (
+            Lint::UnknownControl,
+            at_field(ConfigField::Control),
+            "name one of its variants",
+        ),
+        ConfigProblem::TooManyMetrics { .. } => (
+            Lint::TooManyMetrics,
+            declaration.name_place(),
+            "remove some",
+        ),
+        ConfigProblem::DuplicateMetric(_) => (
+            Lint::DuplicateMetric,
+            at_field(ConfigField::Metrics),
+            RENAME,
+        ),
+        ConfigProblem::InMetric { problem, .. } => describe(declaration, problem),
+        ConfigProblem::MetricLacks { metric, field, .. } => (
+            Lint::MissingKey,
+            declaration.metric_place(*metric, *field),
+            match field {
+                MetricField::MinimumEffect => "add minimum_effect, the largest harm allowed",
+                _ => "add denominator, the column that it is divided by",
+            },
+        ),
+        ConfigProblem::MetricTakesNo { metric, field, .. } => (
+            Lint::UnexpectedKey,
+            declaration.metric_place(*metric, *field),
+            "remove it, or give the metric another kind",
+        ),
+    }
+}
+
+/// What to do about two of one name.
+const RENAME: &str = "rename one of them, or remove it";
+
 /// Tells of names that are there twice, with both places, which the problem does not know.
 fn check_twice<'a>(
     what: &str,
@@ -173,8 +189,7 @@ fn check_twice<'a>(
     for (name, place) in placed {
         if let Some(first) = seen.insert(name, place.clone()) {
             let message = format!("{what} {} is there twice", Quoted(name));
-            let help = "rename one of them, or remove it";
-            let finding = Finding::new(lint, place, message, help);
+            let finding = Finding::new(lint, place, message, RENAME);
             findings.push(finding.with_related(first, "the first of that name"));
         }
     }

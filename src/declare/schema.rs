@@ -86,7 +86,7 @@ fn property(kind: FieldKind) -> Value {
         FieldKind::Window => json!({ "type": "string", "pattern": "^0*[1-9][0-9]*[smhdw]$" }),
         FieldKind::Cap => json!({ "anyOf": [
             { "type": "number", "exclusiveMinimum": 0 },
-            { "type": "string", "pattern": "^[0-9]*\\.?[0-9]+%$" },
+            { "type": "string", "pattern": "^[0-9]*\\.?[0-9]+%?$" },
         ]}),
         FieldKind::Column => json!({
             "type": "string",

@@ -33,7 +33,7 @@ impl fmt::Display for Field {
             Self::Variant(index) => write!(f, "the name of variant {}", index + 1),
             Self::Actor => f.write_str("the actor"),
             Self::RequestId => f.write_str("the request id"),
-            Self::Metric(index, field) => write!(f, "the {field} of metric {}", index + 1),
+            Self::Metric(_, field) => write!(f, "its {field}"),
             Self::OutcomeMetric => f.write_str("the metric"),
             Self::OutcomeId => f.write_str("the id"),
         }
@@ -84,7 +84,7 @@ pub enum ConfigProblem {
     #[error("it names a winner, and is not concluded")]
     WinnerNotConcluded,
     /// A number, a cap or another value that the field does not take.
-    #[error("{field} is {value}; it must be {allowed}")]
+    #[error("{field} can't be {value}; allowed is {allowed}")]
     OutOfRange {
         /// Where.
         field: Field,
@@ -107,8 +107,16 @@ pub enum ConfigProblem {
     /// Two metrics of one name.
     #[error("metric {} is there twice", Quoted(.0))]
     DuplicateMetric(String),
+    /// What is wrong with one metric.
+    #[error("metric {}: {problem}", Quoted(.name))]
+    InMetric {
+        /// The metric's name.
+        name: String,
+        /// What it is.
+        problem: Box<ConfigProblem>,
+    },
     /// A metric without what its kind or its role needs.
-    #[error("metric {} is a {is}, and has no {field}", .metric + 1)]
+    #[error("it is a {is}, and has no {field}")]
     MetricLacks {
         /// Its position, counted from 0.
         metric: usize,
@@ -118,7 +126,7 @@ pub enum ConfigProblem {
         field: MetricField,
     },
     /// A metric with what its kind does not take.
-    #[error("metric {} is a {kind}, which takes no {field}", .metric + 1)]
+    #[error("it is a {kind}, which takes no {field}")]
     MetricTakesNo {
         /// Its position, counted from 0.
         metric: usize,
@@ -128,7 +136,7 @@ pub enum ConfigProblem {
         field: MetricField,
     },
     /// A column that every outcome has, and that is no metric's value.
-    #[error("{field} is {}, the column that says who or when", Quoted(.column))]
+    #[error("{field} is {}, which says who or when", Quoted(.column))]
     ReservedColumn {
         /// Where.
         field: Field,

@@ -71,6 +71,8 @@ impl ConfigField {
     pub fn label(self) -> &'static str {
         match self {
             Self::ExclusionGroup => "group",
+            // A variant is mostly called control, too.
+            Self::Control => "control variant",
             _ => self.key(),
         }
     }

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use experiments::declare::{self, Lint, SourceFile};
 use experiments::independence::IdSample;
+use experiments::metric::{Better, Cap, MetricKind, MetricRole, Population, Window};
 use experiments::{
-    Bucketing, Coverage, ExperimentConfig, ExperimentService, ExperimentState,
-    ExperimentStore as _, SqliteExperimentStore, VariantConfig,
+    AnalysisConfig, Bucketing, Coverage, ExperimentConfig, ExperimentService, ExperimentState,
+    ExperimentStore as _, Finite, MetricConfig, MetricField, SqliteExperimentStore, VariantConfig,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -85,6 +86,7 @@ fn invalid_files_have_their_diagnosis() {
         Lint::GroupFixed,
         Lint::FieldFixed,
         Lint::VariantOrder,
+        Lint::HypothesisChanged,
     ];
     let of_files = Lint::ALL.iter().filter(|rule| !of_stores.contains(rule));
     let of_files: BTreeSet<String> = of_files.map(|rule| rule.id().to_owned()).collect();
@@ -258,6 +260,14 @@ fn the_committed_schema_is_current() {
         "bad-value",
         "missing-name",
         "bad-weight",
+        "metric-values",
+        "metric-types",
+        "unknown-metric-key",
+        "missing-denominator",
+        "missing-minimum-effect",
+        "unexpected-key",
+        "reserved-column",
+        "too-many-metrics",
     ] {
         let path = root.join("fixtures/configs/invalid").join(name);
         assert!(!validates(&path.with_extension("toml")), "{name}");
@@ -285,12 +295,15 @@ fn nearly_toml() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("[[experiment]]\n".to_owned()),
         Just("[[experiment.variants]]\n".to_owned()),
+        Just("[[experiment.metrics]]\nname = \"m\"\nkind = \"mean\"\n".to_owned()),
         Just(
             "variants = [{ name = \"a\", weight = 1 }, { name = \"b\", weight = 2 }]\n".to_owned()
         ),
         "(name|state|winner|weight|description|exclusion_group|bucketing|salt|coverage|variants|experiment)",
+        "(control|confidence|tuning_actors|population|metrics|kind|column|denominator|quantile|role|better|window|covariate|cap|minimum_effect)",
         "( = |=|\\.|\\[|\\]|\\{|\\}|,|\"|'|\n|\"\"\"|#)",
         "\"(a|b|running|concluded|fnv1a_mixed|\\\\u0000|ä)\"\n",
+        "\"(exposed|conversion|ratio|quantile|guardrail|down|7d|99\\.9%|timestamp)\"\n",
         "-?[0-9]{1,12}\n",
         "[01]\\.[0-9]{1,5}\n",
         any::<String>(),
@@ -365,19 +378,21 @@ fn any_config() -> impl Strategy<Value = ExperimentConfig> {
     let group = prop::option::of(name);
     let salt = prop::option::of(name);
     let coverage = (1..=10_000_u64).prop_map(|parts| Coverage::of_10000(parts).unwrap());
+    let entry = (description, group, salt, coverage);
     let parts = (
         name,
         variants,
         state,
         bucketing,
-        description,
-        group,
-        salt,
-        coverage,
+        entry,
+        any_analysis(),
         any::<bool>(),
     );
     parts.prop_map(
-        |(name, variants, state, bucketing, description, group, salt, coverage, won)| {
+        |(name, variants, state, bucketing, entry, mut analysis, won)| {
+            let (description, group, salt, coverage) = entry;
+            let control = analysis.control.is_some();
+            analysis.control = control.then(|| variants[variants.len() - 1].name.clone());
             let has_winner = match state {
                 ExperimentState::Concluded => true,
                 ExperimentState::Archived => won,
@@ -391,8 +406,79 @@ fn any_config() -> impl Strategy<Value = ExperimentConfig> {
                 exclusion_group: group,
                 salt,
                 coverage,
+                analysis,
                 ..ExperimentConfig::new(name, variants)
             }
+        },
+    )
+}
+
+/// Any analysis. If it has a control, that stands for a variant of the experiment.
+fn any_analysis() -> impl Strategy<Value = AnalysisConfig> {
+    let control = prop::option::of(Just("any".to_owned()));
+    let population = prop::sample::select(Population::ALL);
+    let metrics = prop::collection::vec(any_metric(), 0..4);
+    let parts = (
+        control,
+        0.51..0.999,
+        1..=u64::from(u32::MAX),
+        population,
+        metrics,
+    );
+    parts.prop_map(
+        |(control, confidence, tuning_actors, population, mut metrics)| {
+            for (index, metric) in metrics.iter_mut().enumerate() {
+                metric.name = format!("{} {index}", metric.name);
+            }
+            AnalysisConfig {
+                control,
+                confidence: Finite::new(confidence).unwrap(),
+                tuning_actors,
+                population,
+                metrics,
+            }
+        },
+    )
+}
+
+/// Any metric that a store holds.
+fn any_metric() -> impl Strategy<Value = MetricConfig> {
+    let name = "[^\\p{C}]{1,12}x";
+    let columns = prop::array::uniform3(prop::option::of(name));
+    let role = prop::option::of(prop::sample::select(MetricRole::ALL));
+    let better = prop::option::of(prop::sample::select(Better::ALL));
+    let window = prop::option::of(1..=36_500 * 86_400_u64);
+    let cap = prop_oneof![
+        Just(None),
+        (1e-300..1e300).prop_map(Cap::of_value),
+        (0.1..99.9).prop_map(Cap::of_percent),
+    ];
+    let numbers = prop::array::uniform2(prop::option::of(1e-9..0.999_f64));
+    let kind = prop::sample::select(MetricKind::ALL);
+    let parts = (name, kind, columns, role, better, window, cap, numbers);
+    parts.prop_map(
+        |(name, kind, columns, role, better, window, cap, numbers)| {
+            let [column, denominator, covariate] = columns;
+            let [quantile, minimum_effect] = numbers.map(|number| Finite::new(number?));
+            let mut metric = MetricConfig {
+                column,
+                denominator: denominator.or_else(|| Some("d".to_owned())),
+                covariate,
+                role,
+                better,
+                window: window.and_then(Window::of_secs),
+                cap,
+                quantile,
+                minimum_effect: minimum_effect.or_else(|| Finite::new(0.01)),
+                ..MetricConfig::new(name, kind)
+            };
+            let takes = |field: MetricField| field.takers().contains(&kind);
+            metric.denominator = metric
+                .denominator
+                .filter(|_| takes(MetricField::Denominator));
+            metric.covariate = metric.covariate.filter(|_| takes(MetricField::Covariate));
+            metric.quantile = metric.quantile.filter(|_| takes(MetricField::Quantile));
+            metric
         },
     )
 }

@@ -1,6 +1,6 @@
 //! Reads one value, by the kind of field that it is for.
 
-use std::str::FromStr;
+use std::borrow::Cow;
 
 use toml::Spanned;
 use toml::de::DeValue;
@@ -21,85 +21,39 @@ impl Reader<'_> {
         value: &'t Spanned<DeValue<'_>>,
     ) -> Option<FieldValue<'t>> {
         let found = value.get_ref();
-        match kind {
+        let text = || found.as_str().map(Cow::Borrowed);
+        let (type_name, written, parse): (_, _, fn(&str) -> _) = match kind {
             FieldKind::Name | FieldKind::Text(_) | FieldKind::Column => {
-                self.text(key, value).map(FieldValue::Text)
+                return self.text(key, value).map(FieldValue::Text);
             }
-            FieldKind::OneOf { words, .. } => self.word(key, words, value),
-            FieldKind::Share => {
-                let parsed = number(found).map(parse);
-                self.parsed(
-                    key,
-                    kind,
-                    value,
-                    "a number",
-                    parsed.map(|p| p.map(FieldValue::Share)),
-                )
-            }
-            FieldKind::Number(_) => {
-                let parsed = number(found).map(parse);
-                self.parsed(
-                    key,
-                    kind,
-                    value,
-                    "a number",
-                    parsed.map(|p| p.map(FieldValue::Number)),
-                )
-            }
-            FieldKind::Count(_) => {
-                let parsed = found
-                    .as_integer()
-                    .map(|digits| u64::from_str_radix(digits.as_str(), digits.radix()).ok());
-                let parsed = parsed.map(|p| p.map(FieldValue::Count));
-                self.parsed(key, kind, value, "a whole number", parsed)
-            }
-            FieldKind::Window => {
-                let parsed = found.as_str().map(parse);
-                self.parsed(
-                    key,
-                    kind,
-                    value,
-                    "text",
-                    parsed.map(|p| p.map(FieldValue::Window)),
-                )
-            }
-            FieldKind::Cap => {
-                // In quotes a percentage, as bare a number.
-                let percentage = found
-                    .as_str()
-                    .map(|text| text.ends_with('%').then(|| parse(text))?);
-                let parsed = percentage.or_else(|| number(found).map(parse));
-                let parsed = parsed.map(|p| p.map(FieldValue::Cap));
-                self.parsed(key, kind, value, "a number or text", parsed)
-            }
+            FieldKind::OneOf { words, .. } => return self.word(key, words, value),
+            FieldKind::Share => ("a number", number(found), |digits| {
+                digits.parse().ok().map(FieldValue::Share)
+            }),
+            FieldKind::Number(_) => ("a number", number(found), |digits| {
+                digits.parse().ok().map(FieldValue::Number)
+            }),
+            FieldKind::Count(_) => ("a whole number", whole(found), |digits| {
+                digits.parse().ok().map(FieldValue::Count)
+            }),
+            FieldKind::Window => ("text", text(), |text| {
+                text.parse().ok().map(FieldValue::Window)
+            }),
+            FieldKind::Cap => ("a number or text", number(found).or_else(text), |text| {
+                text.parse().ok().map(FieldValue::Cap)
+            }),
             // Lists are read by themselves.
-            FieldKind::Variants | FieldKind::Metrics => None,
-        }
-    }
-
-    /// What was parsed. The outer option is `None` if it has another type than the key takes.
-    fn parsed<'t>(
-        &mut self,
-        key: &str,
-        kind: FieldKind,
-        value: &Spanned<DeValue<'_>>,
-        type_name: &str,
-        parsed: Option<Option<FieldValue<'t>>>,
-    ) -> Option<FieldValue<'t>> {
-        let found = value.get_ref();
-        let (lint, message) = match parsed {
-            Some(Some(read)) => return Some(read),
-            Some(None) => {
-                let written = found.as_str().or_else(|| digits(found)).unwrap_or_default();
-                (Lint::BadValue, format!("{} is no {key}", Quoted(written)))
+            FieldKind::Variants | FieldKind::Metrics => return None,
+        };
+        let (lint, message) = if let Some(written) = written {
+            if let Some(read) = parse(&written) {
+                return Some(read);
             }
-            None => {
-                let found = article(found.type_str());
-                (
-                    Lint::WrongType,
-                    format!("{key} is {type_name}, and this is {found}"),
-                )
-            }
+            (Lint::BadValue, format!("{} is no {key}", Quoted(&written)))
+        } else {
+            let found = article(found.type_str());
+            let message = format!("{key} is {type_name}, and this is {found}");
+            (Lint::WrongType, message)
         };
         self.tell(lint, value.span(), message, format!("it must be {kind}"));
         None
@@ -140,18 +94,21 @@ impl Reader<'_> {
     }
 }
 
-fn parse<T: FromStr>(text: &str) -> Option<T> {
-    text.parse().ok()
+/// A whole number, to base ten.
+fn whole<'t>(value: &'t DeValue<'_>) -> Option<Cow<'t, str>> {
+    let digits = value.as_integer()?;
+    if digits.radix() == 10 {
+        return Some(digits.as_str().into());
+    }
+    let number = i128::from_str_radix(digits.as_str(), digits.radix());
+    Some(number.map_or_else(
+        |_| digits.as_str().into(),
+        |number| number.to_string().into(),
+    ))
 }
 
-/// The digits of a number, whole or not.
-fn digits<'t>(value: &'t DeValue<'_>) -> Option<&'t str> {
-    let float = value.as_float().map(|float| float.as_str());
-    float.or_else(|| Some(value.as_integer()?.as_str()))
-}
-
-/// The digits of a number to base ten.
-fn number<'t>(value: &'t DeValue<'_>) -> Option<&'t str> {
-    let is_other_base = value.as_integer().is_some_and(|whole| whole.radix() != 10);
-    digits(value).filter(|_| !is_other_base)
+/// A number, whole or not, to base ten.
+fn number<'t>(value: &'t DeValue<'_>) -> Option<Cow<'t, str>> {
+    let float = value.as_float().map(|float| float.as_str().into());
+    float.or_else(|| whole(value))
 }

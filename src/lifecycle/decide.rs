@@ -1,0 +1,182 @@
+//! Which effect a mutation has, and what it may do to a whole experiment: create it, and move it from state to
+//! state.
+
+use super::effect::{Effect, Write};
+use super::mutation::{Mutation, MutationFacts};
+use super::overrides::{clear_override, set_override};
+use super::parts::{require_unused, set_coverage, set_description, set_metrics, set_variants};
+use crate::error::{ConfigProblem, ExperimentError};
+use crate::experiment::{ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState};
+
+/// Decides a mutation: its effect, or `None` if all is as asked already.
+///
+/// # Errors
+/// The refusal, or whatever `facts` failed with.
+pub fn decide(
+    mutation: &Mutation<'_>,
+    current: Option<&ExperimentConfig>,
+    facts: &impl MutationFacts,
+) -> Result<Option<Effect>, ExperimentError> {
+    match *mutation {
+        Mutation::Insert(config) | Mutation::Upsert(config) => {
+            let replace_draft = matches!(mutation, Mutation::Upsert(_));
+            create(config, current, replace_draft, facts).map(Some)
+        }
+        Mutation::SetState {
+            experiment,
+            state,
+            winner,
+        } => set_state(experiment, current, state, winner),
+        Mutation::SetVariants {
+            experiment,
+            variants,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_variants(current, variants, facts)
+        }
+        Mutation::SetDescription {
+            experiment,
+            description,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_description(current, description)
+        }
+        Mutation::SetCoverage {
+            experiment,
+            coverage,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_coverage(current, coverage)
+        }
+        Mutation::SetMetrics {
+            experiment,
+            metrics,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_metrics(current, metrics)
+        }
+        Mutation::SetOverride {
+            experiment,
+            actor,
+            variant,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_override(current, actor, variant, facts)
+        }
+        Mutation::ClearOverride { experiment, actor } => {
+            known_and_not_archived(experiment, current)?;
+            clear_override(actor, facts)
+        }
+    }
+}
+
+fn known_and_not_archived<'a>(
+    experiment: &str,
+    config: Option<&'a ExperimentConfig>,
+) -> Result<&'a ExperimentConfig, ExperimentError> {
+    match config {
+        None => Err(ExperimentError::NotFound(experiment.to_owned())),
+        Some(config) if config.state == ExperimentState::Archived => {
+            Err(ExperimentError::Archived(experiment.to_owned()))
+        }
+        Some(config) => Ok(config),
+    }
+}
+
+fn create(
+    config: &ExperimentConfig,
+    current: Option<&ExperimentConfig>,
+    replace_draft: bool,
+    facts: &impl MutationFacts,
+) -> Result<Effect, ExperimentError> {
+    config.validate()?;
+    let replaced = match current {
+        None => None,
+        Some(current) => match current.state {
+            ExperimentState::Draft if replace_draft => Some(current),
+            ExperimentState::Archived => {
+                return Err(ExperimentError::Archived(config.name.clone()));
+            }
+            state => return Err(ExperimentError::AlreadyExists(config.name.clone(), state)),
+        },
+    };
+    if let Some(draft) = replaced {
+        // An application resets a running experiment to a draft, and its assignments stay.
+        require_unused(draft, &config.variants, facts)?;
+        if draft.exclusion_group != config.exclusion_group && facts.has_any_assignment()? {
+            return Err(ExperimentError::GroupInUse(config.name.clone()));
+        }
+    }
+    Ok(Effect {
+        write: Write::Config(config.clone()),
+        mutation: if replaced.is_some() {
+            "updated"
+        } else {
+            "created"
+        }
+        .to_owned(),
+        detail: ChangeDetail {
+            before: replaced.map(ChangeSide::from).unwrap_or_default(),
+            after: ChangeSide::from(config),
+        },
+    })
+}
+
+fn set_state(
+    experiment: &str,
+    current: Option<&ExperimentConfig>,
+    state: ExperimentState,
+    winner: Option<&str>,
+) -> Result<Option<Effect>, ExperimentError> {
+    let current = current.ok_or_else(|| ExperimentError::NotFound(experiment.to_owned()))?;
+    if current.state == ExperimentState::Archived {
+        return match state {
+            ExperimentState::Archived => Ok(None),
+            _ => Err(ExperimentError::Archived(experiment.to_owned())),
+        };
+    }
+    let invalid = |problem| ExperimentError::InvalidConfig {
+        experiment: experiment.to_owned(),
+        problem,
+    };
+    let (winner, mutation) = match state {
+        ExperimentState::Draft => return Err(invalid(ConfigProblem::BackToDraft)),
+        ExperimentState::Running => {
+            // An application that starts a concluded experiment again leaves its winner.
+            if current.state == ExperimentState::Running && current.winner.is_none() {
+                return Ok(None);
+            }
+            (None, "state=running".to_owned())
+        }
+        ExperimentState::Concluded => {
+            let winner = winner.ok_or_else(|| invalid(ConfigProblem::WinnerMissing))?;
+            current.require_variant(winner)?;
+            if current.deciding_winner() == Some(winner) {
+                return Ok(None);
+            }
+            (Some(winner.to_owned()), format!("concluded={winner}"))
+        }
+        ExperimentState::Archived => (current.winner.clone(), "state=archived".to_owned()),
+    };
+    let next = ExperimentConfig {
+        state,
+        winner,
+        ..current.clone()
+    };
+    Ok(Some(Effect {
+        mutation,
+        detail: ChangeDetail {
+            before: state_and_winner(current),
+            after: state_and_winner(&next),
+        },
+        write: Write::Config(next),
+    }))
+}
+
+fn state_and_winner(config: &ExperimentConfig) -> ChangeSide {
+    ChangeSide {
+        state: Some(config.state),
+        winner: config.winner.clone(),
+        ..ChangeSide::default()
+    }
+}

@@ -1,0 +1,11 @@
+//! What a mutation does to an experiment: the table of states, what may be removed, what is logged.
+
+mod decide;
+mod effect;
+mod mutation;
+mod overrides;
+mod parts;
+
+pub use self::decide::decide;
+pub use self::effect::{Effect, Write, pruned};
+pub use self::mutation::{Mutation, MutationFacts};

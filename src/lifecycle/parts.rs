@@ -1,0 +1,142 @@
+//! What may become of one part of an experiment: its variants, its description, its coverage, its metrics.
+
+use super::effect::{Effect, Write};
+use super::mutation::MutationFacts;
+use crate::coverage::Coverage;
+use crate::error::ExperimentError;
+use crate::experiment::{
+    ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState, VariantConfig,
+};
+use crate::metric::MetricConfig;
+use crate::validation::{
+    validate_control, validate_description, validate_metrics, validate_variants,
+};
+
+pub(super) fn set_variants(
+    current: &ExperimentConfig,
+    variants: &[VariantConfig],
+    facts: &impl MutationFacts,
+) -> Result<Option<Effect>, ExperimentError> {
+    if current.state == ExperimentState::Concluded {
+        return Err(ExperimentError::Concluded(current.name.clone()));
+    }
+    if variants == current.variants {
+        return Ok(None);
+    }
+    validate_variants(&current.name, variants)?;
+    let next = ExperimentConfig {
+        variants: variants.to_vec(),
+        ..current.clone()
+    };
+    validate_control(current, &next)?;
+    require_unused(current, variants, facts)?;
+    let weights = |variants: &[VariantConfig]| ChangeSide {
+        variants: Some(variants.to_vec()),
+        ..ChangeSide::default()
+    };
+    Ok(Some(Effect {
+        write: Write::Config(next),
+        mutation: "set_weights".to_owned(),
+        detail: ChangeDetail {
+            before: weights(&current.variants),
+            after: weights(variants),
+        },
+    }))
+}
+
+/// A variant that actors are assigned to is in every next list.
+pub(super) fn require_unused(
+    current: &ExperimentConfig,
+    next: &[VariantConfig],
+    facts: &impl MutationFacts,
+) -> Result<(), ExperimentError> {
+    for dropped in &current.variants {
+        let kept = next.iter().any(|variant| variant.name == dropped.name);
+        if !kept && facts.has_assignments(&dropped.name)? {
+            return Err(ExperimentError::VariantInUse {
+                experiment: current.name.clone(),
+                variant: dropped.name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn set_description(
+    current: &ExperimentConfig,
+    description: Option<&str>,
+) -> Result<Option<Effect>, ExperimentError> {
+    let next = ExperimentConfig {
+        description: description.map(str::to_owned),
+        ..current.clone()
+    };
+    if next.description == current.description {
+        return Ok(None);
+    }
+    // Of what is not changed another program may have made what would be refused here.
+    validate_description(&current.name, description)?;
+    let side = |config: &ExperimentConfig| ChangeSide {
+        description: config.description.clone(),
+        ..ChangeSide::default()
+    };
+    Ok(Some(Effect {
+        mutation: "updated".to_owned(),
+        detail: ChangeDetail {
+            before: side(current),
+            after: side(&next),
+        },
+        write: Write::Config(next),
+    }))
+}
+
+pub(super) fn set_coverage(
+    current: &ExperimentConfig,
+    coverage: Coverage,
+) -> Result<Option<Effect>, ExperimentError> {
+    if current.state == ExperimentState::Concluded {
+        return Err(ExperimentError::Concluded(current.name.clone()));
+    }
+    if coverage == current.coverage {
+        return Ok(None);
+    }
+    let side = |coverage| ChangeSide {
+        coverage: Some(coverage),
+        ..ChangeSide::default()
+    };
+    Ok(Some(Effect {
+        write: Write::Config(ExperimentConfig {
+            coverage,
+            ..current.clone()
+        }),
+        mutation: format!("coverage={coverage}"),
+        detail: ChangeDetail {
+            before: side(current.coverage),
+            after: side(coverage),
+        },
+    }))
+}
+
+/// Metrics may change as long as anybody may look at them; one that is new after the start is exploratory.
+pub(super) fn set_metrics(
+    current: &ExperimentConfig,
+    metrics: &[MetricConfig],
+) -> Result<Option<Effect>, ExperimentError> {
+    if metrics == current.analysis.metrics {
+        return Ok(None);
+    }
+    validate_metrics(&current.name, metrics)?;
+    let mut next = current.clone();
+    next.analysis.metrics = metrics.to_vec();
+    let side = |metrics: &[MetricConfig]| ChangeSide {
+        metrics: Some(metrics.to_vec()),
+        ..ChangeSide::default()
+    };
+    Ok(Some(Effect {
+        mutation: "metrics".to_owned(),
+        detail: ChangeDetail {
+            before: side(&current.analysis.metrics),
+            after: side(metrics),
+        },
+        write: Write::Config(next),
+    }))
+}
