@@ -35,6 +35,7 @@ mod files;
 mod givens;
 mod model;
 mod modules;
+mod outcomes;
 mod permissions;
 mod pgbouncer;
 mod pooler;
