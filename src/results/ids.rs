@@ -10,57 +10,59 @@ pub(super) const BATCH: usize = 128;
 /// A place that holds nothing.
 const NOTHING: u64 = u64::MAX;
 
+/// Of what a place holds, how many bits say where a record is. The others are those of the hash.
+const RECORD_BITS: u32 = 40;
+
 /// Ids, each with a number: 0 for the first that was added, and so on.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
-    /// All ids, one behind the other.
-    text: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<u64>,
-    /// For each hash, at the place of its low bits or behind it: the high half of the hash, then the number.
+    /// For each id a record: its number and its length, four bytes each, and the id.
+    records: Vec<u8>,
+    /// For each hash, at the place of its low bits or behind it: its high bits, and where the record is.
     /// A power of two of places, at most three quarters of them taken.
     places: Vec<u64>,
+    count: u32,
     hashing: RandomState,
 }
 
 impl Ids {
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
     /// Adds an id that is not there yet, and returns its number.
     pub(super) fn add(&mut self, id: &str) -> u32 {
-        if (self.len() + 1) * 4 > self.places.len() * 3 {
+        if (self.count as usize + 1) * 4 > self.places.len() * 3 {
             self.grow();
         }
-        // There is memory for fewer.
-        let number = u32::try_from(self.len()).unwrap_or(u32::MAX);
-        self.text.extend_from_slice(id.as_bytes());
-        self.ends.push(self.text.len() as u64);
+        let (number, begin) = (self.count, self.records.len());
+        let length = u32::try_from(id.len()).unwrap_or(u32::MAX);
+        self.records.extend_from_slice(&number.to_le_bytes());
+        self.records.extend_from_slice(&length.to_le_bytes());
+        self.records.extend_from_slice(id.as_bytes());
         let hash = self.hash(id.as_bytes());
-        place(&mut self.places, hash, number);
+        place(&mut self.places, hash, begin);
+        self.count += 1;
         number
     }
 
     fn grow(&mut self) {
         let mut places = vec![NOTHING; (self.places.len() * 2).max(16)];
-        for number in 0..self.len() {
-            let number = u32::try_from(number).unwrap_or(u32::MAX);
-            place(&mut places, self.hash(self.id(number)), number);
+        let mut begin = 0;
+        while let Some((_, id)) = self.record(begin) {
+            place(&mut places, self.hash(id), begin);
+            begin += HEAD + id.len();
         }
         self.places = places;
     }
 
-    /// The id of a number.
-    pub(super) fn id(&self, number: u32) -> &[u8] {
-        let number = number as usize;
-        let begin = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        #[expect(clippy::cast_possible_truncation, reason = "it is in memory")]
-        &self.text[begin as usize..self.ends[number] as usize]
+    /// The number and the id that begin there.
+    #[inline]
+    fn record(&self, begin: usize) -> Option<(u32, &[u8])> {
+        let record = self.records.get(begin..)?;
+        let (number, record) = record.split_first_chunk()?;
+        let (length, record) = record.split_first_chunk()?;
+        let id = record.get(..u32::from_le_bytes(*length) as usize)?;
+        Some((u32::from_le_bytes(*number), id))
     }
 
-    /// What it is looked up by.
+    /// What an id is looked up by.
     #[inline]
     pub(super) fn hash(&self, id: &[u8]) -> u64 {
         self.hashing.hash_one(Bytes(id))
@@ -80,8 +82,11 @@ impl Ids {
             if held == NOTHING {
                 return None;
             }
-            if is_of(held, hash) && self.id(number_in(held)) == id {
-                return Some(number_in(held));
+            if is_of(held, hash)
+                && let Some((number, known)) = self.record(record_in(held))
+                && known == id
+            {
+                return Some(number);
             }
             at = (at + 1) & mask;
         }
@@ -104,30 +109,36 @@ impl Ids {
         for (held, hash) in held.iter_mut().zip(hashes) {
             *held = self.places[first_place(*hash, mask)];
         }
-        let mut begins = [0; BATCH];
-        for ((begin, held), hash) in begins.iter_mut().zip(&held).zip(hashes) {
-            if is_of(*held, *hash) {
-                let number = number_in(*held) as usize;
-                *begin = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        for (held, hash) in held.iter_mut().zip(hashes) {
+            let mut at = first_place(*hash, mask);
+            while *held != NOTHING && !is_of(*held, *hash) {
+                at = (at + 1) & mask;
+                *held = self.places[at];
             }
         }
-        let mut firsts = [0; BATCH];
-        for (first, begin) in firsts.iter_mut().zip(&begins).take(hashes.len()) {
-            #[expect(clippy::cast_possible_truncation, reason = "it is in memory")]
-            let byte = self.text.get(*begin as usize);
-            *first = byte.copied().unwrap_or_default();
-        }
-        std::hint::black_box(&firsts);
-        let all = hashes.iter().enumerate();
-        numbers.extend(all.map(|(place, hash)| {
-            let (held, id) = (held[place], id(place));
-            if is_of(held, *hash) && self.id(number_in(held)) == id {
-                return number_in(held);
+        let mut fetched = 0;
+        for held in held.iter().take(hashes.len()) {
+            // A record may lie in two lines of memory.
+            for place in [0, HEAD + 12] {
+                let byte = self.records.get(record_in(*held) + place);
+                fetched |= byte.copied().unwrap_or_default();
             }
-            self.number_of(id, *hash).unwrap_or(u32::MAX)
+        }
+        std::hint::black_box(fetched);
+        let all = held.iter().zip(hashes).enumerate();
+        numbers.extend(all.map(|(place, (held, hash))| {
+            let id = id(place);
+            match self.record(record_in(*held)) {
+                Some((number, known)) if known == id => number,
+                Some(_) => self.number_of(id, *hash).unwrap_or(u32::MAX),
+                None => u32::MAX,
+            }
         }));
     }
 }
+
+/// How long a record is before its id.
+const HEAD: usize = 8;
 
 /// Bytes that are hashed without their length, which their hash covers.
 struct Bytes<'a>(&'a [u8]);
@@ -138,33 +149,33 @@ impl std::hash::Hash for Bytes<'_> {
     }
 }
 
+#[inline]
 fn first_place(hash: u64, mask: usize) -> usize {
     #[expect(clippy::cast_possible_truncation, reason = "only low bits are wanted")]
     let low = hash as usize;
     low & mask
 }
 
-/// Whether a place holds the number of a hash with this high half.
+/// Whether a place holds the record of a hash with these high bits.
+#[inline]
 fn is_of(held: u64, hash: u64) -> bool {
-    (held ^ hash) >> 32 == 0 && held != NOTHING
+    (held ^ hash) >> RECORD_BITS == 0 && held != NOTHING
 }
 
-fn number_in(held: u64) -> u32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the number is the low half"
-    )]
-    let number = held as u32;
-    number
+/// Where the record is; if there is none, nowhere.
+#[inline]
+fn record_in(held: u64) -> usize {
+    let begin = (held & ((1 << RECORD_BITS) - 1)) as usize;
+    begin
 }
 
-fn place(places: &mut [u64], hash: u64, number: u32) {
+fn place(places: &mut [u64], hash: u64, begin: usize) {
     let mask = places.len() - 1;
     let mut at = first_place(hash, mask);
     while places[at] != NOTHING {
         at = (at + 1) & mask;
     }
-    places[at] = hash >> 32 << 32 | u64::from(number);
+    places[at] = hash >> RECORD_BITS << RECORD_BITS | begin as u64;
 }
 
 #[cfg(test)]

@@ -12,17 +12,20 @@ pub(super) fn totals(
     tallies: Vec<Tally<'_>>,
 ) -> Result<Totals, OutcomesError> {
     let mut counts = Counts::default();
-    let mut sums = Vec::new();
+    let mut accounts = Vec::new();
     let mut covariates = Vec::new();
     let mut by = None;
     for mut tally in tallies {
         tally.flush();
         counts.merge(tally.counts);
-        if sums.is_empty() {
-            sums = tally.sums;
+        if accounts.is_empty() {
+            accounts = tally.accounts;
         } else {
-            for (sum, more) in sums.iter_mut().zip(tally.sums) {
-                merge(sum, more);
+            let width = frame.plan.account;
+            for (place, more) in tally.accounts.into_iter().enumerate() {
+                if place % width > 0 {
+                    merge(&mut accounts[place], more);
+                }
             }
         }
         // Where rows are told apart by their order, one thread reads them all.
@@ -58,7 +61,7 @@ pub(super) fn totals(
     let metrics = metrics.map(|((fed, covariates), after_window)| MetricTotals {
         covariates,
         after_window,
-        ..of_metric(fed, &sums, frame.plan.sums)
+        ..of_metric(fed, &accounts, frame.plan.account)
     });
     let secs = |secs: i64| u64::try_from(secs).unwrap_or(0);
     Ok(Totals {
@@ -88,8 +91,8 @@ fn merge(sum: &mut f64, more: f64) {
     }
 }
 
-fn of_metric(fed: &Fed, sums: &[f64], width: usize) -> MetricTotals {
-    let of_actors = |place: usize| sums.iter().skip(place).step_by(width.max(1));
+fn of_metric(fed: &Fed, accounts: &[f64], width: usize) -> MetricTotals {
+    let of_actors = |place: usize| accounts.iter().skip(place).step_by(width);
     let known = |sum: &f64| if sum.is_nan() { 0.0 } else { *sum };
     let values = of_actors(fed.sum).map(known);
     let seen = of_actors(fed.sum).map(|sum| !sum.is_nan());

@@ -33,9 +33,9 @@ pub(super) struct Fed {
     pub(super) value: usize,
     pub(super) denominator: Option<usize>,
     pub(super) covariate: Option<usize>,
-    /// In seconds.
-    pub(super) window: i64,
-    /// Which of an actor's sums it is; that of the denominator is the next one.
+    /// In seconds; infinite if there is none.
+    pub(super) window: f64,
+    /// The place of its sum in an actor's account; that of the denominator is the next one.
     pub(super) sum: usize,
 }
 
@@ -49,8 +49,8 @@ pub(super) struct Plan {
     /// The columns with the numbers of a row.
     pub(super) numbers: Vec<String>,
     pub(super) metrics: Vec<Fed>,
-    /// How many sums an actor has.
-    pub(super) sums: usize,
+    /// How many places an actor's account has: one for the start, and the sums.
+    pub(super) account: usize,
     windowed: Option<String>,
 }
 
@@ -64,20 +64,21 @@ impl Plan {
                 numbers.len() - 1
             })
         };
-        let mut sums = 0;
+        let mut account = 1;
         let fed = metrics.iter().map(|metric| {
             let is_ratio = metric.kind == MetricKind::Ratio;
             let denominator = metric.denominator.as_deref().filter(|_| is_ratio);
-            let window = metric.window.map(|window| i64::try_from(window.secs()));
+            #[expect(clippy::cast_precision_loss, reason = "a window that long never ends")]
+            let window = metric.window.map(|window| window.secs() as f64);
             let fed = Fed {
                 is_conversion: metric.kind == MetricKind::Conversion,
                 value: number(metric.column()),
                 denominator: denominator.map(&mut number),
                 covariate: metric.covariate.as_deref().map(&mut number),
-                window: window.and_then(Result::ok).unwrap_or(i64::MAX),
-                sum: sums,
+                window: window.unwrap_or(f64::INFINITY),
+                sum: account,
             };
-            sums += 1 + usize::from(fed.denominator.is_some());
+            account += 1 + usize::from(fed.denominator.is_some());
             fed
         });
         let metrics_fed = fed.collect();
@@ -89,7 +90,7 @@ impl Plan {
             by: names.by.map(str::to_owned),
             numbers,
             metrics: metrics_fed,
-            sums,
+            account,
             windowed: windowed.map(|metric| metric.name.clone()),
         }
     }

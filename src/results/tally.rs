@@ -6,6 +6,7 @@ use super::batch::Batch;
 use super::members::Members;
 use super::plan::{Fed, Plan, Role};
 use super::totals::{BrokenRow, ByColumn, Totals};
+use crate::metric::Population;
 use crate::rows::{Cell, CellProblem, Time, TimeUnit, parse_number, parse_time};
 use crate::text::Quoted;
 
@@ -13,8 +14,7 @@ use crate::text::Quoted;
 pub(super) struct Frame<'a> {
     pub(super) plan: Plan,
     pub(super) members: &'a Members,
-    /// By actor, in seconds since the Unix epoch; [`i64::MAX`] for never.
-    pub(super) starts: Vec<i64>,
+    pub(super) population: Population,
     /// What is later does not count.
     pub(super) to_secs: i64,
     /// Whether the end is that of the latest outcome, if that is earlier.
@@ -51,8 +51,9 @@ pub(super) struct Tally<'a> {
     batch: Batch,
     /// What is wrong with the row that is being read.
     problem: Option<String>,
-    /// Of each actor, one behind the other. NaN where there was no row.
-    pub(super) sums: Vec<f64>,
+    /// Of each actor its start and its sums, one behind the other, because that is what a row looks at. Sums are
+    /// NaN where there was no row.
+    pub(super) accounts: Vec<f64>,
     /// By metric, then by actor. NaN where it is not known.
     pub(super) covariates: Vec<Vec<f64>>,
     pub(super) by: Option<ByColumn>,
@@ -66,7 +67,7 @@ impl<'a> Tally<'a> {
     pub(super) const MOST_VALUES: usize = 1000;
 
     pub(super) fn new(frame: &'a Frame<'a>, is_timed: bool) -> Self {
-        let (plan, actors) = (&frame.plan, frame.starts.len());
+        let (plan, actors) = (&frame.plan, frame.members.members.len());
         let covariates = plan.metrics.iter().map(|fed| match fed.covariate {
             Some(_) => vec![f64::NAN; actors],
             None => Vec::new(),
@@ -81,7 +82,7 @@ impl<'a> Tally<'a> {
             is_timed,
             batch: Batch::new(plan.numbers.len()),
             problem: None,
-            sums: vec![f64::NAN; actors * plan.sums],
+            accounts: frame.accounts(),
             covariates: covariates.collect(),
             by,
             by_places: HashMap::new(),
@@ -216,12 +217,15 @@ impl<'a> Tally<'a> {
 
     /// Asks for the memory that the rows of these actors need, all at once.
     fn fetch(&self, numbers: &[u32]) {
+        let width = self.frame.plan.account;
         let mut fetched = 0;
         for number in numbers {
-            let number = *number as usize;
-            fetched |= self.frame.starts.get(number).copied().unwrap_or_default();
-            let sum = self.sums.get(number * self.frame.plan.sums);
-            fetched |= sum.map_or(0, |sum| sum.to_bits().cast_signed());
+            let account = *number as usize * width;
+            // It may lie in two lines of memory.
+            for end in [account, account + width - 1] {
+                let value = self.accounts.get(end);
+                fetched |= value.map_or(0, |value| value.to_bits());
+            }
         }
         std::hint::black_box(fetched);
     }
@@ -235,24 +239,23 @@ impl<'a> Tally<'a> {
         if self.frame.plan.needs_order() && !self.add_properties(batch, place) {
             return;
         }
-        let frame = self.frame;
-        let start = frame.starts[number as usize];
-        let time = if self.is_timed {
+        let width = self.frame.plan.account;
+        let account = number as usize * width;
+        let mut since_start = 0.0;
+        if self.is_timed {
             let time = batch.time(place);
             self.clock(time);
-            if time > frame.to_secs || time < start {
+            since_start = seconds(time) - self.accounts[account];
+            if time > self.frame.to_secs || since_start < 0.0 {
                 return self.add_outside(number, time);
             }
-            time
-        } else {
-            start
-        };
+        }
         let numbers = batch.numbers_of(place);
-        let sums = frame.plan.sums;
-        let sums = &mut self.sums[number as usize * sums..][..sums];
-        for (fed, after_window) in frame.plan.metrics.iter().zip(&mut self.counts.after_window) {
-            let is_in = time - start < fed.window;
-            *after_window += u64::from(!fed.add(numbers, sums, is_in));
+        let account = &mut self.accounts[account..][..width];
+        let metrics = self.frame.plan.metrics.iter();
+        for (fed, after_window) in metrics.zip(&mut self.counts.after_window) {
+            let is_in = since_start < fed.window;
+            *after_window += u64::from(!fed.add(numbers, account, is_in));
         }
     }
 
@@ -285,8 +288,8 @@ impl<'a> Tally<'a> {
     fn add_stranger(&mut self, batch: &Batch, place: usize) {
         let id = batch.id(place);
         let problem = match std::str::from_utf8(id) {
-            Err(_) => "not UTF-8 text",
-            Ok(text) if text.contains('\0') => "with a NUL byte",
+            Err(_) => "is not UTF-8 text",
+            Ok(text) if text.contains('\0') => "has a NUL byte",
             Ok(text) => {
                 if self.is_timed {
                     self.clock(batch.time(place));
@@ -298,7 +301,7 @@ impl<'a> Tally<'a> {
                 return;
             }
         };
-        let problem = format!("{} is {problem}", self.frame.plan.actor);
+        let problem = format!("{} {problem}", self.frame.plan.actor);
         self.broken(batch.line(place), problem);
     }
 
@@ -342,11 +345,33 @@ impl<'a> Tally<'a> {
     }
 }
 
+impl Frame<'_> {
+    /// An account for each actor, with nothing in it but the start: infinite for who never starts.
+    fn accounts(&self) -> Vec<f64> {
+        let sums = std::iter::repeat_n(f64::NAN, self.plan.account - 1);
+        let mut accounts = Vec::with_capacity(self.members.members.len() * self.plan.account);
+        for member in &self.members.members {
+            let start = i64::try_from(member.start_secs(self.population));
+            accounts.push(start.map_or(f64::INFINITY, seconds));
+            accounts.extend(sums.clone());
+        }
+        accounts
+    }
+}
+
+/// A time as a number; seconds are few enough to be exact.
+#[inline]
+fn seconds(time: i64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "no time has so many seconds")]
+    let seconds = time as f64;
+    seconds
+}
+
 impl Fed {
-    /// Adds the numbers of a row to an actor's sums, unless it is after the window. Returns whether it did or had
+    /// Adds the numbers of a row to an actor's account, unless it is after the window. Returns whether it did or had
     /// nothing to add.
     #[inline]
-    fn add(&self, numbers: &[f64], sums: &mut [f64], is_in_window: bool) -> bool {
+    fn add(&self, numbers: &[f64], account: &mut [f64], is_in_window: bool) -> bool {
         let value = numbers[self.value];
         let denominator = self.denominator.map_or(f64::NAN, |place| numbers[place]);
         if value.is_nan() && denominator.is_nan() {
@@ -356,13 +381,13 @@ impl Fed {
             return false;
         }
         if self.is_conversion {
-            let sum = &mut sums[self.sum];
+            let sum = &mut account[self.sum];
             *sum = f64::from(u8::from(value != 0.0 || *sum > 0.0));
             return true;
         }
-        add(&mut sums[self.sum], value);
+        add(&mut account[self.sum], value);
         if self.denominator.is_some() {
-            add(&mut sums[self.sum + 1], denominator);
+            add(&mut account[self.sum + 1], denominator);
         }
         true
     }

@@ -227,6 +227,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// However it is cut, and however many bytes come at a time.
         #[test]
         fn blocks_hold_the_rows_of_the_whole(text in "[ab\",\r\n]{0,60}", size in 1..20_usize) {

@@ -175,6 +175,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn fields_are_as_the_csv_crate_reads_them(text in "[ab\",\t\r\n]{0,40}") {
             for delimiter in [b',', b'\t'] {

@@ -119,6 +119,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn numbers_are_rounded_as_the_standard_library_does(text in "-?[0-9]{0,17}(\\.[0-9]{0,17})?") {
             let ours = parse_number(text.as_bytes());

@@ -36,6 +36,7 @@ mod files;
 mod givens;
 mod model;
 mod modules;
+mod outcomes;
 mod permissions;
 mod pgbouncer;
 mod pooler;
