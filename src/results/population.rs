@@ -153,16 +153,13 @@ mod tests {
 
     #[test]
     fn what_happened_after_the_end_is_not_known() {
-        let mut members = Members {
-            members: vec![
-                member(0, 10, 20),
-                member(1, 10, u64::MAX),
-                member(0, 40, 50),
-                member(1, 15, 20),
-                member(2, 10, 20), // of a variant that the experiment does not have
-            ],
-            ..Members::default()
-        };
+        let mut members = Members::default();
+        members.push("a", member(0, 10, 20));
+        members.push("b", member(1, 10, u64::MAX));
+        members.push("c", member(0, 40, 50));
+        members.push("d", member(1, 15, 20));
+        // Of a variant that the experiment does not have.
+        members.push("e", member(2, 10, 20));
         let exclusion = Exclusion {
             overridden_since: 60,
             mixed_since: 35,
