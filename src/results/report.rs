@@ -86,8 +86,18 @@ pub enum WarningCode {
     PeriodLeftOut,
     /// A covariate was asked for and could not be used.
     CovariateUnused,
+    /// Outcomes have no times.
+    NoTimes,
     /// Times were read as milliseconds.
     Milliseconds,
+    /// Outcomes are from the future.
+    InFuture,
+    /// Rows could not be read.
+    BrokenRows,
+    /// Ids would be known without the blanks around them.
+    BlankIds,
+    /// Most rows are of actors in no variant.
+    UnknownActors,
 }
 
 /// What was found of one metric.

@@ -1,6 +1,7 @@
 //! What to know before the figures are believed, each with a code and a sentence.
 
 use crate::metric::MetricKind;
+use crate::text::escape;
 
 use super::population::Cohort;
 use super::report::{MetricReport, Report, Warning, WarningCode};
@@ -53,12 +54,57 @@ pub(super) fn of(
     for (metric, found) in analysis.metrics.iter().zip(&report.metrics) {
         of_metric(&metric.config, found, cohort.periods.len(), &mut warn);
     }
+    of_rows(totals, &mut warn);
+    warnings
+}
+
+fn of_rows(totals: &Totals, warn: &mut impl FnMut(WarningCode, String)) {
+    let all = words::rows(totals.rows);
+    if totals.rows > 0 && !totals.timed {
+        let message =
+            "the outcomes have no times, so that also those from before an actor's start count";
+        warn(WarningCode::NoTimes, message.to_owned());
+    }
     if totals.milliseconds {
         let message =
             "times were read as milliseconds, as they would be far in the future as seconds";
         warn(WarningCode::Milliseconds, message.to_owned());
     }
-    warnings
+    if totals.in_future > 0 {
+        let message = format!(
+            "{} of {all} are from the future",
+            words::count(totals.in_future)
+        );
+        warn(WarningCode::InFuture, message);
+    }
+    if totals.broken_rows > 0 {
+        let broken = words::count(totals.broken_rows);
+        let first = totals.broken.first().map_or_else(String::new, |first| {
+            format!(
+                "; the first is line {}: {}",
+                first.line,
+                escape(&first.problem)
+            )
+        });
+        warn(
+            WarningCode::BrokenRows,
+            format!("{broken} of {all} could not be read{first}"),
+        );
+    }
+    if totals.blank_ids > 0 {
+        let message = format!(
+            "{} of {all} would be of known actors without the blanks around their ids",
+            words::count(totals.blank_ids)
+        );
+        warn(WarningCode::BlankIds, message);
+    }
+    if totals.unknown_actors * 2 > totals.rows {
+        let message = format!(
+            "{} of {all} are of actors in no variant: is the column of actors the right one?",
+            words::count(totals.unknown_actors)
+        );
+        warn(WarningCode::UnknownActors, message);
+    }
 }
 
 fn of_metric(

@@ -3,8 +3,8 @@
 
 use experiments::metric::{Better, MetricKind, MetricRole, Population};
 use experiments::results::{
-    AnalysedMetric, Analysis, ByColumn, Exclusion, Member, Members, MetricTotals, Missing, Report,
-    Totals, VerdictCode, WarningCode, sample_ratio_of_periods,
+    AnalysedMetric, Analysis, BrokenRow, ByColumn, Exclusion, Member, Members, MetricTotals,
+    Missing, Report, Totals, VerdictCode, WarningCode, sample_ratio_of_periods,
 };
 use experiments::{
     ExperimentConfig, ExperimentState, Finite, MetricConfig, VariantConfig, VariantCount,
@@ -107,6 +107,7 @@ impl Given {
             totals: Totals {
                 metrics: vec![totals; metrics.len()],
                 rows: u64::from(actors),
+                timed: true,
                 ..Totals::default()
             },
             config,
@@ -575,6 +576,51 @@ fn warnings_say_what_else_to_know() {
         "m: 2 actors of treatment and control are left out, as they came under weights under which the other has \
          fewer than 2"
     );
+}
+
+#[test]
+fn what_is_odd_about_the_rows_is_warned_of() {
+    let mut given = Given::new(&ARMS, 200, vec![primary(MetricKind::Mean)], |_, _| {
+        Some(1.0)
+    });
+    given.totals.unknown_actors = 100;
+    assert_eq!(given.warns(), []);
+    given.totals = Totals {
+        timed: false,
+        in_future: 3,
+        broken_rows: 2,
+        broken: vec![BrokenRow {
+            line: 7,
+            problem: "'\u{1b}' is no number".to_owned(),
+        }],
+        blank_ids: 1,
+        unknown_actors: 101,
+        ..given.totals
+    };
+    let warnings = given.report().warnings;
+    let said = warnings
+        .iter()
+        .map(|warning| (warning.code, &*warning.message));
+    let expected = [
+        (
+            WarningCode::NoTimes,
+            "the outcomes have no times, so that also those from before an actor's start count",
+        ),
+        (WarningCode::InFuture, "3 of 200 rows are from the future"),
+        (
+            WarningCode::BrokenRows,
+            "2 of 200 rows could not be read; the first is line 7: '\\u{1b}' is no number",
+        ),
+        (
+            WarningCode::BlankIds,
+            "1 of 200 rows would be of known actors without the blanks around their ids",
+        ),
+        (
+            WarningCode::UnknownActors,
+            "101 of 200 rows are of actors in no variant: is the column of actors the right one?",
+        ),
+    ];
+    assert_eq!(said.collect::<Vec<_>>(), expected);
 }
 
 /// No input makes a figure that is no number, or a sentence that says so.
