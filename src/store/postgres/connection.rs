@@ -286,14 +286,24 @@ impl Connection {
         Ok(self.ask(async |client| client.batch_execute(sql).await)??)
     }
 
+    /// The names and the types of what a statement gives. It is prepared for that, with a name.
+    pub(super) fn describe(&mut self, sql: &str) -> Result<Vec<(String, Type)>, CallError> {
+        let prepared = self.ask(async |client| client.prepare(sql).await)??;
+        let columns = prepared.columns().iter();
+        Ok(columns
+            .map(|column| (column.name().to_owned(), column.type_().clone()))
+            .collect())
+    }
+
     /// One row after another, however many there are.
     pub(super) fn scan(
         &mut self,
         sql: &str,
+        values: Values<'_>,
         each: &mut dyn FnMut(&Row) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
-        let rows = self.ask(async |client| client.query_typed_raw(sql, none).await)?;
+        let values = typed(values);
+        let rows = self.ask(async |client| client.query_typed_raw(sql, values).await)?;
         let rows = rows.map_err(CallError::from)?;
         pin_mut!(rows);
         loop {

@@ -77,6 +77,12 @@ impl CallError {
         }
     }
 
+    /// What the server said, unless it is that the connection is lost.
+    pub(super) fn message(&self) -> Option<&str> {
+        let said = self.said().filter(|_| !is_lost(self));
+        said.map(DbError::message)
+    }
+
     fn code(&self) -> Option<&SqlState> {
         self.said().map(DbError::code)
     }

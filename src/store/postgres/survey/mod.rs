@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::pace::Pace;
-use super::{PgExperimentStore, experiments, locks, migrations, records};
+use super::records::{self, Timing};
+use super::{PgExperimentStore, experiments, locks, migrations};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig, VariantConfig};
 use crate::store::survey::{
@@ -83,6 +84,23 @@ const INVARIANTS: &[Invariant] = &[
         what: "assigned in two of its experiments",
         repairable: false,
     },
+    Invariant {
+        code: StoreFault::Miscounted,
+        sql: "SELECT experiment, sum(abs(difference))::bigint FROM (
+                 SELECT experiment, sum(assignments) AS difference FROM (
+                     SELECT experiment, weight_period, variant, is_override, assignments
+                     FROM exp_assignment_counts
+                     UNION ALL
+                     SELECT experiment, weight_period, variant, is_override, -count(*)
+                     FROM autumn_experiment_assignments
+                     GROUP BY experiment, weight_period, variant, is_override
+                 ) counted GROUP BY experiment, weight_period, variant, is_override
+             ) differences WHERE difference <> 0 GROUP BY experiment ORDER BY experiment",
+        subject: "experiment",
+        noun: "assignment",
+        what: "more or less than it counts",
+        repairable: true,
+    },
     orphan("assignment", orphans!("autumn_experiment_assignments")),
     orphan("override", orphans!("autumn_experiment_overrides")),
     orphan("exposure", orphans!("exp_exposures")),
@@ -128,7 +146,9 @@ impl PgExperimentStore {
                     (SELECT sum(pg_total_relation_size(name))::bigint FROM unnest(ARRAY[
                         'autumn_experiments', 'autumn_experiment_assignments',
                         'autumn_experiment_overrides', 'autumn_experiment_changes',
-                        'exp_exposures']::regclass[]) AS name)",
+                        'exp_exposures', 'exp_outcomes', 'exp_weight_periods',
+                        'exp_assignment_counts']::regclass[]) AS name),
+                    (SELECT count(*) FROM exp_outcomes)",
                 &[],
             )?;
             let version: &str = row.try_get(0)?;
@@ -145,7 +165,7 @@ impl PgExperimentStore {
                 overrides: count(3)?,
                 exposures: count(4)?,
                 changes: count(5)?,
-                outcomes: 0,
+                outcomes: count(7)?,
             })
         })
     }
@@ -188,14 +208,46 @@ impl PgExperimentStore {
             }
             schema::restore(db)?;
             for (code, subject) in found.repairs() {
-                if *code == StoreFault::RemovedVariant {
-                    self.list_removed(db, subject)?;
+                match code {
+                    StoreFault::RemovedVariant => self.list_removed(db, subject)?,
+                    StoreFault::Miscounted => self.count_again(db, subject)?,
+                    _ => {}
                 }
             }
             let found = found.into_vec().into_iter();
             mended.extend(found.filter(|finding| finding.repairable));
         }
         Ok(mended)
+    }
+
+    fn count_again(&self, db: &mut Connection, experiment: &str) -> Result<(), Failure> {
+        // Nobody assigns meanwhile.
+        db.batch("LOCK TABLE autumn_experiment_assignments IN SHARE ROW EXCLUSIVE MODE")?;
+        db.execute(
+            "DELETE FROM exp_assignment_counts WHERE experiment = $1",
+            &[&experiment],
+        )?;
+        db.execute(
+            "INSERT INTO exp_assignment_counts
+                 (experiment, weight_period, variant, is_override, assignments)
+             SELECT experiment, weight_period, variant, is_override, count(*)
+             FROM autumn_experiment_assignments WHERE experiment = $1
+             GROUP BY experiment, weight_period, variant, is_override",
+            &[&experiment],
+        )?;
+        if db.row(locks::LOCK_EXPERIMENT, &[&experiment])?.is_none() {
+            // An application has deleted it, and its log with it.
+            return Ok(());
+        }
+        let change = ChangeRecord {
+            experiment: experiment.to_owned(),
+            mutation: repaired(StoreFault::Miscounted),
+            actor: self.operator().map(str::to_owned),
+            timestamp_secs: 0,
+            detail: None,
+        };
+        records::append_change(db, &change, self.given_time(), Timing::Clock)?;
+        Ok(())
     }
 
     fn require_usable(&self, db: &mut Connection) -> Result<(), Failure> {
@@ -239,7 +291,7 @@ impl PgExperimentStore {
                 after: side(config),
             }),
         };
-        records::append_change(db, &change, now)?;
+        records::append_change(db, &change, now, Timing::Experiment)?;
         Ok(())
     }
 }

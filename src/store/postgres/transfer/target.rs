@@ -1,18 +1,20 @@
 //! A database as the target of a copy.
 
 use super::super::connection::{Connection, Mode};
+use super::super::experiments::Brought;
 use super::super::failure::{self, CallError, Failure};
 use super::super::options::PgOptions;
 use super::super::pace::Pace;
 use super::super::steps::in_transaction;
 use super::super::values::arrays;
-use super::super::{PgExperimentStore, experiments, migrations};
+use super::super::{PgExperimentStore, experiments, migrations, outcomes, periods};
 use super::source::{READING, location, view};
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::{AssignmentRecord, ChangeRecord, ExperimentConfig, Override};
+use crate::experiment::{AssignmentRecord, ChangeRecord, Override};
 use crate::exposure::ExposureRecord;
 use crate::location::StoreLocation;
-use crate::store::transfer::{Record, Tally, Target};
+use crate::outcome::Outcome;
+use crate::store::transfer::{PeriodRecord, Record, Tally, Target};
 use crate::store::transfer::{not_alone, seconds};
 
 const WRITING: &str = "be copied into";
@@ -165,7 +167,8 @@ fn begin(
              OR EXISTS (SELECT FROM autumn_experiment_assignments)
              OR EXISTS (SELECT FROM autumn_experiment_overrides)
              OR EXISTS (SELECT FROM autumn_experiment_changes)
-             OR EXISTS (SELECT FROM exp_exposures)",
+             OR EXISTS (SELECT FROM exp_exposures)
+             OR EXISTS (SELECT FROM exp_outcomes)",
         &[],
     )?;
     if holds_something.try_get(0)? {
@@ -195,15 +198,22 @@ const PUT_EXPOSURES: &str = "INSERT INTO exp_exposures
      WITH ORDINALITY AS r (experiment, variant, actor, request_id, is_override, at, place)
      ORDER BY place";
 const PUT_ASSIGNMENTS: &str = "INSERT INTO autumn_experiment_assignments
-        (experiment, actor, variant, is_override, assigned_at)
-     SELECT experiment, actor, variant, is_override, to_timestamp(at)
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::bigint[])
-        AS r (experiment, actor, variant, is_override, at)";
+        (experiment, actor, variant, is_override, assigned_at, weight_period)
+     SELECT experiment, actor, variant, is_override, to_timestamp(at), weight_period
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::bigint[], $6::integer[])
+        AS r (experiment, actor, variant, is_override, at, weight_period)";
+const COUNT_ASSIGNMENTS: &str = "INSERT INTO exp_assignment_counts
+        (experiment, weight_period, variant, is_override, assignments)
+     SELECT experiment, weight_period, variant, is_override, count(*)
+     FROM unnest($1::text[], $2::text[], $3::boolean[], $4::integer[])
+        AS r (experiment, variant, is_override, weight_period)
+     GROUP BY experiment, weight_period, variant, is_override";
 
 /// Empties the tables, if nothing is in them but what an unfinished copy has written.
 fn throw_away(db: &mut Connection, options: &PgOptions) -> Result<(), Failure> {
     const TABLES: &str = "autumn_experiments, autumn_experiment_assignments,
-        autumn_experiment_overrides, autumn_experiment_changes, exp_exposures";
+        autumn_experiment_overrides, autumn_experiment_changes, exp_exposures, exp_outcomes,
+        exp_weight_periods, exp_assignment_counts";
     let begun = db.row("SELECT written FROM exp_copy FOR UPDATE", &[])?;
     let Some(begun) = begun else { return Ok(()) };
     // A large table takes as long as it takes.
@@ -214,7 +224,8 @@ fn throw_away(db: &mut Connection, options: &PgOptions) -> Result<(), Failure> {
             + (SELECT count(*) FROM autumn_experiment_assignments)
             + (SELECT count(*) FROM autumn_experiment_overrides)
             + (SELECT count(*) FROM autumn_experiment_changes)
-            + (SELECT count(*) FROM exp_exposures)",
+            + (SELECT count(*) FROM exp_exposures)
+            + (SELECT count(*) FROM exp_outcomes)",
         &[],
     )?;
     if found.try_get::<_, i64>(0)? != begun.try_get::<_, i64>(0)? {
@@ -225,19 +236,33 @@ fn throw_away(db: &mut Connection, options: &PgOptions) -> Result<(), Failure> {
     Ok(())
 }
 
+fn period(record: &AssignmentRecord) -> i32 {
+    i32::try_from(record.weight_period).unwrap_or(i32::MAX)
+}
+
 fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
-    let mut experiments: Vec<(&ExperimentConfig, u64)> = Vec::new();
+    let mut experiments: Vec<Brought<'_>> = Vec::new();
+    let mut periods: Vec<(&str, &[PeriodRecord])> = Vec::new();
     let mut overrides: Vec<&Override> = Vec::new();
     let mut changes: Vec<(&ChangeRecord, Option<String>)> = Vec::new();
     let mut exposures: Vec<&ExposureRecord> = Vec::new();
     let mut assignments: Vec<&AssignmentRecord> = Vec::new();
+    let mut outcomes: Vec<&Outcome> = Vec::new();
     for record in records {
         match record {
             Record::Experiment {
                 config,
                 created_at_secs,
-                periods: _,
-            } => experiments.push((config, *created_at_secs)),
+                periods: records,
+            } => {
+                let last = records.len().saturating_sub(1);
+                experiments.push(Brought {
+                    config,
+                    created_at_secs: *created_at_secs,
+                    weight_period: i32::try_from(last).unwrap_or(i32::MAX),
+                });
+                periods.push((&config.name, records));
+            }
             Record::Override(record) => overrides.push(record),
             Record::Change(record) => {
                 let detail = record.detail.as_ref();
@@ -245,12 +270,15 @@ fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
                 changes.push((record, detail));
             }
             Record::Exposure(record) => exposures.push(record),
-            Record::Outcome(_) => {}
             Record::Assignment(record) => assignments.push(record),
+            Record::Outcome(record) => outcomes.push(record),
         }
     }
     if !experiments.is_empty() {
         experiments::append(db, &experiments)?;
+    }
+    for (experiment, periods) in periods {
+        periods::append(db, experiment, periods)?;
     }
     if !overrides.is_empty() {
         db.execute(
@@ -301,8 +329,22 @@ fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
                 |record| &*record.variant,
                 |record| record.is_override,
                 |record| seconds(record.assigned_at_secs),
+                |record| period(record),
             ),
         )?;
+        db.execute(
+            COUNT_ASSIGNMENTS,
+            arrays!(
+                assignments,
+                |record| &*record.experiment,
+                |record| &*record.variant,
+                |record| record.is_override,
+                |record| period(record),
+            ),
+        )?;
+    }
+    if !outcomes.is_empty() {
+        outcomes::append(db, &outcomes)?;
     }
     Ok(())
 }
