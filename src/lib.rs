@@ -88,7 +88,7 @@ pub use ids::IdShape;
 pub use location::StoreLocation;
 pub use metric::{AnalysisConfig, MetricConfig};
 pub use number::{Finite, NotFinite};
-pub use outcome::{Outcome, OutcomeScan, Tracked};
+pub use outcome::{Outcome, OutcomeScan, Tracked, outcome_problem};
 pub use rule::{AssignmentReason, Rule};
 pub use service::{ExperimentService, ExperimentSummary, VariantSummary};
 pub use store::{Expected, ExperimentStore, InMemoryExperimentStore};
@@ -106,7 +106,7 @@ pub use system::SystemRefusal;
 pub mod pg {
     pub use crate::store::PgExperimentStore;
 }
-pub use validation::{MAX_ACTOR_BYTES, actor_problem, outcome_problem};
+pub use validation::{MAX_ACTOR_BYTES, actor_problem};
 #[cfg(feature = "axum")]
 pub use web::{ExperimentActor, ExperimentSession, Experiments};
 

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::ExperimentError;
+use crate::error::{ConfigProblem, ExperimentError, Field};
 use crate::number::Finite;
-use crate::validation::outcome_problem;
+use crate::validation::{MAX_ACTOR_BYTES, actor_problem, name_problem, text_problem};
 
 /// What an actor did that a metric counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,15 @@ impl Outcome {
             Some(problem) => Err(ExperimentError::InvalidOutcome(problem)),
         }
     }
+}
+
+/// What keeps a store from holding this outcome.
+#[must_use]
+pub fn outcome_problem(outcome: &Outcome) -> Option<ConfigProblem> {
+    let id = outcome.id.as_deref();
+    actor_problem(&outcome.actor)
+        .or_else(|| name_problem(Field::OutcomeMetric, &outcome.metric))
+        .or_else(|| text_problem(Field::OutcomeId, id?, MAX_ACTOR_BYTES))
 }
 
 /// What became of outcomes that a store was given.

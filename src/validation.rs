@@ -7,7 +7,6 @@ use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
 use crate::field::{
     ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_VARIANTS,
 };
-use crate::outcome::Outcome;
 use crate::text::is_blank;
 
 /// The longest actor or request id, in bytes. Postgres could not index much more.
@@ -126,15 +125,6 @@ pub(crate) fn request_id_problem(request_id: &str) -> Option<ConfigProblem> {
     text_problem(Field::RequestId, request_id, MAX_ACTOR_BYTES)
 }
 
-/// What keeps a store from holding this outcome.
-#[must_use]
-pub fn outcome_problem(outcome: &Outcome) -> Option<ConfigProblem> {
-    let id = outcome.id.as_deref();
-    actor_problem(&outcome.actor)
-        .or_else(|| name_problem(Field::OutcomeMetric, &outcome.metric))
-        .or_else(|| text_problem(Field::OutcomeId, id?, MAX_ACTOR_BYTES))
-}
-
 fn first_problem(
     experiment: &str,
     problems: impl IntoIterator<Item = ConfigProblem>,
@@ -176,7 +166,8 @@ fn variants_problems(variants: &[VariantConfig]) -> Vec<ConfigProblem> {
     problems
 }
 
-fn name_problem(field: Field, name: &str) -> Option<ConfigProblem> {
+/// What keeps a store from holding a name.
+pub(crate) fn name_problem(field: Field, name: &str) -> Option<ConfigProblem> {
     if name.chars().all(is_blank) {
         Some(ConfigProblem::Empty(field))
     } else if name.chars().any(char::is_control) {
@@ -186,8 +177,8 @@ fn name_problem(field: Field, name: &str) -> Option<ConfigProblem> {
     }
 }
 
-/// Free text may hold anything but NUL, which Postgres cannot store.
-fn text_problem(field: Field, text: &str, limit: usize) -> Option<ConfigProblem> {
+/// What keeps a store from holding a text. Free text may hold anything but NUL, which Postgres cannot store.
+pub(crate) fn text_problem(field: Field, text: &str, limit: usize) -> Option<ConfigProblem> {
     if text.contains('\0') {
         Some(ConfigProblem::ControlCharacter(field))
     } else {

@@ -185,6 +185,22 @@ pub enum ExperimentStoreError {
         /// What it is.
         found: &'static str,
     },
+    /// A query of a user's own is not one SELECT, or the database can't run it.
+    #[error("the query of {store} failed: {}", escape(.problem))]
+    Query {
+        /// What was queried.
+        store: StoreLocation,
+        /// What is wrong with it; in the words of the database, if it has any.
+        problem: String,
+    },
+    /// A query of a user's own took too long.
+    #[error("the query of {store} was not done after {waited_secs} s")]
+    QueryTimeout {
+        /// What was queried.
+        store: StoreLocation,
+        /// How long was waited, in seconds.
+        waited_secs: u64,
+    },
 }
 
 /// What kind of failure an [`ExperimentStoreError`] is; exhaustive as [`ErrorKind`](super::ErrorKind) is.
@@ -234,6 +250,10 @@ pub enum StoreErrorKind {
     HardLinked,
     /// [`ExperimentStoreError::Obstructed`].
     Obstructed,
+    /// [`ExperimentStoreError::Query`].
+    Query,
+    /// [`ExperimentStoreError::QueryTimeout`].
+    QueryTimeout,
 }
 
 fn because(reason: Option<&str>) -> String {
@@ -267,6 +287,8 @@ impl ExperimentStoreError {
             Self::Replaced { .. } => StoreErrorKind::Replaced,
             Self::HardLinked { .. } => StoreErrorKind::HardLinked,
             Self::Obstructed { .. } => StoreErrorKind::Obstructed,
+            Self::Query { .. } => StoreErrorKind::Query,
+            Self::QueryTimeout { .. } => StoreErrorKind::QueryTimeout,
         }
     }
 
@@ -294,7 +316,9 @@ impl ExperimentStoreError {
             | Self::Unconfirmed { store, .. }
             | Self::Replaced { store, .. }
             | Self::HardLinked { store, .. }
-            | Self::Obstructed { store, .. } => Some(store),
+            | Self::Obstructed { store, .. }
+            | Self::Query { store, .. }
+            | Self::QueryTimeout { store, .. } => Some(store),
             Self::Address { .. } => None,
         }
     }

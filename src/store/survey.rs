@@ -77,7 +77,7 @@ macro_rules! faults {
 faults! {
     /// The file is damaged below its tables.
     Structure "structure";
-    /// A table, a column, an index, a function or a trigger is missing.
+    /// A table, a column, an index, a view, a function or a trigger is missing.
     Schema "schema";
     /// A row cannot be read.
     Unreadable "unreadable";
@@ -101,6 +101,8 @@ faults! {
     InfiniteTime "infinite-time";
     /// Experiments that share a space and are in no exclusion group.
     SharedSpace "shared-space";
+    /// Assignments of a weight period that their experiment never had.
+    UnknownPeriod "unknown-period";
 }
 
 impl fmt::Display for StoreFault {

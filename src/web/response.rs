@@ -68,7 +68,9 @@ fn status_of_failure(kind: StoreErrorKind) -> StatusCode {
         | StoreErrorKind::Backend
         | StoreErrorKind::Replaced
         | StoreErrorKind::HardLinked
-        | StoreErrorKind::Obstructed => StatusCode::INTERNAL_SERVER_ERROR,
+        | StoreErrorKind::Obstructed
+        | StoreErrorKind::Query
+        | StoreErrorKind::QueryTimeout => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -48,6 +48,7 @@ mod sandbox;
 mod schema;
 mod secrets;
 mod server;
+mod sqlite_query;
 mod starved;
 mod strace;
 mod survey;

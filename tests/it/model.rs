@@ -34,6 +34,10 @@ pub(crate) enum Command {
     },
     /// By the library: so many of 10000 newcomers enter from now on.
     SetCoverage(String, u64),
+    /// By the library: what actors did. The metric, the value, and an id of which only the first counts.
+    Track(Vec<(String, String, u32, Option<String>)>),
+    /// By the library: exposures that say nothing new of an actor go.
+    Prune(String),
     /// By hand: the override goes, and its assignment stays.
     RemoveOverride(String, String),
     /// By an application: it becomes a draft, and all else stays.
@@ -81,6 +85,9 @@ pub(crate) struct Experiment {
     pub(crate) entry: Entry,
     /// Actor → variant, and whether an override chose it.
     pub(crate) assignments: BTreeMap<String, (String, bool)>,
+    /// The variants of each weight period, and in which of them each actor was assigned.
+    pub(crate) periods: Vec<Vec<(String, u32)>>,
+    pub(crate) assigned_in: BTreeMap<String, usize>,
     pub(crate) overrides: BTreeMap<String, String>,
     /// Oldest first.
     pub(crate) log: Vec<String>,
@@ -91,6 +98,22 @@ pub(crate) struct Experiment {
 impl Experiment {
     fn has(&self, variant: &str) -> bool {
         self.variants.iter().any(|(name, _)| name == variant)
+    }
+
+    fn set_variants(&mut self, next: &[(String, u32)]) {
+        if self.variants != next {
+            self.variants = next.to_vec();
+            self.periods.push(next.to_vec());
+        }
+    }
+
+    /// What is stored of the actor already is not stored again.
+    fn put(&mut self, actor: &str, chosen: (String, bool)) {
+        if self.assignments.get(actor) != Some(&chosen) {
+            let present = self.periods.len() - 1;
+            self.assigned_in.insert(actor.to_owned(), present);
+            self.assignments.insert(actor.to_owned(), chosen);
+        }
     }
 
     fn would_drop_a_variant_in_use(&self, next: &[(String, u32)]) -> bool {
@@ -104,6 +127,8 @@ impl Experiment {
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) experiments: BTreeMap<String, Experiment>,
+    /// As they were tracked.
+    pub(crate) outcomes: Vec<(String, String, u32, Option<String>)>,
 }
 
 impl Model {
@@ -129,6 +154,8 @@ impl Model {
                 entry,
             } => self.replace(name, variants, group.as_ref(), entry),
             Command::SetCoverage(name, coverage) => self.set_coverage(name, *coverage),
+            Command::Track(outcomes) => Ok(Some(self.track(outcomes))),
+            Command::Prune(name) => self.prune(name),
             Command::RemoveOverride(name, actor) => {
                 let experiment = self.experiments.get_mut(name);
                 experiment.and_then(|e| e.overrides.remove(actor));
@@ -147,6 +174,9 @@ impl Model {
             Command::Conclude(name, winner) => self.change(name, |e| {
                 if !e.has(winner) {
                     return Err(REFUSED);
+                }
+                if e.state == "concluded" && e.winner.as_ref() == Some(winner) {
+                    return Ok(None);
                 }
                 "concluded".clone_into(&mut e.state);
                 e.winner = Some(winner.clone());
@@ -169,17 +199,22 @@ impl Model {
                 if e.state == "concluded" {
                     return Err(WRONG_STATE);
                 }
+                if e.variants == *variants {
+                    return Ok(None);
+                }
                 if has_duplicate(variants) || e.would_drop_a_variant_in_use(variants) {
                     return Err(REFUSED);
                 }
-                e.variants.clone_from(variants);
+                e.set_variants(variants);
                 Ok(Some("set_weights".to_owned()))
             }),
             Command::SetOverride(name, actor, variant) => self.change(name, |e| {
                 if !e.has(variant) {
                     return Err(REFUSED);
                 }
-                e.overrides.insert(actor.clone(), variant.clone());
+                if e.overrides.insert(actor.clone(), variant.clone()).as_ref() == Some(variant) {
+                    return Ok(None);
+                }
                 Ok(Some(format!("override={actor}:{variant}")))
             }),
             Command::ClearOverride(name, actor) => self.change(name, |e| {
@@ -191,6 +226,7 @@ impl Model {
                     .is_some_and(|(_, is_override)| *is_override)
                 {
                     e.assignments.remove(actor);
+                    e.assigned_in.remove(actor);
                 }
                 Ok(Some(format!("override_cleared={actor}")))
             }),
@@ -245,6 +281,7 @@ impl Model {
             state: if start { "running" } else { "draft" }.to_owned(),
             group: group.cloned(),
             variants: variants.to_vec(),
+            periods: vec![variants.to_vec()],
             entry: entry.clone(),
             log: vec!["created".to_owned()],
             ..Experiment::default()
@@ -273,7 +310,7 @@ impl Model {
         if e.state != "draft" || leaves_group || e.would_drop_a_variant_in_use(variants) {
             return Err(REFUSED);
         }
-        e.variants = variants.to_vec();
+        e.set_variants(variants);
         e.group = group.cloned();
         e.entry = entry.clone();
         e.winner = None;
@@ -319,7 +356,7 @@ impl Model {
         };
         let (variant, is_override) = stored.clone();
         let experiment = self.experiments.get_mut(name).ok_or(NOT_FOUND)?;
-        experiment.assignments.insert(actor.to_owned(), stored);
+        experiment.put(actor, stored);
         let answer = format!("{variant} {reason}");
         if is_shown {
             let exposure = (actor.to_owned(), variant, is_override);
@@ -357,8 +394,39 @@ impl Model {
         let kept = stored.filter(|_| !brought.1).unwrap_or(brought).clone();
         let variant = kept.0.clone();
         let experiment = self.experiments.get_mut(name).ok_or(NOT_FOUND)?;
-        experiment.assignments.insert(actor.to_owned(), kept);
+        experiment.put(actor, kept);
         Ok(Some(variant))
+    }
+
+    fn track(&mut self, outcomes: &[(String, String, u32, Option<String>)]) -> String {
+        let (mut recorded, mut repeated) = (0, 0);
+        for outcome in outcomes {
+            let is_same = |kept: &&(String, String, u32, Option<String>)| {
+                kept.1 == outcome.1 && kept.3 == outcome.3
+            };
+            if outcome.3.is_some() && self.outcomes.iter().any(|kept| is_same(&kept)) {
+                repeated += 1;
+            } else {
+                recorded += 1;
+                self.outcomes.push(outcome.clone());
+            }
+        }
+        format!("{recorded} recorded, {repeated} repeated")
+    }
+
+    fn prune(&mut self, name: &str) -> Answer {
+        let experiment = self.experiments.get_mut(name).ok_or(NOT_FOUND)?;
+        let mut kept = Vec::new();
+        for exposure in &experiment.exposures {
+            if !kept.contains(exposure) {
+                kept.push(exposure.clone());
+            }
+        }
+        let pruned = experiment.exposures.len() - kept.len();
+        experiment.exposures = kept;
+        let text = (pruned > 0).then(|| format!("exposures_pruned={pruned}"));
+        experiment.log.extend(text.clone());
+        Ok(text)
     }
 
     /// Whether the actor is in another experiment of the group.

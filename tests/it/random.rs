@@ -10,8 +10,8 @@ use experiments::lifecycle::Mutation;
 use experiments::store::conformance::Application;
 use experiments::{
     AssignManyRequest, AssignRequest, AssignmentReason, Coverage, ExperimentConfig,
-    ExperimentError, ExperimentState, ExperimentStore, InMemoryExperimentStore, Keep,
-    PgExperimentStore, SqliteExperimentStore, VariantConfig,
+    ExperimentError, ExperimentState, ExperimentStore, Finite, InMemoryExperimentStore, Keep,
+    Outcome, OutcomeScan, PgExperimentStore, SqliteExperimentStore, VariantConfig,
 };
 use macro_rules_attribute::apply;
 use proptest::collection::vec;
@@ -29,6 +29,7 @@ const NAMES: [&str; 3] = ["checkout_v2", "banner", "a b"];
 const ACTORS: [&str; 4] = ["user:1", "user:2", "user:3", "ü"];
 const VARIANTS: [&str; 3] = ["control", "treatment", "x=y"];
 const GROUPS: [&str; 2] = ["g", "h"];
+const METRICS: [&str; 2] = ["purchased", "revenue"];
 const SALTS: [&str; 2] = ["2026", "banner"];
 /// Of 10000; most of the few actors are on another side of each.
 const COVERAGES: [u64; 4] = [1, 2_500, 5_000, 7_500];
@@ -68,6 +69,11 @@ fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn outcome() -> impl Strategy<Value = (String, String, u32, Option<String>)> {
+    let id = proptest::option::of(one_of(&["1", "2"]));
+    (one_of(&ACTORS), one_of(&METRICS), 0..3_u32, id)
+}
+
 /// The same, and what the library can do as well.
 fn command_of_the_library() -> impl Strategy<Value = Command> {
     let name = || one_of(&NAMES);
@@ -88,6 +94,8 @@ fn command_of_the_library() -> impl Strategy<Value = Command> {
         3 => (name(), entry()).prop_map(|(name, entry)| {
             Command::SetCoverage(name, entry.coverage)
         }),
+        1 => vec(outcome(), 0..4).prop_map(Command::Track),
+        1 => name().prop_map(Command::Prune),
     ]
 }
 
@@ -219,6 +227,17 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
             return assigned(store, &AssignRequest::new(experiment, actor));
         }
         Command::AssignMany(experiment, actors) => return assigned_many(store, experiment, actors),
+        Command::Track(outcomes) => {
+            let outcomes: Vec<Outcome> = outcomes.iter().map(tracked).collect();
+            let done = store.track(&outcomes).map_err(|error| code(&error))?;
+            let told = format!("{} recorded, {} repeated", done.recorded, done.repeated);
+            return Ok(Some(told));
+        }
+        Command::Prune(name) => {
+            let pruned = store.prune_exposures(name, u64::MAX, None);
+            let pruned = pruned.map_err(|error| code(&error))?;
+            return Ok((pruned > 0).then(|| format!("exposures_pruned={pruned}")));
+        }
         Command::Record(experiment, actor, variant, is_override) => {
             let stored = record(store, experiment, actor, variant, *is_override);
             return stored.map(Some).map_err(|error| code(&error));
@@ -226,6 +245,30 @@ fn answer_of(store: &dyn ExperimentStore, command: &Command) -> Answer {
     };
     done.map(|change| change.map(|change| change.mutation))
         .map_err(|error| code(&error))
+}
+
+fn tracked(outcome: &(String, String, u32, Option<String>)) -> Outcome {
+    let (actor, metric, value, id) = outcome.clone();
+    Outcome {
+        actor,
+        metric,
+        value: Finite::from(value),
+        timestamp_secs: 1_790_000_000,
+        id,
+    }
+}
+
+/// What is tracked in the store, compared with what the model says is.
+fn outcomes_agree(store: &dyn ExperimentStore, model: &Model) -> Result<(), TestCaseError> {
+    let mut found = Vec::new();
+    let scan = store.scan_outcomes(&OutcomeScan::default(), &mut |outcome| {
+        found.push(outcome.clone());
+        Ok(())
+    });
+    scan.unwrap();
+    let expected: Vec<Outcome> = model.outcomes.iter().map(tracked).collect();
+    prop_assert_eq!(found, expected);
+    Ok(())
 }
 
 fn assigned(store: &dyn ExperimentStore, request: &AssignRequest<'_>) -> Answer {
@@ -262,16 +305,43 @@ fn code(error: &ExperimentError) -> u8 {
     }
 }
 
+fn pairs(variants: &[VariantConfig]) -> Vec<(String, u32)> {
+    let pairs = variants.iter().map(|v| (v.name.clone(), v.weight));
+    pairs.collect()
+}
+
 /// What the store holds, in the model's terms.
 fn held(store: &dyn ExperimentStore, actors: &[&str]) -> BTreeMap<String, Experiment> {
     let experiment = |config: ExperimentConfig| {
         let name = &*config.name;
-        let assignment = |actor: &&str| store.get_assignment(name, actor).unwrap();
-        let assignments: BTreeMap<_, _> = actors
-            .iter()
-            .filter_map(assignment)
-            .map(|a| (a.actor, (a.variant, a.is_override)))
-            .collect();
+        let mut assignments = BTreeMap::new();
+        let mut assigned_in = BTreeMap::new();
+        let scan = store.scan_assignments(name, &mut |found| {
+            let period = usize::try_from(found.weight_period).unwrap();
+            assigned_in.insert(found.actor.clone(), period);
+            let stored = (found.variant.clone(), found.is_override);
+            assignments.insert(found.actor.clone(), stored);
+            Ok(())
+        });
+        scan.unwrap();
+        for actor in actors {
+            let asked = store.get_assignment(name, actor).unwrap();
+            let asked = asked.map(|a| (a.variant, a.is_override));
+            assert_eq!(asked.as_ref(), assignments.get(*actor));
+        }
+        let periods = store.weight_periods(name).unwrap();
+        for (number, period) in periods.iter().enumerate() {
+            for count in &period.counts {
+                let of = |kind| {
+                    let stored = (count.variant.clone(), kind);
+                    let mut all = assignments.iter();
+                    let of =
+                        |(actor, a): &(&String, _)| *a == &stored && assigned_in[*actor] == number;
+                    all.by_ref().filter(of).count() as u64
+                };
+                assert_eq!((count.assigned, count.overridden), (of(false), of(true)));
+            }
+        }
         for count in store.variant_counts(name).unwrap() {
             let of = |kind| {
                 let stored = (count.variant.clone(), kind);
@@ -285,11 +355,7 @@ fn held(store: &dyn ExperimentStore, actors: &[&str]) -> BTreeMap<String, Experi
             state: config.state.to_string(),
             winner: config.winner.clone(),
             group: config.exclusion_group.clone(),
-            variants: config
-                .variants
-                .iter()
-                .map(|v| (v.name.clone(), v.weight))
-                .collect(),
+            variants: pairs(&config.variants),
             entry: Entry {
                 salt: config.salt.clone(),
                 coverage: config.coverage.per_10000(),
@@ -309,7 +375,9 @@ fn held(store: &dyn ExperimentStore, actors: &[&str]) -> BTreeMap<String, Experi
                 .into_iter()
                 .map(|e| (e.actor, e.variant, e.is_override))
                 .collect(),
+            periods: periods.iter().map(|p| pairs(&p.variants)).collect(),
             assignments,
+            assigned_in,
         };
         (config.name, held)
     };
@@ -330,6 +398,7 @@ fn agrees(
             command
         );
     }
+    outcomes_agree(store, &model)?;
     prop_assert_eq!(held(store, &ACTORS), model.experiments);
     Ok(())
 }
@@ -400,6 +469,7 @@ fn postgres_agrees(
                 prop_assert_eq!(answer, model.run(command), "{:?}", command);
             }
             let unwatched = PgExperimentStore::open(server::options(&url)).unwrap();
+            outcomes_agree(&unwatched, &model)?;
             prop_assert_eq!(held(&unwatched, &actors), model.experiments);
         }
         Ok(())
@@ -599,6 +669,8 @@ fn seen(sandbox: &Sandbox, command: &Command) -> Answer {
         | Command::AssignUnseen(..)
         | Command::AssignMany(..)
         | Command::Record(..)
+        | Command::Track(_)
+        | Command::Prune(_)
         | Command::Reset(_)
         | Command::Restart(_)
         | Command::RemoveOverride(..) => {

@@ -11,7 +11,7 @@ use experiments::store::transfer::copy;
 use experiments::{
     AssignManyRequest, AssignRequest, Bucketing, Clock, Expected, ExperimentConfig,
     ExperimentError, ExperimentState, ExperimentStore as _, ExperimentStoreError, ExposureRecord,
-    Keep, SqliteCopy, SqliteExperimentStore, VariantConfig,
+    Finite, Keep, Outcome, OutcomeScan, SqliteCopy, SqliteExperimentStore, VariantConfig,
 };
 use rusqlite::Connection;
 
@@ -129,6 +129,7 @@ fn every_version_is_brought_up_to_date() {
         let counts = store.variant_counts("checkout_v2").unwrap();
         let counts: Vec<_> = counts.iter().map(|c| (c.assigned, c.overridden)).collect();
         assert_eq!(counts, [(1, 0), (1, 1)]);
+        assert_eq!(store.weight_periods("checkout_v2").unwrap().len(), 2);
         let exposures = store.exposures("checkout_v2").unwrap();
         let requests: Vec<_> = exposures.iter().map(|e| e.request_id.as_deref()).collect();
         assert_eq!(requests, [Some("r-1"), None]);
@@ -157,6 +158,169 @@ fn every_version_is_brought_up_to_date() {
         SqliteExperimentStore::open_or_create(&fresh).unwrap();
         assert_eq!(schema(&path), schema(&fresh));
     }
+}
+
+/// Whoever reads a store by SQL finds plain names and times, by these names and columns for good.
+#[test]
+fn views_show_what_is_stored_with_plain_names() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = restored(&directory.path().join("store.db"), latest());
+    let connection = Connection::open(&path).unwrap();
+    let shown = |query: &str| {
+        let mut query = connection.prepare(query).unwrap();
+        let mut shown = query.column_names().collect::<Vec<_>>().join(" ");
+        let columns = query.column_count();
+        let mut rows = query.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            shown.push('\n');
+            for column in 0..columns {
+                let value: rusqlite::types::Value = row.get(column).unwrap();
+                let _ = match value {
+                    rusqlite::types::Value::Null => write!(shown, "- "),
+                    rusqlite::types::Value::Integer(number) => write!(shown, "{number} "),
+                    rusqlite::types::Value::Real(number) => write!(shown, "{number:?} "),
+                    rusqlite::types::Value::Text(text) => write!(shown, "{text} "),
+                    rusqlite::types::Value::Blob(_) => panic!("a view shows bytes"),
+                };
+            }
+        }
+        shown
+    };
+    assert_eq!(
+        shown(
+            "SELECT * FROM exp_view_assignments WHERE experiment IN ('banner', 'checkout_v2')
+            ORDER BY experiment, actor"
+        ),
+        "experiment actor variant is_override assigned_at weight_period
+banner user:11 b 0 2025-11-24T12:02:00Z 1 
+banner user:9 b 0 2025-11-24T12:01:00Z 0 
+checkout_v2 qa treatment 1 2025-11-24T12:01:00Z 0 
+checkout_v2 user:1 control 0 2025-11-24T12:01:00Z 0 
+checkout_v2 user:2 treatment 0 2025-11-24T12:01:00Z 0 "
+    );
+    assert_eq!(
+        shown("SELECT * FROM exp_view_exposures WHERE actor IN ('qa', 'user:1')"),
+        "experiment actor variant is_override request_id exposed_at
+checkout_v2 user:1 control 0 r-1 2025-11-24T12:01:00Z 
+search user:1 fuzzy 0 - 2025-11-24T12:01:00Z 
+checkout_v2 qa treatment 1 - 2025-11-24T12:01:00Z 
+banner qa off 1 - 2025-11-24T12:01:00Z "
+    );
+    assert_eq!(
+        shown("SELECT * FROM exp_view_outcomes"),
+        "actor metric value at id
+user:1 purchased 1.0 2025-11-24T12:01:40Z - 
+user:1 revenue 19.99 2025-11-24T12:01:41Z order 1 
+user:9 revenue -5.0 2025-11-24T12:01:42Z order 2 "
+    );
+    assert_eq!(
+        shown("SELECT * FROM exp_view_changes WHERE operator = 'bob' AND experiment = 'search'"),
+        "experiment mutation operator changed_at detail
+search concluded=fuzzy bob 2025-11-24T12:02:00Z \
+{\"before\":{\"state\":\"running\"},\"after\":{\"state\":\"concluded\",\"winner\":\"fuzzy\"}} "
+    );
+}
+
+/// What was assigned before periods were kept belongs to one by its time. What the log does not tell of the
+/// weights, as other programs' entries don't, the next entry may.
+#[test]
+fn older_assignments_belong_to_a_period_by_their_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = restored(&directory.path().join("store.db"), 2);
+    // The weights were changed 120 seconds after the creation. An override is -1 - the variant.
+    let added = [
+        ("before", 0, 119, 0),
+        ("in the second of the change", 0, 120, 1),
+        ("after", 1, 121, 1),
+        ("after a change that nobody described", 0, 250, 2),
+        ("had no weight after the change", 0, 300, 2),
+        ("had weight after the change", 1, 300, 3),
+        ("had none, and was forced", -1, 300, 3),
+        ("last", 1, 400, 3),
+    ];
+    let connection = Connection::open(&path).unwrap();
+    for (actor, variant, after, _) in added {
+        let insert = "INSERT INTO assignments VALUES (1, ?1, 0, ?2, ?3)";
+        connection.execute(insert, (actor, variant, after)).unwrap();
+    }
+    let list = |control: u32, treatment: u32| {
+        format!(
+            r#"{{"variants":[{{"name":"control","weight":{control}}},{{"name":"treatment","weight":{treatment}}}]}}"#
+        )
+    };
+    let sides = |before, after| Some(format!(r#"{{"before":{before},"after":{after}}}"#));
+    let changes = [
+        ("set_weights", 200, None),
+        ("set_weights", 300, sides(list(20, 80), list(0, 100))),
+        ("updated", 310, sides(list(0, 100), list(0, 100))),
+        (
+            "updated",
+            320,
+            sides("{}".to_owned(), r#"{"description":"d"}"#.to_owned()),
+        ),
+        ("state=running", 330, None),
+    ];
+    for (mutation, after, detail) in changes {
+        let insert = "INSERT INTO changes (experiment_id, mutation, changed_at, detail)
+            VALUES (1, ?1, ?2, ?3)";
+        let at = i64::try_from(NOW).unwrap() + after;
+        connection.execute(insert, (mutation, at, detail)).unwrap();
+    }
+    connection
+        .execute_batch(
+            "UPDATE variants SET weight = 100 * idx WHERE experiment_id = 1;
+             UPDATE variants SET assigned = 5, overridden = 1 WHERE experiment_id = 1 AND idx = 0;
+             UPDATE variants SET assigned = 4, overridden = 1 WHERE experiment_id = 1 AND idx = 1",
+        )
+        .unwrap();
+    drop(connection);
+
+    let store = SqliteExperimentStore::open(&path).unwrap();
+    let mut found = Vec::new();
+    let scan = store.scan_assignments("checkout_v2", &mut |assignment| {
+        found.push((assignment.actor.clone(), assignment.weight_period));
+        Ok(())
+    });
+    scan.unwrap();
+    let first = ["user:1", "user:2", "qa"].map(|actor| (actor, 0));
+    let added = added.map(|(actor, _, _, period)| (actor, period));
+    let expected = first.into_iter().chain(added);
+    let mut expected: Vec<_> = expected.map(|(actor, n)| (actor.to_owned(), n)).collect();
+    expected.sort();
+    assert_eq!(found, expected);
+
+    let periods = store.weight_periods("checkout_v2").unwrap();
+    let weights = |n: usize| (periods[n].variants[0].weight, periods[n].variants[1].weight);
+    let told: Vec<_> = (0..periods.len())
+        .map(|n| (periods[n].from_secs - NOW, weights(n)))
+        .collect();
+    let expected = [
+        (0, (50, 50)),
+        (120, (10, 90)),
+        (200, (20, 80)),
+        (300, (0, 100)),
+    ];
+    assert_eq!(told, expected);
+    let counts = |n: usize| {
+        let counts = periods[n].counts.iter();
+        let counts = counts.map(|count| (count.assigned, count.overridden));
+        counts.collect::<Vec<_>>()
+    };
+    assert_eq!(counts(0), [(2, 0), (1, 1)]);
+    assert_eq!(counts(2), [(2, 0), (0, 0)]);
+    assert_eq!(counts(3), [(0, 1), (2, 0)]);
+    assert_eq!(store.check().unwrap(), []);
+
+    let banner = store.weight_periods("banner").unwrap();
+    let names = |n: usize| -> Vec<&str> {
+        let variants = banner[n].variants.iter();
+        variants.map(|variant| &*variant.name).collect()
+    };
+    assert_eq!(
+        (names(0), names(1)),
+        (vec!["a", "b", "off"], vec!["a", "b"])
+    );
+    assert_eq!(store.weight_periods("footer").unwrap().len(), 1);
 }
 
 /// The same by the program, to which the store is old: it is whole, and answers as it did.
@@ -249,6 +413,13 @@ fn call_all(
         is_override: false,
         timestamp_secs: NOW,
     };
+    let outcome = Outcome {
+        actor: "user:1".to_owned(),
+        metric: "revenue".to_owned(),
+        value: Finite::from(1),
+        timestamp_secs: NOW,
+        id: None,
+    };
     // What needs no write, what does, and what the actor has already.
     let assign = |experiment, actor, keep_exposure| {
         let request = AssignRequest {
@@ -293,6 +464,20 @@ fn call_all(
         ("variant_counts", store.variant_counts("banner").map(drop)),
         ("history", store.history("banner", 0).map(drop)),
         ("exposures", store.exposures("banner").map(drop)),
+        (
+            "scan_assignments",
+            store.scan_assignments("banner", &mut |_| Ok(())),
+        ),
+        (
+            "scan_outcomes",
+            store.scan_outcomes(&OutcomeScan::default(), &mut |_| Ok(())),
+        ),
+        ("weight_periods", store.weight_periods("banner").map(drop)),
+        (
+            "prune_exposures",
+            store.prune_exposures("banner", 1, None).map(drop),
+        ),
+        ("track", store.track(&[outcome]).map(drop)),
         ("record_exposure", store.record_exposure(&exposure)),
         ("assign again", assign("checkout_v2", "user:1", false)),
         (
@@ -352,7 +537,8 @@ fn a_store_that_becomes_newer_is_refused_from_then_on() {
             assert!(is_right, "{call}, newer: {is_newer}");
         }
         assert_eq!([backup.exists(), copied.exists()], [!is_newer; 2]);
-        let held = ["assignments", "exposures", "changes"].map(|table| rows(&path, table));
+        let held =
+            ["assignments", "exposures", "changes", "outcomes"].map(|table| rows(&path, table));
         if is_newer {
             assert_eq!(held, before[..]);
         }
@@ -402,6 +588,7 @@ fn contradictions_are_reported_as_damage() {
         "UPDATE overrides SET variant = -3",
         "UPDATE changes SET detail = '{'",
         "UPDATE variants SET weight = -1",
+        "UPDATE experiments SET analysis = '{'",
     ];
     for damage in damages {
         let directory = tempfile::tempdir().unwrap();

@@ -5,8 +5,8 @@ use std::thread;
 
 use experiments::store::transfer;
 use experiments::{
-    AssignRequest, ExperimentConfig, ExperimentState, ExperimentStore, PgExperimentStore,
-    SqliteCopy, SqliteExperimentStore, StoreFinding, VariantConfig,
+    AssignRequest, ExperimentConfig, ExperimentState, ExperimentStore, Finite, Outcome,
+    PgExperimentStore, SqliteCopy, SqliteExperimentStore, StoreFinding, VariantConfig,
 };
 use macro_rules_attribute::apply;
 
@@ -29,6 +29,14 @@ fn fill(store: &dyn ExperimentStore) {
         store.assign(&request).unwrap();
     }
     store.set_override("one", "qa:ann", "b").unwrap();
+    let outcome = Outcome {
+        actor: "user:1".to_owned(),
+        metric: "revenue".to_owned(),
+        value: Finite::from(3),
+        timestamp_secs: 1_790_000_000,
+        id: Some("order 1".to_owned()),
+    };
+    store.track(&[outcome]).unwrap();
 }
 
 /// A damaged store: what is done to it, the kind and the subject of what is found, and whether a repair
@@ -85,49 +93,113 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
         false,
     ),
     (
-        "UPDATE variants SET position = NULL WHERE experiment_id = 1 AND assigned > 0",
+        "UPDATE variants SET position = NULL WHERE experiment_id = 1
+            AND idx IN (SELECT variant FROM assignment_counts WHERE experiment_id = 1)",
         "removed-variant",
         "one",
         true,
     ),
     (
-        "INSERT INTO assignments SELECT space_id, actor, 1, variant, assigned_after
+        "INSERT INTO assignments SELECT space_id, actor, 1, variant, assigned_after, 0
          FROM assignments WHERE actor = 'user:1'",
         "shared-actor",
         "g",
         false,
     ),
     (
-        "UPDATE variants SET assigned = assigned + 3 WHERE experiment_id = 1 AND idx = 0",
+        "UPDATE assignment_counts SET assigned = assigned + 3 WHERE experiment_id = 1",
         "miscounted",
         "one",
         true,
     ),
     (
-        "UPDATE variants SET assigned = overridden, overridden = assigned WHERE experiment_id = 1",
+        "UPDATE assignment_counts SET assigned = overridden, overridden = assigned WHERE experiment_id = 1",
         "miscounted",
         "one",
         true,
     ),
     (
-        "UPDATE variants SET assigned = -9223372036854775808 WHERE idx = 0",
+        "UPDATE assignment_counts SET assigned = -9223372036854775808",
         "miscounted",
         "one",
         true,
     ),
     (
-        "UPDATE variants SET assigned = 9223372036854775807, overridden = 9223372036854775807",
+        "UPDATE assignment_counts SET assigned = 9223372036854775807, overridden = 9223372036854775807",
         "miscounted",
         "two",
         true,
     ),
     (
-        "UPDATE variants SET position = NULL WHERE experiment_id = 1 AND assigned > 0;
+        "UPDATE variants SET position = NULL WHERE experiment_id = 1
+            AND idx IN (SELECT variant FROM assignment_counts WHERE experiment_id = 1);
          UPDATE experiments SET updated_at = -1",
         "removed-variant",
         "one",
         false,
     ),
+    (
+        "UPDATE assignment_counts SET weight_period = 1 WHERE experiment_id = 1",
+        "miscounted",
+        "one",
+        true,
+    ),
+    ("DELETE FROM assignment_counts", "miscounted", "two", true),
+    (
+        "UPDATE assignments SET weight_period = 1 WHERE actor = 'user:1'",
+        "unknown-period",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE assignments SET weight_period = -1 WHERE actor = 'user:1'",
+        "unknown-period",
+        "one",
+        false,
+    ),
+    (
+        "DELETE FROM weight_periods WHERE experiment_id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE weight_periods SET variants = '{' WHERE experiment_id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE weight_periods SET began_at = -1 WHERE experiment_id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE experiments SET analysis = '{\"confidence\":\"high\"}' WHERE id = 1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE outcomes SET actor = CAST(x'ff' AS TEXT)",
+        "unreadable",
+        "revenue",
+        false,
+    ),
+    (
+        "UPDATE outcomes SET value = 9e999",
+        "unreadable",
+        "revenue",
+        false,
+    ),
+    (
+        "UPDATE outcomes SET happened_at = -1",
+        "unreadable",
+        "revenue",
+        false,
+    ),
+    ("DELETE FROM metrics", "unreadable", "", false),
     (
         "DELETE FROM changes WHERE experiment_id = 2",
         "unlogged",
@@ -262,11 +334,36 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
         false,
     ),
     (
-        "INSERT INTO variants VALUES (9, 0, 'a', 1, 0, 0, 0)",
+        "INSERT INTO variants VALUES (9, 0, 'a', 1, 0)",
         "orphan",
         "number 9",
         false,
     ),
+    (
+        "INSERT INTO weight_periods VALUES (9, 0, 0, '[]')",
+        "orphan",
+        "number 9",
+        false,
+    ),
+    (
+        "INSERT INTO assignment_counts VALUES (9, 0, 0, 1, 0)",
+        "orphan",
+        "number 9",
+        false,
+    ),
+    (
+        "DROP VIEW exp_view_assignments",
+        "schema",
+        "exp_view_assignments",
+        true,
+    ),
+    (
+        "DROP INDEX outcomes_by_id",
+        "schema",
+        "outcomes_by_id",
+        true,
+    ),
+    ("DROP TABLE outcomes", "schema", "outcomes", false),
     (
         "DROP INDEX changes_by_experiment",
         "schema",
@@ -276,9 +373,9 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
     (HOLE_IN_INDEX, "structure", "file", true),
     ("DROP TABLE exposures", "schema", "exposures", false),
     (
-        "ALTER TABLE exposures DROP COLUMN request_id",
+        "ALTER TABLE overrides DROP COLUMN created_at",
         "schema",
-        "exposures",
+        "overrides",
         false,
     ),
 ];
@@ -378,7 +475,8 @@ fn a_new_experiment_does_not_take_the_place_of_a_lost_one() {
 #[test]
 fn a_removed_variant_that_actors_hold_comes_back_without_weight() {
     let directory = tempfile::tempdir().unwrap();
-    let remove = "UPDATE variants SET position = NULL WHERE experiment_id = 1 AND assigned > 0";
+    let remove = "UPDATE variants SET position = NULL WHERE experiment_id = 1
+            AND idx IN (SELECT variant FROM assignment_counts WHERE experiment_id = 1)";
     let store = damaged_file(directory.path(), remove);
     let before = store.get("one").unwrap().unwrap().variants;
     store.repair().unwrap();
@@ -407,7 +505,7 @@ fn of_very_many_damaged_rows_some_are_named() {
 fn of_very_many_orphans_some_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let many = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 600)
-        INSERT INTO assignments SELECT 10 + n / 2, 'user:' || n, 0, 0, 0 FROM n";
+        INSERT INTO assignments SELECT 10 + n / 2, 'user:' || n, 0, 0, 0, 0 FROM n";
     let found = damaged_file(directory.path(), many).check().unwrap();
     let counts: u64 = found.iter().map(|finding| finding.count).sum();
     assert_eq!((found.len(), counts), (101, 600));
@@ -421,9 +519,10 @@ fn very_many_damaged_rows_are_repaired_at_once() {
     let many = "
         WITH RECURSIVE n(n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM n WHERE n < 8)
         INSERT INTO spaces (id) SELECT n FROM n;
-        INSERT INTO experiments SELECT id, 'e' || id, NULL, 'draft', NULL, id, 0, 'fnv1a', 0, 0, NULL, 10000
-            FROM spaces WHERE id > 2;
-        INSERT INTO variants SELECT id, 0, 'a', 1, 0, 0, 0 FROM experiments WHERE id > 2;
+        INSERT INTO experiments SELECT id, 'e' || id, NULL, 'draft', NULL, id, 0, 'fnv1a', 0, 0, NULL, 10000,
+            NULL, 0 FROM spaces WHERE id > 2;
+        INSERT INTO variants SELECT id, 0, 'a', 1, 0 FROM experiments WHERE id > 2;
+        INSERT INTO weight_periods SELECT id, 0, 0, '[]' FROM experiments WHERE id > 2;
         INSERT INTO changes (experiment_id, mutation, changed_at)
             SELECT id, 'created', 0 FROM experiments WHERE id > 2;
         WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 150)
@@ -765,7 +864,7 @@ fn a_check_prints_its_findings_in_every_format() {
     assert_eq!(run(&["store", "check"]).0, Some(0));
     let connection = rusqlite::Connection::open(sandbox.home().join("e.db")).unwrap();
     connection
-        .execute_batch("UPDATE variants SET assigned = 3")
+        .execute_batch("INSERT INTO assignment_counts VALUES (1, 0, 0, 3, 0)")
         .unwrap();
     let message = "experiment 'e': 3 assignments more or less than it counts";
     let (code, text, told) = run(&["store", "check"]);

@@ -1,7 +1,8 @@
 //! What is stored of actors: assignments, overrides and exposures.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::choice::Choice;
 use super::experiments::{self, Stored, contradiction};
 use super::periods;
 use crate::assignment::{Facts, StoredVariant};
@@ -15,36 +16,6 @@ pub(super) const FIND: &str = "SELECT slot, variant, assigned_after, weight_peri
 pub(super) const APPEND_EXPOSURE: &str =
     "INSERT INTO exposures (experiment_id, variant, actor, request_id, exposed_at)
     VALUES (?1, ?2, ?3, ?4, ?5)";
-
-/// A variant's `idx` and who chose it, as one integer: `idx`, or `-1 - idx` for an override.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Choice {
-    pub(super) variant: usize,
-    pub(super) is_override: bool,
-}
-
-impl Choice {
-    fn decode(code: i64) -> rusqlite::Result<Self> {
-        let is_override = code < 0;
-        let index = if is_override { !code } else { code };
-        let variant = usize::try_from(index)
-            .map_err(|_| contradiction(format!("a variant is numbered {index}")))?;
-        Ok(Self {
-            variant,
-            is_override,
-        })
-    }
-
-    pub(super) fn encode(self) -> i64 {
-        // An index counts the variants of one experiment.
-        let index = i64::try_from(self.variant).unwrap_or(i64::MAX);
-        if self.is_override { !index } else { index }
-    }
-
-    pub(super) fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
-        Self::decode(row.get(column)?)
-    }
-}
 
 /// An actor's assignment, with the time of it.
 #[derive(Clone, Copy)]

@@ -68,7 +68,11 @@ mod tests {
 
     /// What is frozen, in order. A file that was changed is put back, and what it was to do becomes one of its
     /// own; CONTRIBUTING.md says how to add it.
-    const FROZEN: &[u64] = &[0x1c72_1986_99d4_74ae, 0x6bc6_2238_c25f_2873];
+    const FROZEN: &[u64] = &[
+        0x1c72_1986_99d4_74ae,
+        0x6bc6_2238_c25f_2873,
+        0x3327_eba9_938d_471e,
+    ];
 
     #[test]
     fn no_migration_is_edited() {

@@ -36,7 +36,8 @@
 //! | `handle.rs`, `steps.rs` | the connection; one transaction, and what has to hold before and after it |
 //! | `locks.rs`, `neighbours.rs`, `write_ahead_log.rs` | waiting for the write lock, in order; whether the files are still at their names; keeping the write-ahead log short |
 //! | `experiments.rs`, `periods.rs`, `actors.rs`, `outcomes.rs`, `changes.rs` | rows |
-//! | `scans.rs` | records shown one after another, by a connection of their own |
+//! | `choice.rs`, `columns.rs` | what of a row is read in more places than one |
+//! | `scans.rs`, `query.rs` | records, or the rows of a user's own query, shown one after another by a connection of their own |
 //! | `many/`, `mutation.rs` | many actors; changes |
 //! | `failure.rs` | the errors of SQLite and of the system, sorted into what a caller can tell apart |
 //! | `survey/`, `backup.rs`, `transfer/` | `exp store info` and `check`; backup; copying to and from a file |
@@ -44,6 +45,8 @@
 mod actors;
 mod backup;
 mod changes;
+mod choice;
+mod columns;
 mod durable;
 mod experiments;
 mod failure;
@@ -59,6 +62,7 @@ mod open;
 mod outcomes;
 mod periods;
 mod place;
+mod query;
 mod scans;
 mod staging;
 mod steps;

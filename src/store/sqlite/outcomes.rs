@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::columns::{optional_text, text};
 use super::experiments::contradiction;
 use super::failure::Failure;
-use super::scans::{optional_text, text};
+
 use crate::number::Finite;
 use crate::outcome::{Outcome, OutcomeScan, Tracked};
 use crate::store::Each;
@@ -112,8 +113,12 @@ pub(super) const SELECT: &str =
 /// Reads all of a row but the metric.
 pub(super) fn read(row: &Row<'_>, into: &mut Outcome) -> rusqlite::Result<()> {
     text(row, 1, &mut into.actor)?;
-    let value = Finite::new(row.get(2)?);
-    into.value = value.ok_or_else(|| contradiction("an outcome is infinite".to_owned()))?;
+    into.value = value(row, 2)?;
     into.timestamp_secs = row.get(3)?;
     optional_text(row, 4, &mut into.id)
+}
+
+pub(super) fn value(row: &Row<'_>, column: usize) -> rusqlite::Result<Finite> {
+    let value = Finite::new(row.get(column)?);
+    value.ok_or_else(|| contradiction("its value is not finite".to_owned()))
 }

@@ -3,7 +3,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, params};
 
-use super::actors::Choice;
+use super::choice::Choice;
 use super::experiments::Stored;
 use crate::experiment::{VariantConfig, VariantCount, WeightPeriod};
 use crate::store::transfer::PeriodRecord;

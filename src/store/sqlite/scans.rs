@@ -7,7 +7,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::actors::Choice;
+use super::choice::Choice;
+use super::columns::{optional_text, text};
 use super::experiments::{self, Stored};
 use super::failure::Failure;
 use super::open::{self, SqliteAccess};
@@ -168,34 +169,6 @@ fn exposures(
         record.is_override = choice.is_override;
         record.timestamp_secs = row.get(3)?;
         each(&record)?;
-    }
-    Ok(())
-}
-
-/// Reads text into a string that is there.
-pub(super) fn text(
-    row: &rusqlite::Row<'_>,
-    column: usize,
-    into: &mut String,
-) -> rusqlite::Result<()> {
-    into.clear();
-    into.push_str(row.get_ref(column)?.as_str()?);
-    Ok(())
-}
-
-/// Reads text, or that there is none.
-pub(super) fn optional_text(
-    row: &rusqlite::Row<'_>,
-    column: usize,
-    into: &mut Option<String>,
-) -> rusqlite::Result<()> {
-    match row.get_ref(column)?.as_str_or_null()? {
-        Some(found) => {
-            let into = into.get_or_insert_default();
-            into.clear();
-            into.push_str(found);
-        }
-        None => *into = None,
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ fn code_of(kind: ErrorKind) -> u8 {
         | ErrorKind::InvalidConfig
         | ErrorKind::InvalidOutcome => REFUSED,
         ErrorKind::Store(kind) => match kind {
-            StoreErrorKind::NotEmpty | StoreErrorKind::OtherCopy => REFUSED,
+            StoreErrorKind::NotEmpty | StoreErrorKind::OtherCopy | StoreErrorKind::Query => REFUSED,
             StoreErrorKind::Missing
             | StoreErrorKind::OrphanedWriteAheadLog
             | StoreErrorKind::Unfinished
@@ -63,7 +63,8 @@ fn code_of(kind: ErrorKind) -> u8 {
             | StoreErrorKind::Unconfirmed
             | StoreErrorKind::Replaced
             | StoreErrorKind::HardLinked
-            | StoreErrorKind::Obstructed => FAILURE,
+            | StoreErrorKind::Obstructed
+            | StoreErrorKind::QueryTimeout => FAILURE,
         },
     }
 }

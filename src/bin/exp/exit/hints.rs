@@ -165,7 +165,10 @@ fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String
             };
             return Some(format!("remove {0}, or give it another name", escape(file)));
         }
-        StoreErrorKind::Address | StoreErrorKind::Unreachable => return None,
+        StoreErrorKind::Address
+        | StoreErrorKind::Unreachable
+        | StoreErrorKind::Query
+        | StoreErrorKind::QueryTimeout => return None,
     };
     Some(hint.to_owned())
 }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Row, Statement};
 
 use self::rows::Settled;
-use super::actors::{self, Choice};
+use super::actors;
+use super::choice::Choice;
 use super::experiments::{self, Stored};
 use super::{Failure, SqliteExperimentStore, load_known, periods};
 use crate::assignment::{Answers, AssignManyRequest, Facts, Keep, Question, StoredVariant, decide};

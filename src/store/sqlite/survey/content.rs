@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, Row};
 
-use super::super::Failure;
-use super::super::actors::Choice;
 use super::super::changes;
+use super::super::choice::Choice;
 use super::super::experiments::{self, Stored};
+use super::super::{Failure, outcomes, periods};
 use super::lossy::lossy;
 use super::restore::group_in_log;
 use crate::store::survey::{Invariant, StoreFault, StoreFinding, Surveyed, contradictions};
@@ -62,23 +62,6 @@ const INVARIANTS: &[Invariant] = &[
         repairable: false,
     },
     Invariant {
-        code: StoreFault::Miscounted,
-        // In floating point, as the difference from a damaged number may be no integer.
-        sql: "SELECT e.name, CAST(total(abs(CAST(v.assigned AS REAL) - (
-                 SELECT count(*) FROM assignments a
-                 WHERE a.space_id = e.space_id AND a.slot = e.slot AND a.variant = v.idx
-             )) + abs(CAST(v.overridden AS REAL) - (
-                 SELECT count(*) FROM assignments a
-                 WHERE a.space_id = e.space_id AND a.slot = e.slot AND a.variant = -1 - v.idx
-             ))) AS INTEGER) AS off
-             FROM experiments e JOIN variants v ON v.experiment_id = e.id
-             GROUP BY e.name HAVING off > 0",
-        subject: "experiment",
-        noun: "assignment",
-        what: "more or less than it counts",
-        repairable: true,
-    },
-    Invariant {
         code: StoreFault::Unlogged,
         sql: "SELECT name, 1 FROM experiments
              WHERE id NOT IN (SELECT experiment_id FROM changes)",
@@ -96,8 +79,13 @@ pub(super) fn examine(db: &Connection, found: &mut Surveyed) -> Result<(), Failu
     for table in [CHANGES, EXPOSURES, OVERRIDES] {
         read_rows(db, &table, &known, found)?;
     }
-    variants(db, &known, found)?;
-    assignments(db, &known, found)?;
+    all_outcomes(db, found)?;
+    for (rows, table) in OF_EXPERIMENTS {
+        orphans(db, rows, table, &known, found)?;
+    }
+    periods(db, &known, found)?;
+    let stored = assignments(db, &known, found)?;
+    counts(db, &known, stored, found)?;
     let readable = known.by_id.values().map(|stored| &*stored.config.name);
     let readable: HashSet<&str> = readable.collect();
     for invariant in INVARIANTS {
@@ -122,6 +110,14 @@ struct KnownExperiments {
     unreadable: HashSet<i64>,
     /// The experiments in their spaces.
     slots: HashMap<(i64, i64), i64>,
+}
+
+impl KnownExperiments {
+    fn by_name(&self) -> Vec<&Stored> {
+        let mut all: Vec<&Stored> = self.by_id.values().collect();
+        all.sort_unstable_by_key(|stored| &*stored.config.name);
+        all
+    }
 }
 
 fn experiments(db: &Connection, found: &mut Surveyed) -> Result<KnownExperiments, Failure> {
@@ -309,14 +305,22 @@ fn unknown_variant(
     found.name(rows, finding.repairable(is_dropped));
 }
 
-/// Variants of experiments that are not there.
-fn variants(
+/// Tables of which only those rows are looked at here that belong to no experiment.
+const OF_EXPERIMENTS: [(&str, &str); 3] = [
+    ("variants", "variants"),
+    ("weight periods", "weight_periods"),
+    ("counts", "assignment_counts"),
+];
+
+fn orphans(
     db: &Connection,
+    rows_name: &'static str,
+    table: &str,
     known: &KnownExperiments,
     found: &mut Surveyed,
 ) -> Result<(), Failure> {
     let mut orphans = Orphans::default();
-    let mut query = db.prepare("SELECT DISTINCT experiment_id FROM variants")?;
+    let mut query = db.prepare(&format!("SELECT DISTINCT experiment_id FROM {table}"))?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
@@ -324,18 +328,42 @@ fn variants(
             orphans.count(format!("number {id}"));
         }
     }
-    orphans.report("variants", found);
+    orphans.report(rows_name, found);
     Ok(())
 }
 
+/// Whether the periods of each experiment can be read, up to the present one.
+fn periods(db: &Connection, known: &KnownExperiments, found: &mut Surveyed) -> Result<(), Failure> {
+    for stored in known.by_name() {
+        let problem = match periods::records(db, stored.id) {
+            Ok(periods) if periods.len() == stored.weight_period as usize + 1 => continue,
+            Ok(_) => "one of them is missing, or there is one too many".to_owned(),
+            Err(error) => decoding(error)?,
+        };
+        let name = &*stored.config.name;
+        let message = format!(
+            "experiment {}: its weight periods cannot be read: {problem}",
+            Quoted(name)
+        );
+        found.push(StoreFinding::new(StoreFault::Unreadable, name, message));
+    }
+    Ok(())
+}
+
+/// How many assignments there are: by experiment, by period, and by variant as it is encoded.
+type Numbers = HashMap<(i64, i64, i64), f64>;
+
+/// Looks at each assignment, and counts those of the experiments that can be read.
 fn assignments(
     db: &Connection,
     known: &KnownExperiments,
     found: &mut Surveyed,
-) -> Result<(), Failure> {
+) -> Result<Numbers, Failure> {
+    let mut numbers = Numbers::new();
     let mut orphans = Orphans::default();
-    let mut query =
-        db.prepare("SELECT actor, space_id, slot, variant, assigned_after FROM assignments")?;
+    let mut query = db.prepare(
+        "SELECT actor, space_id, slot, variant, assigned_after, weight_period FROM assignments",
+    )?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let (space, slot): (i64, i64) = (row.get(1)?, row.get(2)?);
@@ -348,18 +376,108 @@ fn assignments(
         let read = row.get_ref(0);
         let read = read.and_then(|actor| Ok(actor.as_str().map(drop)?));
         report("assignments", name, stored, read, found)?;
-        if let Some(stored) = stored {
-            unknown_variant(
-                "assignments",
-                name,
-                stored,
-                Choice::read(row, 3).map(|choice| choice.variant),
-                found,
-                false,
+        let Some(stored) = stored else { continue };
+        let variant = Choice::read(row, 3).map(|choice| choice.variant);
+        unknown_variant("assignments", name, stored, variant, found, false);
+        let period: i64 = row.get(5)?;
+        if !(0..=i64::from(stored.weight_period)).contains(&period) {
+            let subject = &*stored.config.name;
+            let message = format!(
+                "experiment {}: {} is of a weight period that it never had",
+                Quoted(subject),
+                name()
             );
+            let finding = StoreFinding::new(StoreFault::UnknownPeriod, subject, message);
+            found.name("assignments", finding);
         }
+        *numbers.entry((stored.id, period, row.get(3)?)).or_default() += 1.0;
     }
     orphans.report("assignments", found);
+    Ok(numbers)
+}
+
+/// Whether the counts that are kept are those of the assignments.
+fn counts(
+    db: &Connection,
+    known: &KnownExperiments,
+    mut numbers: Numbers,
+    found: &mut Surveyed,
+) -> Result<(), Failure> {
+    let mut query = db.prepare(
+        "SELECT experiment_id, weight_period, variant, assigned, overridden FROM assignment_counts",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let variant: i64 = row.get(2)?;
+        for (code, column) in [(variant, 3), (!variant, 4)] {
+            // In floating point, as the difference from a damaged number may be no integer.
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "it is only told how far they are off"
+            )]
+            let counted = row.get::<_, i64>(column)? as f64;
+            *numbers.entry((row.get(0)?, row.get(1)?, code)).or_default() -= counted;
+        }
+    }
+    let mut off: HashMap<i64, f64> = HashMap::new();
+    for ((id, ..), number) in numbers {
+        *off.entry(id).or_default() += number.abs();
+    }
+    for stored in known.by_name() {
+        let Some(off) = off.get(&stored.id).filter(|off| **off > 0.0) else {
+            continue;
+        };
+        let name = &*stored.config.name;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a sum of absolute values; what is more than fits is as many as fit"
+        )]
+        let off = *off as u64;
+        let noun = if off == 1 {
+            "assignment"
+        } else {
+            "assignments"
+        };
+        let message = format!(
+            "experiment {}: {off} {noun} more or less than it counts",
+            Quoted(name)
+        );
+        let finding = StoreFinding::new(StoreFault::Miscounted, name, message);
+        found.name("counts", finding.counting(off).repairable(true));
+    }
+    Ok(())
+}
+
+/// Outcomes belong to no experiment; their metric must be known.
+fn all_outcomes(db: &Connection, found: &mut Surveyed) -> Result<(), Failure> {
+    let mut query = db.prepare(
+        "SELECT o.id, m.name, o.actor, o.value, o.happened_at, o.outcome_id
+         FROM outcomes o LEFT JOIN metrics m ON m.id = o.metric_id ORDER BY o.id",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let Err(error) = outcome(row) else { continue };
+        let problem = decoding(error)?;
+        let metric = lossy(row, 1);
+        let message = format!(
+            "outcome {} of metric {} cannot be read: {problem}",
+            lossy(row, 0),
+            Quoted(&metric)
+        );
+        let finding = StoreFinding::new(StoreFault::Unreadable, metric, message);
+        found.name("outcomes", finding);
+    }
+    Ok(())
+}
+
+/// Reads one as a scan does.
+fn outcome(row: &Row<'_>) -> rusqlite::Result<()> {
+    row.get_ref(1)?.as_str()?;
+    row.get_ref(2)?.as_str()?;
+    outcomes::value(row, 3)?;
+    row.get::<_, u64>(4)?;
+    row.get_ref(5)?.as_str_or_null()?;
     Ok(())
 }
 

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::Failure;
 use super::super::changes;
 use super::super::experiments;
+use super::super::{Failure, periods};
 use super::schema;
 use crate::experiment::{ChangeDetail, ChangeRecord, ChangeSide};
 use crate::store::survey::{StoreFault, repaired};
@@ -71,12 +71,18 @@ impl Repair<'_> {
 
     fn count(&self, experiment: &str) -> Result<(), Failure> {
         self.db.execute(
-            "UPDATE variants SET
-                 assigned = (SELECT count(*) FROM assignments a WHERE a.space_id = e.space_id
-                     AND a.slot = e.slot AND a.variant = variants.idx),
-                 overridden = (SELECT count(*) FROM assignments a WHERE a.space_id = e.space_id
-                     AND a.slot = e.slot AND a.variant = -1 - variants.idx)
-             FROM experiments e WHERE e.name = ?1 AND variants.experiment_id = e.id",
+            "DELETE FROM assignment_counts WHERE experiment_id = (
+                 SELECT id FROM experiments WHERE name = ?1)",
+            [experiment],
+        )?;
+        self.db.execute(
+            "INSERT INTO assignment_counts
+                 (experiment_id, weight_period, variant, assigned, overridden)
+             SELECT e.id, a.weight_period,
+                 CASE WHEN a.variant < 0 THEN -1 - a.variant ELSE a.variant END AS idx,
+                 count(*) FILTER (WHERE a.variant >= 0), count(*) FILTER (WHERE a.variant < 0)
+             FROM experiments e JOIN assignments a ON a.space_id = e.space_id AND a.slot = e.slot
+             WHERE e.name = ?1 GROUP BY e.id, a.weight_period, idx",
             [experiment],
         )?;
         Ok(())
@@ -84,11 +90,9 @@ impl Repair<'_> {
 
     /// Lists the removed variants that actors still hold again, with weight 0: nobody new gets them.
     fn list_removed(&self, experiment: &str) -> Result<(), Failure> {
-        let variants = || -> Result<_, Failure> {
-            let stored = experiments::load(self.db, experiment)?;
-            Ok(stored.map(|stored| stored.config.variants))
+        let Some(stored) = experiments::load(self.db, experiment)? else {
+            return Ok(());
         };
-        let before = variants()?;
         self.db.execute(
             "UPDATE variants SET weight = 0, position = 1 + idx + (
                  SELECT coalesce(max(position), 0) FROM variants o
@@ -103,9 +107,14 @@ impl Repair<'_> {
             variants,
             ..ChangeSide::default()
         };
+        let listed = experiments::load(self.db, experiment)?.map(|stored| stored.config.variants);
+        if let Some(listed) = &listed {
+            let period = stored.weight_period.saturating_add(1);
+            periods::begin(self.db, stored.id, period, listed, self.now)?;
+        }
         let detail = ChangeDetail {
-            before: side(before),
-            after: side(variants()?),
+            before: side(Some(stored.config.variants)),
+            after: side(listed),
         };
         self.log(StoreFault::RemovedVariant, experiment, Some(detail))
     }

@@ -1,4 +1,4 @@
-//! The file below its rows: the engine's own check, and whether every table and index is there.
+//! The file below its rows: the engine's own check, and whether every table, index and view is there.
 
 use rusqlite::{Connection, ErrorCode, ffi};
 
@@ -52,10 +52,12 @@ fn is_of_index(line: &str) -> bool {
     line.contains("missing from index") || line.starts_with("wrong # of entries in index")
 }
 
-/// A table or an index as the migrations make it.
+/// A table, an index or a view as the migrations make it.
 pub(super) struct Made {
     kind: String,
     pub(super) name: String,
+    /// That it is of, or itself.
+    table: String,
     pub(super) sql: String,
     columns: Vec<String>,
 }
@@ -66,14 +68,16 @@ pub(super) fn schema(db: &Connection, found: &mut Surveyed) -> Result<(), Failur
     for expected in expected()? {
         let is_same = |other: &&Made| other.kind == expected.kind && other.name == expected.name;
         let Made { kind, name, .. } = &expected;
-        let Some(present) = present.iter().find(is_same) else {
+        let Some(found_as) = present.iter().find(is_same) else {
             let message = format!("the {kind} {name} is missing");
+            let has_table = || present.iter().any(|other| other.name == expected.table);
+            let is_mended = kind == "view" || kind == "index" && has_table();
             let finding = StoreFinding::new(StoreFault::Schema, name, message);
-            found.push(finding.repairable(kind == "index"));
+            found.push(finding.repairable(is_mended));
             continue;
         };
         let missing = expected.columns.iter();
-        for column in missing.filter(|column| !present.columns.contains(column)) {
+        for column in missing.filter(|column| !found_as.columns.contains(column)) {
             let message = format!("the column {column} of the {kind} {name} is missing");
             found.push(StoreFinding::new(StoreFault::Schema, name, message));
         }
@@ -90,16 +94,18 @@ pub(super) fn expected() -> Result<Vec<Made>, Failure> {
 
 fn list(db: &Connection) -> rusqlite::Result<Vec<Made>> {
     let mut query = db.prepare(
-        "SELECT type, name, sql,
-             (SELECT group_concat(c.name, char(10)) FROM pragma_table_info(s.name) c)
+        // Of a view whose table is missing it would be an error to ask.
+        "SELECT type, name, tbl_name, sql, CASE WHEN type <> 'view' THEN
+             (SELECT group_concat(c.name, char(10)) FROM pragma_table_info(s.name) c) END
          FROM sqlite_schema s WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC",
     )?;
     let made = query.query_map([], |row| {
         Ok(Made {
             kind: lossy(row, 0),
             name: lossy(row, 1),
-            sql: lossy(row, 2),
-            columns: lossy(row, 3).lines().map(str::to_owned).collect(),
+            table: lossy(row, 2),
+            sql: lossy(row, 3),
+            columns: lossy(row, 4).lines().map(str::to_owned).collect(),
         })
     })?;
     made.collect()

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::super::Failure;
-use super::super::actors::{APPEND_EXPOSURE, Choice};
+use super::super::actors::APPEND_EXPOSURE;
 use super::super::changes;
+use super::super::choice::Choice;
 use super::super::experiments::{self, Stored};
 use super::super::{outcomes, periods};
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};

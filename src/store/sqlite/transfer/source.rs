@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
-use super::super::actors::{self, Choice};
+use super::super::actors;
 use super::super::changes;
+use super::super::choice::Choice;
 use super::super::experiments::{self, Stored, contradiction};
 use super::super::{Failure, SqliteExperimentStore, outcomes, periods, scans};
 use crate::error::ExperimentError;
