@@ -83,6 +83,13 @@ impl CallError {
         said.map(DbError::message)
     }
 
+    /// Whether the statement is none that may stand there.
+    pub(super) fn is_of_grammar(&self) -> bool {
+        [SqlState::SYNTAX_ERROR, SqlState::FEATURE_NOT_SUPPORTED]
+            .iter()
+            .any(|code| self.code() == Some(code))
+    }
+
     fn code(&self) -> Option<&SqlState> {
         self.said().map(DbError::code)
     }

@@ -4,18 +4,21 @@
 //! and for which a cursor is opened. So the server refuses whatever is not a SELECT, and READ ONLY whatever
 //! writes.
 
-use tokio_postgres::Row;
-use tokio_postgres::types::{Kind, Type};
+use std::time::{Duration, Instant};
 
-use super::PgExperimentStore;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
 use super::connection::{Connection, Mode};
 use super::failure::{CallError, Failure};
 use super::pace::Pace;
 use super::steps::in_transaction;
+use super::{PgExperimentStore, migrations};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::store::{RowSink, SqlValue};
 
 const DOING: &str = "answer the query";
+const NO_SELECT: &str = "it is not a SELECT";
 
 /// Some rows at a time: what they take is the memory that the query takes here.
 const FETCH: &str = "FETCH FORWARD 1000 FROM exp_query";
@@ -92,81 +95,112 @@ fn moment(secs: f64) -> SqlValue<'static> {
 }
 
 impl PgExperimentStore {
-    /// Runs one SELECT on the store's server, in a transaction that can't write, and shows its rows one after
-    /// another, in one view and in constant memory. The server gives it up where it takes longer than the
-    /// [statement timeout](crate::PgOptions) to come up with the next rows.
+    /// Runs one SELECT on the store's server and gives its rows to `sink`, in one view and in constant memory.
+    /// Nothing is written, and nobody is kept from writing. It is run as the store's user, who may read more
+    /// than the store's tables.
     ///
-    /// Whole numbers and truth values come as integers, 1 for true; numbers of other types as reals; times as
-    /// whole seconds since the Unix epoch, those without a time zone as UTC; all else as text.
+    /// Whole numbers and truth values arrive as integers, 1 for true, and other numbers as reals; times as whole
+    /// seconds since the Unix epoch, those without a time zone as UTC; all else as text.
     ///
     /// # Errors
-    /// It is not one statement, or not one that gives rows and writes nothing; the server fails on it, or takes
-    /// too long; or the sink fails.
-    pub fn query(&self, sql: &str, sink: &mut dyn RowSink) -> Result<(), ExperimentError> {
+    /// It [is refused or fails](ExperimentStoreError::Query): it is not one SELECT, or the server can't run it;
+    /// it takes [longer than `timeout`](ExperimentStoreError::QueryTimeout), including what the sink takes; the
+    /// store or the sink fails.
+    pub fn query(
+        &self,
+        sql: &str,
+        timeout: Duration,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), ExperimentError> {
+        let options = self.pool.options();
         // What a function does to the session goes with the connection.
-        let mut db = Connection::open(self.pool.options())?;
+        let mut db = Connection::open(&options.clone().statement_timeout(timeout))?;
         let answered = in_transaction(&mut db, Mode::Snapshot, Pace::Long, &mut |db| {
-            answer(db, sql, sink)
+            self.answer(db, sql, timeout, sink)
         });
-        answered.map_err(|failure| self.unanswered(failure))
+        let explained = answered.map_err(|failure| match failure {
+            Failure::Call(fault) => migrations::explain(&mut db, options, fault),
+            refused @ Failure::Refused(_) => refused,
+        });
+        explained.map_err(|failure| match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Call(CallError::GivenUp(_)) => self.took_too_long(timeout),
+            Failure::Call(fault) => match fault.message() {
+                Some(message) => self.failed_query(message.to_owned()),
+                None => self.sort(DOING, fault).into(),
+            },
+        })
     }
 
-    fn unanswered(&self, failure: Failure) -> ExperimentError {
-        let source = match failure {
-            Failure::Refused(refusal) => return refusal,
-            Failure::Call(CallError::GivenUp(patience)) => {
-                format!("it takes longer than {} s", patience.as_secs())
+    fn answer(
+        &self,
+        db: &mut Connection,
+        sql: &str,
+        timeout: Duration,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), Failure> {
+        let begun = Instant::now();
+        // Also where the address sets another.
+        db.batch(&format!(
+            "SET LOCAL statement_timeout = {}",
+            timeout.as_millis().clamp(1, i32::MAX as u128)
+        ))?;
+        let sql = sql.trim_end_matches(|c: char| c == ';' || c.is_whitespace());
+        let columns = db.describe(sql)?;
+        if columns.is_empty() {
+            return Err(self.failed_query(NO_SELECT.to_owned()).into());
+        }
+        let (names, kinds): (Vec<String>, Vec<Type>) = columns.into_iter().unzip();
+        let shapes: Vec<Shape> = kinds.iter().map(Shape::of).collect();
+        db.execute(&cursor(sql, &kinds), &[])
+            .map_err(|fault| match fault.message() {
+                Some(message) if fault.is_of_grammar() => {
+                    let problem = format!("{NO_SELECT}, or does more than read: {message}");
+                    self.failed_query(problem).into()
+                }
+                _ => Failure::from(fault),
+            })?;
+        sink.columns(&names)?;
+        loop {
+            let rows = db.rows(FETCH, &[])?;
+            if rows.is_empty() {
+                return Ok(());
             }
-            Failure::Call(fault) => match fault.message() {
-                Some(message) => message.to_owned(),
-                None => return self.sort(DOING, fault).into(),
-            },
-        };
-        ExperimentStoreError::Backend {
+            for row in &rows {
+                let values = shapes.iter().enumerate();
+                let values: Result<Vec<_>, _> = values
+                    .map(|(column, shape)| shape.read(row, column))
+                    .collect();
+                sink.row(&values?)?;
+            }
+            if begun.elapsed() >= timeout {
+                return Err(self.took_too_long(timeout).into());
+            }
+        }
+    }
+
+    fn failed_query(&self, problem: String) -> ExperimentError {
+        let store = self.location();
+        ExperimentStoreError::Query { store, problem }.into()
+    }
+
+    fn took_too_long(&self, timeout: Duration) -> ExperimentError {
+        ExperimentStoreError::QueryTimeout {
             store: self.location(),
-            doing: DOING,
-            source: source.into(),
+            waited_secs: timeout.as_secs(),
         }
         .into()
     }
 }
 
-fn answer(db: &mut Connection, sql: &str, sink: &mut dyn RowSink) -> Result<(), Failure> {
-    let sql = sql.trim_end().trim_end_matches(';');
-    let mut columns = db.describe(sql)?;
-    for (_, kind) in &mut columns {
-        while let Kind::Domain(base) = kind.kind() {
-            *kind = base.clone();
-        }
-    }
-    let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
-    let shapes: Vec<Shape> = columns.iter().map(|(_, kind)| Shape::of(kind)).collect();
-    let selected = (1..).zip(&shapes).zip(&columns);
-    let selected: Vec<String> = selected
-        .map(|((number, shape), (_, kind))| shape.select(number, kind))
-        .collect();
-    let aliases: Vec<String> = (1..=columns.len())
-        .map(|number| format!("c{number}"))
-        .collect();
-    // The query may end in a comment.
-    let cursor = format!(
+/// Opens the cursor. The query may end in a comment.
+fn cursor(sql: &str, kinds: &[Type]) -> String {
+    let columns = (1..).zip(kinds);
+    let selected = columns.map(|(number, kind)| Shape::of(kind).select(number, kind));
+    let aliases = (1..=kinds.len()).map(|number| format!("c{number}"));
+    format!(
         "DECLARE exp_query NO SCROLL CURSOR FOR SELECT {} FROM (\n{sql}\n) AS q ({})",
-        selected.join(", "),
-        aliases.join(", ")
-    );
-    db.execute(&cursor, &[])?;
-    sink.columns(&names)?;
-    loop {
-        let rows = db.rows(FETCH, &[])?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        for row in &rows {
-            let values = shapes.iter().enumerate();
-            let values: Result<Vec<_>, _> = values
-                .map(|(column, shape)| shape.read(row, column))
-                .collect();
-            sink.row(&values?)?;
-        }
-    }
+        selected.collect::<Vec<_>>().join(", "),
+        aliases.collect::<Vec<_>>().join(", ")
+    )
 }
