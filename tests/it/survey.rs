@@ -681,15 +681,15 @@ const FAULTS_OF_A_DATABASE: &[Fault] = &[
         true,
     ),
     (
-        "DROP FUNCTION exp_situation_3",
+        "DROP FUNCTION exp_situation_4",
         "schema",
-        "exp_situation_3",
+        "exp_situation_4",
         true,
     ),
     (
-        "DROP FUNCTION exp_store_assignment_3",
+        "DROP FUNCTION exp_store_assignment_4",
         "schema",
-        "exp_store_assignment_3",
+        "exp_store_assignment_4",
         true,
     ),
     (

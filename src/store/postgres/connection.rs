@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join, try_join, try_join4};
 use futures_util::{StreamExt as _, pin_mut};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::types::{Kind, ToSql, Type};
+use tokio_postgres::{Client, Column, Row, Statement};
 
 use super::dial::dial;
 use super::failure::{CallError, Failure};
@@ -286,14 +286,29 @@ impl Connection {
         Ok(self.ask(async |client| client.batch_execute(sql).await)??)
     }
 
+    /// The columns that a statement gives: their names, and their types or what those are made of. It is
+    /// prepared for that, with a name.
+    pub(super) fn describe(&mut self, sql: &str) -> Result<Vec<(String, Type)>, CallError> {
+        let prepared = self.ask(async |client| client.prepare(sql).await)??;
+        let column = |column: &Column| {
+            let mut kind = column.type_();
+            while let Kind::Domain(base) = kind.kind() {
+                kind = base;
+            }
+            (column.name().to_owned(), kind.clone())
+        };
+        Ok(prepared.columns().iter().map(column).collect())
+    }
+
     /// One row after another, however many there are.
     pub(super) fn scan(
         &mut self,
         sql: &str,
+        values: Values<'_>,
         each: &mut dyn FnMut(&Row) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
-        let rows = self.ask(async |client| client.query_typed_raw(sql, none).await)?;
+        let values = typed(values);
+        let rows = self.ask(async |client| client.query_typed_raw(sql, values).await)?;
         let rows = rows.map_err(CallError::from)?;
         pin_mut!(rows);
         loop {

@@ -20,7 +20,7 @@ macro_rules! columns {
     () => {
         "e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group, \
          e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.exp_version, \
-         e.salt, e.coverage"
+         e.salt, e.coverage, e.analysis::text"
     };
 }
 /// What `functions.sql` knows of them: the same, their types, and which decide how actors are assigned and are
@@ -28,12 +28,13 @@ macro_rules! columns {
 pub(super) const CONFIGURATION: &str = columns!();
 pub(super) const TYPED_CONFIGURATION: &str = "name text, description text, state text, \
     variants text, winner text, exclusion_group text, \
-    bucketing text, updated_at bigint, version bigint, salt text, coverage integer";
+    bucketing text, updated_at bigint, version bigint, salt text, coverage integer, \
+    analysis text";
 /// As text, because of a `jsonb` Postgres's hash is the same for many lists of nine variants and more.
 pub(super) const DECIDING: &str =
     "state, variants::text, winner, exclusion_group, bucketing, salt, coverage";
 /// Where the columns that follow them begin.
-pub(super) const FOLLOWING: usize = 11;
+pub(super) const FOLLOWING: usize = 12;
 
 pub(super) const ONE: &str = concat!(
     "SELECT ",
@@ -45,14 +46,20 @@ pub(super) const ALL: &str = concat!(
     columns!(),
     " FROM autumn_experiments e ORDER BY e.name COLLATE \"C\""
 );
-/// The same, each with the time of its creation.
-pub(super) const ALL_WITH_CREATION: &str = concat!(
+/// The same, each with the time of its creation and the periods of its weights.
+pub(super) const ALL_WITH_PERIODS: &str = concat!(
     "SELECT ",
     columns!(),
-    ", floor(extract(epoch FROM e.created_at))::bigint \
+    ", floor(extract(epoch FROM e.created_at))::bigint, \
+       ARRAY(SELECT floor(extract(epoch FROM began_at))::bigint FROM exp_weight_periods \
+         WHERE experiment = e.name ORDER BY period), \
+       ARRAY(SELECT variants::text FROM exp_weight_periods \
+         WHERE experiment = e.name ORDER BY period) \
      FROM autumn_experiments e ORDER BY e.name COLLATE \"C\""
 );
 pub(super) const CREATED_AT: usize = FOLLOWING;
+pub(super) const PERIODS_BEGAN_AT: usize = FOLLOWING + 1;
+pub(super) const PERIODS_VARIANTS: usize = FOLLOWING + 2;
 /// Held until the end of the transaction, also against the application and against assignments.
 pub(super) const LOCKED: &str = concat!(
     "SELECT ",
@@ -60,7 +67,7 @@ pub(super) const LOCKED: &str = concat!(
     " FROM autumn_experiments e WHERE e.name = $1 FOR UPDATE"
 );
 /// An experiment, and what has to be looked for in it: whether it has overrides, whether it has
-/// assignments, and which others of its group have any. The first of an order is asked for, so that an
+/// assignments, which others of its group have any, and the period of its weights. The first of an order is asked for, so that an
 /// index is used: the server would read the whole table to find that there is none.
 pub(super) const WITH_WHAT_IT_HOLDS: &str = concat!(
     "SELECT ",
@@ -72,7 +79,8 @@ pub(super) const WITH_WHAT_IT_HOLDS: &str = concat!(
        ARRAY(SELECT s.name FROM autumn_experiments s \
          WHERE s.exclusion_group = e.exclusion_group AND s.name <> e.name \
            AND (SELECT true FROM autumn_experiment_assignments \
-             WHERE experiment = s.name ORDER BY actor LIMIT 1) IS NOT NULL) \
+             WHERE experiment = s.name ORDER BY actor LIMIT 1) IS NOT NULL), \
+       e.weight_period \
      FROM autumn_experiments e WHERE e.name = $1"
 );
 /// All that decides an actor's assignment, as [`situation`] reads it.
@@ -181,6 +189,14 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
         .ok()
         .and_then(Coverage::of_10000)
         .ok_or_else(|| unknown("coverage", &coverage.to_string()))?;
+    let analysis: Option<&str> = row.try_get(11)?;
+    let analysis = match analysis.map(serde_json::from_str).transpose() {
+        Ok(analysis) => analysis.unwrap_or_default(),
+        Err(error) => {
+            let found = format!("experiment {name:?} has an analysis that cannot be read: {error}");
+            return Err(damaged(store, found).into());
+        }
+    };
     let variants = serde_json::from_str::<Vec<VariantConfig>>(variants);
     let is_unreadable = variants.is_err();
     let updated_at: i64 = row.try_get(7)?;
@@ -194,7 +210,7 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
             bucketing,
             salt: row.try_get(9)?,
             coverage,
-            analysis: AnalysisConfig::default(),
+            analysis,
             updated_at_secs: unsigned(updated_at),
             name,
         },
@@ -273,8 +289,9 @@ pub(super) fn save(
     let variants = (!stays).then(|| serde_json::to_string(&config.variants).unwrap_or_default());
     let sql = if current.is_none() {
         "INSERT INTO autumn_experiments (name, description, state, variants, winner,
-            exclusion_group, bucketing, salt, coverage, created_at, updated_at)
+            exclusion_group, bucketing, salt, coverage, analysis, created_at, updated_at)
          VALUES ($1, $2, $3::text::autumn_experiment_state, $4::text::jsonb, $5, $6, $7, $9, $10,
+            $11::text::jsonb,
             coalesce(to_timestamp($8::bigint), statement_timestamp()),
             coalesce(to_timestamp($8::bigint), statement_timestamp()))"
     } else {
@@ -282,6 +299,7 @@ pub(super) fn save(
             state = $3::text::autumn_experiment_state,
             variants = coalesce($4::text::jsonb, variants), winner = $5,
             exclusion_group = $6, bucketing = $7, salt = $9, coverage = $10,
+            analysis = $11::text::jsonb,
             updated_at = coalesce(to_timestamp($8::bigint), clock_timestamp())
          WHERE name = $1"
     };
@@ -298,6 +316,7 @@ pub(super) fn save(
             &now,
             &config.salt,
             &config.coverage.parts(),
+            &analysis(config),
         ],
     )?;
     if written == 0 {
@@ -306,37 +325,52 @@ pub(super) fn save(
     Ok(())
 }
 
+/// How it is analysed, as it is stored; `None` where nothing is set.
+fn analysis(config: &ExperimentConfig) -> Option<String> {
+    let is_set = config.analysis != AnalysisConfig::default();
+    is_set.then(|| serde_json::to_string(&config.analysis).unwrap_or_default())
+}
+
 const APPEND: &str = "INSERT INTO autumn_experiments (name, description, state, variants, winner,
-        exclusion_group, bucketing, created_at, updated_at, salt, coverage)
+        exclusion_group, bucketing, created_at, updated_at, salt, coverage, analysis, weight_period)
      SELECT name, description, state::autumn_experiment_state, variants::jsonb, winner,
         exclusion_group, bucketing, to_timestamp(created_at), to_timestamp(updated_at),
-        salt, coverage
+        salt, coverage, analysis::jsonb, weight_period
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-        $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::integer[])
+        $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::integer[], $12::text[],
+        $13::integer[])
      WITH ORDINALITY AS r (name, description, state, variants, winner, exclusion_group,
-        bucketing, created_at, updated_at, salt, coverage, place) ORDER BY place";
+        bucketing, created_at, updated_at, salt, coverage, analysis, weight_period, place)
+     ORDER BY place";
 
-/// Writes experiments that a copy brings, each with the time of its creation.
-pub(super) fn append(
-    db: &mut Connection,
-    experiments: &[(&ExperimentConfig, u64)],
-) -> Result<(), Failure> {
+/// An experiment that a copy brings.
+pub(super) struct Brought<'a> {
+    pub(super) config: &'a ExperimentConfig,
+    pub(super) created_at_secs: u64,
+    /// The last of its periods of weights.
+    pub(super) weight_period: i32,
+}
+
+/// Writes experiments that a copy brings.
+pub(super) fn append(db: &mut Connection, experiments: &[Brought<'_>]) -> Result<(), Failure> {
     let variants = |config: &ExperimentConfig| serde_json::to_string(&config.variants);
     db.execute(
         APPEND,
         arrays!(
             experiments,
-            |(config, _)| &*config.name,
-            |(config, _)| config.description.as_deref(),
-            |(config, _)| config.state.as_str(),
-            |(config, _)| variants(config).unwrap_or_default(),
-            |(config, _)| config.winner.as_deref(),
-            |(config, _)| config.exclusion_group.as_deref(),
-            |(config, _)| config.bucketing.as_str(),
-            |(_, created_at)| seconds(*created_at),
-            |(config, _)| seconds(config.updated_at_secs),
-            |(config, _)| config.salt.as_deref(),
-            |(config, _)| config.coverage.parts(),
+            |brought| &*brought.config.name,
+            |brought| brought.config.description.as_deref(),
+            |brought| brought.config.state.as_str(),
+            |brought| variants(brought.config).unwrap_or_default(),
+            |brought| brought.config.winner.as_deref(),
+            |brought| brought.config.exclusion_group.as_deref(),
+            |brought| brought.config.bucketing.as_str(),
+            |brought| seconds(brought.created_at_secs),
+            |brought| seconds(brought.config.updated_at_secs),
+            |brought| brought.config.salt.as_deref(),
+            |brought| brought.config.coverage.parts(),
+            |brought| analysis(brought.config),
+            |brought| brought.weight_period,
         ),
     )?;
     Ok(())

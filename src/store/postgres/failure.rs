@@ -77,6 +77,19 @@ impl CallError {
         }
     }
 
+    /// What the server said, unless it is that the connection is lost.
+    pub(super) fn message(&self) -> Option<&str> {
+        let said = self.said().filter(|_| !is_lost(self));
+        said.map(DbError::message)
+    }
+
+    /// Whether the statement is none that may stand there.
+    pub(super) fn is_of_grammar(&self) -> bool {
+        [SqlState::SYNTAX_ERROR, SqlState::FEATURE_NOT_SUPPORTED]
+            .iter()
+            .any(|code| self.code() == Some(code))
+    }
+
     fn code(&self) -> Option<&SqlState> {
         self.said().map(DbError::code)
     }

@@ -61,13 +61,14 @@ END $$;
 -- Triggers close and share it for the application, which does not know of it. What the application has
 -- looked at before may be old once it has waited, so they look again: in a function each statement sees
 -- what was committed before it began. A transaction of `exp`, which looks behind the gate itself, says
--- so in the setting `exp.writer`: `exp`, or `copy` for one that copies a store.
+-- so in the setting `exp.writer`: `exp`, `copy` for one that copies a store, or `counting` for one that also
+-- counts the assignments that it stores.
 CREATE OR REPLACE FUNCTION exp_variant_names(variants jsonb) RETURNS SETOF text LANGUAGE sql IMMUTABLE AS $$
     SELECT name #>> '{}' FROM jsonb_path_query(variants, '$[*].name') AS name
 $$;
 
 -- An update that would remove a variant with assignments affects no row: the application reports that
--- as it reports the assignments that its own check finds.
+-- as it reports the assignments that its own check finds. One that makes the list another begins a period.
 CREATE OR REPLACE FUNCTION exp_close_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     removed text;
@@ -88,30 +89,150 @@ BEGIN
         END IF;
     END LOOP;
     NEW.updated_at := greatest(NEW.updated_at, NEW.created_at);
+    IF NEW.variants <> OLD.variants THEN
+        NEW.weight_period := OLD.weight_period + 1;
+    END IF;
     RETURN NEW;
 END $$;
 DROP TRIGGER IF EXISTS exp_close_gate ON autumn_experiments;
 CREATE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
     FOR EACH ROW EXECUTE FUNCTION exp_close_gate();
 
--- An assignment of a variant that the experiment does not have is refused. It may be of an experiment
--- in any state, or of none: the application serves its experiments from a memory that may be older.
+-- Keeps the periods of an experiment's weights, once the row is written: what an INSERT finds on conflict
+-- is no new experiment. One that is created where assignments of an earlier one of its name are left goes on
+-- with its periods. A period begins no earlier than the one before it, whatever a clock or an application
+-- that leaves `updated_at` alone says.
+CREATE OR REPLACE FUNCTION exp_begin_period() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    at timestamptz := NEW.created_at;
+    last record;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        at := NEW.updated_at;
+        IF at = OLD.updated_at AND coalesce(current_setting('exp.writer', true), '') = '' THEN
+            at := clock_timestamp();
+        END IF;
+    ELSIF NOT EXISTS (
+        SELECT FROM autumn_experiment_assignments WHERE experiment = NEW.name
+    ) THEN
+        DELETE FROM exp_weight_periods WHERE experiment = NEW.name;
+    END IF;
+    IF NOT isfinite(at) THEN
+        at := clock_timestamp();
+    END IF;
+    SELECT period, began_at INTO last FROM exp_weight_periods
+        WHERE experiment = NEW.name ORDER BY period DESC LIMIT 1;
+    IF last.period >= NEW.weight_period THEN
+        -- Not by its own trigger, as the list stays.
+        UPDATE autumn_experiments SET weight_period = last.period + 1 WHERE name = NEW.name;
+    END IF;
+    INSERT INTO exp_weight_periods (experiment, period, began_at, variants)
+        VALUES (NEW.name, greatest(NEW.weight_period, last.period + 1),
+            greatest(at, last.began_at), NEW.variants);
+    RETURN NULL;
+END $$;
+DROP TRIGGER IF EXISTS exp_begin_first_period ON autumn_experiments;
+CREATE TRIGGER exp_begin_first_period AFTER INSERT ON autumn_experiments
+    FOR EACH ROW WHEN (current_setting('exp.writer', true) IS DISTINCT FROM 'copy')
+    EXECUTE FUNCTION exp_begin_period();
+DROP TRIGGER IF EXISTS exp_begin_next_period ON autumn_experiments;
+CREATE TRIGGER exp_begin_next_period AFTER UPDATE ON autumn_experiments
+    FOR EACH ROW WHEN (NEW.variants <> OLD.variants)
+    EXECUTE FUNCTION exp_begin_period();
+
+-- Adds up the rows that count the assignments of an experiment, unless another transaction does so at the
+-- moment, (1163415622, 1), or this one may not see what others have added up since it began. About every
+-- thousandth assignment asks for it.
+CREATE OR REPLACE FUNCTION exp_fold_counts(in_experiment text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed'
+        OR NOT pg_try_advisory_xact_lock(1163415622, 1)
+    THEN
+        RETURN;
+    END IF;
+    WITH folded AS (
+        DELETE FROM exp_assignment_counts WHERE experiment = in_experiment RETURNING *
+    )
+    INSERT INTO exp_assignment_counts (experiment, weight_period, variant, is_override, assignments)
+    SELECT experiment, weight_period, variant, is_override, sum(assignments) FROM folded
+    GROUP BY experiment, weight_period, variant, is_override HAVING sum(assignments) <> 0;
+END $$;
+
+-- Counts assignments that are about to be stored, all at once.
+CREATE OR REPLACE FUNCTION exp_count_many(
+    in_experiment text, in_period integer, in_variants text[], in_counts bigint[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('exp.writer', 'counting', true);
+    INSERT INTO exp_assignment_counts (experiment, weight_period, variant, is_override, assignments)
+        SELECT in_experiment, in_period, variant, false, assignments
+        FROM unnest(in_variants, in_counts) AS counted (variant, assignments);
+    PERFORM exp_fold_counts(in_experiment);
+END $$;
+
+-- Counts what a statement changes of assignments that are stored, or removes.
+CREATE OR REPLACE FUNCTION exp_count_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM exp_assignment_counts;
+        RETURN NULL;
+    END IF;
+    INSERT INTO exp_assignment_counts (experiment, weight_period, variant, is_override, assignments)
+        SELECT experiment, weight_period, variant, is_override, -count(*) FROM removed
+        GROUP BY experiment, weight_period, variant, is_override;
+    IF TG_OP = 'UPDATE' THEN
+        INSERT INTO exp_assignment_counts (experiment, weight_period, variant, is_override, assignments)
+            SELECT experiment, weight_period, variant, is_override, count(*) FROM added
+            GROUP BY experiment, weight_period, variant, is_override;
+    END IF;
+    RETURN NULL;
+END $$;
+DROP TRIGGER IF EXISTS exp_count_changed ON autumn_experiment_assignments;
+CREATE TRIGGER exp_count_changed AFTER UPDATE ON autumn_experiment_assignments
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION exp_count_changes();
+DROP TRIGGER IF EXISTS exp_count_removed ON autumn_experiment_assignments;
+CREATE TRIGGER exp_count_removed AFTER DELETE ON autumn_experiment_assignments
+    REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION exp_count_changes();
+DROP TRIGGER IF EXISTS exp_count_none ON autumn_experiment_assignments;
+CREATE TRIGGER exp_count_none AFTER TRUNCATE ON autumn_experiment_assignments
+    FOR EACH STATEMENT EXECUTE FUNCTION exp_count_changes();
+
+-- Counts an assignment that a row trigger sees, and refuses the application's of a variant that the experiment
+-- does not have. It may be of an experiment in any state, or of none: the application serves its experiments
+-- from a memory that may be older. It gets the period of the weights that hold.
 --
 -- After the row and not before it, as a COPY would otherwise store its rows one by one.
 CREATE OR REPLACE FUNCTION exp_check_assignment() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    present record;
 BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO exp_assignment_counts (experiment, weight_period, variant, is_override, assignments)
+            VALUES (NEW.experiment, NEW.weight_period, NEW.variant, NEW.is_override, 1);
+        IF NEW.id % 1000 = 0 THEN
+            PERFORM exp_fold_counts(NEW.experiment);
+        END IF;
+    END IF;
+    IF current_setting('exp.writer', true) <> '' THEN
+        RETURN NULL;
+    END IF;
     PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(NEW.experiment));
-    IF EXISTS (
-        SELECT FROM autumn_experiments e
-        WHERE e.name = NEW.experiment AND NOT exp_has_variant(e.variants, NEW.variant)
-    ) THEN
+    SELECT e.weight_period, exp_has_variant(e.variants, NEW.variant) AS has_variant INTO present
+        FROM autumn_experiments e WHERE e.name = NEW.experiment;
+    IF NOT present.has_variant THEN
         RAISE EXCEPTION 'experiment ''%'' has no variant ''%''', NEW.experiment, NEW.variant;
+    END IF;
+    IF present.weight_period <> NEW.weight_period THEN
+        UPDATE autumn_experiment_assignments SET weight_period = present.weight_period
+            WHERE id = NEW.id;
     END IF;
     RETURN NULL;
 END $$;
 DROP TRIGGER IF EXISTS exp_check_assignment ON autumn_experiment_assignments;
 CREATE TRIGGER exp_check_assignment AFTER INSERT ON autumn_experiment_assignments
-    FOR EACH ROW WHEN (coalesce(current_setting('exp.writer', true), '') = '')
+    FOR EACH ROW WHEN (coalesce(current_setting('exp.writer', true), '') NOT IN ('counting', 'copy'))
     EXECUTE FUNCTION exp_check_assignment();
 DROP TRIGGER IF EXISTS exp_check_changed_assignment ON autumn_experiment_assignments;
 CREATE TRIGGER exp_check_changed_assignment AFTER UPDATE OF variant ON autumn_experiment_assignments
@@ -225,13 +346,14 @@ CREATE OR REPLACE FUNCTION exp_store_assignment_VERSION(
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     in_group text;
+    in_period integer;
     found_variant text;
     found_is_override boolean;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext(in_actor));
     PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment)),
         set_config('exp.writer', 'exp', true);
-    SELECT exclusion_group INTO in_group FROM autumn_experiments
+    SELECT exclusion_group, weight_period INTO in_group, in_period FROM autumn_experiments
         WHERE name = in_experiment AND exp_version = seen_version;
     IF NOT FOUND THEN
         RETURN false;
@@ -250,10 +372,11 @@ BEGIN
     IF store THEN
         IF new_is_override THEN
             INSERT INTO autumn_experiment_assignments
-                (experiment, actor, variant, is_override, assigned_at)
-                VALUES (in_experiment, in_actor, new_variant, true, at)
+                (experiment, actor, variant, is_override, assigned_at, weight_period)
+                VALUES (in_experiment, in_actor, new_variant, true, at, in_period)
                 ON CONFLICT (experiment, actor) DO UPDATE
-                SET variant = excluded.variant, is_override = true, assigned_at = excluded.assigned_at;
+                SET variant = excluded.variant, is_override = true, assigned_at = excluded.assigned_at,
+                    weight_period = excluded.weight_period;
         ELSE
             IF in_group IS NOT NULL AND EXISTS (
                 SELECT FROM autumn_experiment_assignments a
@@ -264,8 +387,8 @@ BEGIN
                 RETURN false;
             END IF;
             INSERT INTO autumn_experiment_assignments
-                (experiment, actor, variant, is_override, assigned_at)
-                VALUES (in_experiment, in_actor, new_variant, false, at)
+                (experiment, actor, variant, is_override, assigned_at, weight_period)
+                VALUES (in_experiment, in_actor, new_variant, false, at, in_period)
                 ON CONFLICT (experiment, actor) DO NOTHING;
             IF NOT FOUND THEN
                 RETURN false;
@@ -293,6 +416,9 @@ CREATE OR REPLACE FUNCTION exp_assign_VERSION(
     given text, is_new boolean, is_pinned boolean
 ) LANGUAGE plpgsql ROWS 1 AS $$
 #variable_conflict use_column
+DECLARE
+    stored_id bigint;
+    stored_period integer;
 BEGIN
     SELECT NOT EXISTS (
             SELECT FROM autumn_experiment_assignments a
@@ -320,10 +446,10 @@ BEGIN
         is_override := false;
         PERFORM pg_advisory_xact_lock(hashtext(in_actor)),
             pg_advisory_xact_lock_shared(1163415621, hashtext(in_experiment)),
-            set_config('exp.writer', 'exp', true);
+            set_config('exp.writer', 'counting', true);
         INSERT INTO autumn_experiment_assignments AS stored
-            (experiment, actor, variant, is_override, assigned_at)
-            SELECT in_experiment, in_actor, new_variant, false, at
+            (experiment, actor, variant, is_override, assigned_at, weight_period)
+            SELECT in_experiment, in_actor, new_variant, false, at, e.weight_period
             FROM autumn_experiments e
             WHERE e.name = in_experiment AND e.exp_version = seen_version
                 AND NOT EXISTS (
@@ -337,11 +463,20 @@ BEGIN
                         AND s.name <> in_experiment
                 )
             ON CONFLICT (experiment, actor) DO NOTHING
-            RETURNING stored.variant INTO given;
-        IF FOUND AND expose THEN
-            INSERT INTO exp_exposures
-                (experiment, variant, actor, request_id, is_override, exposed_at)
-                VALUES (in_experiment, new_variant, in_actor, in_request_id, false, at);
+            RETURNING stored.variant, stored.id, stored.weight_period
+            INTO given, stored_id, stored_period;
+        IF FOUND THEN
+            INSERT INTO exp_assignment_counts
+                (experiment, weight_period, variant, is_override, assignments)
+                VALUES (in_experiment, stored_period, new_variant, false, 1);
+            IF stored_id % 1000 = 0 THEN
+                PERFORM exp_fold_counts(in_experiment);
+            END IF;
+            IF expose THEN
+                INSERT INTO exp_exposures
+                    (experiment, variant, actor, request_id, is_override, exposed_at)
+                    VALUES (in_experiment, new_variant, in_actor, in_request_id, false, at);
+            END IF;
         END IF;
     END IF;
     IF exp_assign_VERSION.given IS NOT NULL THEN
@@ -351,6 +486,40 @@ BEGIN
             FROM exp_situation_VERSION(in_experiment, in_actor) s;
     END IF;
 END $$;
+
+-- What people read by SQL. A view of a table would keep the application from dropping it and from changing a
+-- column, so each is a view of a function, which looks for the table when it is called. The planner puts the
+-- function's query in its place.
+CREATE OR REPLACE FUNCTION exp_read_assignments() RETURNS TABLE (
+    experiment text, actor text, variant text, is_override boolean, assigned_at timestamptz,
+    weight_period integer
+) LANGUAGE sql STABLE AS $$
+    SELECT a.experiment::text, a.actor::text, a.variant::text, a.is_override, a.assigned_at, a.weight_period
+    FROM autumn_experiment_assignments a
+$$;
+CREATE OR REPLACE VIEW exp_view_assignments AS SELECT * FROM exp_read_assignments();
+
+CREATE OR REPLACE FUNCTION exp_read_exposures() RETURNS TABLE (
+    experiment text, actor text, variant text, is_override boolean, request_id text, exposed_at timestamptz
+) LANGUAGE sql STABLE AS $$
+    SELECT x.experiment, x.actor, x.variant, x.is_override, x.request_id, x.exposed_at FROM exp_exposures x
+$$;
+CREATE OR REPLACE VIEW exp_view_exposures AS SELECT * FROM exp_read_exposures();
+
+CREATE OR REPLACE FUNCTION exp_read_outcomes() RETURNS TABLE (
+    actor text, metric text, value double precision, at timestamptz, id text
+) LANGUAGE sql STABLE AS $$
+    SELECT o.actor, o.metric, o.value, o.at, o.id FROM exp_outcomes o
+$$;
+CREATE OR REPLACE VIEW exp_view_outcomes AS SELECT * FROM exp_read_outcomes();
+
+CREATE OR REPLACE FUNCTION exp_read_changes() RETURNS TABLE (
+    experiment text, mutation text, operator text, changed_at timestamptz, detail jsonb
+) LANGUAGE sql STABLE AS $$
+    SELECT c.experiment::text, c.mutation::text, c.actor::text, c.changed_at, c.detail
+    FROM autumn_experiment_changes c
+$$;
+CREATE OR REPLACE VIEW exp_view_changes AS SELECT * FROM exp_read_changes();
 
 -- A store that is watched by an older program learns of it here.
 NOTIFY exp_schema;

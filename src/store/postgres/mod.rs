@@ -46,7 +46,9 @@
 //! | `pool.rs` | connections on loan |
 //! | `memory.rs`, `watch.rs` | the experiments that were read: to try an assignment at once, and to answer from where they are watched; the thread that keeps them fresh |
 //! | `version.rs`, `migrations.rs`, `functions.sql` | the schema's versions, and what keeps a program of another version from deciding |
-//! | `experiments.rs`, `records.rs` | rows to domain types and back: experiments and an actor's situation; the audit log, overrides, exposures |
+//! | `experiments.rs`, `periods.rs`, `records.rs` | rows to domain types and back: experiments and an actor's situation; the periods of weights and their counts; the audit log and overrides |
+//! | `scans.rs`, `outcomes.rs` | assignments, exposures and outcomes, one after another, and how they are kept and removed |
+//! | `query.rs` | a query of a user's own |
 //! | `locks.rs`, `steps.rs` | every lock, in the order in which they are taken; one transaction, again where that is safe |
 //! | `handle.rs`, `mod.rs` | the store: how it is opened, and what it does |
 //! | `assign.rs`, `many/`, `mutation.rs` | one actor; many, in batches and in turn; changes |
@@ -67,9 +69,13 @@ mod memory;
 mod migrations;
 mod mutation;
 mod options;
+mod outcomes;
 mod pace;
+mod periods;
 mod pool;
+mod query;
 mod records;
+mod scans;
 mod session;
 mod steps;
 mod survey;
@@ -189,38 +195,14 @@ impl ExperimentStore for PgExperimentStore {
     }
 
     fn variant_counts(&self, experiment: &str) -> Result<Vec<VariantCount>, ExperimentError> {
-        self.read("count the assignments", Pace::Long, |db| {
-            let Some(stored) = experiments::load(self.address(), db, ONE, experiment)? else {
-                return Ok(Vec::new());
-            };
-            let rows = db.rows(
-                "SELECT variant, is_override, count(*) FROM autumn_experiment_assignments
-                 WHERE experiment = $1 GROUP BY variant, is_override",
-                &[&experiment],
-            )?;
-            let variants = stored.config.variants.iter();
-            let mut counts: Vec<VariantCount> = variants
-                .map(|variant| VariantCount {
-                    variant: variant.name.clone(),
-                    assigned: 0,
-                    overridden: 0,
-                })
-                .collect();
-            for row in rows {
-                let variant: &str = row.try_get(0)?;
-                let is_override: bool = row.try_get(1)?;
-                let count: i64 = row.try_get(2)?;
-                if let Some(counted) = counts.iter_mut().find(|known| known.variant == variant) {
-                    let side = if is_override {
-                        &mut counted.overridden
-                    } else {
-                        &mut counted.assigned
-                    };
-                    *side = experiments::unsigned(count);
-                }
-            }
-            Ok(counts)
-        })
+        self.read(
+            "count the assignments",
+            Pace::Long,
+            |db| match experiments::load(self.address(), db, ONE, experiment)? {
+                Some(stored) => periods::totals(db, experiment, &stored.config.variants),
+                None => Ok(Vec::new()),
+            },
+        )
     }
 
     fn history(
@@ -259,53 +241,52 @@ impl ExperimentStore for PgExperimentStore {
         })
     }
 
-    fn exposures(&self, experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError> {
-        self.read("read the exposures", Pace::Long, |db| {
-            records::exposures(db, experiment)
-        })
-    }
-
-    // Not written yet: the methods from here to the clock.
     fn scan_assignments(
         &self,
-        _experiment: &str,
-        _each: Each<'_, AssignmentRecord>,
+        experiment: &str,
+        each: Each<'_, AssignmentRecord>,
     ) -> Result<(), ExperimentError> {
-        Ok(())
+        self.scan_assignments_of(experiment, each)
     }
 
     fn scan_exposures(
         &self,
-        _experiment: &str,
-        _scan: &ExposureScan,
-        _each: Each<'_, ExposureRecord>,
+        experiment: &str,
+        scan: &ExposureScan,
+        each: Each<'_, ExposureRecord>,
     ) -> Result<(), ExperimentError> {
-        Ok(())
+        self.scan_exposures_of(experiment, scan, each)
     }
 
     fn prune_exposures(
         &self,
-        _experiment: &str,
-        _before_secs: u64,
-        _operator: Option<&str>,
+        experiment: &str,
+        before_secs: u64,
+        operator: Option<&str>,
     ) -> Result<u64, ExperimentError> {
-        Ok(0)
+        let operator = operator.or(self.operator());
+        self.write("remove exposures", Pace::Unbounded, |db| {
+            self.prune(db, experiment, before_secs, operator)
+        })
     }
 
-    fn weight_periods(&self, _experiment: &str) -> Result<Vec<WeightPeriod>, ExperimentError> {
-        Ok(Vec::new())
+    /// Its time does not grow with the assignments: their counts are kept.
+    fn weight_periods(&self, experiment: &str) -> Result<Vec<WeightPeriod>, ExperimentError> {
+        self.read("read the weight periods", Pace::Long, |db| {
+            periods::of(db, experiment)
+        })
     }
 
-    fn track(&self, _outcomes: &[Outcome]) -> Result<Tracked, ExperimentError> {
-        Ok(Tracked::default())
+    fn track(&self, outcomes: &[Outcome]) -> Result<Tracked, ExperimentError> {
+        self.track_all(outcomes)
     }
 
     fn scan_outcomes(
         &self,
-        _scan: &OutcomeScan<'_>,
-        _each: Each<'_, Outcome>,
+        scan: &OutcomeScan<'_>,
+        each: Each<'_, Outcome>,
     ) -> Result<(), ExperimentError> {
-        Ok(())
+        self.scan_outcomes_of(scan, each)
     }
 
     fn clock(&self) -> Clock {

@@ -4,11 +4,12 @@ use std::cell::{Cell, RefCell};
 
 use tokio_postgres::Row;
 
+use super::PgExperimentStore;
 use super::connection::{Connection, Values};
 use super::experiments::{self, LOCKED};
 use super::failure::{CallError, Failure};
 use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
-use super::{PgExperimentStore, records};
+use super::records::{self, Timing};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::ChangeRecord;
 use crate::lifecycle::{self, Mutation, MutationFacts, Write};
@@ -132,6 +133,10 @@ fn apply(
     };
     let Some(step) = step else { return Ok(None) };
     let now = store.given_time();
+    let timing = match step.write {
+        Write::Config(_) => Timing::Experiment,
+        _ => Timing::Clock,
+    };
     match step.write {
         Write::Config(config) => experiments::save(db, current, &config, now)?,
         Write::SetOverride { actor, variant } => {
@@ -162,7 +167,7 @@ fn apply(
         timestamp_secs: 0,
         detail: Some(step.detail),
     };
-    change.timestamp_secs = records::append_change(db, &change, now)?;
+    change.timestamp_secs = records::append_change(db, &change, now, timing)?;
     Ok(Some(change))
 }
 

@@ -139,6 +139,11 @@ impl Loan {
         }
         Err(migrations::explain(connection, &self.pool.options, fault))
     }
+
+    /// Closes the connection in place of giving it back.
+    pub(super) fn discard(&mut self) {
+        self.connection = None;
+    }
 }
 
 impl Drop for Loan {

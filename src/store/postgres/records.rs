@@ -1,4 +1,4 @@
-//! What an experiment has rows of: entries of its log, overrides, exposures.
+//! What an experiment has rows of: entries of its log, and overrides.
 
 use tokio_postgres::Row;
 
@@ -6,19 +6,30 @@ use super::connection::Connection;
 use super::experiments::{damaged, is_storable, unsigned};
 use super::failure::Failure;
 use crate::experiment::{ChangeRecord, Override};
-use crate::exposure::ExposureRecord;
+
+/// What an entry of the log gets its time from, where none is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timing {
+    /// The experiment, which was written just before: its row, the period that it may have begun and the
+    /// entry have one time.
+    Experiment,
+    /// The database's clock.
+    Clock,
+}
 
 /// Returns the time of the entry, which is later than that of the one before it.
 pub(super) fn append_change(
     db: &mut Connection,
     change: &ChangeRecord,
     now: Option<i64>,
+    timing: Timing,
 ) -> Result<u64, Failure> {
     let detail = change.detail.as_ref();
     let detail = detail.and_then(|detail| serde_json::to_string(detail).ok());
     let row = db.row(
         "INSERT INTO autumn_experiment_changes (experiment, mutation, actor, changed_at, detail)
-         VALUES ($1, $2, $3, coalesce(to_timestamp($4::bigint), clock_timestamp()),
+         VALUES ($1, $2, $3, coalesce(to_timestamp($4::bigint),
+            (SELECT updated_at FROM autumn_experiments WHERE name = $1 AND $6), clock_timestamp()),
             $5::text::jsonb)
          RETURNING floor(extract(epoch FROM changed_at))::bigint",
         &[
@@ -27,6 +38,7 @@ pub(super) fn append_change(
             &change.actor,
             &now,
             &detail,
+            &(timing == Timing::Experiment),
         ],
     )?;
     Ok(unsigned(row.map_or(Ok(0), |row| row.try_get(0))?))
@@ -105,32 +117,4 @@ pub(super) fn overrides(db: &mut Connection, experiment: &str) -> Result<Vec<Ove
         })
     };
     rows.iter().map(pinned).collect()
-}
-
-/// All exposures of an experiment, oldest first.
-pub(super) fn exposures(
-    db: &mut Connection,
-    experiment: &str,
-) -> Result<Vec<ExposureRecord>, Failure> {
-    if !is_storable(experiment) {
-        return Ok(Vec::new());
-    }
-    let rows = db.rows(
-        "SELECT variant, actor, request_id, is_override,
-                floor(extract(epoch FROM exposed_at))::bigint
-         FROM exp_exposures WHERE experiment = $1 ORDER BY id",
-        &[&experiment],
-    )?;
-    let exposure = |row: &Row| {
-        let at: i64 = row.try_get(4)?;
-        Ok(ExposureRecord {
-            experiment: experiment.to_owned(),
-            variant: row.try_get(0)?,
-            actor: row.try_get(1)?,
-            request_id: row.try_get(2)?,
-            is_override: row.try_get(3)?,
-            timestamp_secs: unsigned(at),
-        })
-    };
-    rows.iter().map(exposure).collect()
 }

@@ -34,6 +34,8 @@ typed! {
     Vec<bool> => BOOL_ARRAY,
     Vec<i32> => INT4_ARRAY,
     Vec<i64> => INT8_ARRAY,
+    Vec<f64> => FLOAT8_ARRAY,
+    Vec<Option<String>> => TEXT_ARRAY,
 }
 
 impl<T: Typed> Typed for Option<T> {

@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Statement};
 /// The schema version that this program works with, for the names of functions, too.
 macro_rules! schema_version {
     () => {
-        3
+        4
     };
 }
 pub(super) use schema_version;
@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_layout.sql"),
     include_str!("migrations/0002_additions.sql"),
     include_str!("migrations/0003_entry.sql"),
+    include_str!("migrations/0004_results.sql"),
 ];
 
 const REQUIRE: &str = "SELECT exp_require($1)";

@@ -19,7 +19,7 @@ use crate::proxy::Proxy;
 use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
 
-const LATEST: i32 = 3;
+const LATEST: i32 = 4;
 
 /// A store of that version, as it was dumped.
 fn restored(version: i32) -> String {
@@ -524,6 +524,8 @@ fn every_column_that_decides_is_in_the_version_of_the_row() {
         ("created_at", "a time"),
         ("updated_at", "a time"),
         ("exp_version", "the version itself"),
+        ("weight_period", "read where an assignment is stored"),
+        ("analysis", "of what comes after the assignment"),
     ];
     let url = server::shared().database();
     store(&url)

@@ -21,6 +21,8 @@ pub(super) struct Held {
     has_assignments: bool,
     /// The others of its group that have any.
     siblings: Vec<String>,
+    /// The period of its weights.
+    pub(super) weight_period: i32,
 }
 
 impl Held {
@@ -37,6 +39,7 @@ impl Held {
             has_overrides: row.try_get(FOLLOWING)?,
             has_assignments: row.try_get(FOLLOWING + 1)?,
             siblings: row.try_get(FOLLOWING + 2)?,
+            weight_period: row.try_get(FOLLOWING + 3)?,
         }))
     }
 }

@@ -7,13 +7,14 @@
 mod facts;
 mod pipeline;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use tokio_postgres::types::{ToSql, Type};
 
 use self::facts::{Held, StoredRows};
 use super::PgExperimentStore;
-use super::connection::Connection;
+use super::connection::{Connection, Values};
 use super::experiments;
 use super::failure::{self, Failure};
 use super::locks::{LOCK_ACTORS_AND_SHARE_GATE, SHARE_GATE};
@@ -129,7 +130,7 @@ impl PgExperimentStore {
             answers.set(*place, verdict);
         }
         if writes {
-            self.keep(db, batch, verdicts)?;
+            self.keep(db, batch, verdicts, held.weight_period)?;
         }
         Ok(Some(answers))
     }
@@ -141,6 +142,7 @@ impl PgExperimentStore {
         db: &mut Connection,
         batch: &AssignManyRequest<'_>,
         mut verdicts: Vec<(u32, Verdict<'_>)>,
+        weight_period: i32,
     ) -> Result<(), Failure> {
         let now = self.now();
         let at = moment(now);
@@ -153,16 +155,17 @@ impl PgExperimentStore {
             let variants: Vec<&str> = pinned.iter().map(|(_, variant, _)| *variant).collect();
             db.execute(
                 "INSERT INTO autumn_experiment_assignments
-                    (experiment, actor, variant, is_override, assigned_at)
-                 SELECT $1, actor, variant, true, to_timestamp($4::bigint)
+                    (experiment, actor, variant, is_override, assigned_at, weight_period)
+                 SELECT $1, actor, variant, true, to_timestamp($4::bigint), $5
                  FROM unnest($2::text[], $3::text[]) AS pinned (actor, variant)
                  ON CONFLICT (experiment, actor) DO UPDATE
                  SET variant = excluded.variant, is_override = true,
-                     assigned_at = excluded.assigned_at
+                     assigned_at = excluded.assigned_at,
+                     weight_period = excluded.weight_period
                  WHERE (autumn_experiment_assignments.variant,
                         autumn_experiment_assignments.is_override)
                      IS DISTINCT FROM (excluded.variant, true)",
-                &[&batch.experiment, &names, &variants, &now],
+                &[&batch.experiment, &names, &variants, &now, &weight_period],
             )?;
         }
 
@@ -170,13 +173,20 @@ impl PgExperimentStore {
             verdict.store && !verdict.is_override
         });
         if !assigned.is_empty() {
+            count(db, batch.experiment, weight_period, &assigned)?;
             let into = "COPY autumn_experiment_assignments
-                (experiment, actor, variant, assigned_at) FROM STDIN BINARY";
-            let columns = [Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ];
+                (experiment, actor, variant, assigned_at, weight_period) FROM STDIN BINARY";
+            let columns = [
+                Type::TEXT,
+                Type::TEXT,
+                Type::TEXT,
+                Type::TIMESTAMPTZ,
+                Type::INT4,
+            ];
             let rows = assigned
                 .iter()
                 .map(|(actor, variant, _)| -> Vec<&(dyn ToSql + Sync)> {
-                    vec![&batch.experiment, actor, variant, &at]
+                    vec![&batch.experiment, actor, variant, &at, &weight_period]
                 });
             db.copy(into, &columns, rows)?;
         }
@@ -205,12 +215,32 @@ impl PgExperimentStore {
     }
 }
 
+/// Counts the assignments that are about to be copied in, so that no trigger counts them row by row.
+fn count(
+    db: &mut Connection,
+    experiment: &str,
+    weight_period: i32,
+    assigned: &[Given<'_>],
+) -> Result<(), Failure> {
+    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+    for (_, variant, _) in assigned {
+        *counts.entry(variant).or_default() += 1;
+    }
+    let (variants, counts): (Vec<&str>, Vec<i64>) = counts.into_iter().unzip();
+    let values: Values<'_> = &[&experiment, &weight_period, &variants, &counts];
+    db.row("SELECT exp_count_many($1, $2, $3, $4)", values)?;
+    Ok(())
+}
+
+/// An actor, with the variant and whether it is an override's.
+type Given<'v> = (&'v str, &'v str, bool);
+
 /// The actors whose verdict is wanted, with the variant and whether it is an override's.
 fn given<'v>(
     batch: &AssignManyRequest<'v>,
     verdicts: &[(u32, Verdict<'v>)],
     is_wanted: impl Fn(&Verdict<'v>) -> bool,
-) -> Vec<(&'v str, &'v str, bool)> {
+) -> Vec<Given<'v>> {
     let wanted = verdicts.iter().filter(|(_, verdict)| is_wanted(verdict));
     let given = wanted.filter_map(|(place, verdict)| {
         let actor = batch.actors[*place as usize];

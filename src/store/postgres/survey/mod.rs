@@ -1,114 +1,22 @@
 //! The database as a whole: how much of ours is in it, and whether it can be true.
 
+mod invariants;
 mod schema;
 
 use std::collections::HashSet;
 
+use self::invariants::{EXPERIMENT_TIMES, INVARIANTS, LOG_TIMES};
 use super::connection::Connection;
 use super::failure::Failure;
 use super::pace::Pace;
-use super::{PgExperimentStore, experiments, locks, migrations, records};
+use super::records::{self, Timing};
+use super::{PgExperimentStore, experiments, locks, migrations};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig, VariantConfig};
 use crate::store::survey::{
     Invariant, StoreFault, StoreFinding, StoreInfo, Surveyed, contradictions, repaired,
 };
 use crate::text::Quoted;
-
-macro_rules! orphans {
-    ($table:literal) => {
-        concat!(
-            "SELECT o.experiment, count(*) FROM ",
-            $table,
-            " o WHERE NOT EXISTS (SELECT FROM autumn_experiments e WHERE e.name = o.experiment)
-             GROUP BY o.experiment ORDER BY o.experiment"
-        )
-    };
-}
-
-macro_rules! infinite {
-    ($name:literal, $table:literal, $($time:literal),+) => {
-        concat!(
-            "SELECT ", $name, ", count(*) FROM ", $table,
-            " WHERE NOT (true" $(, " AND isfinite(", $time, ")")+, ") GROUP BY 1 ORDER BY 1"
-        )
-    };
-}
-
-const fn orphan(noun: &'static str, sql: &'static str) -> Invariant {
-    Invariant {
-        code: StoreFault::Orphan,
-        sql,
-        subject: "experiment",
-        noun,
-        what: "of an experiment that is not there",
-        repairable: false,
-    }
-}
-
-const fn infinite(noun: &'static str, sql: &'static str) -> Invariant {
-    Invariant {
-        code: StoreFault::InfiniteTime,
-        sql,
-        subject: "experiment",
-        noun,
-        what: "at a time that is infinite",
-        repairable: false,
-    }
-}
-
-/// What the rows say of each other. An application that deletes an experiment leaves its rows behind.
-const INVARIANTS: &[Invariant] = &[
-    Invariant {
-        code: StoreFault::RemovedVariant,
-        sql: "SELECT a.experiment, count(*) FROM autumn_experiment_assignments a
-             JOIN autumn_experiments e ON e.name = a.experiment
-             WHERE NOT e.variants @> jsonb_build_array(jsonb_build_object('name', a.variant))
-             GROUP BY a.experiment ORDER BY a.experiment",
-        subject: "experiment",
-        noun: "assignment",
-        what: "of a variant that it does not have",
-        repairable: true,
-    },
-    Invariant {
-        code: StoreFault::SharedActor,
-        sql: "SELECT exclusion_group, count(*) FROM (
-                 SELECT e.exclusion_group, a.actor FROM autumn_experiment_assignments a
-                 JOIN autumn_experiments e ON e.name = a.experiment
-                 WHERE e.exclusion_group IS NOT NULL AND NOT a.is_override
-                 GROUP BY e.exclusion_group, a.actor HAVING count(*) > 1
-             ) twice GROUP BY exclusion_group ORDER BY exclusion_group",
-        subject: "group",
-        noun: "actor",
-        what: "assigned in two of its experiments",
-        repairable: false,
-    },
-    orphan("assignment", orphans!("autumn_experiment_assignments")),
-    orphan("override", orphans!("autumn_experiment_overrides")),
-    orphan("exposure", orphans!("exp_exposures")),
-    orphan("entry", orphans!("autumn_experiment_changes")),
-    infinite(
-        "assignment",
-        infinite!("experiment", "autumn_experiment_assignments", "assigned_at"),
-    ),
-    infinite(
-        "override",
-        infinite!("experiment", "autumn_experiment_overrides", "created_at"),
-    ),
-    infinite(
-        "exposure",
-        infinite!("experiment", "exp_exposures", "exposed_at"),
-    ),
-];
-
-const EXPERIMENT_TIMES: Invariant = infinite(
-    "own time",
-    infinite!("name", "autumn_experiments", "created_at", "updated_at"),
-);
-const LOG_TIMES: Invariant = infinite(
-    "log entry",
-    infinite!("experiment", "autumn_experiment_changes", "changed_at"),
-);
 
 impl PgExperimentStore {
     /// What the store is and how much it holds.
@@ -128,7 +36,9 @@ impl PgExperimentStore {
                     (SELECT sum(pg_total_relation_size(name))::bigint FROM unnest(ARRAY[
                         'autumn_experiments', 'autumn_experiment_assignments',
                         'autumn_experiment_overrides', 'autumn_experiment_changes',
-                        'exp_exposures']::regclass[]) AS name)",
+                        'exp_exposures', 'exp_outcomes', 'exp_weight_periods',
+                        'exp_assignment_counts']::regclass[]) AS name),
+                    (SELECT count(*) FROM exp_outcomes)",
                 &[],
             )?;
             let version: &str = row.try_get(0)?;
@@ -145,7 +55,7 @@ impl PgExperimentStore {
                 overrides: count(3)?,
                 exposures: count(4)?,
                 changes: count(5)?,
-                outcomes: 0,
+                outcomes: count(7)?,
             })
         })
     }
@@ -188,14 +98,46 @@ impl PgExperimentStore {
             }
             schema::restore(db)?;
             for (code, subject) in found.repairs() {
-                if *code == StoreFault::RemovedVariant {
-                    self.list_removed(db, subject)?;
+                match code {
+                    StoreFault::RemovedVariant => self.list_removed(db, subject)?,
+                    StoreFault::Miscounted => self.count_again(db, subject)?,
+                    _ => {}
                 }
             }
             let found = found.into_vec().into_iter();
             mended.extend(found.filter(|finding| finding.repairable));
         }
         Ok(mended)
+    }
+
+    fn count_again(&self, db: &mut Connection, experiment: &str) -> Result<(), Failure> {
+        // Nobody assigns meanwhile.
+        db.batch("LOCK TABLE autumn_experiment_assignments IN SHARE ROW EXCLUSIVE MODE")?;
+        db.execute(
+            "DELETE FROM exp_assignment_counts WHERE experiment = $1",
+            &[&experiment],
+        )?;
+        db.execute(
+            "INSERT INTO exp_assignment_counts
+                 (experiment, weight_period, variant, is_override, assignments)
+             SELECT experiment, weight_period, variant, is_override, count(*)
+             FROM autumn_experiment_assignments WHERE experiment = $1
+             GROUP BY experiment, weight_period, variant, is_override",
+            &[&experiment],
+        )?;
+        if db.row(locks::LOCK_EXPERIMENT, &[&experiment])?.is_none() {
+            // An application has deleted it, and its log with it.
+            return Ok(());
+        }
+        let change = ChangeRecord {
+            experiment: experiment.to_owned(),
+            mutation: repaired(StoreFault::Miscounted),
+            actor: self.operator().map(str::to_owned),
+            timestamp_secs: 0,
+            detail: None,
+        };
+        records::append_change(db, &change, self.given_time(), Timing::Clock)?;
+        Ok(())
     }
 
     fn require_usable(&self, db: &mut Connection) -> Result<(), Failure> {
@@ -239,7 +181,7 @@ impl PgExperimentStore {
                 after: side(config),
             }),
         };
-        records::append_change(db, &change, now)?;
+        records::append_change(db, &change, now, Timing::Experiment)?;
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ enum Kind {
     Index,
     Function,
     Trigger,
+    View,
 }
 
 impl Kind {
@@ -29,6 +30,7 @@ impl Kind {
             Self::Index => "index",
             Self::Function => "function",
             Self::Trigger => "trigger",
+            Self::View => "view",
         }
     }
 }
@@ -43,6 +45,8 @@ const PRESENT: &str = "
         WHERE pg_table_is_visible(oid) AND relname ~ '^(autumn_experiment|exp_|idx_autumn_exp)'
     )
     SELECT 'table', relname::text, NULL FROM ours WHERE relkind IN ('r', 'p')
+    UNION ALL
+    SELECT 'view', relname::text, NULL FROM ours WHERE relkind = 'v'
     UNION ALL
     SELECT 'index', relname::text, NULL FROM ours JOIN pg_index i ON i.indexrelid = ours.oid
         WHERE i.indisvalid
@@ -168,6 +172,9 @@ fn expected() -> BTreeMap<(Kind, String), Remedy> {
             ["CREATE", "FUNCTION", name, ..]
             | ["CREATE", "OR", "REPLACE", "FUNCTION", name, ..] => {
                 made.insert((Kind::Function, name.to_owned()), Some(statement.clone()));
+            }
+            ["CREATE", "OR", "REPLACE", "VIEW", name, ..] => {
+                made.insert((Kind::View, name.to_owned()), Some(statement.clone()));
             }
             ["CREATE", "TRIGGER", name, ..] => {
                 let table = words.iter().skip_while(|word| **word != "ON").nth(1);
@@ -327,6 +334,7 @@ mod tests {
             (Kind::Function, concat!("exp_situation_", schema_version!())),
             (Kind::Trigger, "exp_close_gate"),
             (Kind::Trigger, NOTIFIES),
+            (Kind::View, "exp_view_assignments"),
         ] {
             assert!(is_made(kind, name), "{kind:?} {name} in {made:#?}");
         }

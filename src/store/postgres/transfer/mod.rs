@@ -1,5 +1,6 @@
 //! A database as a source and as a target of a copy.
 
+mod append;
 mod source;
 mod target;
 

@@ -6,10 +6,9 @@ use super::super::connection::{Connection, Mode};
 use super::super::failure::{self, Failure};
 use super::super::options::PgOptions;
 use super::super::pace::Pace;
-use super::super::{PgExperimentStore, experiments, records};
+use super::super::{PgExperimentStore, experiments, outcomes, periods, records, scans};
 use crate::error::ExperimentError;
-use crate::experiment::{AssignmentRecord, ChangeRecord, Override};
-use crate::exposure::ExposureRecord;
+use crate::experiment::{ChangeRecord, Override};
 use crate::store::transfer::{Each, Record, Source, Step, View};
 
 pub(super) const READING: &str = "be read as a whole";
@@ -64,11 +63,11 @@ impl View for Scan<'_> {
 impl Scan<'_> {
     fn all(&mut self, each: Each<'_>) -> Result<(), Failure> {
         let address = self.options.address();
-        self.rows(experiments::ALL_WITH_CREATION, each, |row| {
+        self.rows(experiments::ALL_WITH_PERIODS, each, |row| {
             Ok(Record::Experiment {
                 config: experiments::stored(address, row)?.readable()?,
                 created_at_secs: secs(row, experiments::CREATED_AT)?,
-                periods: Vec::new(),
+                periods: periods::records(row)?,
             })
         })?;
         let overrides = "SELECT experiment, actor, variant,
@@ -95,28 +94,17 @@ impl Scan<'_> {
                 floor(extract(epoch FROM exposed_at))::bigint
             FROM exp_exposures ORDER BY id";
         self.rows(exposures, each, |row| {
-            Ok(Record::Exposure(ExposureRecord {
-                experiment: row.try_get(0)?,
-                variant: row.try_get(1)?,
-                actor: row.try_get(2)?,
-                request_id: row.try_get(3)?,
-                is_override: row.try_get(4)?,
-                timestamp_secs: secs(row, 5)?,
-            }))
+            Ok(Record::Exposure(scans::exposure(row)?))
         })?;
         let assignments = "SELECT experiment, actor, variant, is_override,
-                floor(extract(epoch FROM assigned_at))::bigint
+                floor(extract(epoch FROM assigned_at))::bigint, weight_period
             FROM autumn_experiment_assignments
             ORDER BY experiment COLLATE \"C\", actor COLLATE \"C\"";
         self.rows(assignments, each, |row| {
-            Ok(Record::Assignment(AssignmentRecord {
-                weight_period: 0,
-                experiment: row.try_get(0)?,
-                actor: row.try_get(1)?,
-                variant: row.try_get(2)?,
-                is_override: row.try_get(3)?,
-                assigned_at_secs: secs(row, 4)?,
-            }))
+            Ok(Record::Assignment(scans::assignment(row)?))
+        })?;
+        self.rows(outcomes::ALL, each, |row| {
+            Ok(Record::Outcome(outcomes::outcome(address, row)?))
         })
     }
 
@@ -126,7 +114,7 @@ impl Scan<'_> {
         each: Each<'_>,
         read: impl Fn(&Row) -> Result<Record, Failure>,
     ) -> Result<(), Failure> {
-        self.db.scan(sql, &mut |row| Ok(each(read(row)?)?))
+        self.db.scan(sql, &[], &mut |row| Ok(each(read(row)?)?))
     }
 }
 

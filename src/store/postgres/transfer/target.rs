@@ -5,15 +5,12 @@ use super::super::failure::{self, CallError, Failure};
 use super::super::options::PgOptions;
 use super::super::pace::Pace;
 use super::super::steps::in_transaction;
-use super::super::values::arrays;
 use super::super::{PgExperimentStore, experiments, migrations};
+use super::append::append;
 use super::source::{READING, location, view};
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::{AssignmentRecord, ChangeRecord, ExperimentConfig, Override};
-use crate::exposure::ExposureRecord;
 use crate::location::StoreLocation;
-use crate::store::transfer::{Record, Tally, Target};
-use crate::store::transfer::{not_alone, seconds};
+use crate::store::transfer::{Record, Tally, Target, not_alone, seconds};
 
 const WRITING: &str = "be copied into";
 
@@ -165,7 +162,8 @@ fn begin(
              OR EXISTS (SELECT FROM autumn_experiment_assignments)
              OR EXISTS (SELECT FROM autumn_experiment_overrides)
              OR EXISTS (SELECT FROM autumn_experiment_changes)
-             OR EXISTS (SELECT FROM exp_exposures)",
+             OR EXISTS (SELECT FROM exp_exposures)
+             OR EXISTS (SELECT FROM exp_outcomes)",
         &[],
     )?;
     if holds_something.try_get(0)? {
@@ -177,33 +175,11 @@ fn begin(
     Ok(0)
 }
 
-const PUT_OVERRIDES: &str =
-    "INSERT INTO autumn_experiment_overrides (experiment, actor, variant, created_at)
-     SELECT experiment, actor, variant, to_timestamp(at)
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
-        AS r (experiment, actor, variant, at)";
-const PUT_CHANGES: &str =
-    "INSERT INTO autumn_experiment_changes (experiment, mutation, actor, changed_at, detail)
-     SELECT experiment, mutation, actor, to_timestamp(at), detail::jsonb
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[])
-     WITH ORDINALITY AS r (experiment, mutation, actor, at, detail, place) ORDER BY place";
-const PUT_EXPOSURES: &str = "INSERT INTO exp_exposures
-        (experiment, variant, actor, request_id, is_override, exposed_at)
-     SELECT experiment, variant, actor, request_id, is_override, to_timestamp(at)
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[],
-        $6::bigint[])
-     WITH ORDINALITY AS r (experiment, variant, actor, request_id, is_override, at, place)
-     ORDER BY place";
-const PUT_ASSIGNMENTS: &str = "INSERT INTO autumn_experiment_assignments
-        (experiment, actor, variant, is_override, assigned_at)
-     SELECT experiment, actor, variant, is_override, to_timestamp(at)
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::bigint[])
-        AS r (experiment, actor, variant, is_override, at)";
-
 /// Empties the tables, if nothing is in them but what an unfinished copy has written.
 fn throw_away(db: &mut Connection, options: &PgOptions) -> Result<(), Failure> {
     const TABLES: &str = "autumn_experiments, autumn_experiment_assignments,
-        autumn_experiment_overrides, autumn_experiment_changes, exp_exposures";
+        autumn_experiment_overrides, autumn_experiment_changes, exp_exposures, exp_outcomes,
+        exp_weight_periods, exp_assignment_counts";
     let begun = db.row("SELECT written FROM exp_copy FOR UPDATE", &[])?;
     let Some(begun) = begun else { return Ok(()) };
     // A large table takes as long as it takes.
@@ -214,7 +190,8 @@ fn throw_away(db: &mut Connection, options: &PgOptions) -> Result<(), Failure> {
             + (SELECT count(*) FROM autumn_experiment_assignments)
             + (SELECT count(*) FROM autumn_experiment_overrides)
             + (SELECT count(*) FROM autumn_experiment_changes)
-            + (SELECT count(*) FROM exp_exposures)",
+            + (SELECT count(*) FROM exp_exposures)
+            + (SELECT count(*) FROM exp_outcomes)",
         &[],
     )?;
     if found.try_get::<_, i64>(0)? != begun.try_get::<_, i64>(0)? {
@@ -222,87 +199,5 @@ fn throw_away(db: &mut Connection, options: &PgOptions) -> Result<(), Failure> {
         return Err(ExperimentError::from(ExperimentStoreError::NotEmpty { store }).into());
     }
     db.batch(&format!("TRUNCATE {TABLES}; DELETE FROM exp_copy"))?;
-    Ok(())
-}
-
-fn append(db: &mut Connection, records: &[Record]) -> Result<(), Failure> {
-    let mut experiments: Vec<(&ExperimentConfig, u64)> = Vec::new();
-    let mut overrides: Vec<&Override> = Vec::new();
-    let mut changes: Vec<(&ChangeRecord, Option<String>)> = Vec::new();
-    let mut exposures: Vec<&ExposureRecord> = Vec::new();
-    let mut assignments: Vec<&AssignmentRecord> = Vec::new();
-    for record in records {
-        match record {
-            Record::Experiment {
-                config,
-                created_at_secs,
-                periods: _,
-            } => experiments.push((config, *created_at_secs)),
-            Record::Override(record) => overrides.push(record),
-            Record::Change(record) => {
-                let detail = record.detail.as_ref();
-                let detail = detail.and_then(|detail| serde_json::to_string(detail).ok());
-                changes.push((record, detail));
-            }
-            Record::Exposure(record) => exposures.push(record),
-            Record::Outcome(_) => {}
-            Record::Assignment(record) => assignments.push(record),
-        }
-    }
-    if !experiments.is_empty() {
-        experiments::append(db, &experiments)?;
-    }
-    if !overrides.is_empty() {
-        db.execute(
-            PUT_OVERRIDES,
-            arrays!(
-                overrides,
-                |record| &*record.experiment,
-                |record| &*record.actor,
-                |record| &*record.variant,
-                |record| seconds(record.created_at_secs),
-            ),
-        )?;
-    }
-    if !changes.is_empty() {
-        db.execute(
-            PUT_CHANGES,
-            arrays!(
-                changes,
-                |(record, _)| &*record.experiment,
-                |(record, _)| &*record.mutation,
-                |(record, _)| record.actor.as_deref(),
-                |(record, _)| seconds(record.timestamp_secs),
-                |(_, detail)| detail.as_deref(),
-            ),
-        )?;
-    }
-    if !exposures.is_empty() {
-        db.execute(
-            PUT_EXPOSURES,
-            arrays!(
-                exposures,
-                |record| &*record.experiment,
-                |record| &*record.variant,
-                |record| &*record.actor,
-                |record| record.request_id.as_deref(),
-                |record| record.is_override,
-                |record| seconds(record.timestamp_secs),
-            ),
-        )?;
-    }
-    if !assignments.is_empty() {
-        db.execute(
-            PUT_ASSIGNMENTS,
-            arrays!(
-                assignments,
-                |record| &*record.experiment,
-                |record| &*record.actor,
-                |record| &*record.variant,
-                |record| record.is_override,
-                |record| seconds(record.assigned_at_secs),
-            ),
-        )?;
-    }
     Ok(())
 }

@@ -1,0 +1,206 @@
+//! A query of a user's own on the store's server: one SELECT, read-only, in constant memory.
+//!
+//! The query becomes a part of another one, which turns its columns into the few types that a [`SqlValue`] has,
+//! and for which a cursor is opened. So the server refuses whatever is not a SELECT, and READ ONLY whatever
+//! writes.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::connection::{Connection, Mode};
+use super::failure::{CallError, Failure};
+use super::pace::Pace;
+use super::steps::in_transaction;
+use super::{PgExperimentStore, migrations};
+use crate::error::{ExperimentError, ExperimentStoreError};
+use crate::store::{RowSink, SqlValue};
+
+const DOING: &str = "answer the query";
+const NO_SELECT: &str = "it is not a SELECT";
+
+/// Some rows at a time: what they take is the memory that the query takes here.
+const FETCH: &str = "FETCH FORWARD 1000 FROM exp_query";
+
+/// What a column is turned into on the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Integer,
+    Real,
+    /// Decimal digits: a whole number, if it is one.
+    Decimal,
+    /// Seconds since the Unix epoch.
+    Moment,
+    Text,
+}
+
+impl Shape {
+    fn of(kind: &Type) -> Self {
+        match *kind {
+            Type::INT2 | Type::INT4 | Type::INT8 | Type::BOOL => Self::Integer,
+            Type::FLOAT4 | Type::FLOAT8 => Self::Real,
+            Type::NUMERIC => Self::Decimal,
+            Type::TIMESTAMPTZ | Type::TIMESTAMP | Type::DATE => Self::Moment,
+            _ => Self::Text,
+        }
+    }
+
+    /// What is selected of the column of that number.
+    fn select(self, number: usize, kind: &Type) -> String {
+        match self {
+            Self::Integer if *kind == Type::BOOL => format!("q.c{number}::integer::bigint"),
+            Self::Integer => format!("q.c{number}::bigint"),
+            // By its digits: 0.1 is no other number because it was stored in half the bits.
+            Self::Real if *kind == Type::FLOAT4 => format!("q.c{number}::text::double precision"),
+            Self::Real => format!("q.c{number}"),
+            Self::Moment => format!("extract(epoch FROM q.c{number})::double precision"),
+            Self::Decimal | Self::Text => format!("q.c{number}::text"),
+        }
+    }
+
+    fn read(self, row: &Row, column: usize) -> Result<SqlValue<'_>, tokio_postgres::Error> {
+        let value = match self {
+            Self::Integer => row
+                .try_get::<_, Option<i64>>(column)?
+                .map(SqlValue::Integer),
+            Self::Real => row.try_get::<_, Option<f64>>(column)?.map(SqlValue::Real),
+            Self::Decimal => row.try_get::<_, Option<&str>>(column)?.map(decimal),
+            Self::Moment => row.try_get::<_, Option<f64>>(column)?.map(moment),
+            Self::Text => row.try_get::<_, Option<&str>>(column)?.map(SqlValue::Text),
+        };
+        Ok(value.unwrap_or(SqlValue::Null))
+    }
+}
+
+/// A whole number where it is one, so that an id keeps all its digits.
+fn decimal(digits: &str) -> SqlValue<'_> {
+    let whole = digits.parse().map(SqlValue::Integer);
+    whole
+        .or_else(|_| digits.parse().map(SqlValue::Real))
+        .unwrap_or(SqlValue::Text(digits))
+}
+
+/// The second that has begun; a time that is infinite is no second.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "Postgres ends in the year 294276"
+)]
+fn moment(secs: f64) -> SqlValue<'static> {
+    if secs.is_finite() {
+        SqlValue::Integer(secs.floor() as i64)
+    } else {
+        SqlValue::Real(secs)
+    }
+}
+
+impl PgExperimentStore {
+    /// Runs one SELECT on the store's server and gives its rows to `sink`, in one view and in constant memory.
+    /// Nothing is written, and nobody is kept from writing. It is run as the store's user, who may read more
+    /// than the store's tables.
+    ///
+    /// Whole numbers and truth values arrive as integers, 1 for true, and other numbers as reals; times as whole
+    /// seconds since the Unix epoch, those without a time zone as UTC; all else as text.
+    ///
+    /// # Errors
+    /// It [is refused or fails](ExperimentStoreError::Query): it is not one SELECT, or the server can't run it;
+    /// it takes [longer than `timeout`](ExperimentStoreError::QueryTimeout), including what the sink takes; the
+    /// store or the sink fails.
+    pub fn query(
+        &self,
+        sql: &str,
+        timeout: Duration,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), ExperimentError> {
+        let options = self.pool.options();
+        // What a function does to the session goes with the connection.
+        let mut db = Connection::open(&options.clone().statement_timeout(timeout))?;
+        let answered = in_transaction(&mut db, Mode::Snapshot, Pace::Long, &mut |db| {
+            self.answer(db, sql, timeout, sink)
+        });
+        let explained = answered.map_err(|failure| match failure {
+            Failure::Call(fault) => migrations::explain(&mut db, options, fault),
+            refused @ Failure::Refused(_) => refused,
+        });
+        explained.map_err(|failure| match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Call(CallError::GivenUp(_)) => self.took_too_long(timeout),
+            Failure::Call(fault) => match fault.message() {
+                Some(message) => self.failed_query(message.to_owned()),
+                None => self.sort(DOING, fault).into(),
+            },
+        })
+    }
+
+    fn answer(
+        &self,
+        db: &mut Connection,
+        sql: &str,
+        timeout: Duration,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), Failure> {
+        let begun = Instant::now();
+        // Also where the address sets another.
+        db.batch(&format!(
+            "SET LOCAL statement_timeout = {}",
+            timeout.as_millis().clamp(1, i32::MAX as u128)
+        ))?;
+        let sql = sql.trim_end_matches(|c: char| c == ';' || c.is_whitespace());
+        let columns = db.describe(sql)?;
+        if columns.is_empty() {
+            return Err(self.failed_query(NO_SELECT.to_owned()).into());
+        }
+        let (names, kinds): (Vec<String>, Vec<Type>) = columns.into_iter().unzip();
+        let shapes: Vec<Shape> = kinds.iter().map(Shape::of).collect();
+        db.execute(&cursor(sql, &kinds), &[])
+            .map_err(|fault| match fault.message() {
+                Some(message) if fault.is_of_grammar() => {
+                    let problem = format!("{NO_SELECT}, or does more than read: {message}");
+                    self.failed_query(problem).into()
+                }
+                _ => Failure::from(fault),
+            })?;
+        sink.columns(&names)?;
+        loop {
+            let rows = db.rows(FETCH, &[])?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for row in &rows {
+                let values = shapes.iter().enumerate();
+                let values: Result<Vec<_>, _> = values
+                    .map(|(column, shape)| shape.read(row, column))
+                    .collect();
+                sink.row(&values?)?;
+            }
+            if begun.elapsed() >= timeout {
+                return Err(self.took_too_long(timeout).into());
+            }
+        }
+    }
+
+    fn failed_query(&self, problem: String) -> ExperimentError {
+        let store = self.location();
+        ExperimentStoreError::Query { store, problem }.into()
+    }
+
+    fn took_too_long(&self, timeout: Duration) -> ExperimentError {
+        ExperimentStoreError::QueryTimeout {
+            store: self.location(),
+            waited_secs: timeout.as_secs(),
+        }
+        .into()
+    }
+}
+
+/// Opens the cursor. The query may end in a comment.
+fn cursor(sql: &str, kinds: &[Type]) -> String {
+    let columns = (1..).zip(kinds);
+    let selected = columns.map(|(number, kind)| Shape::of(kind).select(number, kind));
+    let aliases = (1..=kinds.len()).map(|number| format!("c{number}"));
+    format!(
+        "DECLARE exp_query NO SCROLL CURSOR FOR SELECT {} FROM (\n{sql}\n) AS q ({})",
+        selected.collect::<Vec<_>>().join(", "),
+        aliases.collect::<Vec<_>>().join(", ")
+    )
+}

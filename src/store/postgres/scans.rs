@@ -1,0 +1,161 @@
+//! Scans: records shown one after another, in one view and in constant memory; and the pruning of exposures.
+
+use tokio_postgres::Row;
+
+use super::PgExperimentStore;
+use super::connection::{Connection, Mode, Values};
+use super::experiments::{is_storable, unsigned};
+use super::failure::{self, Failure};
+use super::locks::{LOCK_EXPERIMENT, TAKE_TURNS};
+use super::pace::Pace;
+use super::records::{self, Timing};
+use crate::error::ExperimentError;
+use crate::experiment::{AssignmentRecord, ChangeRecord};
+use crate::exposure::{ExposureRecord, ExposureScan};
+use crate::lifecycle::pruned;
+use crate::store::Each;
+use crate::store::transfer::seconds;
+
+const ASSIGNMENTS: &str = "SELECT experiment, actor, variant, is_override,
+        floor(extract(epoch FROM assigned_at))::bigint, weight_period
+    FROM autumn_experiment_assignments WHERE experiment = $1 ORDER BY actor COLLATE \"C\"";
+
+/// An assignment, from the columns of [`ASSIGNMENTS`].
+pub(super) fn assignment(row: &Row) -> Result<AssignmentRecord, Failure> {
+    Ok(AssignmentRecord {
+        experiment: row.try_get(0)?,
+        actor: row.try_get(1)?,
+        variant: row.try_get(2)?,
+        is_override: row.try_get(3)?,
+        assigned_at_secs: unsigned(row.try_get(4)?),
+        weight_period: u32::try_from(row.try_get::<_, i32>(5)?).unwrap_or(0),
+    })
+}
+
+const EXPOSURES: &str = "SELECT experiment, variant, actor, request_id, is_override,
+        floor(extract(epoch FROM exposed_at))::bigint
+    FROM exp_exposures
+    WHERE experiment = $1 AND floor(extract(epoch FROM exposed_at)) >= $2 ORDER BY id";
+const FIRST_EXPOSURES: &str = "SELECT experiment, variant, actor, request_id, is_override,
+        floor(extract(epoch FROM exposed_at))::bigint
+    FROM (
+        SELECT DISTINCT ON (actor) * FROM exp_exposures
+        WHERE experiment = $1 AND floor(extract(epoch FROM exposed_at)) >= $2 ORDER BY actor, id
+    ) first ORDER BY id";
+
+/// An exposure, from the columns of [`EXPOSURES`].
+pub(super) fn exposure(row: &Row) -> Result<ExposureRecord, Failure> {
+    Ok(ExposureRecord {
+        experiment: row.try_get(0)?,
+        variant: row.try_get(1)?,
+        actor: row.try_get(2)?,
+        request_id: row.try_get(3)?,
+        is_override: row.try_get(4)?,
+        timestamp_secs: unsigned(row.try_get(5)?),
+    })
+}
+
+/// All but the first of each actor, variant and kind.
+const PRUNE: &str = "DELETE FROM exp_exposures USING (
+        SELECT id, row_number() OVER (PARTITION BY actor, variant, is_override ORDER BY id) AS place
+        FROM exp_exposures WHERE experiment = $1
+    ) ranked
+    WHERE exp_exposures.id = ranked.id AND place > 1
+        AND floor(extract(epoch FROM exposed_at)) < $2";
+
+impl PgExperimentStore {
+    /// Shows the rows of a query one after another. A connection whose rows were not read to the end is closed:
+    /// the server would go on sending them.
+    pub(super) fn scan(
+        &self,
+        doing: &'static str,
+        sql: &'static str,
+        values: Values<'_>,
+        each: &mut dyn FnMut(&Row) -> Result<(), Failure>,
+    ) -> Result<(), ExperimentError> {
+        let mut loan = self.pool.get()?;
+        let mut is_cut_short = false;
+        let shown = loan.run(|db| {
+            db.begin(Mode::Snapshot, Pace::Unbounded);
+            match db.scan(sql, values, each) {
+                Ok(()) => Ok(db.commit()?),
+                Err(Failure::Refused(refusal)) => {
+                    is_cut_short = true;
+                    Err(refusal.into())
+                }
+                Err(Failure::Call(fault)) => {
+                    if !failure::is_lost(&fault) {
+                        let _ = db.roll_back();
+                    }
+                    Err(fault.into())
+                }
+            }
+        });
+        if is_cut_short {
+            loan.discard();
+        }
+        shown.map_err(|failure| self.failed(doing, failure))
+    }
+
+    pub(super) fn scan_assignments_of(
+        &self,
+        experiment: &str,
+        each: Each<'_, AssignmentRecord>,
+    ) -> Result<(), ExperimentError> {
+        if !is_storable(experiment) {
+            return Ok(());
+        }
+        let values: Values<'_> = &[&experiment];
+        self.scan("read the assignments", ASSIGNMENTS, values, &mut |row| {
+            Ok(each(&assignment(row)?)?)
+        })
+    }
+
+    pub(super) fn scan_exposures_of(
+        &self,
+        experiment: &str,
+        scan: &ExposureScan,
+        each: Each<'_, ExposureRecord>,
+    ) -> Result<(), ExperimentError> {
+        if !is_storable(experiment) {
+            return Ok(());
+        }
+        let sql = if scan.first_only {
+            FIRST_EXPOSURES
+        } else {
+            EXPOSURES
+        };
+        let values: Values<'_> = &[&experiment, &seconds(scan.since_secs)];
+        self.scan("read the exposures", sql, values, &mut |row| {
+            Ok(each(&exposure(row)?)?)
+        })
+    }
+
+    /// What is kept while this works has come later than what stays.
+    pub(super) fn prune(
+        &self,
+        db: &mut Connection,
+        experiment: &str,
+        before_secs: u64,
+        operator: Option<&str>,
+    ) -> Result<u64, Failure> {
+        db.row(TAKE_TURNS, &[])?;
+        let is_known =
+            is_storable(experiment) && db.row(LOCK_EXPERIMENT, &[&experiment])?.is_some();
+        if !is_known {
+            return Err(ExperimentError::NotFound(experiment.to_owned()).into());
+        }
+        let count = db.execute(PRUNE, &[&experiment, &seconds(before_secs)])?;
+        if count > 0 {
+            let change = ChangeRecord {
+                experiment: experiment.to_owned(),
+                mutation: pruned(count),
+                actor: operator.map(str::to_owned),
+                timestamp_secs: 0,
+                detail: None,
+            };
+            records::append_change(db, &change, self.given_time(), Timing::Clock)?;
+        }
+        Ok(count)
+    }
+}
