@@ -17,6 +17,7 @@ mod members;
 mod merge;
 mod plan;
 mod population;
+mod queried;
 mod reading;
 mod report;
 mod request;

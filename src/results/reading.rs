@@ -143,7 +143,7 @@ impl<'a> Reading<'a> {
         Ok(totals(&frame, is_timed, vec![tally])?)
     }
 
-    fn frame(&self) -> Frame<'a> {
+    pub(super) fn frame(&self) -> Frame<'a> {
         let secs = |secs: u64| i64::try_from(secs).unwrap_or(i64::MAX);
         Frame {
             plan: Plan::new(self.metrics, &self.columns),

@@ -1,5 +1,7 @@
 //! The exit codes. They are part of the contract; see `exp --help`.
 
+use experiments::results::OutcomesError;
+use experiments::rows::RowsError;
 use experiments::{ErrorKind, ExperimentError, StoreErrorKind};
 
 use super::errors::{Invalid, UsageError};
@@ -21,6 +23,18 @@ pub(super) fn code(error: &anyhow::Error) -> u8 {
     }
     if error.downcast_ref::<Invalid>().is_some() {
         return REFUSED;
+    }
+    if let Some(error) = error.downcast_ref::<OutcomesError>() {
+        return match error {
+            OutcomesError::Rows(RowsError::Read(_)) => FAILURE,
+            _ => REFUSED,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<RowsError>() {
+        return match error {
+            RowsError::Read(_) => FAILURE,
+            _ => REFUSED,
+        };
     }
     match error.downcast_ref::<ExperimentError>() {
         Some(error) => code_of(error.kind()),

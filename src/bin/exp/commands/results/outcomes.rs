@@ -1,14 +1,19 @@
 //! Where outcomes come from: a file, a query, or what the store keeps.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use experiments::results::{ColumnNames, Reading, Totals};
+use experiments::ExperimentError;
+use experiments::results::{ColumnNames, OutcomesError, Reading, Totals};
 use experiments::rows::Format;
+use experiments::store::{RowSink, SqlValue};
+use experiments::text::escape;
 
 use crate::context::Opened;
-use crate::hash::Hashed;
+use crate::exit::{Hint, UsageError};
+use crate::hash::{Hash, Hashed};
 use crate::input::{self, InputFormat};
 
 #[derive(Args)]
@@ -99,19 +104,50 @@ impl Source {
                 let name = path.display().to_string();
                 if !is_hashed {
                     return Ok(Outcomes {
-                        totals: reading.read_text(input, *format)?,
+                        totals: reading
+                            .read_text(input, *format)
+                            .map_err(|error| explained(error, &name))?,
                         input: (name, String::new()),
                     });
                 }
                 let mut hashed = Hashed::new(input);
-                let totals = reading.read_text(&mut hashed, *format)?;
+                let read = reading.read_text(&mut hashed, *format);
+                let totals = read.map_err(|error| explained(error, &name))?;
                 let input = (name, hashed.hash.to_string());
                 Ok(Outcomes { totals, input })
             }
-            Self::Query { .. } => anyhow::bail!("no query yet"),
+            Self::Query {
+                sql,
+                attached,
+                timeout,
+            } => {
+                let mut hash = Hash::default();
+                if attached.is_some() && matches!(opened, Opened::Database(_)) {
+                    let message =
+                        "--attach is for a store in a file; a database reads its own tables";
+                    return Err(UsageError(message.to_owned()).into());
+                }
+                let read = reading.read_query(|sink| {
+                    let mut sink = HashedRows {
+                        sink,
+                        hash: is_hashed.then_some(&mut hash),
+                    };
+                    match opened {
+                        Opened::File(store) => {
+                            store.query(sql, attached.as_deref(), *timeout, &mut sink)
+                        }
+                        Opened::Database(store) => store.query(sql, *timeout, &mut sink),
+                    }
+                });
+                let totals = read.map_err(|error| explained(error, "--sql"))?;
+                let input = (format!("rows of {sql}"), hash.to_string());
+                Ok(Outcomes { totals, input })
+            }
             Self::Kept => {
                 let service = opened.service();
-                let totals = reading.read_kept(service.store())?;
+                let totals = reading
+                    .read_kept(service.store())
+                    .map_err(|error| explained(error, "recorded outcomes"))?;
                 let rows = format!("{} rows", totals.rows);
                 Ok(Outcomes {
                     totals,
@@ -119,5 +155,55 @@ impl Source {
                 })
             }
         }
+    }
+}
+
+/// The error with what to do next. That of a store is told as every command tells it.
+fn explained(error: OutcomesError, from: &str) -> anyhow::Error {
+    let hint = match error {
+        OutcomesError::Store(error) => return error.into(),
+        OutcomesError::MissingColumn {
+            nearest: Some(ref nearest),
+            ..
+        } => Hint(format!("did you mean '{}'?", escape(nearest))),
+        OutcomesError::MissingColumn { ref column, .. } if column == "actor" => {
+            Hint("--actor-column names the column with the actors".to_owned())
+        }
+        OutcomesError::WindowWithoutTimes { .. } => {
+            Hint("--time-column names the column with the times".to_owned())
+        }
+        _ => return anyhow::Error::from(error).context(from.to_owned()),
+    };
+    anyhow::Error::from(error)
+        .context(from.to_owned())
+        .context(hint)
+}
+
+/// Hashes rows on their way, each as a line of values separated by tabs.
+struct HashedRows<'a> {
+    sink: &'a mut dyn RowSink,
+    hash: Option<&'a mut Hash>,
+}
+
+impl RowSink for HashedRows<'_> {
+    fn columns(&mut self, names: &[String]) -> Result<(), ExperimentError> {
+        self.sink.columns(names)
+    }
+
+    fn row(&mut self, values: &[SqlValue<'_>]) -> Result<(), ExperimentError> {
+        if let Some(hash) = &mut self.hash {
+            for (place, value) in values.iter().enumerate() {
+                let separator = if place > 0 { "\t" } else { "" };
+                // A hash takes all that is written to it.
+                let _ = match value {
+                    SqlValue::Null => write!(hash, "{separator}"),
+                    SqlValue::Integer(number) => write!(hash, "{separator}{number}"),
+                    SqlValue::Real(number) => write!(hash, "{separator}{number}"),
+                    SqlValue::Text(text) => write!(hash, "{separator}{text}"),
+                };
+            }
+            let _ = writeln!(hash);
+        }
+        self.sink.row(values)
     }
 }
