@@ -17,6 +17,11 @@ fn every_block_is_what_is_seen() {
     assert!(run("README.md", &Sandbox::new()) >= 3);
 }
 
+#[test]
+fn every_block_about_results_is_what_is_seen() {
+    assert!(run("docs/results.md", &Sandbox::new()) >= 5);
+}
+
 #[apply(needs_postgres!)]
 fn every_block_about_switching_is_what_is_seen() {
     let url = server::shared().database();

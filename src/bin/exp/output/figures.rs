@@ -34,6 +34,7 @@ pub(crate) fn count(value: u64) -> String {
 pub(crate) fn change(share: f64) -> String {
     let percent = share * 100.0;
     match percent.abs() {
+        0.0 => "0%".to_owned(),
         size if size >= 1000.0 => format!("{}%", signed(&separated(&format!("{percent:.0}")))),
         size if size >= 10.0 => format!("{percent:+.1}%"),
         _ => format!("{percent:+.2}%"),

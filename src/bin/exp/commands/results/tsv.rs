@@ -30,7 +30,8 @@ pub(super) const COLUMNS: &[&str] = &[
 ];
 
 pub(super) fn write(report: &Report, tsv: &mut Tsv) {
-    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    // In full, and with an exponent where a number is very small.
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:?}"));
     for metric in &report.metrics {
         for comparison in &metric.comparisons {
             let (difference, always) = (&comparison.difference, &comparison.always_valid);
