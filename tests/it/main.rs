@@ -53,6 +53,7 @@ mod secrets;
 mod server;
 mod sqlite_query;
 mod starved;
+mod statistics;
 mod strace;
 mod survey;
 mod tls;
