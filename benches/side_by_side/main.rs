@@ -24,6 +24,7 @@ mod measure;
 mod pgbouncer;
 mod postgres;
 mod process;
+mod results;
 #[path = "../../tests/it/server.rs"]
 mod server;
 mod waiting;
@@ -38,6 +39,11 @@ fn main() {
         && flag == library::MEMORY_ROUND
     {
         return library::memory_round(side, what);
+    }
+    if let [flag, assignments, outcomes] = &*words
+        && flag == results::ROUND
+    {
+        return results::round(assignments, outcomes);
     }
     let long = words.iter().any(|word| word == "--long");
     if let [flag, path, rest @ ..] = &*words

@@ -9,7 +9,7 @@ use std::time::Duration;
 use experiments::{Allocation, Bucketing};
 
 use crate::measure::{Report, Target, time};
-use crate::waiting;
+use crate::{results, waiting};
 
 pub(crate) const EXP: &str = env!("CARGO_BIN_EXE_exp");
 const MILLION: usize = 1_000_000;
@@ -26,6 +26,7 @@ pub(crate) fn run(report: &Report, long: bool) {
     one_shot(report, disk.path());
     bulk(report, disk.path(), long);
     waiting::run(report, &[Path::new(EXP)], disk.path(), long);
+    results::run(report, disk.path());
 }
 
 fn has(program: &str) -> bool {
@@ -199,10 +200,14 @@ fn trivial_program(directory: &Path) -> PathBuf {
 }
 
 /// Pseudo-random numbers that are the same in every run.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn new() -> Self {
+        Self(88_172_645_463_325_252)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -286,7 +291,7 @@ fn bulk(report: &Report, disk: &Path, long: bool) {
     let name = |what: &str| format!("bulk: 1 million, {what}");
     let wanted = FIGURES.iter().any(|what| report.wants(&name(what)));
     if wanted && has("sqlite3") {
-        let mut random = Random(88_172_645_463_325_252);
+        let mut random = Random::new();
         let mut actors: Vec<String> = (0..MILLION).map(|n| format!("user:{n}")).collect();
         actors.sort();
         let sorted = Input::new(disk, "sorted", &actors);
@@ -379,7 +384,7 @@ fn ten_million(report: &Report, disk: &Path) {
     if !report.wants(figure) {
         return;
     }
-    let mut random = Random(88_172_645_463_325_252);
+    let mut random = Random::new();
     let many: Vec<String> = (0..10 * MILLION).map(|n| format!("user:{n}")).collect();
     let many = random.shuffled(many);
     let (large, small) = (disk.join("ten.txt"), disk.join("one.txt"));

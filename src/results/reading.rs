@@ -85,7 +85,7 @@ impl<'a> Reading<'a> {
         let others: Vec<_> = keys.iter().flat_map(Keys::others).cloned().collect();
         for (place, (_, role)) in roles.iter().enumerate() {
             let is_there = keys.iter().any(|keys| keys.has(place));
-            if *role != Role::Time && totals.rows > totals.broken_rows {
+            if *role != Role::Time && keys.iter().any(Keys::has_any) {
                 frame.plan.require(*role, is_there, &others)?;
             }
         }

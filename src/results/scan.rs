@@ -169,6 +169,11 @@ impl Keys {
         self.rows.get(role).is_some_and(|row| *row > 0)
     }
 
+    /// Whether there was any key.
+    pub(super) fn has_any(&self) -> bool {
+        !self.others.is_empty() || self.rows.iter().any(|row| *row > 0)
+    }
+
     /// Some keys that have no part.
     pub(super) fn others(&self) -> &[String] {
         &self.others

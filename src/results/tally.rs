@@ -162,9 +162,8 @@ impl<'a> Tally<'a> {
     /// Says what is wrong with the row that is being read.
     #[cold]
     pub(super) fn problem(&mut self, problem: impl FnOnce(&Plan) -> String) {
-        let is_told = self.counts.broken.len() < Totals::MOST_BROKEN;
         if self.problem.is_none() {
-            let problem = is_told.then(|| problem(&self.frame.plan));
+            let problem = self.tells_of_broken().then(|| problem(&self.frame.plan));
             self.problem = Some(problem.unwrap_or_default());
         }
     }
@@ -181,8 +180,12 @@ impl<'a> Tally<'a> {
         }
         if let Some(problem) = problem.or(self.problem.take()) {
             self.batch.drop_row();
-            self.broken(line, problem);
             self.problem = None;
+            if self.tells_of_broken() {
+                // Rows that wait may turn out to be broken, and are earlier.
+                self.flush();
+            }
+            self.broken(line, problem);
         } else {
             match self.batch.unit() {
                 Some(TimeUnit::Seconds) => self.counts.seconds_line.get_or_insert(line),
@@ -195,10 +198,15 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// Whether it matters what is wrong with the next broken row.
+    fn tells_of_broken(&self) -> bool {
+        self.counts.broken.len() < Totals::MOST_BROKEN
+    }
+
     #[cold]
     fn broken(&mut self, line: u64, problem: String) {
         self.counts.broken_rows += 1;
-        if self.counts.broken.len() < Totals::MOST_BROKEN {
+        if self.tells_of_broken() {
             self.counts.broken.push(BrokenRow { line, problem });
         }
     }
@@ -309,23 +317,24 @@ impl<'a> Tally<'a> {
     fn add_properties(&mut self, batch: &Batch, place: usize) -> bool {
         let number = batch.number(place) as usize;
         let plan = &self.frame.plan;
-        let told = plan.metrics.iter().zip(&mut self.covariates);
-        let told = told.filter_map(|(fed, known)| {
-            let value = batch.numbers_of(place)[fed.covariate?];
-            (!value.is_nan()).then_some((fed, value, &mut known[number]))
-        });
-        let told: Vec<_> = told.collect();
-        let other = told
-            .iter()
-            .find(|(_, value, known)| (**known - value).abs() > 0.0);
-        if let Some((fed, value, known)) = other {
-            let name = plan.name(Role::Number(fed.covariate.unwrap_or_default()));
-            let problem = format!("{name} is {value}, and {known} in an earlier row of this actor");
-            self.broken(batch.line(place), problem);
-            return false;
+        let numbers = batch.numbers_of(place);
+        for (fed, covariates) in plan.metrics.iter().zip(&self.covariates) {
+            if let Some(column) = fed.covariate
+                && let (value, known) = (numbers[column], covariates[number])
+                && (value - known).abs() > 0.0
+            {
+                let name = plan.name(Role::Number(column));
+                let problem =
+                    format!("{name} is {value}, and {known} in an earlier row of this actor");
+                self.broken(batch.line(place), problem);
+                return false;
+            }
         }
-        for (_, value, known) in told {
-            *known = value;
+        for (fed, covariates) in plan.metrics.iter().zip(&mut self.covariates) {
+            let value = fed.covariate.map_or(f64::NAN, |column| numbers[column]);
+            if !value.is_nan() {
+                covariates[number] = value;
+            }
         }
         if let Some(by) = &mut self.by
             && let Ok(value) = std::str::from_utf8(batch.by(place))

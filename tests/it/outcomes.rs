@@ -3,6 +3,7 @@
 
 use std::error::Error as _;
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use experiments::metric::{MetricKind, Population, Window};
@@ -308,6 +309,43 @@ fn of_many_broken_rows_the_first_are_told() {
     assert_eq!(totals.broken_rows, 200_000);
     let lines: Vec<u64> = totals.broken.iter().map(|row| row.line).collect();
     assert_eq!(lines, (2..22).collect::<Vec<u64>>());
+}
+
+#[test]
+fn what_a_later_look_finds_broken_is_told_in_its_place() {
+    let mut text = String::from("actor,revenue\nuser:0\0,1\n");
+    for _ in 0..30 {
+        text += "user:0,x\n";
+    }
+    let totals = read(&text);
+    let lines: Vec<u64> = totals.broken.iter().map(|row| row.line).collect();
+    assert_eq!(lines, (2..22).collect::<Vec<u64>>());
+    assert_eq!(totals.broken_rows, 31);
+}
+
+/// Sums depend on the order in which they are made, and that on the rows alone.
+#[test]
+fn the_same_rows_give_the_same_bits() {
+    let mut text = String::from("actor,revenue\n");
+    for number in 1..300_000_u32 {
+        let value = f64::from(number) * 1.1e-3;
+        text += &format!("user:{},{value}\n", number % 3);
+    }
+    let members = members();
+    let metrics = [revenue()];
+    let once = reading(&members, &metrics).read_text(text.as_bytes(), Format::Csv);
+    let once = once.unwrap();
+    assert_eq!(once.rows, 299_999);
+    let pieces = text.as_bytes().chunks(70_001);
+    let pieces = pieces.fold(Box::new(std::io::empty()) as Box<dyn Read>, |all, piece| {
+        Box::new(all.chain(piece))
+    });
+    let again = reading(&members, &metrics).read_text(pieces, Format::Csv);
+    let bits = |totals: &Totals| -> Vec<u64> {
+        let values = totals.metrics[0].values.iter();
+        values.map(|value| value.to_bits()).collect()
+    };
+    assert_eq!(bits(&again.unwrap()), bits(&once));
 }
 
 #[test]
