@@ -12,6 +12,9 @@ use super::request::AnalysedMetric;
 use super::verdict::{FEWEST_ACTORS, FEWEST_CONVERSIONS};
 use super::words;
 
+/// The share of the actors who may have been exposed to two variants.
+const MOST_MIXED: f64 = 0.01;
+
 /// What all sentences of a report have in common.
 pub(super) struct Speaker<'a> {
     pub(super) report: &'a Report,
@@ -71,10 +74,11 @@ impl Speaker<'_> {
             return format!("no verdict: {broken}: find out why before looking at any metric");
         }
         if missing.contains(&Missing::UnmixedActors) {
-            let share = words::percent(share(self.mixed, self.population));
+            let share = share(self.mixed, self.population);
+            let [share, accepted] = words::percent_apart(share, MOST_MIXED);
             return format!(
-                "no verdict: {share} of the actors were exposed to two variants, and 1% is the most: find out why \
-                 before looking at any metric"
+                "no verdict: {share} of the actors were exposed to two variants (at most {accepted} is accepted): find \
+                 out why before looking at any metric"
             );
         }
         "no verdict: actors without an outcome are left out, and a variant may change who has one"
@@ -118,7 +122,7 @@ impl Spoken<'_> {
     }
 
     fn exploratory(&self) -> String {
-        let reason = "exploratory, as it was not declared before the start, so it names no winner";
+        let reason = "exploratory (not declared before the start), so no winner";
         let (estimate, p) = (self.estimate(), self.p_value());
         if estimate.is_empty() {
             return reason.to_owned();

@@ -189,7 +189,7 @@ fn a_winner_is_named_with_its_interval() {
     given.says(
         VerdictCode::Exploratory,
         &[],
-        "exploratory, as it was not declared before the start, so it names no winner: treatment is -10% \
+        "exploratory (not declared before the start), so no winner: treatment is -10% \
          (between -11.1% and -8.9%) against control, p < 0.001",
     );
 }
@@ -326,7 +326,7 @@ fn nothing_is_decided_while_something_is_wrong_with_the_whole() {
     given.says(
         VerdictCode::Blocked,
         &[Missing::UnmixedActors, Missing::UnseenActors],
-        "no verdict: 1.1% of the actors were exposed to two variants, and 1% is the most: find out why before \
+        "no verdict: 1.1% of the actors were exposed to two variants (at most 1% is accepted): find out why before \
          looking at any metric",
     );
     assert!(given.warns().contains(&WarningCode::MixedActors));
@@ -482,7 +482,7 @@ fn the_sample_ratio_of_kept_counts_is_said_in_a_sentence() {
         assert!(!found.mismatch);
         assert_eq!(
             found.sentence(),
-            "nobody counts yet, so the sample ratio cannot be tested"
+            "there are no actors yet, so the sample ratio cannot be tested"
         );
     }
 }
