@@ -121,3 +121,71 @@ fn map<T, U>(periods: &[Period<T>], of: impl Fn(&T) -> U) -> Vec<Period<U>> {
     });
     periods.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Analysis;
+
+    fn period(
+        variant: &[(f64, Option<f64>)],
+        control: &[(f64, Option<f64>)],
+    ) -> Period<CovariateMoments> {
+        let moments = |actors: &[(f64, Option<f64>)]| {
+            let mut moments = CovariateMoments::new();
+            for &(outcome, covariate) in actors {
+                moments.add(outcome, covariate);
+            }
+            moments
+        };
+        Period {
+            actors: (variant.len() + control.len()) as u64,
+            variant: moments(variant),
+            control: moments(control),
+        }
+    }
+
+    #[test]
+    fn without_a_covariate_that_varies_there_is_no_adjustment() {
+        let outcomes = [1.0, 2.0, 4.0];
+        for covariate in [None, Some(3.0)] {
+            let actors = outcomes.map(|outcome| (outcome, covariate));
+            assert_eq!(compare_adjusted(&[period(&actors, &actors)]), None);
+        }
+        assert_eq!(compare_adjusted(&[]), None);
+    }
+
+    /// The variant's covariates are larger by 1, and so are its outcomes by 2: no effect is left.
+    #[test]
+    fn what_the_covariate_explains_is_taken_out() {
+        let actors =
+            |start: f64| [0.0, 1.0, 2.0, 3.0].map(|n| (2.0 * (start + n) + 5.0, Some(start + n)));
+        let cuped = compare_adjusted(&[period(&actors(1.0), &actors(0.0))]).unwrap();
+        assert!((cuped.theta - 2.0).abs() < 1e-12);
+        assert!((cuped.variance_reduction.unwrap() - 1.0).abs() < 1e-12);
+        let analysis = Analysis::default();
+        let plain = cuped.unadjusted.difference(&analysis).estimate;
+        assert_eq!(plain, Some(2.0));
+        let adjusted = cuped.adjusted.difference(&analysis);
+        assert!(adjusted.estimate.unwrap().abs() < 1e-12);
+        assert_eq!(adjusted.p_value, None, "no variance is left");
+    }
+
+    #[test]
+    fn parts_merge_into_the_whole() {
+        let actors = [
+            (1.0, Some(2.0)),
+            (4.0, None),
+            (3.0, Some(7.0)),
+            (9.0, Some(1.0)),
+        ];
+        let mut merged = period(&actors[..2], &actors[2..]);
+        let rest = merged.control;
+        merged.variant.merge(&rest);
+        let whole = period(&actors, &actors[2..]);
+        assert_eq!(merged.variant.count(), 4);
+        assert_eq!(merged.variant.outcomes().total(), Some(17.0));
+        let theta = |period| compare_adjusted(&[period]).unwrap().theta;
+        assert!((theta(merged) - theta(whole)).abs() < 1e-12);
+    }
+}

@@ -133,4 +133,19 @@ mod tests {
             "{worst:#?}"
         );
     }
+
+    #[test]
+    fn quantiles_are_symmetric_and_none_outside() {
+        assert_eq!(t_quantile(0.5, 3.0), Some(0.0));
+        assert_eq!(t_quantile(0.875, 3.0), t_quantile(0.125, 3.0).map(|t| -t));
+        assert!((t_tail(-2.0, 3.0) + t_tail(2.0, 3.0) - 1.0).abs() < 1e-15);
+        assert!(t_tail(f64::INFINITY, 3.0) <= 0.0);
+        for tail in [0.0, 1.0, -1.0, f64::NAN] {
+            assert_eq!((normal_quantile(tail), t_quantile(tail, 3.0)), (None, None));
+        }
+        for degrees in [0.0, -1.0, f64::INFINITY, f64::NAN] {
+            assert_eq!(t_quantile(0.1, degrees), None);
+        }
+        assert_eq!(chi_square_tail(1.0, 0.0), None);
+    }
 }

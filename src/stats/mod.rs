@@ -18,6 +18,8 @@
 mod comparison;
 mod cuped;
 pub mod distributions;
+#[cfg(test)]
+mod golden;
 mod moments;
 mod multiplicity;
 mod number;

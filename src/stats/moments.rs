@@ -1,7 +1,7 @@
 //! Count, mean and variance of numbers, alone or in pairs, in one pass and from several threads.
 //!
 //! By centred updates, never from a sum of squares: times in milliseconds, or amounts of a billion that
-//! differ by cents, lose nothing. Sources: Welford, *Technometrics* 4 (1962); Chan, Golub and Leveque,
+//! differ by cents, lose nothing. Sources: Welford, *Technometrics* 4 (1962); Chan and others,
 //! *Updating Formulae and a Pairwise Algorithm* (1979).
 
 use super::number::{finite, real};
@@ -242,7 +242,7 @@ impl PairMoments {
         const ROUNDING: f64 = 1e-13;
         let (x, y) = (self.x.raw_variance(), slope * slope * self.y.raw_variance());
         let residual = x - 2.0 * slope * self.raw_covariance() + y;
-        if residual <= ROUNDING * (x + y) {
+        if residual.is_finite() && residual <= ROUNDING * (x + y) {
             0.0
         } else {
             residual
@@ -382,5 +382,10 @@ mod tests {
         }
         assert!(pairs.residual_variance(3.1).abs() < f64::MIN_POSITIVE);
         assert!(pairs.residual_variance(3.1001) > 1e-6);
+        pairs.add(1e200, 0.0);
+        assert!(
+            !pairs.residual_variance(3.1).is_finite(),
+            "overflow is none"
+        );
     }
 }

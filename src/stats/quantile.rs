@@ -75,3 +75,46 @@ fn ranked(numbers: &mut [f64], rank: f64) -> Option<f64> {
     let (_, number, _) = numbers.select_nth_unstable_by(index, f64::total_cmp);
     Some(*number)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Analysis;
+
+    #[test]
+    fn a_quantile_is_one_of_the_numbers() {
+        let mut numbers = [5.0, 1.0, 4.0, 2.0, 3.0];
+        let mut of = |share| quantile(&mut numbers, share);
+        assert_eq!(
+            [of(0.0), of(0.2), of(0.21)],
+            [Some(1.0), Some(1.0), Some(2.0)]
+        );
+        assert_eq!(
+            [of(0.5), of(0.999), of(1.0)],
+            [Some(3.0), Some(5.0), Some(5.0)]
+        );
+        assert_eq!([of(1.1), of(f64::NAN)], [None, None]);
+        assert_eq!(quantile(&mut [], 0.5), None);
+        // The product is a whole number, though 0.9 is none in binary.
+        let mut tens: Vec<f64> = (1..=150).map(f64::from).collect();
+        assert_eq!(quantile(&mut tens, 0.9), Some(135.0));
+    }
+
+    #[test]
+    fn where_most_have_the_same_number_there_is_no_interval() {
+        let analysis = Analysis::default();
+        let mut variant: Vec<f64> = (0..300).map(|n| f64::from(n / 200)).collect();
+        let comparison = compare_quantiles(&mut variant, &mut [3.0], 0.5, 0.95);
+        let difference = comparison.difference(&analysis);
+        assert_eq!(
+            (difference.estimate, difference.standard_error),
+            (Some(-3.0), Some(0.0))
+        );
+        assert_eq!((difference.low, difference.p_value), (None, None));
+        let nobody = compare_quantiles(&mut variant, &mut [], 0.5, 0.95);
+        assert_eq!(nobody.means().control, None);
+        assert_eq!(nobody.difference(&analysis).estimate, None);
+        let impossible = compare_quantiles(&mut variant, &mut [3.0, 4.0], 1.0, 0.95);
+        assert_eq!(impossible.difference(&analysis).p_value, None);
+    }
+}

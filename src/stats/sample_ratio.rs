@@ -166,3 +166,113 @@ fn worst(periods: &[Vec<Cell>], tested: &[PeriodRatio]) -> Option<WorstCell> {
     let worst = cells.max_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
     worst.map(|(_, _, place)| place)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(cells: &[(f64, u64)]) -> Vec<Cell> {
+        let cells = cells.iter();
+        cells
+            .map(|&(share, actors)| Cell { share, actors })
+            .collect()
+    }
+
+    #[test]
+    fn actors_of_a_variant_without_a_share_are_a_mismatch() {
+        let split = sample_ratio(&[cells(&[(0.5, 50), (0.5, 50), (0.0, 1)])]);
+        assert!(split.mismatch);
+        assert!(split.always_valid_p_value <= 0.0);
+        assert_eq!((split.chi_square, split.p_value), (None, None));
+        let worst = WorstCell {
+            period: 0,
+            variant: 2,
+        };
+        assert_eq!(split.worst, Some(worst));
+    }
+
+    #[test]
+    fn a_variant_without_a_share_and_without_actors_does_not_count() {
+        let with = sample_ratio(&[cells(&[(0.5, 40), (0.0, 0), (0.5, 60)])]);
+        let without = sample_ratio(&[cells(&[(0.5, 40), (0.5, 60)])]);
+        assert_eq!(with.degrees, Some(1));
+        assert_eq!(with.p_value, without.p_value);
+        assert!((with.chi_square.unwrap() - 4.0).abs() < 1e-12);
+        assert_eq!(
+            with.always_valid_p_value.to_bits(),
+            without.always_valid_p_value.to_bits()
+        );
+        assert_eq!(
+            with.worst,
+            Some(WorstCell {
+                period: 0,
+                variant: 0
+            }),
+            "it has too few"
+        );
+    }
+
+    #[test]
+    fn where_few_are_expected_only_the_always_valid_test_speaks() {
+        let few = cells(&[(0.999, 900), (0.001, 40)]);
+        let alone = sample_ratio(std::slice::from_ref(&few));
+        assert_eq!(
+            (alone.chi_square, alone.degrees, alone.p_value),
+            (None, None, None)
+        );
+        assert!(alone.mismatch);
+        let split = sample_ratio(&[cells(&[(0.5, 500), (0.5, 500)]), few]);
+        assert_eq!(split.degrees, Some(1), "of the other period");
+        assert_eq!(split.periods[1].chi_square, None);
+        assert!((split.periods[1].expected[1] - 0.94).abs() < 1e-12);
+        assert!(split.mismatch);
+        assert_eq!(
+            split.worst,
+            Some(WorstCell {
+                period: 1,
+                variant: 1
+            })
+        );
+    }
+
+    #[test]
+    fn without_actors_or_with_one_variant_nothing_is_wrong() {
+        for periods in [
+            vec![],
+            vec![vec![]],
+            vec![cells(&[(0.5, 0), (0.5, 0)])],
+            vec![cells(&[(1.0, 70)])],
+        ] {
+            let split = sample_ratio(&periods);
+            assert!(!split.mismatch);
+            assert_eq!(split.p_value, None);
+            assert!(
+                (split.always_valid_p_value - 1.0).abs() < 1e-12,
+                "{split:?}"
+            );
+        }
+        assert_eq!(sample_ratio(&[]).worst, None);
+    }
+
+    /// Two periods that each look well enough are a mismatch together.
+    #[test]
+    fn evidence_adds_up_over_periods() {
+        let period = || cells(&[(0.5, 5180), (0.5, 4830)]);
+        assert!(!sample_ratio(&[period()]).mismatch);
+        let both = sample_ratio(&[period(), period()]);
+        assert!(both.mismatch, "{both:?}");
+    }
+
+    #[test]
+    fn a_loss_of_2_percent_in_a_million_is_found() {
+        let lost = sample_ratio(&[cells(&[(0.5, 500_000), (0.5, 490_000)])]);
+        assert!(lost.always_valid_p_value < 1e-15);
+        assert_eq!(
+            lost.worst,
+            Some(WorstCell {
+                period: 0,
+                variant: 1
+            })
+        );
+    }
+}

@@ -2,7 +2,7 @@
 //! looks.
 //!
 //! Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, *Time-uniform central limit theory and asymptotic confidence
-//! sequences* (arXiv 2103.06476): theorem 2.2 for two sides, its one-sided form for one.
+//! sequences* (arXiv 2103.06476).
 
 use super::number::{finite, is_between_0_and_1, real};
 

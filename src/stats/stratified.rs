@@ -163,3 +163,167 @@ pub fn compare_ratios(periods: &[Period<PairMoments>]) -> Comparison {
     let (variant, control) = (arm(variant), arm(control));
     usable.compare(&variant, &control, variant.value - control.value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::{Analysis, Direction};
+
+    fn period(actors: u64, variant: &[f64], control: &[f64]) -> Period<Moments> {
+        Period {
+            actors,
+            variant: variant.iter().copied().collect(),
+            control: control.iter().copied().collect(),
+        }
+    }
+
+    /// Everything that needs a variance.
+    fn says_nothing(comparison: &Comparison) {
+        let analysis = Analysis::default();
+        let difference = comparison.difference(&analysis);
+        assert_eq!((difference.low, difference.high), (None, None));
+        assert_eq!((difference.p_value, difference.degrees), (None, None));
+        let relative = comparison.relative(&analysis);
+        assert_eq!((relative.low, relative.high), (None, None));
+        let always = comparison.always_valid(&analysis);
+        assert_eq!(
+            (always.low, always.relative_high, always.p_value),
+            (None, None, None)
+        );
+        let one_sided = comparison.one_sided(Direction::Up, &analysis);
+        assert_eq!(
+            (one_sided.relative_low, one_sided.relative_high),
+            (None, None)
+        );
+        assert_eq!(comparison.chance_to_win(Direction::Up), None);
+        assert_eq!(comparison.expected_loss(Direction::Down), None);
+        let detectable = comparison.detectable_effect(&analysis);
+        assert_eq!((detectable.fixed, detectable.always_valid), (None, None));
+        assert_eq!(comparison.actors_to_detect(1.0, &analysis).fixed, None);
+    }
+
+    #[test]
+    fn a_period_with_one_actor_in_an_arm_is_left_out() {
+        let usable = period(9, &[1.0, 2.0, 4.0], &[1.0, 0.0]);
+        let alone = compare_means(std::slice::from_ref(&usable));
+        let periods = [
+            period(50, &[7.0], &[8.0, 9.0, 9.0]),
+            usable,
+            period(3, &[], &[]),
+        ];
+        let comparison = compare_means(&periods);
+        assert_eq!((comparison.actors(), comparison.left_out_actors()), (5, 4));
+        let analysis = Analysis::default();
+        assert_eq!(
+            comparison.difference(&analysis),
+            alone.difference(&analysis)
+        );
+    }
+
+    #[test]
+    fn without_two_actors_there_is_no_comparison() {
+        for periods in [
+            vec![],
+            vec![period(1, &[], &[3.0])],
+            vec![period(2, &[1.0], &[3.0])],
+        ] {
+            let comparison = compare_means(&periods);
+            assert_eq!(comparison.actors(), 0);
+            assert_eq!(comparison.means().variant, None);
+            assert_eq!(comparison.difference(&Analysis::default()).estimate, None);
+            says_nothing(&comparison);
+        }
+    }
+
+    #[test]
+    fn without_variance_there_is_a_difference_and_no_more() {
+        let comparison = compare_means(&[period(5, &[3.0; 3], &[2.0; 2])]);
+        let analysis = Analysis::default();
+        assert_eq!(comparison.difference(&analysis).estimate, Some(1.0));
+        assert_eq!(comparison.difference(&analysis).standard_error, Some(0.0));
+        assert_eq!(comparison.relative(&analysis).estimate, Some(0.5));
+        says_nothing(&comparison);
+        // With a variance in one arm there is one.
+        let comparison = compare_means(&[period(5, &[3.0; 3], &[2.0, 1.0])]);
+        assert_eq!(comparison.difference(&analysis).degrees, Some(1.0));
+        assert!(comparison.difference(&analysis).p_value.is_some());
+    }
+
+    #[test]
+    fn a_control_of_0_has_no_relative_difference() {
+        let comparison = compare_means(&[period(4, &[3.0, 1.0], &[0.0, 0.0])]);
+        let analysis = Analysis::default();
+        let relative = comparison.relative(&analysis);
+        assert_eq!(
+            (relative.estimate, relative.low, relative.high),
+            (None, None, None)
+        );
+        let always = comparison.always_valid(&analysis);
+        assert_eq!((always.relative_low, always.relative_high), (None, None));
+        assert!(always.p_value.is_some());
+        assert_eq!(
+            comparison.one_sided(Direction::Up, &analysis).relative_low,
+            None
+        );
+    }
+
+    /// A loss of a negative amount is a gain of its absolute value.
+    #[test]
+    fn a_negative_control_keeps_the_sign_of_the_difference() {
+        let comparison = compare_means(&[period(4, &[-1.0, -2.0], &[-3.0, -5.0])]);
+        let relative = comparison.relative(&Analysis::default()).estimate.unwrap();
+        assert!((relative - 2.5 / 4.0).abs() < 1e-15, "{relative}");
+    }
+
+    #[test]
+    fn what_overflows_is_none() {
+        let huge = compare_means(&[period(4, &[1e308, -1e308, 1e308], &[1e308, 1.0, 2.0])]);
+        says_nothing(&huge);
+        let apart = compare_means(&[period(4, &[1e308, 1e308, 1e308], &[-1e308, -1e308])]);
+        assert_eq!(apart.difference(&Analysis::default()).estimate, None);
+        says_nothing(&apart);
+        let one_without = [period(4, &[f64::INFINITY, 1.0], &[1.0, 2.0])];
+        says_nothing(&compare_means(&one_without));
+    }
+
+    #[test]
+    fn a_ratio_without_denominator_is_none() {
+        let pairs = |y: f64| {
+            let mut pairs = PairMoments::new();
+            for x in [1.0, 2.0, 5.0] {
+                pairs.add(x, y);
+            }
+            pairs
+        };
+        let periods = [Period {
+            actors: 6,
+            variant: pairs(0.0),
+            control: pairs(2.0),
+        }];
+        let comparison = compare_ratios(&periods);
+        assert_eq!(comparison.means().variant, None);
+        assert!(comparison.means().control.is_some());
+        says_nothing(&comparison);
+        assert_eq!(
+            (pairs(0.0).ratio(), pairs(0.0).ratio_variance()),
+            (None, None)
+        );
+    }
+
+    /// The actors it takes are those with which the effect is the detectable one.
+    #[test]
+    fn the_actors_of_a_detectable_effect_are_the_present_ones() {
+        let numbers: Vec<f64> = (0..500).map(|n| f64::from(n % 17)).collect();
+        let comparison = compare_means(&[period(1000, &numbers, &numbers)]);
+        let analysis = Analysis::default();
+        let effect = comparison.detectable_effect(&analysis);
+        let (fixed, always_valid) = (effect.fixed.unwrap(), effect.always_valid.unwrap());
+        assert!(always_valid > fixed);
+        let actors = |effect: f64| comparison.actors_to_detect(effect * 1.000_001, &analysis);
+        assert_eq!(actors(fixed).fixed, Some(1000));
+        assert_eq!(actors(always_valid).always_valid, Some(1000));
+        let half = actors(always_valid / 2.0).always_valid.unwrap();
+        assert!(half > 2000, "{half}");
+        assert_eq!(actors(0.0).fixed, None);
+    }
+}

@@ -51,6 +51,7 @@ mod schema;
 mod secrets;
 mod server;
 mod starved;
+mod statistics;
 mod strace;
 mod survey;
 mod tls;
