@@ -7,13 +7,11 @@ use crate::stats;
 
 use super::comparison::Compared;
 use super::forecast::{Forecast, When};
+use super::population::ONE_MIXED_IN;
 use super::report::{Missing, Report, VariantFigures, VerdictCode};
 use super::request::AnalysedMetric;
 use super::verdict::{FEWEST_ACTORS, FEWEST_CONVERSIONS};
 use super::words;
-
-/// The share of the actors who may have been exposed to two variants.
-const MOST_MIXED: f64 = 0.01;
 
 /// What all sentences of a report have in common.
 pub(super) struct Speaker<'a> {
@@ -74,10 +72,10 @@ impl Speaker<'_> {
             return format!("no verdict: {broken}: find out why before looking at any metric");
         }
         if missing.contains(&Missing::UnmixedActors) {
-            let share = share(self.mixed, self.population);
-            let [share, accepted] = words::percent_apart(share, MOST_MIXED);
+            let (mixed, most) = (share(self.mixed, self.population), share(1, ONE_MIXED_IN));
+            let [mixed, most] = words::percent_apart(mixed, most);
             return format!(
-                "no verdict: {share} of the actors were exposed to two variants (at most {accepted} is accepted): find \
+                "no verdict: {mixed} of the actors were exposed to two variants (at most {most} is accepted): find \
                  out why before looking at any metric"
             );
         }
