@@ -36,6 +36,8 @@ pub(super) fn control<T>(period: &Period<T>) -> &T {
 pub(super) struct Usable<'a, T> {
     periods: Vec<&'a Period<T>>,
     count: fn(&T) -> u64,
+    /// Of both arms.
+    actors: u64,
     left_out_actors: u64,
 }
 
@@ -56,14 +58,13 @@ impl<'a, T> Usable<'a, T> {
         let (periods, others): (Vec<_>, Vec<_>) = periods.iter().partition(|period| {
             count(&period.variant) >= FEWEST && count(&period.control) >= FEWEST
         });
-        let mut usable = Self {
-            periods: others,
+        let of_both = |period: &&Period<T>| count(&period.variant) + count(&period.control);
+        Self {
+            actors: periods.iter().map(of_both).sum(),
+            left_out_actors: others.iter().map(of_both).sum(),
+            periods,
             count,
-            left_out_actors: 0,
-        };
-        usable.left_out_actors = usable.actors();
-        usable.periods = periods;
-        usable
+        }
     }
 
     pub(super) fn periods(&self) -> impl Iterator<Item = &'a Period<T>> {
@@ -100,20 +101,13 @@ impl<'a, T> Usable<'a, T> {
         let parts = variant.parts.iter().chain(&control.parts);
         let terms = parts.map(|part| (part.variance / variance).powi(2) / part.degrees);
         Comparison {
-            actors: self.actors(),
+            actors: self.actors,
             left_out_actors: self.left_out_actors,
             variant: variant_estimate,
             control: control_estimate,
             difference,
             degrees: finite(terms.sum::<f64>().recip()),
         }
-    }
-
-    /// Of both arms.
-    fn actors(&self) -> u64 {
-        let both =
-            |period: &&Period<T>| (self.count)(&period.variant) + (self.count)(&period.control);
-        self.periods.iter().map(both).sum()
     }
 
     fn weighted(&self) -> impl Iterator<Item = (f64, &'a Period<T>)> {
