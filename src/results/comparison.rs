@@ -31,8 +31,6 @@ pub(super) struct Compared {
     pub(super) actors: [u64; 2],
     /// The sum of their values: of a conversion, how many there are.
     pub(super) total: f64,
-    /// The periods of weights in which they are compared.
-    pub(super) periods: usize,
 }
 
 impl Arms<'_> {
@@ -105,7 +103,6 @@ impl Arms<'_> {
             variant,
             actors: usable.actors,
             total: usable.total,
-            periods: usable.flags.iter().filter(|is_usable| **is_usable).count(),
         }
     }
 
@@ -125,6 +122,7 @@ impl Arms<'_> {
             control: self.variants[self.control].name.clone(),
             actors: usable.actors.iter().sum(),
             left_out_actors: usable.left_out_actors,
+            periods: usable.flags.iter().filter(|flag| **flag).count(),
             means: comparison.means(),
             difference: comparison.difference(analysis),
             relative: comparison.relative(analysis),

@@ -4,6 +4,9 @@ use crate::metric::Population;
 
 use super::members::{Member, Members};
 
+/// One actor in so many may have been exposed to two variants.
+pub(super) const ONE_MIXED_IN: u64 = 100;
+
 /// Whose outcomes are analysed, and until when.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -123,7 +126,7 @@ impl<'a> Cohort<'a> {
 
     /// Whether so many are left out for having been exposed to two variants that nothing may be decided.
     pub(super) fn is_mixed(&self) -> bool {
-        self.mixed * 100 > self.size
+        self.mixed * ONE_MIXED_IN > self.size
     }
 }
 

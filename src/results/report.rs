@@ -153,6 +153,9 @@ pub struct ComparisonReport {
     pub actors: u64,
     /// The complete actors of both in the other periods.
     pub left_out_actors: u64,
+    /// How many periods they are compared in.
+    #[serde(skip)]
+    pub periods: usize,
     /// What is compared.
     pub means: Means,
     /// As if looked at once.

@@ -202,7 +202,7 @@ impl SampleRatioTest {
     pub fn sentence(&self) -> String {
         let p = words::p_value(self.always_valid_p_value);
         let Some((period, variant)) = self.worst_variant() else {
-            return "nobody counts yet, so the sample ratio cannot be tested".to_owned();
+            return "there are no actors yet, so the sample ratio cannot be tested".to_owned();
         };
         if !self.mismatch {
             return format!("the sample ratio is as the weights say ({p})");

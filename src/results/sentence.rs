@@ -7,6 +7,7 @@ use crate::stats;
 
 use super::comparison::Compared;
 use super::forecast::{Forecast, When};
+use super::population::ONE_MIXED_IN;
 use super::report::{Missing, Report, VariantFigures, VerdictCode};
 use super::request::AnalysedMetric;
 use super::verdict::{FEWEST_ACTORS, FEWEST_CONVERSIONS};
@@ -71,10 +72,11 @@ impl Speaker<'_> {
             return format!("no verdict: {broken}: find out why before looking at any metric");
         }
         if missing.contains(&Missing::UnmixedActors) {
-            let share = words::percent(share(self.mixed, self.population));
+            let (mixed, most) = (share(self.mixed, self.population), share(1, ONE_MIXED_IN));
+            let [mixed, most] = words::percent_apart(mixed, most);
             return format!(
-                "no verdict: {share} of the actors were exposed to two variants, and 1% is the most: find out why \
-                 before looking at any metric"
+                "no verdict: {mixed} of the actors were exposed to two variants (at most {most} is accepted): find \
+                 out why before looking at any metric"
             );
         }
         "no verdict: actors without an outcome are left out, and a variant may change who has one"
@@ -118,7 +120,7 @@ impl Spoken<'_> {
     }
 
     fn exploratory(&self) -> String {
-        let reason = "exploratory, as it was not declared before the start, so it names no winner";
+        let reason = "exploratory (not declared before the start), so no winner";
         let (estimate, p) = (self.estimate(), self.p_value());
         if estimate.is_empty() {
             return reason.to_owned();

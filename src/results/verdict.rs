@@ -61,7 +61,7 @@ impl Judge<'_> {
 
     fn quantile_over_periods(&self, compared: &Compared) -> Option<Finding> {
         let is_quantile = self.metric.config.kind == MetricKind::Quantile;
-        (is_quantile && compared.periods > 1).then(|| undecided(Missing::OnePeriod))
+        (is_quantile && compared.report.periods > 1).then(|| undecided(Missing::OnePeriod))
     }
 
     fn guardrail(&self, compared: &Compared) -> Finding {

@@ -52,7 +52,7 @@ pub(super) fn of(
         warn(WarningCode::OnlySeen, message.to_owned());
     }
     for (metric, found) in analysis.metrics.iter().zip(&report.metrics) {
-        of_metric(&metric.config, found, cohort.periods.len(), &mut warn);
+        of_metric(&metric.config, found, &mut warn);
     }
     of_rows(totals, &mut warn);
     warnings
@@ -110,11 +110,14 @@ fn of_rows(totals: &Totals, warn: &mut impl FnMut(WarningCode, String)) {
 fn of_metric(
     config: &crate::metric::MetricConfig,
     found: &MetricReport,
-    periods: usize,
     warn: &mut impl FnMut(WarningCode, String),
 ) {
     let name = words::name(&found.metric);
-    if found.kind == MetricKind::Quantile && periods > 1 {
+    let over_periods = found
+        .comparisons
+        .iter()
+        .any(|comparison| comparison.periods > 1);
+    if found.kind == MetricKind::Quantile && over_periods {
         let message =
             format!("{name}: the weights have changed, and a quantile is taken over all of them");
         warn(WarningCode::QuantileOverPeriods, message);

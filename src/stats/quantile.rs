@@ -10,7 +10,7 @@ use super::number::{is_between_0_and_1, real};
 pub fn quantile(numbers: &mut [f64], quantile: f64) -> Option<f64> {
     let rank = (0.0..=1.0)
         .contains(&quantile)
-        .then(|| (real(numbers.len() as u64) * quantile).ceil());
+        .then(|| rank(real(numbers.len() as u64), quantile));
     ranked(numbers, rank?)
 }
 
@@ -50,7 +50,7 @@ fn estimate(numbers: &mut [f64], quantile: f64, z: f64) -> Estimate {
     let count = real(numbers.len() as u64);
     let middle = count * quantile;
     let reach = z * (middle * (1.0 - quantile)).sqrt();
-    let value = ranked(numbers, middle.ceil());
+    let value = ranked(numbers, rank(count, quantile));
     let low = ranked(numbers, (middle - reach).floor());
     let high = ranked(numbers, (middle + reach).ceil());
     let error = high.zip(low).map(|(high, low)| (high - low) / (2.0 * z));
@@ -58,6 +58,18 @@ fn estimate(numbers: &mut [f64], quantile: f64, z: f64) -> Estimate {
     Estimate {
         value: number(value),
         variance: number(error.map(|error| error * error)),
+    }
+}
+
+/// ⌈count · quantile⌉, without what rounding adds: 99.9/100 of 1000 numbers is the 999th.
+fn rank(count: f64, quantile: f64) -> f64 {
+    const ROUNDING: f64 = 1e-12;
+    let product = count * quantile;
+    let nearest = product.round();
+    if (product - nearest).abs() <= ROUNDING * nearest {
+        nearest
+    } else {
+        product.ceil()
     }
 }
 
@@ -98,6 +110,9 @@ mod tests {
         // The product is a whole number, though 0.9 is none in binary.
         let mut tens: Vec<f64> = (1..=150).map(f64::from).collect();
         assert_eq!(quantile(&mut tens, 0.9), Some(135.0));
+        let mut thousand: Vec<f64> = (1..=1000).map(f64::from).collect();
+        // As a percentage is read: this is more than 0.999.
+        assert_eq!(quantile(&mut thousand, 99.9 / 100.0), Some(999.0));
     }
 
     #[test]

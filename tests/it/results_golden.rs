@@ -37,7 +37,8 @@ struct Case {
 
 #[derive(Deserialize)]
 struct Period {
-    period: u32,
+    #[serde(rename = "period")]
+    number: u32,
     from_secs: u64,
     variants: Vec<VariantConfig>,
 }
@@ -50,31 +51,21 @@ struct Metric {
 }
 
 /// The rows of a file, without the first.
-struct Table {
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    fn read(path: &Path) -> Self {
-        let text = fs::read_to_string(path).unwrap();
-        let rows = text.lines().skip(1);
-        Self {
-            rows: rows
-                .map(|row| row.split(',').map(str::to_owned).collect())
-                .collect(),
-        }
-    }
+fn rows(path: &Path) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(path).unwrap();
+    let rows = text.lines().skip(1);
+    rows.map(|row| row.split(',').map(str::to_owned).collect())
+        .collect()
 }
 
 /// Who is in the experiment.
 fn members(folder: &Path, case: &Case) -> Members {
-    let assignments = Table::read(&folder.join("assignments.csv"));
     let mut members = Members::default();
     let never = Exclusion {
         overridden_since: u64::MAX,
         mixed_since: u64::MAX,
     };
-    for row in &assignments.rows {
+    for row in rows(&folder.join("assignments.csv")) {
         let variant = case.variants.iter().position(|known| known.name == row[1]);
         let assigned_at_secs = row[3].parse().unwrap();
         let member = Member {
@@ -89,7 +80,7 @@ fn members(folder: &Path, case: &Case) -> Members {
             exclusion.overridden_since = assigned_at_secs;
         }
     }
-    let mut exposures = Table::read(&folder.join("exposures.csv")).rows;
+    let mut exposures = rows(&folder.join("exposures.csv"));
     exposures.sort_by_key(|row| row[2].parse::<u64>().unwrap());
     let mut first = BTreeMap::new();
     for row in &exposures {
@@ -144,7 +135,7 @@ fn report(path: &Path) -> Value {
     });
     let metrics: Vec<AnalysedMetric> = metrics.collect();
     let periods = case.periods.iter().map(|period| WeightPeriod {
-        period: period.period,
+        period: period.number,
         from_secs: period.from_secs,
         variants: period.variants.clone(),
         counts: Vec::new(),
@@ -235,11 +226,6 @@ fn the_figures_are_those_of_an_independent_script() {
         found.as_object_mut().unwrap().remove("warnings").unwrap();
         for metric in found["metrics"].as_array_mut().unwrap() {
             let verdict = metric["verdict"].as_object_mut().unwrap();
-            println!(
-                "{}: {}",
-                path.file_name().unwrap().display(),
-                verdict["sentence"]
-            );
             verdict.remove("sentence").unwrap();
         }
         let expected = serde_json::from_str(&fs::read_to_string(expected).unwrap()).unwrap();
