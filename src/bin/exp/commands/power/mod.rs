@@ -1,11 +1,18 @@
-use std::num::NonZeroU64;
+//! `exp power`: how many actors a test needs.
 
-use clap::Args;
+mod past;
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use experiments::MetricConfig;
 use experiments::stats::{Analysis, Detectable, Look, Outcome, Plan, SampleSize};
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::exit::UsageError;
+use crate::input::{self, InputFormat};
 use crate::output::View;
 use crate::output::figures::{change, count, figure};
 use crate::output::text::{Text, cell, number, wrapped};
@@ -13,34 +20,39 @@ use crate::output::tsv::Tsv;
 
 /// How many actors a test needs, or what so many actors can show
 ///
-/// For a conversion from its rate now, for a mean from its value and the standard deviation among the actors. Each
-/// answer is given twice: for a test that is looked at once, at its end, and for one that is looked at as often as you
+/// For a conversion from its rate now, for a mean from its value and the standard deviation among the actors, or from
+/// past outcomes. Each answer is given twice: for a test that is looked at once, at its end, and for one that is looked at as often as you
 /// like, which is how exp results decides.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
-    exp power --rate 12% --effect 5% --per-day 1200\n  \
-    exp power --mean 42 --deviation 80 --effect 2%\n  \
-    exp power --rate 0.12 --actors 20000\n\n\
+    exp power --baseline 12% --effect 5% --rate 1200\n  \
+    exp power --baseline 42 --deviation 80 --effect 2%\n  \
+    exp power --baseline 12% --actors 20000\n  \
+    exp power --outcomes orders.csv --metric revenue:mean --effect 2%\n\n\
     TSV columns: look (once, always_valid), actors, actors of the control, actors of the variant, days; with --actors: \
     look, actors, relative increase, relative decrease, absolute increase, absolute decrease")]
 pub(crate) struct Power {
-    /// The share of actors who convert now: 12% or 0.12
-    #[arg(long, value_name = "SHARE", value_parser = share,
-          required_unless_present = "mean", conflicts_with_all = ["mean", "deviation"])]
-    rate: Option<f64>,
+    /// What it is now: of a conversion the share of actors, 12% or 0.12; with --deviation a mean
+    #[arg(long, value_name = "NUMBER", value_parser = share, allow_hyphen_values = true,
+          required_unless_present = "outcomes")]
+    baseline: Option<f64>,
 
-    /// The mean now
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        requires = "deviation",
-        allow_negative_numbers = true
-    )]
-    mean: Option<f64>,
-
-    /// The standard deviation among the actors
-    #[arg(long, value_name = "NUMBER", requires = "mean")]
+    /// The standard deviation among the actors, for a mean
+    #[arg(long, value_name = "NUMBER", requires = "baseline")]
     deviation: Option<f64>,
+
+    /// Take both from the actors of this file of outcomes; - is standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "metric",
+          conflicts_with_all = ["baseline", "deviation"])]
+    outcomes: Option<PathBuf>,
+
+    /// What is counted in the file: NAME:conversion or NAME:mean
+    #[arg(long, value_name = "METRIC", requires = "outcomes")]
+    metric: Option<MetricConfig>,
+
+    /// How the file is written [default: by its extension]
+    #[arg(long, value_name = "FORMAT", requires = "outcomes")]
+    input_format: Option<InputFormat>,
 
     /// The relative change to detect: 5% or 0.05, negative for a decrease
     #[arg(long, value_name = "SHARE", value_parser = share, allow_hyphen_values = true,
@@ -53,7 +65,7 @@ pub(crate) struct Power {
 
     /// How many new actors come each day, of control and variant together, to tell the days
     #[arg(long, value_name = "N", conflicts_with = "actors")]
-    per_day: Option<NonZeroU64>,
+    rate: Option<NonZeroU64>,
 
     /// The weights of control and variant
     #[arg(long, value_name = "W,W", default_value = "50,50", value_parser = weights)]
@@ -94,8 +106,7 @@ fn weights(text: &str) -> Result<(f64, f64), String> {
 /// The question as it was asked, and the answers.
 #[derive(Serialize)]
 struct Answers {
-    rate: Option<f64>,
-    mean: Option<f64>,
+    baseline: f64,
     deviation: Option<f64>,
     weights: [f64; 2],
     power: f64,
@@ -138,7 +149,7 @@ struct Effects {
 
 impl Power {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let (baseline, outcome) = self.baseline()?;
+        let (baseline, outcome) = self.baseline(context)?;
         let plan = |look| Plan {
             outcome,
             weights: self.weights,
@@ -167,9 +178,11 @@ impl Power {
             }
         };
         context.show(&Answers {
-            rate: self.rate,
-            mean: self.mean,
-            deviation: self.deviation,
+            baseline,
+            deviation: match outcome {
+                Outcome::Conversion { .. } => None,
+                Outcome::Mean { deviation } => Some(deviation),
+            },
             weights: [self.weights.0, self.weights.1],
             power: self.power,
             confidence: self.confidence,
@@ -178,7 +191,7 @@ impl Power {
         })
     }
 
-    fn baseline(&self) -> anyhow::Result<(f64, Outcome)> {
+    fn baseline(&self, context: &Context) -> anyhow::Result<(f64, Outcome)> {
         let between = |name: &str, share: f64| {
             if share > 0.0 && share < 1.0 {
                 return Ok(());
@@ -187,22 +200,26 @@ impl Power {
         };
         between("power", self.power)?;
         between("confidence", self.confidence)?;
-        if let Some(rate) = self.rate {
-            between("rate", rate)?;
-            return Ok((rate, Outcome::Conversion { baseline: rate }));
+        if let (Some(path), Some(metric)) = (&self.outcomes, &self.metric) {
+            let format = input::format_of(path, self.input_format)?;
+            return past::baseline(context, path, format, metric);
         }
-        let (mean, deviation) = (
-            self.mean.unwrap_or_default(),
-            self.deviation.unwrap_or_default(),
-        );
-        if !mean.is_finite() || mean == 0.0 {
-            let message = "--mean is a number other than 0, as the effect is relative to it";
+        let baseline = self.baseline.unwrap_or_default();
+        let Some(deviation) = self.deviation else {
+            if !(baseline > 0.0 && baseline < 1.0) {
+                let message = "--baseline is between 0 and 1, or a mean with its --deviation";
+                return Err(UsageError(message.to_owned()).into());
+            }
+            return Ok((baseline, Outcome::Conversion { baseline }));
+        };
+        if baseline == 0.0 {
+            let message = "--baseline is not 0, as the effect is relative to it";
             return Err(UsageError(message.to_owned()).into());
         }
         if !deviation.is_finite() || deviation <= 0.0 {
             return Err(UsageError("--deviation is a number above 0".to_owned()).into());
         }
-        Ok((mean, Outcome::Mean { deviation }))
+        Ok((baseline, Outcome::Mean { deviation }))
     }
 
     fn size(&self, plan: &Plan, difference: f64) -> anyhow::Result<Size> {
@@ -213,9 +230,7 @@ impl Power {
                 "no number of actors detects that effect".to_owned()
             })
         })?;
-        let days = self
-            .per_day
-            .map(|per_day| size.actors.div_ceil(per_day.get()));
+        let days = self.rate.map(|rate| size.actors.div_ceil(rate.get()));
         Ok(Size { size, days })
     }
 }
@@ -335,14 +350,13 @@ impl View for Answers {
 
 impl Answers {
     fn sentence(&self) -> String {
-        let of = match (self.rate, self.mean, self.deviation) {
-            (Some(rate), ..) => format!("a conversion rate of {}", percent(rate)),
-            (_, Some(mean), Some(deviation)) => format!(
+        let of = match self.deviation {
+            None => format!("a conversion rate of {}", percent(self.baseline)),
+            Some(deviation) => format!(
                 "a mean of {} (deviation {})",
-                figure(mean),
+                figure(self.baseline),
                 figure(deviation)
             ),
-            _ => String::new(),
         };
         let [control, variant] = self.weights;
         let weights = if (control - variant).abs() < f64::EPSILON {
