@@ -18,7 +18,7 @@ use crate::options::{Format, GlobalOptions};
 /// A/B experiments from the shell
 ///
 /// Declares experiments, assigns actors to their variants and keeps every assignment, in one SQLite
-/// file, or in a Postgres database. Data goes to standard output, everything else to standard error.
+/// file, or in a Postgres database; joins them with outcomes and says who won. Data goes to standard output, everything else to standard error.
 #[derive(Parser)]
 #[command(
     name = "exp",
@@ -53,7 +53,8 @@ Exit codes:
   7  no variant to assign
   8  refused: exists already, variant in use, invalid, unknown variant,
      changed since the plan
-  9  found: an error (check), changes (plan --exit-code), a fault (store check)
+  9  found: an error (check), changes (plan --exit-code), a fault (store check),
+     a broken sample ratio (--fail-on-mismatch)
 
 Environment (a variable that is empty counts as not set):
   EXP_STORE         the store, as --store
