@@ -1,10 +1,13 @@
 //! `exp store copy`: everything moves, exactly; what was interrupted goes on; nothing is written over.
 
+use experiments::lifecycle::Mutation;
+use experiments::metric::{MetricKind, Window};
 use experiments::store::transfer::{Copied, Record, Source, Tally, Target, copy};
 use experiments::{
-    AssignManyRequest, AssignRequest, Clock, ExperimentConfig, ExperimentError, ExperimentState,
-    ExperimentStore, ExperimentStoreError, ExposureRecord, Keep, PgCopy, PgExperimentStore,
-    SqliteCopy, SqliteExperimentStore, StoreLocation, VariantConfig,
+    AssignManyRequest, AssignRequest, AssignmentRecord, Clock, ExperimentConfig, ExperimentError,
+    ExperimentState, ExperimentStore, ExperimentStoreError, ExposureRecord, Finite, Keep,
+    MetricConfig, Outcome, OutcomeScan, PgCopy, PgExperimentStore, SqliteCopy,
+    SqliteExperimentStore, StoreLocation, VariantConfig,
 };
 use macro_rules_attribute::apply;
 
@@ -60,6 +63,34 @@ fn fill(store: &(impl ExperimentStore + Clone)) {
     store
         .assign(&AssignRequest::new("b", "pinned").keep_exposure(Some("r2")))
         .unwrap();
+    // Some belong to a later period of weights, and one is counted there only.
+    let mut heavier = variants(&["x", "y\\n", "gone"]);
+    heavier[0].weight = 9;
+    store.set_variants("a\\b", heavier, None).unwrap();
+    for actor in ["later", "pinned"] {
+        store.assign(&AssignRequest::new("a\\b", actor)).ok();
+    }
+    store.set_override("a\\b", "user\\1999\t", "x").unwrap();
+    let again = AssignRequest::new("a\\b", "user\\1999\t");
+    store.assign(&again).unwrap();
+    let metrics = [MetricConfig {
+        window: Window::of_secs(3600),
+        ..MetricConfig::new("rev\\enue", MetricKind::Mean)
+    }];
+    let mutation = Mutation::SetMetrics {
+        experiment: "b",
+        metrics: &metrics,
+    };
+    store.mutate(&mutation, None).unwrap();
+    let outcomes = [("rev\\enue", 0.1, Some("a\tb")), ("seen", -3.0, None)];
+    let outcomes = outcomes.map(|(metric, value, id)| Outcome {
+        actor: "user\\1\t".to_owned(),
+        metric: metric.to_owned(),
+        value: Finite::new(value).unwrap(),
+        timestamp_secs: 1_690_000_000,
+        id: id.map(str::to_owned),
+    });
+    store.track(&outcomes).unwrap();
     for (name, state) in [
         ("B", ExperimentState::Concluded),
         ("B", ExperimentState::Archived),
@@ -89,6 +120,62 @@ fn copied(source: &dyn Source, target: &mut dyn Target) -> Copied {
     copy(source, target, false, &mut nothing_is_told).unwrap()
 }
 
+/// All that a scan of each kind shows.
+fn scanned(store: &dyn ExperimentStore) -> (Vec<AssignmentRecord>, Vec<Outcome>) {
+    let (mut assignments, mut outcomes) = (Vec::new(), Vec::new());
+    for config in store.list().unwrap() {
+        let scan = store.scan_assignments(&config.name, &mut |assignment| {
+            assignments.push(assignment.clone());
+            Ok(())
+        });
+        scan.unwrap();
+    }
+    let scan = store.scan_outcomes(&OutcomeScan::default(), &mut |outcome| {
+        outcomes.push(outcome.clone());
+        Ok(())
+    });
+    scan.unwrap();
+    (assignments, outcomes)
+}
+
+fn assert_same(copy: &dyn ExperimentStore, source: &dyn ExperimentStore) {
+    assert_eq!(copy.list().unwrap(), source.list().unwrap());
+    assert_eq!(scanned(copy), scanned(source));
+    for config in source.list().unwrap() {
+        let name = &config.name;
+        let history = source.history(name, 0).unwrap();
+        assert_eq!(copy.history(name, 0).unwrap(), history);
+        let exposures = source.exposures(name).unwrap();
+        assert_eq!(copy.exposures(name).unwrap(), exposures);
+        let overrides = source.overrides(name).unwrap();
+        assert_eq!(copy.overrides(name).unwrap(), overrides);
+        let periods = source.weight_periods(name).unwrap();
+        assert_eq!(copy.weight_periods(name).unwrap(), periods);
+        let counts = source.variant_counts(name).unwrap();
+        assert_eq!(copy.variant_counts(name).unwrap(), counts);
+    }
+    let situation = source.situation("b", "user\\7\t").unwrap();
+    assert_eq!(copy.situation("b", "user\\7\t").unwrap(), situation);
+}
+
+#[test]
+fn everything_goes_to_another_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = file(&directory);
+    fill(&source);
+    let path = directory.path().join("copy.db");
+    copied(&source, &mut SqliteCopy::new(&path));
+    let copy = SqliteExperimentStore::open(&path).unwrap();
+    assert_eq!(copy.check().unwrap(), []);
+    assert_same(&copy, &source);
+    let periods = copy.weight_periods("a\\b").unwrap();
+    let counted = periods.iter().map(|period| {
+        let counts = period.counts.iter();
+        counts.map(|c| c.assigned + c.overridden).sum::<u64>() > 0
+    });
+    assert_eq!(counted.collect::<Vec<_>>(), [true, true]);
+}
+
 #[apply(needs_postgres!)]
 fn everything_goes_to_a_database_and_back() {
     let directory = tempfile::tempdir().unwrap();
@@ -104,34 +191,16 @@ fn everything_goes_to_a_database_and_back() {
 
     let returned = SqliteExperimentStore::open(&path).unwrap();
     assert_eq!(back.tally.experiments, 5);
-    assert_eq!(back.tally.overrides, 2);
-    assert_eq!(back.tally.assignments, 2_001);
+    assert_eq!(back.tally.overrides, 3);
+    assert_eq!(back.tally.assignments, 2_002);
+    assert_eq!(back.tally.outcomes, 2);
     assert_eq!(back.tally.exposures, 2_002);
     for (copy, found) in [
         (&database as &dyn ExperimentStore, database.check().unwrap()),
         (&returned, returned.check().unwrap()),
     ] {
         assert_eq!(found, []);
-        assert_eq!(copy.list().unwrap(), source.list().unwrap());
-        for config in source.list().unwrap() {
-            let name = &config.name;
-            assert_eq!(
-                copy.history(name, 0).unwrap(),
-                source.history(name, 0).unwrap()
-            );
-            assert_eq!(
-                copy.exposures(name).unwrap(),
-                source.exposures(name).unwrap()
-            );
-            assert_eq!(
-                copy.overrides(name).unwrap(),
-                source.overrides(name).unwrap()
-            );
-            let counts = source.variant_counts(name).unwrap();
-            assert_eq!(copy.variant_counts(name).unwrap(), counts);
-        }
-        let situation = source.situation("b", "user\\7\t").unwrap();
-        assert_eq!(copy.situation("b", "user\\7\t").unwrap(), situation);
+        assert_same(copy, &source);
     }
     // Both are stores to go on with: a variant that was removed can come back.
     for copy in [&database as &dyn ExperimentStore, &returned] {
@@ -470,7 +539,7 @@ fn what_happens_meanwhile_is_told() {
     });
     let copied = copied.unwrap();
     assert!(copied.is_outdated);
-    assert_eq!(copied.tally.overrides, 2);
+    assert_eq!(copied.tally.overrides, 3);
 }
 
 #[apply(needs_postgres!)]

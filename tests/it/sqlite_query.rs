@@ -151,9 +151,9 @@ fn a_query_that_is_not_one_select_is_refused() {
         ("ATTACH 'other.db' AS other", no_select),
         ("DETACH exp", no_select),
         ("BEGIN IMMEDIATE", no_select),
-        ("VACUUM INTO 'copy.db'", no_select),
-        ("SELECT * FROM nothing", "no such table: nothing"),
-        ("SELECT nothing FROM orders", "no such column: nothing"),
+        ("VACUUM INTO 'copy.db'", "it is not a SELECT"),
+        ("SELECT * FROM unknown", "no such table: unknown"),
+        ("SELECT unknown FROM orders", "no such column: unknown"),
         ("SELEC 1", "near \"SELEC\": syntax error"),
         ("SELECT abs(-9223372036854775807 - 1)", "integer overflow"),
     ];

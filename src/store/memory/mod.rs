@@ -4,9 +4,9 @@
 //! assignments: each question is one probe of a map, and the counts that the rules ask for are kept
 //! rather than taken. Looking something up allocates nothing but what is given back.
 
+mod scans;
 mod state;
 
-use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::state::{Experiment, ExperimentId, PinnedVariant, Placement, State};
@@ -274,17 +274,16 @@ impl ExperimentStore for InMemoryExperimentStore {
         Ok(())
     }
 
-    /// Each sees what was there when it began, so that it may call the store; the copy that this takes is not
-    /// constant memory, which means nothing here.
     fn scan_assignments(
         &self,
         experiment: &str,
         each: Each<'_, AssignmentRecord>,
     ) -> Result<(), ExperimentError> {
-        let records = self.read().experiment(experiment).map(Experiment::records);
-        let mut records = records.unwrap_or_default();
-        records.sort_unstable_by(|a, b| a.actor.cmp(&b.actor));
-        records.iter().try_for_each(each)
+        let state = self.read();
+        let found = state.experiment(experiment);
+        let found = found.map(Experiment::all_assignments);
+        drop(state);
+        found.map_or(Ok(()), |found| found.show(each))
     }
 
     fn scan_exposures(
@@ -293,17 +292,11 @@ impl ExperimentStore for InMemoryExperimentStore {
         scan: &ExposureScan,
         each: Each<'_, ExposureRecord>,
     ) -> Result<(), ExperimentError> {
-        let found = self
-            .read()
-            .experiment(experiment)
-            .map(|e| e.exposures.clone());
-        let mut seen = HashSet::new();
-        let found = found.unwrap_or_default();
-        let wanted = found.iter().filter(|exposure| {
-            exposure.timestamp_secs >= scan.since_secs
-                && (!scan.first_only || seen.insert(&exposure.actor))
-        });
-        wanted.into_iter().try_for_each(each)
+        let state = self.read();
+        let found = state.experiment(experiment);
+        let found = found.map_or_else(Vec::new, |found| found.exposures_of(scan));
+        drop(state);
+        found.iter().try_for_each(each)
     }
 
     fn prune_exposures(
@@ -318,19 +311,7 @@ impl ExperimentStore for InMemoryExperimentStore {
             return Err(ExperimentError::NotFound(experiment.to_owned()));
         };
         let found = &mut state.experiments[id];
-        let mut seen = HashSet::new();
-        let before = found.exposures.len();
-        found.exposures.retain(|exposure| {
-            let ExposureRecord {
-                actor,
-                variant,
-                is_override,
-                ..
-            } = exposure;
-            let is_first = seen.insert((actor.clone(), variant.clone(), *is_override));
-            is_first || exposure.timestamp_secs >= before_secs
-        });
-        let pruned = (before - found.exposures.len()) as u64;
+        let pruned = found.prune_exposures(before_secs);
         if pruned > 0 {
             found.changes.push(ChangeRecord {
                 experiment: experiment.to_owned(),
@@ -364,11 +345,8 @@ impl ExperimentStore for InMemoryExperimentStore {
         scan: &OutcomeScan<'_>,
         each: Each<'_, Outcome>,
     ) -> Result<(), ExperimentError> {
-        let outcomes = self.read().outcomes.clone();
-        let wanted = outcomes
-            .iter()
-            .filter(|outcome| scan.metrics.is_empty() || scan.metrics.contains(&&*outcome.metric));
-        wanted.into_iter().try_for_each(each)
+        let found = self.read().outcomes_of(scan);
+        found.iter().try_for_each(each)
     }
 
     fn clock(&self) -> Clock {

@@ -9,8 +9,7 @@ use crate::assignment::{Facts, StoredVariant};
 use crate::bucketing::Allocation;
 use crate::error::ExperimentStoreError;
 use crate::experiment::{
-    Assignment, AssignmentRecord, ChangeRecord, ExperimentConfig, VariantConfig, VariantCount,
-    WeightPeriod,
+    Assignment, ChangeRecord, ExperimentConfig, VariantConfig, VariantCount, WeightPeriod,
 };
 use crate::exposure::ExposureRecord;
 use crate::lifecycle::{Mutation, MutationFacts};
@@ -77,14 +76,25 @@ pub(super) struct Period {
     pub(super) counts: Vec<Counts>,
 }
 
+/// Sixteen bytes, as there may be millions.
 #[derive(Clone, Copy)]
 pub(super) struct StoredAssignment {
-    /// A place in [`Experiment::variants`].
-    pub(super) variant: u32,
-    pub(super) is_override: bool,
     pub(super) at_secs: u64,
     /// A place in [`Experiment::periods`].
     pub(super) period: u32,
+    /// Twice a place in [`Experiment::variants`], and one more if an override made it.
+    choice: u32,
+}
+
+impl StoredAssignment {
+    /// The place of its variant in [`Experiment::variants`].
+    pub(super) fn variant(self) -> usize {
+        (self.choice / 2) as usize
+    }
+
+    pub(super) fn is_override(self) -> bool {
+        self.choice % 2 == 1
+    }
 }
 
 #[derive(Clone)]
@@ -151,7 +161,7 @@ impl State {
             pinned: pinned.map(|pinned| &*pinned.variant),
             stored: stored.map(|stored| StoredVariant {
                 variant: experiment.variant_of(*stored),
-                is_override: stored.is_override,
+                is_override: stored.is_override(),
             }),
             // Only where it decides.
             in_sibling: stored.is_none() && self.sibling_of(id, actor).is_some(),
@@ -173,10 +183,9 @@ impl State {
     ) {
         let experiment = &mut self.experiments[id];
         let stored = StoredAssignment {
-            period: experiment.period(),
-            variant: experiment.known_variant(variant),
-            is_override: new.is_override,
             at_secs: new.at_secs,
+            period: experiment.period(),
+            choice: experiment.known_variant(variant) * 2 + u32::from(new.is_override),
         };
         *experiment.count(stored) += 1;
         if let Some(replaced) = experiment.assignments.insert(actor.into(), stored) {
@@ -194,7 +203,7 @@ impl State {
             .assignments
             .get(actor)
             .copied()
-            .filter(|stored| stored.is_override);
+            .filter(|stored| stored.is_override());
         let Some(stored) = made_by_override else {
             return;
         };
@@ -259,12 +268,12 @@ impl Experiment {
             self.variants.push(name.to_owned());
             self.variants.len() - 1
         });
-        // Four billion names would not fit into memory.
-        u32::try_from(place).unwrap_or(u32::MAX)
+        // Two billion names would not fit into memory.
+        u32::try_from(place).unwrap_or(u32::MAX / 2)
     }
 
     pub(super) fn variant_of(&self, stored: StoredAssignment) -> &str {
-        &self.variants[stored.variant as usize]
+        &self.variants[stored.variant()]
     }
 
     /// The present period's place in `periods`.
@@ -274,12 +283,12 @@ impl Experiment {
 
     pub(super) fn count(&mut self, stored: StoredAssignment) -> &mut u64 {
         let counts = &mut self.periods[stored.period as usize].counts;
-        let place = stored.variant as usize;
+        let place = stored.variant();
         if counts.len() <= place {
             counts.resize(place + 1, Counts::default());
         }
         let counts = &mut counts[place];
-        if stored.is_override {
+        if stored.is_override() {
             &mut counts.overridden
         } else {
             &mut counts.assigned
@@ -292,23 +301,9 @@ impl Experiment {
             experiment: self.config.name.clone(),
             actor: actor.to_string(),
             variant: self.variant_of(*stored).to_owned(),
-            is_override: stored.is_override,
+            is_override: stored.is_override(),
             assigned_at_secs: stored.at_secs,
         })
-    }
-
-    /// All assignments, in no order.
-    pub(super) fn records(&self) -> Vec<AssignmentRecord> {
-        let all = self.assignments.iter();
-        all.map(|(actor, stored)| AssignmentRecord {
-            experiment: self.config.name.clone(),
-            actor: actor.to_string(),
-            variant: self.variant_of(*stored).to_owned(),
-            is_override: stored.is_override,
-            assigned_at_secs: stored.at_secs,
-            weight_period: stored.period,
-        })
-        .collect()
     }
 
     /// What a period has of a variant.
@@ -351,7 +346,7 @@ impl MutationFacts for Option<&Experiment> {
 
     fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError> {
         // Of a copy for trying things on the counts are whole, and the assignments are not.
-        let periods = self.into_iter().flat_map(|e| &e.periods);
+        let periods = self.iter().flat_map(|e| &e.periods);
         let mut counts = periods.flat_map(|period| &period.counts);
         Ok(counts.any(|counts| !counts.is_empty()))
     }

@@ -76,6 +76,7 @@ use self::actors::Actor;
 use self::experiments::Stored;
 use self::failure::Failure;
 pub use self::handle::SqliteExperimentStore;
+use self::locks::Hold;
 pub use self::open::SqliteAccess;
 pub use self::transfer::SqliteCopy;
 use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Situation};
@@ -257,7 +258,14 @@ impl ExperimentStore for SqliteExperimentStore {
 
     fn track(&self, outcomes: &[Outcome]) -> Result<Tracked, ExperimentError> {
         outcomes.iter().try_for_each(Outcome::validate)?;
-        self.write("store outcomes", |db| Ok(outcomes::track(db, outcomes)?))
+        let hold = if outcomes.len() > 1 {
+            Hold::Long
+        } else {
+            Hold::Short
+        };
+        self.transaction("store outcomes", Some(hold), |db| {
+            Ok(outcomes::track(db, outcomes)?)
+        })
     }
 
     fn scan_outcomes(

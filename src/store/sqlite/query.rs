@@ -54,7 +54,7 @@ impl SqliteExperimentStore {
         };
         run(&mut connection, sql, timeout, sink).map_err(|failure| match failure {
             Failure::Refused(refusal) => refusal,
-            Failure::Sqlite(error) => failed(queried, timeout, error).into(),
+            Failure::Sqlite(error) => failed(queried, timeout, &error).into(),
         })?;
         self.require_in_place(&self.lock(), None)
     }
@@ -163,14 +163,18 @@ fn told(error: &rusqlite::Error) -> String {
     }
 }
 
-fn failed(store: StoreLocation, timeout: Duration, error: rusqlite::Error) -> ExperimentStoreError {
+fn failed(
+    store: StoreLocation,
+    timeout: Duration,
+    error: &rusqlite::Error,
+) -> ExperimentStoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::OperationInterrupted) => ExperimentStoreError::QueryTimeout {
             store,
             waited_secs: timeout.as_secs(),
         },
         _ => ExperimentStoreError::Query {
-            problem: told(&error),
+            problem: told(error),
             store,
         },
     }

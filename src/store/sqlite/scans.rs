@@ -25,7 +25,11 @@ impl SqliteExperimentStore {
     /// Another connection to the file that the handle has open, for reading.
     pub(super) fn another(&self) -> Result<Connection, ExperimentError> {
         // From the root: the process may have changed its working directory.
-        let path = self.lock().path().map(|path| Place::new(Path::new(path)));
+        let path = {
+            let connection = self.lock();
+            self.require_in_place(&connection, None)?;
+            connection.path().map(|path| Place::new(Path::new(path)))
+        };
         let place = path.unwrap_or_else(|| Place::clone(&self.place));
         let (connection, _) = open::store(&place, SqliteAccess::Read, self.busy_timeout)?;
         Ok(connection)
@@ -42,7 +46,9 @@ impl SqliteExperimentStore {
             self.require_known_schema(&transaction)?;
             step(&transaction)?;
             drop(transaction);
-            Ok(self.require_in_place(&connection, None)?)
+            // Also of the handle's own: the file may have been replaced before the other was opened.
+            self.require_in_place(&connection, None)?;
+            Ok(self.require_in_place(&self.lock(), None)?)
         };
         run().map_err(|failure| self.reported(doing, failure))
     }

@@ -6,10 +6,12 @@ use rusqlite::{Connection, Row};
 
 use super::super::changes;
 use super::super::choice::Choice;
-use super::super::experiments::{self, Stored};
-use super::super::{Failure, outcomes, periods};
+use super::super::experiments;
+use super::super::{Failure, outcomes};
+use super::assignments;
 use super::lossy::lossy;
 use super::restore::group_in_log;
+use super::rows::{KnownExperiments, Orphans, decoding, report, unknown_variant};
 use crate::store::survey::{Invariant, StoreFault, StoreFinding, Surveyed, contradictions};
 use crate::text::Quoted;
 
@@ -83,9 +85,7 @@ pub(super) fn examine(db: &Connection, found: &mut Surveyed) -> Result<(), Failu
     for (rows, table) in OF_EXPERIMENTS {
         orphans(db, rows, table, &known, found)?;
     }
-    periods(db, &known, found)?;
-    let stored = assignments(db, &known, found)?;
-    counts(db, &known, stored, found)?;
+    assignments::examine(db, &known, found)?;
     let readable = known.by_id.values().map(|stored| &*stored.config.name);
     let readable: HashSet<&str> = readable.collect();
     for invariant in INVARIANTS {
@@ -102,22 +102,6 @@ pub(super) fn examine(db: &Connection, found: &mut Surveyed) -> Result<(), Failu
         }
     }
     Ok(())
-}
-
-/// The experiments that can be read, and the rows of those that can't.
-struct KnownExperiments {
-    by_id: HashMap<i64, Stored>,
-    unreadable: HashSet<i64>,
-    /// The experiments in their spaces.
-    slots: HashMap<(i64, i64), i64>,
-}
-
-impl KnownExperiments {
-    fn by_name(&self) -> Vec<&Stored> {
-        let mut all: Vec<&Stored> = self.by_id.values().collect();
-        all.sort_unstable_by_key(|stored| &*stored.config.name);
-        all
-    }
 }
 
 fn experiments(db: &Connection, found: &mut Surveyed) -> Result<KnownExperiments, Failure> {
@@ -262,49 +246,6 @@ fn read_rows(
     Ok(())
 }
 
-fn report(
-    rows: &'static str,
-    name: impl Fn() -> String,
-    stored: Option<&Stored>,
-    read: rusqlite::Result<()>,
-    found: &mut Surveyed,
-) -> Result<(), Failure> {
-    let Err(error) = read else { return Ok(()) };
-    let problem = decoding(error)?;
-    let subject = stored.map_or("", |stored| &*stored.config.name);
-    let message = format!(
-        "experiment {}: {} cannot be read: {problem}",
-        Quoted(subject),
-        name()
-    );
-    found.name(
-        rows,
-        StoreFinding::new(StoreFault::Unreadable, subject, message),
-    );
-    Ok(())
-}
-
-fn unknown_variant(
-    rows: &'static str,
-    name: impl Fn() -> String,
-    stored: &Stored,
-    variant: rusqlite::Result<usize>,
-    found: &mut Surveyed,
-    is_dropped: bool,
-) {
-    if variant.is_ok_and(|variant| stored.variant_name(variant).is_ok()) {
-        return;
-    }
-    let subject = &*stored.config.name;
-    let message = format!(
-        "experiment {}: {} is of a variant that it never had",
-        Quoted(subject),
-        name()
-    );
-    let finding = StoreFinding::new(StoreFault::UnknownVariant, subject, message);
-    found.name(rows, finding.repairable(is_dropped));
-}
-
 /// Tables of which only those rows are looked at here that belong to no experiment.
 const OF_EXPERIMENTS: [(&str, &str); 3] = [
     ("variants", "variants"),
@@ -329,123 +270,6 @@ fn orphans(
         }
     }
     orphans.report(rows_name, found);
-    Ok(())
-}
-
-/// Whether the periods of each experiment can be read, up to the present one.
-fn periods(db: &Connection, known: &KnownExperiments, found: &mut Surveyed) -> Result<(), Failure> {
-    for stored in known.by_name() {
-        let problem = match periods::records(db, stored.id) {
-            Ok(periods) if periods.len() == stored.weight_period as usize + 1 => continue,
-            Ok(_) => "one of them is missing, or there is one too many".to_owned(),
-            Err(error) => decoding(error)?,
-        };
-        let name = &*stored.config.name;
-        let message = format!(
-            "experiment {}: its weight periods cannot be read: {problem}",
-            Quoted(name)
-        );
-        found.push(StoreFinding::new(StoreFault::Unreadable, name, message));
-    }
-    Ok(())
-}
-
-/// How many assignments there are: by experiment, by period, and by variant as it is encoded.
-type Numbers = HashMap<(i64, i64, i64), f64>;
-
-/// Looks at each assignment, and counts those of the experiments that can be read.
-fn assignments(
-    db: &Connection,
-    known: &KnownExperiments,
-    found: &mut Surveyed,
-) -> Result<Numbers, Failure> {
-    let mut numbers = Numbers::new();
-    let mut orphans = Orphans::default();
-    let mut query = db.prepare(
-        "SELECT actor, space_id, slot, variant, assigned_after, weight_period FROM assignments",
-    )?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        let (space, slot): (i64, i64) = (row.get(1)?, row.get(2)?);
-        let id = known.slots.get(&(space, slot));
-        if id.is_none() {
-            orphans.count(format!("in slot {slot} of space {space}"));
-        }
-        let stored = id.and_then(|id| known.by_id.get(id));
-        let name = || format!("the assignment of {}", Quoted(&lossy(row, 0)));
-        let read = row.get_ref(0);
-        let read = read.and_then(|actor| Ok(actor.as_str().map(drop)?));
-        report("assignments", name, stored, read, found)?;
-        let Some(stored) = stored else { continue };
-        let variant = Choice::read(row, 3).map(|choice| choice.variant);
-        unknown_variant("assignments", name, stored, variant, found, false);
-        let period: i64 = row.get(5)?;
-        if !(0..=i64::from(stored.weight_period)).contains(&period) {
-            let subject = &*stored.config.name;
-            let message = format!(
-                "experiment {}: {} is of a weight period that it never had",
-                Quoted(subject),
-                name()
-            );
-            let finding = StoreFinding::new(StoreFault::UnknownPeriod, subject, message);
-            found.name("assignments", finding);
-        }
-        *numbers.entry((stored.id, period, row.get(3)?)).or_default() += 1.0;
-    }
-    orphans.report("assignments", found);
-    Ok(numbers)
-}
-
-/// Whether the counts that are kept are those of the assignments.
-fn counts(
-    db: &Connection,
-    known: &KnownExperiments,
-    mut numbers: Numbers,
-    found: &mut Surveyed,
-) -> Result<(), Failure> {
-    let mut query = db.prepare(
-        "SELECT experiment_id, weight_period, variant, assigned, overridden FROM assignment_counts",
-    )?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        let variant: i64 = row.get(2)?;
-        for (code, column) in [(variant, 3), (!variant, 4)] {
-            // In floating point, as the difference from a damaged number may be no integer.
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "it is only told how far they are off"
-            )]
-            let counted = row.get::<_, i64>(column)? as f64;
-            *numbers.entry((row.get(0)?, row.get(1)?, code)).or_default() -= counted;
-        }
-    }
-    let mut off: HashMap<i64, f64> = HashMap::new();
-    for ((id, ..), number) in numbers {
-        *off.entry(id).or_default() += number.abs();
-    }
-    for stored in known.by_name() {
-        let Some(off) = off.get(&stored.id).filter(|off| **off > 0.0) else {
-            continue;
-        };
-        let name = &*stored.config.name;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a sum of absolute values; what is more than fits is as many as fit"
-        )]
-        let off = *off as u64;
-        let noun = if off == 1 {
-            "assignment"
-        } else {
-            "assignments"
-        };
-        let message = format!(
-            "experiment {}: {off} {noun} more or less than it counts",
-            Quoted(name)
-        );
-        let finding = StoreFinding::new(StoreFault::Miscounted, name, message);
-        found.name("counts", finding.counting(off).repairable(true));
-    }
     Ok(())
 }
 
@@ -479,31 +303,4 @@ fn outcome(row: &Row<'_>) -> rusqlite::Result<()> {
     row.get::<_, u64>(4)?;
     row.get_ref(5)?.as_str_or_null()?;
     Ok(())
-}
-
-/// Rows of experiments that are not there, by what is known of the experiment.
-#[derive(Default)]
-struct Orphans(std::collections::BTreeMap<String, u64>);
-
-impl Orphans {
-    fn count(&mut self, experiment: String) {
-        *self.0.entry(experiment).or_default() += 1;
-    }
-
-    fn report(self, rows: &'static str, found: &mut Surveyed) {
-        for (experiment, count) in self.0 {
-            let message = format!("experiment {experiment} is not there: {count} {rows} of it");
-            let finding = StoreFinding::new(StoreFault::Orphan, experiment, message);
-            found.name(rows, finding.counting(count));
-        }
-    }
-}
-
-/// What keeps a row from being read; an error of the engine is none of the row's.
-fn decoding(error: rusqlite::Error) -> Result<String, Failure> {
-    match error {
-        rusqlite::Error::SqliteFailure(..) => Err(error.into()),
-        rusqlite::Error::FromSqlConversionFailure(_, _, cause) => Ok(cause.to_string()),
-        other => Ok(other.to_string()),
-    }
 }

@@ -1,8 +1,10 @@
 //! The file as a whole: how much is in it, and whether it can be true.
 
+mod assignments;
 mod content;
 mod lossy;
 mod restore;
+mod rows;
 mod schema;
 
 use std::fs;
