@@ -1,5 +1,5 @@
-//! Ten million outcomes of a million actors: joined with the assignments, and summed up by variant, beside DuckDB,
-//! which does the same job, and `awk`, which reads the lines and adds one column. DuckDB is the one of the `python3`
+//! Ten million outcomes of a million actors: joined with the assignments, and summed up by variant, beside `DuckDB`,
+//! which does the same job, and `awk`, which reads the lines and adds one column. `DuckDB` is the one of the `python3`
 //! on the path: `pip install duckdb==2.0.1` in a virtual environment, whose `bin` comes first.
 
 use std::fmt::Write as _;
@@ -28,6 +28,7 @@ const DUCKDB: &str = "
 import resource, sys
 import duckdb
 assignments, outcomes = sys.argv[1:]
+duckdb.execute('SET enable_progress_bar = false')
 rows = duckdb.execute(f'''
     WITH actors AS (
         SELECT any_value(a.variant) AS variant,

@@ -165,8 +165,7 @@ fn is_of(held: u64, hash: u64) -> bool {
 /// Where the record is; if there is none, nowhere.
 #[inline]
 fn record_in(held: u64) -> usize {
-    let begin = (held & ((1 << RECORD_BITS) - 1)) as usize;
-    begin
+    (held & ((1 << RECORD_BITS) - 1)) as usize
 }
 
 fn place(places: &mut [u64], hash: u64, begin: usize) {
@@ -200,10 +199,10 @@ mod tests {
         for (number, id) in ids.iter().enumerate() {
             assert_eq!(table.add(id) as usize, number);
         }
-        for (turn, ids) in ids.chunks(BATCH).enumerate() {
+        let mut numbers = 0..;
+        for ids in ids.chunks(BATCH) {
             let ids: Vec<&str> = ids.iter().map(|id| &**id).collect();
-            let first = (turn * BATCH) as u32;
-            let numbers: Vec<u32> = (first..).take(ids.len()).collect();
+            let numbers: Vec<u32> = numbers.by_ref().take(ids.len()).collect();
             assert_eq!(found(&table, &ids), numbers);
         }
         let strangers = ["user:5000", "", "user:", "user:00", "user:1 "];

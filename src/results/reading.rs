@@ -325,7 +325,7 @@ mod tests {
                 }
             }
         }
-        for metric in 0..3 {
+        for (metric, after_window) in after_window.into_iter().enumerate() {
             let of = |number| sums.get(&(metric, number)).map_or(&[][..], |cells| cells);
             let sum = |side: fn(&(f64, f64)) -> f64| {
                 let sums = (0..4).map(|number| of(number).iter().map(side).sum::<f64>() + 0.0);
@@ -344,7 +344,7 @@ mod tests {
                 },
                 seen: (0..4).map(|number| !of(number).is_empty()).collect(),
                 covariates: Vec::new(),
-                after_window: after_window[metric],
+                after_window,
             });
         }
         totals

@@ -2,6 +2,7 @@
 //! that says what is wrong.
 
 use std::error::Error as _;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
@@ -329,7 +330,7 @@ fn the_same_rows_give_the_same_bits() {
     let mut text = String::from("actor,revenue\n");
     for number in 1..300_000_u32 {
         let value = f64::from(number) * 1.1e-3;
-        text += &format!("user:{},{value}\n", number % 3);
+        let _ = writeln!(text, "user:{},{value}", number % 3);
     }
     let members = members();
     let metrics = [revenue()];
@@ -482,7 +483,7 @@ fn actors_are_told_apart_by_their_first_value() {
             exposed_at_secs: START,
         };
         members.push(&number.to_string(), member);
-        text += &format!("{number},{number}\n");
+        let _ = writeln!(text, "{number},{number}");
     }
     let metrics = [revenue()];
     let mut reading = reading(&members, &metrics);
