@@ -16,6 +16,9 @@ macro_rules_attribute::attribute_alias! {
     #[apply(needs_pgbouncer!)] =
         #[test]
         #[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")];
+    #[apply(needs_chromium!)] =
+        #[test]
+        #[cfg_attr(no_chromium, ignore = "there is no Chromium")];
 }
 
 mod adoption;
@@ -23,6 +26,7 @@ mod allocations;
 mod application;
 mod browser;
 mod bulk;
+mod chromium;
 mod completions;
 mod conformance;
 mod copy;
@@ -35,6 +39,7 @@ mod files;
 mod givens;
 mod model;
 mod modules;
+mod page;
 mod permissions;
 mod pgbouncer;
 mod pooler;

@@ -1,5 +1,6 @@
 //! `exp results`: who won, and whether the numbers can be trusted.
 
+mod kept;
 mod outcomes;
 mod page;
 mod text;

@@ -7,6 +7,7 @@ use clap::{Args, ValueHint};
 use experiments::results::{ColumnNames, Reading, Totals};
 use experiments::rows::Format;
 
+use super::kept;
 use crate::context::Opened;
 use crate::hash::Hashed;
 use crate::input::{self, InputFormat};
@@ -112,11 +113,12 @@ impl Source {
             Self::Kept => {
                 let service = opened.service();
                 let totals = reading.read_kept(service.store())?;
-                let rows = format!("{} rows", totals.rows);
-                Ok(Outcomes {
-                    totals,
-                    input: ("recorded outcomes".to_owned(), rows),
-                })
+                let input = if is_hashed {
+                    kept::input(service.store(), reading.metrics)?
+                } else {
+                    Default::default()
+                };
+                Ok(Outcomes { totals, input })
             }
         }
     }
