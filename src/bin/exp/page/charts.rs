@@ -4,7 +4,8 @@
 
 use maud::{Markup, html};
 
-use super::{Day, Moment, Series, day, isolated};
+use super::content::{Day, Moment, Series};
+use super::parts::{day, isolated};
 use crate::output::figures::{change, count};
 use crate::output::interval::{Interval, Scale};
 use crate::output::text::safe;
@@ -25,7 +26,7 @@ pub(super) fn intervals(scale: Scale, rows: &[(&str, Interval)], control: &str) 
 
 fn interval(scale: Scale, shown: Interval, what: &str) -> Markup {
     let (low, high) = scale.ends();
-    let x = |value| percent(share(scale, value));
+    let x = |value| percent(share((low, high), value));
     let (left, right) = (x(shown.low), x(shown.high));
     let label = format!("{what}: {}", spoken(shown));
     html! {
@@ -54,9 +55,8 @@ pub(super) fn over_time(series: &Series, metric: &str) -> Markup {
     let (Some(first), Some(last)) = (moments.first(), moments.last()) else {
         return html! {};
     };
-    let scale = late_scale(moments);
-    let (low, high) = scale.ends();
-    let y = |value| (1.0 - share(scale, value)) * 100.0;
+    let (low, high) = late_ends(moments);
+    let y = |value| (1.0 - share((low, high), value)) * 100.0;
     let span = last.at_secs.saturating_sub(first.at_secs).max(1);
     let x = |secs: u64| fraction(secs.saturating_sub(first.at_secs), span) * 100.0;
     let line = |value: fn(&Interval) -> f64| -> Vec<String> {
@@ -101,17 +101,24 @@ pub(super) fn over_time(series: &Series, metric: &str) -> Markup {
 
 /// Whether a part of the chart of these lies beyond its scale.
 pub(super) fn is_cut(moments: &[Moment]) -> bool {
-    let (low, high) = late_scale(moments).ends();
+    let (low, high) = late_ends(moments);
     moments
         .iter()
         .any(|m| m.interval.low < low || m.interval.high > high)
 }
 
-/// A scale for the later half: the first moments have so few actors that nothing would be left to see of the last.
-fn late_scale(moments: &[Moment]) -> Scale {
+/// A scale for the later half, and a little more: the first moments have so few actors that nothing would be left to
+/// see of the last.
+fn late_ends(moments: &[Moment]) -> (f64, f64) {
     let late = moments.iter().skip(moments.len() / 2);
     let late: Vec<Interval> = late.map(|moment| moment.interval).collect();
-    Scale::of(&late)
+    let (low, high) = Scale::of(&late).ends();
+    let room = (high - low) / 4.0;
+    let ends = |bound: fn(&Interval) -> f64| moments.iter().map(move |m| bound(&m.interval));
+    (
+        ends(|i| i.low).fold(0.0, f64::min).max(low - room),
+        ends(|i| i.high).fold(0.0, f64::max).min(high + room),
+    )
 }
 
 /// New actors by day, all variants together.
@@ -165,8 +172,7 @@ fn end(value: f64) -> String {
 }
 
 /// Where a value lies on a scale: 0 at its low end or below, 1 at its high end or above.
-fn share(scale: Scale, value: f64) -> f64 {
-    let (low, high) = scale.ends();
+fn share((low, high): (f64, f64), value: f64) -> f64 {
     ((value - low) / (high - low).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0)
 }
 

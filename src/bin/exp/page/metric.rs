@@ -5,7 +5,9 @@ use maud::{Markup, html};
 use experiments::metric::{Better, MetricKind};
 use experiments::results::{ComparisonReport, MetricReport};
 
-use super::{Align, Beside, Series, charts, isolated, table, time};
+use super::charts;
+use super::content::{Beside, Series};
+use super::parts::{Align, isolated, table, time};
 use crate::output::figures::{chance, change, count, figure, p_value, rate};
 use crate::output::interval::{Interval, Scale};
 use crate::output::text::percent;
@@ -118,7 +120,7 @@ fn notes(metric: &MetricReport, comparison: &ComparisonReport) -> Markup {
             p.faint {
                 (isolated(&comparison.variant)) ": the difference is "
                 (comparison.difference.estimate.map_or_else(missing, unit)) " ("
-                (between(always.low, always.high, unit)) "). It decides; relative to the control it is less certain, "
+                (between(always.low, always.high, unit)) "). The verdict rests on this; relative to the control it is less certain, "
                 "because the control's own value is not certain"
             }
         }

@@ -1,14 +1,15 @@
 //! `exp results --html`: one page that needs nothing else. Words and figures are those of the report; its parts are in
-//! `sections` and `metric`, the shapes in `charts`, the colours in `style.css`.
+//! `sections` and `metric`, the shapes in `charts`, the colours in `style.css`. `content` is what has to be given.
 
 mod charts;
+mod content;
 mod metric;
+mod parts;
 mod sections;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use experiments::ChangeRecord;
-use experiments::results::Report;
+pub(crate) use self::content::{Beside, Day, Days, Moment, Page, Series};
 
 use crate::output::interval::{Interval, Scale};
 use crate::output::text::safe;
@@ -17,70 +18,6 @@ const STYLE: &str = include_str!("style.css");
 
 /// What a browser may load for the page: nothing. The icon is one that it need not ask for.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-
-/// All that a page shows.
-pub(crate) struct Page<'a> {
-    pub(crate) report: &'a Report,
-    /// What it is about, for people.
-    pub(crate) description: Option<&'a str>,
-    /// What is shown of each metric beside its report, in the same order.
-    pub(crate) metrics: Vec<Beside>,
-    /// Who was assigned, by day.
-    pub(crate) days: Days,
-    /// The log, newest first.
-    pub(crate) history: &'a [ChangeRecord],
-    /// What was typed.
-    pub(crate) command: String,
-    /// Whether what was typed would have another end tomorrow.
-    pub(crate) ends_by_itself: bool,
-    /// The inputs and the SHA-256 of each.
-    pub(crate) inputs: Vec<(String, String)>,
-    /// When it was made, in seconds since 1970.
-    pub(crate) made_at_secs: u64,
-}
-
-/// What is shown of a metric beside its report.
-pub(crate) struct Beside {
-    /// How it is defined, in a line.
-    pub(crate) definition: String,
-    pub(crate) over_time: Option<Series>,
-}
-
-/// A comparison over time.
-pub(crate) struct Series {
-    pub(crate) variant: String,
-    pub(crate) control: String,
-    /// At least two.
-    pub(crate) moments: Vec<Moment>,
-}
-
-/// A comparison as it was at one moment.
-pub(crate) struct Moment {
-    pub(crate) at_secs: u64,
-    pub(crate) interval: Interval,
-}
-
-/// Who was assigned, by day, or by several days where there would be too many.
-#[derive(Default)]
-pub(crate) struct Days {
-    pub(crate) variants: Vec<String>,
-    /// How many days each stands for.
-    pub(crate) step: u64,
-    pub(crate) days: Vec<Day>,
-}
-
-/// Who was assigned on a day, or on several.
-pub(crate) struct Day {
-    pub(crate) begins_at_secs: u64,
-    /// In the order of the variants.
-    pub(crate) actors: Vec<u64>,
-}
-
-impl Day {
-    fn total(&self) -> u64 {
-        self.actors.iter().sum()
-    }
-}
 
 /// The page as a document.
 pub(crate) fn render(page: &Page<'_>) -> String {
@@ -117,60 +54,6 @@ pub(crate) fn render(page: &Page<'_>) -> String {
         }
     };
     document.into_string()
-}
-
-/// A name from outside, which does not turn round the words beside it if it is written from right to left.
-fn isolated(name: &str) -> Markup {
-    html! { bdi { (safe(name)) } }
-}
-
-/// A table in a box in which it scrolls if it is too wide, also by the keyboard.
-fn table(id: &str, caption: &Markup, columns: &[(&str, Align)], rows: &Markup) -> Markup {
-    html! {
-        div.scroll role="group" aria-labelledby=(id) tabindex="0" {
-            table {
-                caption id=(id) { (caption) }
-                thead { tr {
-                    @for (name, align) in columns {
-                        th scope="col" class=[align.class()] { (name) }
-                    }
-                } }
-                tbody { (rows) }
-            }
-        }
-    }
-}
-
-/// On which side of its column something stands.
-#[derive(Clone, Copy)]
-enum Align {
-    Left,
-    Right,
-}
-
-impl Align {
-    fn class(self) -> Option<&'static str> {
-        match self {
-            Self::Left => None,
-            Self::Right => Some("number"),
-        }
-    }
-}
-
-/// A moment in UTC, which is the same wherever the page is read.
-fn time(secs: u64) -> String {
-    let moment = i64::try_from(secs)
-        .ok()
-        .and_then(|secs| jiff::Timestamp::from_second(secs).ok());
-    moment.map_or_else(
-        || format!("{secs} s after 1970"),
-        |moment| moment.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-    )
-}
-
-/// The day of a moment, in UTC.
-fn day(secs: u64) -> String {
-    time(secs).split(' ').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

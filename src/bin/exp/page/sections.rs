@@ -5,7 +5,9 @@ use maud::{Markup, html};
 use experiments::ChangeRecord;
 use experiments::results::{Report, SampleRatioTest, VerdictCode};
 
-use super::{Align, Days, Page, charts, day, isolated, table, time};
+use super::charts;
+use super::content::{Days, Page};
+use super::parts::{self, Align, day, isolated, table, time};
 use crate::output::change;
 use crate::output::figures::{count, figure, p_value, share};
 use crate::output::text::safe;
@@ -151,7 +153,7 @@ pub(super) fn assigned(days: &Days) -> Markup {
     let rows = html! {
         @for day in &days.days {
             tr {
-                th scope="row" { (super::day(day.begins_at_secs)) }
+                th scope="row" { (parts::day(day.begins_at_secs)) }
                 @for actors in &day.actors { td.number { (count(*actors)) } }
             }
         }

@@ -1,9 +1,8 @@
 //! What the page of results shows beside the report.
 
 use experiments::results::{Members, MetricReport, Report};
-use experiments::{ExperimentService, ExposureScan, MetricConfig};
+use experiments::{ChangeRecord, ExperimentConfig, ExperimentService, ExposureScan, MetricConfig};
 
-use super::Question;
 use crate::commands::{assignments, exposures};
 use crate::hash::Hash;
 use crate::output::interval::Interval;
@@ -16,7 +15,14 @@ const DAY: u64 = 86_400;
 
 /// What a page is made of.
 pub(super) struct Made<'a> {
-    pub(super) question: &'a Question,
+    pub(super) config: &'a ExperimentConfig,
+    /// The log, newest first.
+    pub(super) history: &'a [ChangeRecord],
+    /// In the order of the report's.
+    pub(super) metrics: &'a [MetricConfig],
+    /// Whether the latest outcome was to be the end.
+    pub(super) until_latest: bool,
+    pub(super) now_secs: u64,
     pub(super) service: &'a ExperimentService,
     pub(super) members: &'a Members,
     pub(super) report: &'a Report,
@@ -27,7 +33,7 @@ pub(super) struct Made<'a> {
 }
 
 pub(super) fn document(made: &Made<'_>) -> anyhow::Result<String> {
-    let config = &made.question.config;
+    let config = made.config;
     let name = shlex::try_quote(&config.name)?;
     let assigned = Rows::tsv(Hash::default(), assignments::COLUMNS);
     let assigned = assignments::write(made.service, &config.name, 0, assigned)?;
@@ -42,9 +48,9 @@ pub(super) fn document(made: &Made<'_>) -> anyhow::Result<String> {
     let words = std::env::args_os().skip(1);
     let words: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
     let words = std::iter::once("exp").chain(words.iter().map(String::as_str));
-    let asked = made.question.metrics.iter().zip(&made.report.metrics);
+    let asked = made.metrics.iter().zip(&made.report.metrics);
     let metrics = asked.enumerate().map(|(index, (asked, metric))| Beside {
-        definition: definition(&asked.config),
+        definition: definition(asked),
         over_time: over_time(made, metric, index),
     });
     Ok(page::render(&Page {
@@ -52,11 +58,11 @@ pub(super) fn document(made: &Made<'_>) -> anyhow::Result<String> {
         description: config.description.as_deref(),
         metrics: metrics.collect(),
         days: days(made),
-        history: &made.question.history,
+        history: made.history,
         command: secrets::mask(&shlex::try_join(words)?),
-        ends_by_itself: made.question.until_latest,
+        ends_by_itself: made.until_latest,
         inputs,
-        made_at_secs: made.question.now_secs,
+        made_at_secs: made.now_secs,
     }))
 }
 
@@ -106,7 +112,7 @@ fn days(made: &Made<'_>) -> Days {
         .into_iter()
         .find(|step| all.div_ceil(*step) <= MOST);
     let step = step.unwrap_or(all.div_ceil(MOST));
-    let variants = made.question.config.variants.iter();
+    let variants = made.config.variants.iter();
     let variants: Vec<String> = variants.map(|variant| variant.name.clone()).collect();
     let mut days: Vec<Day> = (0..all.div_ceil(step))
         .map(|place| Day {
