@@ -1,5 +1,5 @@
-//! Has the tests that need a Postgres server, or PgBouncer, ignored where there is none to start. With
-//! `EXP_TEST_POSTGRES` set they fail there.
+//! Has the tests that need a Postgres server, PgBouncer or Chromium ignored where there is none to start. With
+//! `EXP_TEST_POSTGRES`, or `EXP_TEST_CHROMIUM`, set they fail there.
 
 #![allow(
     clippy::disallowed_methods,
@@ -21,6 +21,8 @@ fn main() {
     }
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=EXP_TEST_POSTGRES");
+    println!("cargo::rerun-if-env-changed=EXP_TEST_CHROMIUM");
+    println!("cargo::rustc-check-cfg=cfg(no_chromium)");
     println!("cargo::rustc-check-cfg=cfg(no_postgres)");
     println!("cargo::rustc-check-cfg=cfg(no_pgbouncer)");
     let path = env::var_os("PATH").unwrap_or_default();
@@ -40,5 +42,9 @@ fn main() {
         .any(|directory| directory.join("pgbouncer").is_file());
     if !(is_there && has_pooler) && may_miss {
         println!("cargo::rustc-cfg=no_pgbouncer");
+    }
+    let has_browser = env::split_paths(&path).any(|directory| directory.join("chromium").is_file());
+    if !has_browser && env::var_os("EXP_TEST_CHROMIUM").is_none() {
+        println!("cargo::rustc-cfg=no_chromium");
     }
 }

@@ -16,6 +16,9 @@ macro_rules_attribute::attribute_alias! {
     #[apply(needs_pgbouncer!)] =
         #[test]
         #[cfg_attr(no_pgbouncer, ignore = "there is no PgBouncer")];
+    #[apply(needs_chromium!)] =
+        #[test]
+        #[cfg_attr(no_chromium, ignore = "there is no Chromium")];
 }
 
 mod adoption;
@@ -24,6 +27,7 @@ mod analysis;
 mod application;
 mod browser;
 mod bulk;
+mod chromium;
 mod completions;
 mod conformance;
 mod copy;
@@ -37,6 +41,7 @@ mod givens;
 mod model;
 mod modules;
 mod outcomes;
+mod page;
 mod permissions;
 mod pgbouncer;
 mod pooler;

@@ -70,6 +70,14 @@ pub(crate) fn write_text(change: &ChangeRecord, text: &mut Text) {
     }
 }
 
+/// What an entry of the log changed.
+pub(crate) fn differences_of(change: &ChangeRecord) -> Vec<Difference> {
+    let detail = change.detail.as_ref();
+    detail.map_or_else(Vec::new, |detail| {
+        differences(&detail.before, &detail.after)
+    })
+}
+
 /// A line `before → after` for each value that differs.
 pub(crate) fn write_differences(
     before: &ChangeSide,

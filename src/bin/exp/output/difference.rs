@@ -5,10 +5,10 @@ use unicode_width::UnicodeWidthStr as _;
 use super::text::{Text, safe};
 
 /// What differs, and its two values, safe to show.
-pub(super) struct Difference {
-    pub(super) what: String,
-    pub(super) before: String,
-    pub(super) after: String,
+pub(crate) struct Difference {
+    pub(crate) what: String,
+    pub(crate) before: String,
+    pub(crate) after: String,
 }
 
 impl Difference {

@@ -49,6 +49,31 @@ fn signed(text: &str) -> String {
     }
 }
 
+/// A rate, as a percentage: `20.44%`, `0.0123%`.
+pub(crate) fn rate(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent.abs() {
+        0.0 => "0%".to_owned(),
+        size if size >= 0.1 => format!("{percent:.2}%"),
+        size if size >= 0.001 => format!("{percent:.4}%"),
+        _ => format!("{percent:.2e}%"),
+    }
+}
+
+/// A round share, as a percentage with the digits that it has: `95%`, `99.9%`.
+pub(crate) fn share(share: f64) -> String {
+    format!("{}%", (share * 1e6).round() / 1e4)
+}
+
+/// How probable something is: never a bare 0% or 100%.
+pub(crate) fn chance(share: f64) -> String {
+    match share {
+        _ if share < 0.0005 => "< 0.1%".to_owned(),
+        _ if share >= 0.9995 => "> 99.9%".to_owned(),
+        _ => format!("{:.1}%", share * 100.0),
+    }
+}
+
 /// A p-value: never a bare zero.
 pub(crate) fn p_value(p: f64) -> String {
     match p {
@@ -107,6 +132,14 @@ mod tests {
             ("+4.12%".into(), "-50.0%".into())
         );
         assert_eq!(change(12.5), "+1,250%");
+        let rates = [0.0, 0.204_41, 1.0, 0.000_123, 1e-7].map(rate);
+        assert_eq!(rates, ["0%", "20.44%", "100.00%", "0.0123%", "1.00e-5%"]);
+        assert_eq!([0.95, 0.999, 0.9].map(share), ["95%", "99.9%", "90%"]);
+        let chances = [0.0, 0.0005, 0.5, 0.9994, 0.9995, 1.0].map(chance);
+        assert_eq!(
+            chances,
+            ["< 0.1%", "0.1%", "50.0%", "99.9%", "> 99.9%", "> 99.9%"]
+        );
         assert_eq!(
             (p_value(0.0), p_value(0.0312)),
             ("< 0.001".into(), "0.031".into())

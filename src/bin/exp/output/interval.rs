@@ -1,11 +1,24 @@
 //! Intervals drawn to a common scale, with zero marked: `├───●──┼──┤`.
 
+use experiments::results::ComparisonReport;
+
 /// What is drawn: an estimate between two bounds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Interval {
     pub(crate) low: f64,
     pub(crate) estimate: f64,
     pub(crate) high: f64,
+}
+
+impl Interval {
+    /// What is drawn of a comparison: its relative effect between the bounds that decide.
+    pub(crate) fn of(comparison: &ComparisonReport) -> Option<Self> {
+        Some(Self {
+            low: comparison.always_valid.relative_low?,
+            estimate: comparison.relative.estimate?,
+            high: comparison.always_valid.relative_high?,
+        })
+    }
 }
 
 /// From where to where lines are drawn; zero is always between.

@@ -58,7 +58,7 @@ pub(super) fn differences(before: &[MetricConfig], after: &[MetricConfig]) -> Ve
 }
 
 /// What a metric is, in a line: `mean, window 7d, cap 99.9%`.
-fn summary(metric: &MetricConfig) -> String {
+pub(crate) fn summary(metric: &MetricConfig) -> String {
     let fields = MetricField::ALL.into_iter();
     joined(fields.filter_map(|field| {
         let value = shown(field, metric)?;

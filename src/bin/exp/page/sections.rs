@@ -1,27 +1,28 @@
-//! The parts of the page, from top to bottom.
+//! The parts of the page about the experiment as a whole.
 
 use maud::{Markup, html};
 
 use experiments::ChangeRecord;
-use experiments::results::{ComparisonReport, MetricReport, Report, VerdictCode};
+use experiments::results::{Report, SampleRatioTest, VerdictCode};
 
-use super::{Page, charts, time};
-use crate::output::figures::{change, count, figure, p_value};
-use crate::output::interval::{Interval, Scale};
-use crate::output::text::percent;
+use super::charts;
+use super::content::{Days, Page};
+use super::parts::{self, Align, day, isolated, table, time};
+use crate::output::change;
+use crate::output::figures::{count, figure, p_value, share};
+use crate::output::text::safe;
 
 pub(super) fn head(page: &Page<'_>) -> Markup {
     let report = page.report;
     html! {
         header {
-            h1 { (report.experiment) }
-            @if let Some(description) = page.description { p { (description) } }
+            h1 { (isolated(&report.experiment)) }
+            @if let Some(description) = page.description { p dir="auto" { (safe(description)) } }
             p.faint {
                 (report.state) ", from " (time(report.from_secs)) " to " (time(report.to_secs)) ". "
-                (count(report.assigned_actors)) " actors assigned, "
-                (count(report.exposed_actors)) " exposed; the "
-                (report.population) " ones are analysed. Intervals are "
-                (percent(report.confidence)) " sure."
+                (count(report.assigned_actors)) " assigned, " (count(report.exposed_actors)) " exposed; "
+                (report.population) " actors are analysed. Intervals are "
+                (share(report.confidence)) " sure."
             }
         }
     }
@@ -33,18 +34,18 @@ pub(super) fn verdicts(report: &Report) -> Markup {
             h2 #verdicts { "What is known" }
             ul.verdicts {
                 @for warning in &report.warnings {
-                    li.warn { strong { "Warning: " } (warning.message) }
+                    li.warn { strong { "Warning: " } (safe(&warning.message)) }
                 }
                 @for metric in &report.metrics {
-                    li class=(tone(metric.verdict.code)) {
-                        strong { (metric.metric) ": " } (metric.verdict.sentence)
+                    li class=[tone(metric.verdict.code)] {
+                        strong { (isolated(&metric.metric)) ": " } (safe(&metric.verdict.sentence))
                     }
                 }
                 @if report.metrics.is_empty() {
-                    li { "No metric was analysed." }
+                    li { "No metric: declare one in a file, or name one with " code { "--metric NAME:KIND" } }
                 }
-                li class=(if report.sample_ratio.mismatch { "bad" } else { "" }) {
-                    (report.sample_ratio.sentence())
+                li class=[report.sample_ratio.mismatch.then_some("bad")] {
+                    (safe(&report.sample_ratio.sentence()))
                 }
             }
         }
@@ -52,158 +53,128 @@ pub(super) fn verdicts(report: &Report) -> Markup {
 }
 
 /// A colour beside the words, which say the same.
-fn tone(code: VerdictCode) -> &'static str {
+fn tone(code: VerdictCode) -> Option<&'static str> {
     match code {
-        VerdictCode::Better | VerdictCode::Safe => "good",
-        VerdictCode::Worse | VerdictCode::Harmed => "bad",
-        VerdictCode::Blocked => "warn",
-        VerdictCode::Exploratory | VerdictCode::TooEarly | VerdictCode::Undecided => "",
+        VerdictCode::Better | VerdictCode::Safe => Some("good"),
+        VerdictCode::Worse | VerdictCode::Harmed => Some("bad"),
+        VerdictCode::Blocked => Some("warn"),
+        VerdictCode::Exploratory | VerdictCode::TooEarly | VerdictCode::Undecided => None,
     }
-}
-
-fn interval(comparison: &ComparisonReport) -> Option<Interval> {
-    Some(Interval {
-        low: comparison.always_valid.relative_low?,
-        estimate: comparison.relative.estimate?,
-        high: comparison.always_valid.relative_high?,
-    })
-}
-
-pub(super) fn metric(metric: &MetricReport, page: &Page<'_>, index: usize) -> Markup {
-    let all = page.report.metrics.iter();
-    let all: Vec<Interval> = all
-        .flat_map(|m| &m.comparisons)
-        .filter_map(interval)
-        .collect();
-    let scale = Scale::of(&all);
-    let id = format!("metric-{index}");
-    html! {
-        section aria-labelledby=(id) {
-            h2 id=(id) { (metric.metric) }
-            p.faint {
-                (metric.kind) ", " (metric.role)
-                @if let Some(window) = metric.window_secs.and_then(experiments::metric::Window::of_secs) {
-                    ", within " (window) " of an actor's start"
-                }
-                ", " @match metric.better {
-                    experiments::metric::Better::Up => "higher is better",
-                    experiments::metric::Better::Down => "lower is better",
-                }
-            }
-            div.scroll {
-                table {
-                    thead { tr {
-                        th scope="col" { "Variant" }
-                        th.number scope="col" { "Actors" }
-                        th.number scope="col" { "In progress" }
-                        th.number scope="col" { "Mean" }
-                        th.number scope="col" { "Change" }
-                        th.number scope="col" { "Always valid" }
-                        th.number scope="col" { "p" }
-                        th.number scope="col" { "Chance to win" }
-                    } }
-                    tbody {
-                        @for figures in &metric.variants {
-                            @let comparison = metric.comparisons.iter().find(|c| c.variant == figures.variant);
-                            tr {
-                                th scope="row" { (figures.variant) }
-                                td.number { (count(figures.actors)) }
-                                td.number { (count(figures.in_progress)) }
-                                td.number { (number(figures.mean)) }
-                                (compared(comparison))
-                            }
-                        }
-                    }
-                }
-            }
-            @for comparison in &metric.comparisons {
-                @if let Some(shown) = interval(comparison) {
-                    @let what = format!("{} against {}", comparison.variant, comparison.control);
-                    figure {
-                        (charts::interval(scale, shown, &what))
-                        figcaption { (what) ", relative; the interval holds however often you look" }
-                    }
-                }
-            }
-            @if let Some(moments) = page.over_time.get(index).filter(|moments| moments.len() > 1) {
-                h3 { "Over time" }
-                figure {
-                    (charts::over_time(moments, &metric.metric))
-                    figcaption { "The relative difference as it stood at each moment, with its always-valid interval" }
-                }
-            }
-        }
-    }
-}
-
-fn compared(comparison: Option<&ComparisonReport>) -> Markup {
-    let Some(comparison) = comparison else {
-        return html! { td.number {} td.number {} td.number {} td.number {} };
-    };
-    let always = &comparison.always_valid;
-    let p = comparison.adjusted_p_value.or(always.p_value);
-    html! {
-        td.number { @match comparison.relative.estimate {
-            Some(relative) => (change(relative)),
-            None => (number(comparison.difference.estimate)),
-        } }
-        td.number { @match (always.relative_low, always.relative_high) {
-            (Some(low), Some(high)) => { (change(low)) " to " (change(high)) },
-            _ => "–",
-        } }
-        td.number { (p.map_or_else(|| "–".to_owned(), p_value)) }
-        td.number { (comparison.chance_to_win.map_or_else(|| "–".to_owned(), percent)) }
-    }
-}
-
-fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), figure)
 }
 
 pub(super) fn sample_ratio(report: &Report) -> Markup {
+    let found = &report.sample_ratio;
     html! {
         section aria-labelledby="sample-ratio" {
             h2 #sample-ratio { "Sample ratio" }
-            p { (report.sample_ratio.sentence()) }
-            @for test in &report.sample_ratio.tests {
-                h3 { (test.population) " actors, by period of weights" }
-                div.scroll { table {
-                    thead { tr {
-                        th scope="col" { "From" }
-                        th scope="col" { "Variant" }
-                        th.number scope="col" { "Weight" }
-                        th.number scope="col" { "Expected" }
-                        th.number scope="col" { "Actors" }
-                    } }
-                    tbody {
-                        @for period in &test.periods {
-                            @for (row, variant) in period.variants.iter().enumerate() {
-                                tr {
-                                    td { @if row == 0 { (time(period.from_secs)) } }
-                                    td.text { (variant.variant) }
-                                    td.number { (variant.weight) }
-                                    td.number { (figure(variant.expected)) }
-                                    td.number { (count(variant.actors)) }
-                                }
-                            }
+            p { (safe(&found.sentence())) }
+            @for (index, test) in found.tests.iter().enumerate() {
+                (periods(test, &format!("sample-ratio-{index}")))
+            }
+            @if let [first, ..] = &*found.by {
+                @let columns = [
+                    ("Value", Align::Left),
+                    ("Actors", Align::Right),
+                    ("p, at any look", Align::Right),
+                    ("Split", Align::Left),
+                ];
+                @let caption = html! { "By " (isolated(&first.column)) ", to find where a mismatch comes from" };
+                @let rows = html! {
+                    @for value in &found.by {
+                        tr {
+                            th scope="row" { (isolated(&value.value)) }
+                            td.number { (count(actors(&value.test))) }
+                            td.number { (p_value(value.test.always_valid_p_value)) }
+                            td { @if value.mismatch { "not as the weights say" } @else { "as the weights say" } }
                         }
                     }
-                } }
+                };
+                (table("sample-ratio-by", &caption, &columns, &rows))
             }
         }
     }
 }
 
-pub(super) fn assigned(page: &Page<'_>) -> Markup {
-    if page.days.is_empty() {
-        return html! {};
-    }
+fn periods(test: &SampleRatioTest, id: &str) -> Markup {
+    let columns = [
+        ("From", Align::Left),
+        ("Variant", Align::Left),
+        ("Weight", Align::Right),
+        ("Expected", Align::Right),
+        ("Actors", Align::Right),
+        ("p, at one look", Align::Right),
+    ];
+    let caption = html! {
+        (test.population) " actors, by period of weights: p = " (p_value(test.always_valid_p_value))
+        " at any look"
+        @if let (Some(p), Some(square), Some(degrees)) = (test.p_value, test.chi_square, test.degrees) {
+            ", " (p_value(p)) " at one look (χ² = " (figure(square)) ", " (degrees)
+            @if degrees == 1 { " degree" } @else { " degrees" } " of freedom)"
+        }
+    };
+    let rows = html! {
+        @for period in &test.periods {
+            @for (row, variant) in period.variants.iter().enumerate() {
+                tr {
+                    @if row == 0 {
+                        th scope="rowgroup" rowspan=(period.variants.len()) { (time(period.from_secs)) }
+                    }
+                    td.text { (isolated(&variant.variant)) }
+                    td.number { (variant.weight) }
+                    td.number { (format!("{:.1}", variant.expected)) }
+                    td.number { (count(variant.actors)) }
+                    @if row == 0 {
+                        td.number rowspan=(period.variants.len()) {
+                            (period.p_value.map_or_else(|| "–".to_owned(), p_value))
+                        }
+                    }
+                }
+            }
+        }
+    };
+    table(id, &caption, &columns, &rows)
+}
+
+fn actors(test: &SampleRatioTest) -> u64 {
+    let variants = test.periods.iter().flat_map(|period| &period.variants);
+    variants.map(|variant| variant.actors).sum()
+}
+
+pub(super) fn assigned(days: &Days) -> Markup {
+    let each = match days.step {
+        0 | 1 => "day".to_owned(),
+        step => format!("{step} days"),
+    };
+    let names = days.variants.iter().map(|name| safe(name));
+    let names: Vec<String> = names.collect();
+    let numbers = names.iter().map(|name| (name.as_str(), Align::Right));
+    let columns: Vec<_> = [("From", Align::Left)].into_iter().chain(numbers).collect();
+    let caption = html! { "New actors of each variant, for each " (each) };
+    let rows = html! {
+        @for day in &days.days {
+            tr {
+                th scope="row" { (parts::day(day.begins_at_secs)) }
+                @for actors in &day.actors { td.number { (count(*actors)) } }
+            }
+        }
+    };
     html! {
         section aria-labelledby="days" {
             h2 #days { "New actors by day" }
-            figure {
-                (charts::days(&page.days))
-                figcaption { "Days of UTC" }
+            @if let (Some(first), Some(last)) = (days.days.first(), days.days.last()) {
+                figure {
+                    (charts::days(&days.days))
+                    figcaption {
+                        "All variants; one bar for each " (each) " of UTC, from " (day(first.begins_at_secs)) " to "
+                        (day(last.begins_at_secs))
+                    }
+                }
+                details {
+                    summary { "The figures of this chart" }
+                    (table("days-figures", &caption, &columns, &rows))
+                }
+            } @else {
+                p { "No actor was assigned." }
             }
         }
     }
@@ -211,51 +182,70 @@ pub(super) fn assigned(page: &Page<'_>) -> Markup {
 
 pub(super) fn left_out(report: &Report) -> Markup {
     let left_out = &report.left_out;
-    let rows = [
+    let told = [
         ("Actors with an override", left_out.overridden_actors),
         ("Actors who saw two variants", left_out.mixed_actors),
         ("Rows of actors in no variant", left_out.unknown_actors),
         ("Rows from before the actor's start", left_out.before_start),
         ("Rows that can't be read", left_out.broken_rows),
     ];
+    let rows = html! {
+        @for (what, number) in told {
+            tr { th scope="row" { (what) } td.number { (count(number)) } }
+        }
+        @for metric in report.metrics.iter().filter(|metric| metric.after_window > 0) {
+            tr {
+                th scope="row" { "Rows after the window of " (isolated(&metric.metric)) }
+                td.number { (count(metric.after_window)) }
+            }
+        }
+    };
+    let columns = [("What", Align::Left), ("How many", Align::Right)];
+    let caption = html! { "In no figure of this page" };
     html! {
         section aria-labelledby="left-out" {
             h2 #left-out { "What was left out" }
-            table { tbody {
-                @for (what, number) in rows {
-                    tr { th scope="row" { (what) } td.number { (count(number)) } }
-                }
-                @for metric in report.metrics.iter().filter(|metric| metric.after_window > 0) {
-                    tr {
-                        th scope="row" { "Rows after the window of " (metric.metric) }
-                        td.number { (count(metric.after_window)) }
-                    }
-                }
-            } }
+            (table("left-out-figures", &caption, &columns, &rows))
         }
     }
 }
 
-pub(super) fn history(history: &[ChangeRecord]) -> Markup {
-    html! {
-        section aria-labelledby="history" {
-            h2 #history { "History" }
-            div.scroll { table {
-                thead { tr {
-                    th scope="col" { "When" }
-                    th scope="col" { "Who" }
-                    th scope="col" { "What" }
-                } }
-                tbody {
-                    @for change in history {
-                        tr {
-                            td { (time(change.timestamp_secs)) }
-                            td.text { (change.actor.as_deref().unwrap_or("–")) }
-                            td.text { (change.mutation) }
+pub(super) fn history(history: &[ChangeRecord], experiment: &str) -> Markup {
+    const MOST: usize = 50;
+    let columns = [
+        ("When", Align::Left),
+        ("Who", Align::Left),
+        ("What", Align::Left),
+    ];
+    let rows = html! {
+        @for entry in history.iter().take(MOST) {
+            tr {
+                th scope="row" { (time(entry.timestamp_secs)) }
+                td.text { (isolated(entry.actor.as_deref().unwrap_or("(unknown)"))) }
+                td.text {
+                    (isolated(&entry.mutation))
+                    @for difference in change::differences_of(entry) {
+                        div.faint {
+                            bdi { (difference.what) } ": "
+                            bdi { (difference.before) } " → " bdi { (difference.after) }
                         }
                     }
                 }
-            } }
+            }
+        }
+    };
+    let older = history.len().saturating_sub(MOST);
+    let caption = html! {
+        "Newest first"
+        @if older > 0 {
+            "; " (count(older as u64)) " older " @if older == 1 { "entry is" } @else { "entries are" }
+            " not shown: " code { "exp history " (safe(experiment)) } " has all"
+        }
+    };
+    html! {
+        section aria-labelledby="history" {
+            h2 #history { "History" }
+            (table("history-entries", &caption, &columns, &rows))
         }
     }
 }
@@ -264,10 +254,14 @@ pub(super) fn footer(page: &Page<'_>) -> Markup {
     html! {
         footer {
             p { "Made by exp " (env!("CARGO_PKG_VERSION")) " at " (time(page.made_at_secs)) " with" }
-            p { code { (page.command) } }
+            p { code { (safe(&page.command)) } }
+            @if page.ends_by_itself {
+                p { "Add " code { "--as-of " (page.report.to_secs) } " to it to end at the same moment." }
+            }
+            p { "The inputs, each with the SHA-256 of what was read:" }
             dl {
                 @for (input, hash) in &page.inputs {
-                    dt { (input) }
+                    dt { code { (safe(input)) } }
                     dd { code { (hash) } }
                 }
             }

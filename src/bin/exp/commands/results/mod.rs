@@ -1,5 +1,6 @@
 //! `exp results`: who won, and whether the numbers can be trusted.
 
+mod kept;
 mod outcomes;
 mod page;
 mod text;
@@ -128,7 +129,11 @@ impl Results {
         if let Some(file) = &self.html {
             let over_time = self.over_time(&question, &members, &read.totals, &report);
             let page = page::document(&page::Made {
-                question: &question,
+                config: &question.config,
+                history: &question.history,
+                metrics: &configs,
+                until_latest: question.until_latest,
+                now_secs: question.now_secs,
                 service: &service,
                 members: &members,
                 report: &report,

@@ -11,6 +11,7 @@ use experiments::rows::Format;
 use experiments::store::{RowSink, SqlValue};
 use experiments::text::escape;
 
+use super::kept;
 use crate::context::Opened;
 use crate::exit::{Hint, UsageError};
 use crate::hash::{Hash, Hashed};
@@ -148,11 +149,12 @@ impl Source {
                 let totals = reading
                     .read_kept(service.store())
                     .map_err(|error| explained(error, "recorded outcomes"))?;
-                let rows = format!("{} rows", totals.rows);
-                Ok(Outcomes {
-                    totals,
-                    input: ("recorded outcomes".to_owned(), rows),
-                })
+                let input = if is_hashed {
+                    kept::input(service.store(), reading.metrics)?
+                } else {
+                    Default::default()
+                };
+                Ok(Outcomes { totals, input })
             }
         }
     }

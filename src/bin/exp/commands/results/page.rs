@@ -1,19 +1,28 @@
 //! What the page of results shows beside the report.
 
-use experiments::results::{Members, Report};
-use experiments::{ExperimentService, ExposureScan};
+use experiments::results::{Members, MetricReport, Report};
+use experiments::{ChangeRecord, ExperimentConfig, ExperimentService, ExposureScan, MetricConfig};
 
-use super::{Question, text};
 use crate::commands::{assignments, exposures};
 use crate::hash::Hash;
+use crate::output::interval::Interval;
+use crate::output::metric;
 use crate::output::rows::Rows;
-use crate::page::{self, Day, Moment, Page};
+use crate::page::{self, Beside, Day, Days, Moment, Page, Series};
+use crate::secrets;
 
 const DAY: u64 = 86_400;
 
 /// What a page is made of.
 pub(super) struct Made<'a> {
-    pub(super) question: &'a Question,
+    pub(super) config: &'a ExperimentConfig,
+    /// The log, newest first.
+    pub(super) history: &'a [ChangeRecord],
+    /// In the order of the report's.
+    pub(super) metrics: &'a [MetricConfig],
+    /// Whether the latest outcome was to be the end.
+    pub(super) until_latest: bool,
+    pub(super) now_secs: u64,
     pub(super) service: &'a ExperimentService,
     pub(super) members: &'a Members,
     pub(super) report: &'a Report,
@@ -24,7 +33,7 @@ pub(super) struct Made<'a> {
 }
 
 pub(super) fn document(made: &Made<'_>) -> anyhow::Result<String> {
-    let config = &made.question.config;
+    let config = made.config;
     let name = shlex::try_quote(&config.name)?;
     let assigned = Rows::tsv(Hash::default(), assignments::COLUMNS);
     let assigned = assignments::write(made.service, &config.name, 0, assigned)?;
@@ -36,69 +45,93 @@ pub(super) fn document(made: &Made<'_>) -> anyhow::Result<String> {
         (format!("exp exposures {name}"), exposed.to_string()),
         made.outcomes.clone(),
     ];
-    let words: Vec<String> = std::env::args().collect();
-    let words = std::iter::once("exp").chain(words.iter().skip(1).map(String::as_str));
+    let words = std::env::args_os().skip(1);
+    let words: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
+    let words = std::iter::once("exp").chain(words.iter().map(String::as_str));
+    let asked = made.metrics.iter().zip(&made.report.metrics);
+    let metrics = asked.enumerate().map(|(index, (asked, metric))| Beside {
+        definition: definition(asked),
+        over_time: over_time(made, metric, index),
+    });
     Ok(page::render(&Page {
         report: made.report,
         description: config.description.as_deref(),
-        over_time: over_time(made),
+        metrics: metrics.collect(),
         days: days(made),
-        history: &made.question.history,
-        command: shlex::try_join(words)?,
+        history: made.history,
+        command: secrets::mask(&shlex::try_join(words)?),
+        ends_by_itself: made.until_latest,
         inputs,
-        made_at_secs: made.question.now_secs,
+        made_at_secs: made.now_secs,
     }))
 }
 
-/// Of each metric with a window the comparison of its verdict, or else the first; without a window, what is known now
-/// says nothing of what was known then.
-fn over_time(made: &Made<'_>) -> Vec<Vec<Moment>> {
-    let metrics = made.report.metrics.iter().enumerate();
-    let series = metrics.map(|(index, metric)| {
-        if metric.window_secs.is_none() {
-            return Vec::new();
-        }
-        let variant = metric.verdict.variant.as_deref();
-        let reports = made.over_time.iter().chain([made.report]);
-        let moments = reports.filter_map(|report| {
-            let mut comparisons = report.metrics[index].comparisons.iter();
-            let comparison =
-                comparisons.find(|c| variant.is_none_or(|variant| c.variant == variant))?;
-            Some(Moment {
-                at_secs: report.to_secs,
-                interval: text::interval(comparison)?,
-            })
-        });
-        moments.collect()
-    });
-    series.collect()
+/// What a metric is, without what its report says: its part in the decision, and the good direction.
+fn definition(metric: &MetricConfig) -> String {
+    let mut metric = metric.clone();
+    (metric.role, metric.better) = (None, None);
+    metric::summary(&metric)
 }
 
-/// How many actors were assigned on each day of UTC, by variant.
-fn days(made: &Made<'_>) -> Vec<Day> {
-    const MOST: u64 = 3660;
+/// The comparison of the verdict, or else the first, as it was at each moment. There is none of a metric without a
+/// window: what is known now says nothing of what was known then.
+fn over_time(made: &Made<'_>, metric: &MetricReport, index: usize) -> Option<Series> {
+    metric.window_secs?;
+    let decisive = metric.verdict.variant.as_deref();
+    let mut comparisons = metric.comparisons.iter();
+    let shown = comparisons.find(|c| decisive.is_none_or(|variant| c.variant == variant))?;
+    let reports = made.over_time.iter().chain([made.report]);
+    let moments = reports.filter_map(|report| {
+        let mut comparisons = report.metrics[index].comparisons.iter();
+        let comparison = comparisons.find(|c| c.variant == shown.variant)?;
+        Some(Moment {
+            at_secs: report.to_secs,
+            interval: Interval::of(comparison)?,
+        })
+    });
+    let moments: Vec<Moment> = moments.collect();
+    (moments.len() > 1).then(|| Series {
+        variant: shown.variant.clone(),
+        control: shown.control.clone(),
+        moments,
+    })
+}
+
+/// How many actors of each variant were assigned on each day of UTC; on several, where days would be too many to see.
+fn days(made: &Made<'_>) -> Days {
+    const MOST: u64 = 100;
     let until = made.report.to_secs;
     let members = made.members.members.iter();
     let within = members.filter(|member| member.assigned_at_secs <= until);
     let Some(first) = within.clone().map(|member| member.assigned_at_secs).min() else {
-        return Vec::new();
+        return Days::default();
     };
-    let (first, last) = (first / DAY, until / DAY);
-    if last - first >= MOST {
-        return Vec::new();
-    }
-    let variants = made.question.config.variants.len();
-    let mut days: Vec<Day> = (first..=last)
-        .map(|day| Day {
-            begins_at_secs: day * DAY,
-            actors: vec![0; variants],
+    let first = first / DAY;
+    let all = until / DAY - first + 1;
+    let step = [1, 7, 28]
+        .into_iter()
+        .find(|step| all.div_ceil(*step) <= MOST);
+    let step = step.unwrap_or(all.div_ceil(MOST));
+    let variants = made.config.variants.iter();
+    let variants: Vec<String> = variants.map(|variant| variant.name.clone()).collect();
+    let mut days: Vec<Day> = (0..all.div_ceil(step))
+        .map(|place| Day {
+            begins_at_secs: (first + place * step) * DAY,
+            actors: vec![0; variants.len()],
         })
         .collect();
     for member in within {
-        let day = member.assigned_at_secs / DAY - first;
-        if let Some(day) = usize::try_from(day).ok().and_then(|day| days.get_mut(day)) {
+        let place = (member.assigned_at_secs / DAY - first) / step;
+        if let Some(day) = usize::try_from(place)
+            .ok()
+            .and_then(|place| days.get_mut(place))
+        {
             day.actors[usize::from(member.variant)] += 1;
         }
     }
-    days
+    Days {
+        variants,
+        step,
+        days,
+    }
 }

@@ -27,7 +27,7 @@ pub(super) fn write(report: &Report, text: &mut Text) {
     }
     wrapped(text, "", &safe(&report.sample_ratio.sentence()));
     let drawn = report.metrics.iter().flat_map(|metric| &metric.comparisons);
-    let intervals: Vec<Interval> = drawn.filter_map(interval).collect();
+    let intervals: Vec<Interval> = drawn.filter_map(Interval::of).collect();
     let scale = Scale::of(&intervals);
     for metric in &report.metrics {
         text.line("");
@@ -126,7 +126,7 @@ fn figures(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text
             row.insert(2, number(count(figures.in_progress)));
         }
         if is_wide {
-            let line = comparison.and_then(interval);
+            let line = comparison.and_then(Interval::of);
             row.push(cell(
                 &line.map_or_else(String::new, |i| scale.draw(i, drawn)),
             ));
@@ -136,7 +136,7 @@ fn figures(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text
     text.table(&header, rows.collect());
     for comparison in &metric.comparisons {
         bounds(metric, comparison, report, text);
-        if !is_wide && let Some(line) = interval(comparison) {
+        if !is_wide && let Some(line) = Interval::of(comparison) {
             let width = width.unwrap_or(40).saturating_sub(4);
             text.line(format_args!("  {}", scale.draw(line, width)));
         }
@@ -211,15 +211,6 @@ fn p(comparison: &ComparisonReport) -> String {
         .adjusted_p_value
         .or(comparison.always_valid.p_value);
     p.map_or_else(|| "–".to_owned(), p_value)
-}
-
-/// What is drawn of a comparison: its relative effect between the bounds that decide.
-pub(super) fn interval(comparison: &ComparisonReport) -> Option<Interval> {
-    Some(Interval {
-        low: comparison.always_valid.relative_low?,
-        estimate: comparison.relative.estimate?,
-        high: comparison.always_valid.relative_high?,
-    })
 }
 
 fn left_out(report: &Report, text: &mut Text) {
