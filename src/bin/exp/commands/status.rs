@@ -130,17 +130,17 @@ impl View for Shown {
 }
 
 /// Whether the variants have the actors that their weights promise; by period, if the weights have changed.
-fn sample_ratio(found: &SampleRatioReport, text: &mut Text) {
-    let Some(test) = found.tests.first().filter(|test| test.worst.is_some()) else {
+fn sample_ratio(report: &SampleRatioReport, text: &mut Text) {
+    let Some(split) = report.tests.first().filter(|split| split.worst.is_some()) else {
         return;
     };
     text.line("");
-    wrapped(text, "", &safe(&test.sentence()));
-    if test.periods.len() < 2 {
+    wrapped(text, "", &safe(&split.sentence()));
+    if split.periods.len() < 2 {
         return;
     }
     text.line("");
-    let periods = test.periods.iter().flat_map(|period| {
+    let periods = split.periods.iter().flat_map(|period| {
         let from = text.time(period.from_secs);
         let variants = period.variants.iter().enumerate();
         let rows = variants.map(move |(place, variant)| {

@@ -130,7 +130,7 @@ pub(crate) fn wrapped(text: &mut Text, begin: &str, words: &str) {
         let space = usize::from(!is_empty);
         if !is_empty && used + space + word.width() > width {
             text.line(&line);
-            line = "  ".to_owned();
+            "  ".clone_into(&mut line);
             used = 2;
             is_empty = true;
         }

@@ -72,8 +72,8 @@ pub(crate) struct Power {
     weights: (f64, f64),
 
     /// How probably the effect is to be detected, if it is there
-    #[arg(long, value_name = "SHARE", default_value = "0.8", value_parser = share)]
-    power: f64,
+    #[arg(long = "power", value_name = "SHARE", default_value = "0.8", value_parser = share)]
+    probability: f64,
 
     /// How sure the intervals are to be
     #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share)]
@@ -105,7 +105,7 @@ fn weights(text: &str) -> Result<(f64, f64), String> {
 
 /// The question as it was asked, and the answers.
 #[derive(Serialize)]
-struct Answers {
+struct Answer {
     baseline: f64,
     deviation: Option<f64>,
     weights: [f64; 2],
@@ -113,7 +113,7 @@ struct Answers {
     confidence: f64,
     tuning_actors: u64,
     #[serde(flatten)]
-    answers: Asked,
+    asked: Asked,
 }
 
 #[derive(Serialize)]
@@ -157,10 +157,10 @@ impl Power {
                 confidence: self.confidence,
                 tuning_actors: self.tuning_actors,
             },
-            power: self.power,
+            power: self.probability,
             look,
         };
-        let answers = match (self.effect, self.actors) {
+        let asked = match (self.effect, self.actors) {
             (_, Some(actors)) => Asked::Effect {
                 actors: actors.get(),
                 fixed: effects(&plan(Look::Once), actors.get(), baseline),
@@ -177,17 +177,17 @@ impl Power {
                 }
             }
         };
-        context.show(&Answers {
+        context.show(&Answer {
             baseline,
             deviation: match outcome {
                 Outcome::Conversion { .. } => None,
                 Outcome::Mean { deviation } => Some(deviation),
             },
             weights: [self.weights.0, self.weights.1],
-            power: self.power,
+            power: self.probability,
             confidence: self.confidence,
             tuning_actors: self.tuning_actors,
-            answers,
+            asked,
         })
     }
 
@@ -198,7 +198,7 @@ impl Power {
             }
             Err(UsageError(format!("--{name} is between 0 and 1")))
         };
-        between("power", self.power)?;
+        between("power", self.probability)?;
         between("confidence", self.confidence)?;
         if let (Some(path), Some(metric)) = (&self.outcomes, &self.metric) {
             let format = input::format_of(path, self.input_format)?;
@@ -247,9 +247,9 @@ fn effects(plan: &Plan, actors: u64, baseline: f64) -> Effects {
 
 const LOOKS: [(&str, &str); 2] = [("once", "looked at once"), ("always_valid", "always valid")];
 
-impl View for Answers {
+impl View for Answer {
     fn columns(&self) -> &'static [&'static str] {
-        match &self.answers {
+        match &self.asked {
             Asked::Size { .. } => &["look", "actors", "control", "variant", "days"],
             Asked::Effect { .. } => &[
                 "look",
@@ -264,7 +264,7 @@ impl View for Answers {
 
     fn tsv(&self, tsv: &mut Tsv) {
         let optional = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
-        match &self.answers {
+        match &self.asked {
             Asked::Size {
                 fixed,
                 always_valid,
@@ -302,7 +302,7 @@ impl View for Answers {
     fn text(&self, text: &mut Text) {
         wrapped(text, "", &self.sentence());
         text.line("");
-        match &self.answers {
+        match &self.asked {
             Asked::Size {
                 fixed,
                 always_valid,
@@ -348,7 +348,7 @@ impl View for Answers {
     }
 }
 
-impl Answers {
+impl Answer {
     fn sentence(&self) -> String {
         let of = match self.deviation {
             None => format!("a conversion rate of {}", percent(self.baseline)),
@@ -365,7 +365,7 @@ impl Answers {
             format!(", weights {control} and {variant}")
         };
         let (power, confidence) = (percent(self.power), percent(self.confidence));
-        match &self.answers {
+        match &self.asked {
             Asked::Size { effect, .. } => format!(
                 "To detect a change of {}{} in {of} with a power of {power} at a confidence of {confidence}{weights}:",
                 if *effect < 0.0 { "" } else { "+" },
