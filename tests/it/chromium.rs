@@ -1,4 +1,4 @@
-//! A Chromium without a window, by its DevTools protocol over a pipe: a message is JSON that a NUL ends. It is gone
+//! A Chromium without a window, by its protocol for developers over a pipe: a message is JSON that a NUL ends. It is gone
 //! when the test is.
 
 use std::io::{BufRead as _, BufReader, Write as _};

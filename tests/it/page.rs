@@ -1,6 +1,6 @@
 //! The page that `exp results --html` writes, as a browser shows it: on a phone and on a desk, light and dark.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use macro_rules_attribute::apply;
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ fn page(sandbox: &Sandbox, arguments: &str) -> PathBuf {
 
 /// What must hold of every page on every screen: nothing is loaded from elsewhere, no error is reported, nothing is
 /// wider than the screen, headings are in order, and no shape or table is without a name.
-fn is_sound(chromium: &mut Chromium, file: &PathBuf) {
+fn is_sound(chromium: &mut Chromium, file: &Path) {
     for screen in SCREENS {
         let events = chromium.open(file, screen);
         let requested = events

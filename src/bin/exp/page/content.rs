@@ -53,7 +53,7 @@ pub(crate) struct Days {
     pub(crate) variants: Vec<String>,
     /// How many days each stands for.
     pub(crate) step: u64,
-    pub(crate) days: Vec<Day>,
+    pub(crate) bars: Vec<Day>,
 }
 
 /// Who was assigned on a day, or on several.

@@ -151,7 +151,7 @@ pub(super) fn assigned(days: &Days) -> Markup {
     let columns: Vec<_> = [("From", Align::Left)].into_iter().chain(numbers).collect();
     let caption = html! { "New actors of each variant, for each " (each) };
     let rows = html! {
-        @for day in &days.days {
+        @for day in &days.bars {
             tr {
                 th scope="row" { (parts::day(day.begins_at_secs)) }
                 @for actors in &day.actors { td.number { (count(*actors)) } }
@@ -161,9 +161,9 @@ pub(super) fn assigned(days: &Days) -> Markup {
     html! {
         section aria-labelledby="days" {
             h2 #days { "New actors by day" }
-            @if let (Some(first), Some(last)) = (days.days.first(), days.days.last()) {
+            @if let (Some(first), Some(last)) = (days.bars.first(), days.bars.last()) {
                 figure {
-                    (charts::days(&days.days))
+                    (charts::days(&days.bars))
                     figcaption {
                         "All variants; one bar for each " (each) " of UTC, from " (day(first.begins_at_secs)) " to "
                         (day(last.begins_at_secs))

@@ -114,7 +114,7 @@ fn days(made: &Made<'_>) -> Days {
     let step = step.unwrap_or(all.div_ceil(MOST));
     let variants = made.config.variants.iter();
     let variants: Vec<String> = variants.map(|variant| variant.name.clone()).collect();
-    let mut days: Vec<Day> = (0..all.div_ceil(step))
+    let mut bars: Vec<Day> = (0..all.div_ceil(step))
         .map(|place| Day {
             begins_at_secs: (first + place * step) * DAY,
             actors: vec![0; variants.len()],
@@ -122,16 +122,16 @@ fn days(made: &Made<'_>) -> Days {
         .collect();
     for member in within {
         let place = (member.assigned_at_secs / DAY - first) / step;
-        if let Some(day) = usize::try_from(place)
+        if let Some(bar) = usize::try_from(place)
             .ok()
-            .and_then(|place| days.get_mut(place))
+            .and_then(|place| bars.get_mut(place))
         {
-            day.actors[usize::from(member.variant)] += 1;
+            bar.actors[usize::from(member.variant)] += 1;
         }
     }
     Days {
         variants,
         step,
-        days,
+        bars,
     }
 }
