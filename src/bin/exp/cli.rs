@@ -8,8 +8,8 @@ use clap::{
 
 use crate::commands::{
     apply, archive, assign, assignments, check, completions, conclude, create, explain, export,
-    exposures, history, list, man, overrides, plan, power, results, schema, set_weights, simulate,
-    start, status, store, track,
+    exposures, history, list, man, outcomes, overrides, plan, power, results, schema, set_weights,
+    simulate, start, status, store, track,
 };
 use crate::context::Context;
 use crate::exit::UsageError;
@@ -81,6 +81,7 @@ pub(crate) enum Command {
     Track(track::Track),
     Results(results::Results),
     Power(power::Power),
+    Outcomes(outcomes::Outcomes),
     Assignments(assignments::Assignments),
     Exposures(exposures::Exposures),
     Check(check::Check),
@@ -100,8 +101,13 @@ impl Command {
             Format::Github | Format::Sarif if !matches!(self, Self::Check(_)) => {
                 "--format github and sarif are for exp check"
             }
-            Format::Csv if !matches!(self, Self::Assignments(_) | Self::Exposures(_)) => {
-                "--format csv is for exp assignments and exp exposures"
+            Format::Csv
+                if !matches!(
+                    self,
+                    Self::Assignments(_) | Self::Exposures(_) | Self::Outcomes(_)
+                ) =>
+            {
+                "--format csv is for exp assignments, exposures and outcomes"
             }
             _ => "",
         };
@@ -123,6 +129,7 @@ impl Command {
             Self::Track(command) => command.run(context),
             Self::Results(command) => command.run(context),
             Self::Power(command) => command.run(context),
+            Self::Outcomes(command) => command.run(context),
             Self::Assignments(command) => command.run(context),
             Self::Exposures(command) => command.run(context),
             Self::Check(command) => command.run(context),

@@ -57,7 +57,7 @@ pub(crate) enum Format {
     /// Lines of fields separated by tabs, without a header unless --header is given; tab, line feed and backslash are
     /// written as `\t`, `\n` and `\\`
     Tsv,
-    /// Comma-separated with a header, of exp assignments and exp exposures
+    /// Comma-separated with a header, of exp assignments, exposures and outcomes
     Csv,
     /// Annotations of a pull request on GitHub, of exp check
     #[value(hide = true)]

@@ -18,6 +18,7 @@ mod files;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod outcomes;
 pub(crate) mod overrides;
 pub(crate) mod plan;
 pub(crate) mod power;

@@ -83,15 +83,6 @@ pub(crate) fn p_value(p: f64) -> String {
     }
 }
 
-/// A probability as a percentage: never a bare 0 or 100.
-pub(crate) fn probability(share: f64) -> String {
-    match share {
-        _ if share > 0.999 => "> 99.9%".to_owned(),
-        _ if share < 0.001 => "< 0.1%".to_owned(),
-        _ => format!("{:.1}%", share * 100.0),
-    }
-}
-
 fn separated(digits: &str) -> String {
     let (sign, digits) = match digits.strip_prefix('-') {
         Some(digits) => ("-", digits),

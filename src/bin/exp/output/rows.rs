@@ -15,6 +15,8 @@ pub(crate) enum Field<'a> {
     Text(&'a str),
     Optional(Option<&'a str>),
     Number(u64),
+    /// Digits of a number.
+    Figure(&'a str),
     Flag(bool),
 }
 
@@ -119,6 +121,7 @@ fn separated(
             }
             Field::Optional(None) => Ok(()),
             Field::Number(value) => write!(line, "{value}"),
+            Field::Figure(digits) => write!(line, "{digits}"),
             Field::Flag(value) => write!(line, "{value}"),
         };
     }
@@ -152,6 +155,7 @@ fn json_line(line: &mut String, columns: &[&str], fields: &[Field<'_>]) {
             }
             Field::Optional(None) => write!(line, "null"),
             Field::Number(value) => write!(line, "{value}"),
+            Field::Figure(digits) => write!(line, "{digits}"),
             Field::Flag(value) => write!(line, "{value}"),
         };
     }

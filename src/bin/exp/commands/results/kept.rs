@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use experiments::{ExperimentStore, MetricConfig, OutcomeScan};
+use experiments::{ExperimentStore, MetricConfig};
 
+use crate::commands::outcomes;
 use crate::hash::Hash;
-use crate::output::rows::{Field, Rows};
-
-const COLUMNS: &[&str] = &["actor", "metric", "value", "timestamp_secs", "id"];
+use crate::output::rows::Rows;
 
 /// The outcomes that these metrics count, and the SHA-256 of their lines of TSV in the order in which they were kept.
 pub(super) fn input(
@@ -24,23 +23,9 @@ pub(super) fn input(
     if columns.is_empty() {
         return Ok(("no outcomes".to_owned(), "–".to_owned()));
     }
-    let mut rows = Rows::tsv(Hash::default(), COLUMNS);
-    let scan = OutcomeScan { metrics: &columns };
-    let scanned = store.scan_outcomes(&scan, &mut |outcome| {
-        rows.row(&[
-            Field::Text(&outcome.actor),
-            Field::Text(&outcome.metric),
-            Field::Text(&outcome.value.to_string()),
-            Field::Number(outcome.timestamp_secs),
-            Field::Optional(outcome.id.as_deref()),
-        ])
-    });
-    let hash = rows.finish()?;
-    scanned?;
-    let name = format!(
-        "recorded outcomes of {}: lines of {}",
-        columns.join(", "),
-        COLUMNS.join(", ")
-    );
-    Ok((name, hash.to_string()))
+    let rows = Rows::tsv(Hash::default(), outcomes::COLUMNS);
+    let hash = outcomes::write(store, &columns, 0, rows)?;
+    let words: Result<Vec<_>, _> = columns.iter().map(|name| shlex::try_quote(name)).collect();
+    let words = words?.join(" --metric ");
+    Ok((format!("exp outcomes --metric {words}"), hash.to_string()))
 }

@@ -3,7 +3,7 @@
 use experiments::metric::{Better, MetricKind, Population};
 use experiments::results::{ComparisonReport, MetricReport, Report, VariantFigures};
 
-use crate::output::figures::{change, count, figure, p_value, probability};
+use crate::output::figures::{self, change, count, figure, p_value};
 use crate::output::interval::{Interval, Scale};
 use crate::output::text::{
     BOLD, DIM, Text, cell, number, percent, safe, state_style, styled, wrapped,
@@ -32,7 +32,7 @@ pub(super) fn write(report: &Report, text: &mut Text) {
     for metric in &report.metrics {
         text.line("");
         text.line(metric_head(metric));
-        figures(metric, report, scale, text);
+        table(metric, report, scale, text);
     }
     if !intervals.is_empty() {
         let (low, high) = scale.ends();
@@ -92,7 +92,7 @@ fn metric_head(metric: &MetricReport) -> String {
     )
 }
 
-fn figures(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text) {
+fn table(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text) {
     let width = text.width();
     let is_wide = width.is_none_or(|width| width >= WIDE);
     let value = match metric.kind {
@@ -146,7 +146,7 @@ fn figures(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text
 /// The interval that decides, in words.
 fn bounds(metric: &MetricReport, comparison: &ComparisonReport, report: &Report, text: &mut Text) {
     let always = &comparison.always_valid;
-    let sure = percent_without_zeros(report.confidence);
+    let sure = figures::share(report.confidence);
     let against = format!(
         "{} against {}",
         safe(&comparison.variant),
@@ -163,7 +163,7 @@ fn bounds(metric: &MetricReport, comparison: &ComparisonReport, report: &Report,
     if metric.kind != MetricKind::Quantile
         && let Some(chance) = comparison.chance_to_win
     {
-        line = format!("{line}, chance to win {}", probability(chance));
+        line = format!("{line}, chance to win {}", figures::chance(chance));
     }
     wrapped(text, "  ", &line);
     if let Some(cuped) = &comparison.cuped
@@ -184,15 +184,10 @@ fn bounds(metric: &MetricReport, comparison: &ComparisonReport, report: &Report,
     }
 }
 
-fn percent_without_zeros(share: f64) -> String {
-    let percent = (share * 1e6).round() / 1e4;
-    format!("{percent}%")
-}
-
 fn mean(kind: MetricKind, figures: &VariantFigures) -> String {
     match (figures.mean, kind) {
         (None, _) => "–".to_owned(),
-        (Some(rate), MetricKind::Conversion) => format!("{:.2}%", rate * 100.0),
+        (Some(rate), MetricKind::Conversion) => figures::rate(rate),
         (Some(mean), _) => figure(mean),
     }
 }
