@@ -97,7 +97,7 @@ pub(crate) fn run(report: &Report, directory: &Path) {
         time(|| assert!(awk.output().unwrap().status.success()))
     };
     let our_time = |outcomes: &Path| time(|| drop(ours(outcomes)));
-    report.times(FIGURES[3], 5, Target::AtMost(1.5), || our_time(&ten), awk);
+    report.times(FIGURES[3], 5, Target::AtMost(2.0), || our_time(&ten), awk);
     let tenfold = || our_time(&one) * 10;
     report.times(
         FIGURES[4],
