@@ -8,35 +8,25 @@
 //! ```
 
 mod analysis;
-mod batch;
 mod comparison;
-mod error;
 mod forecast;
 mod ids;
 mod members;
-mod merge;
-mod plan;
+mod outcomes;
 mod population;
-mod queried;
-mod reading;
 mod report;
 mod request;
 mod sample;
 mod sample_ratio;
-mod scan;
 mod sentence;
 mod span;
-mod tally;
-mod threads;
 mod totals;
 mod verdict;
 mod warnings;
 mod words;
 
-pub use self::error::OutcomesError;
 pub use self::members::{Exclusion, Member, Members};
-pub use self::plan::ColumnNames;
-pub use self::reading::Reading;
+pub use self::outcomes::{ColumnNames, OutcomesError, Reading};
 pub use self::report::{
     ComparisonReport, CupedReport, LeftOut, MetricReport, Missing, Report, VariantFigures, Verdict,
     VerdictCode, Warning, WarningCode,

@@ -11,7 +11,8 @@ use experiments::metric::{MetricKind, Population, Window};
 use experiments::results::{
     ColumnNames, Exclusion, Member, Members, OutcomesError, Reading, Totals,
 };
-use experiments::rows::{Cell, Format, RowsError};
+use experiments::rows::{Format, RowsError};
+use experiments::store::SqlValue;
 use experiments::{
     Clock, ExperimentStore, ExposureRecord, InMemoryExperimentStore, MetricConfig, Outcome,
 };
@@ -587,23 +588,20 @@ fn kept_outcomes_and_the_rows_of_a_query_count_as_those_of_files() {
     );
 
     let columns = ["bought", "timestamp", "revenue", "actor"].map(str::to_owned);
-    let queried = reading.read_rows::<OutcomesError>(&columns, |each| {
+    let queried = reading.read_query(|sink| {
+        sink.columns(&columns)?;
         for outcome in outcomes.iter().filter(|outcome| outcome.metric != "clicks") {
-            let value = Cell::Number(outcome.value.get());
+            let value = SqlValue::Real(outcome.value.get());
             let of = |metric| {
                 if outcome.metric == metric {
                     value
                 } else {
-                    Cell::Empty
+                    SqlValue::Null
                 }
             };
-            let time = Cell::Integer(outcome.timestamp_secs.try_into().unwrap());
-            each(&[
-                of("bought"),
-                time,
-                of("revenue"),
-                Cell::Text(&outcome.actor),
-            ]);
+            let time = SqlValue::Integer(outcome.timestamp_secs.try_into().unwrap());
+            let actor = SqlValue::Text(&outcome.actor);
+            sink.row(&[of("bought"), time, of("revenue"), actor])?;
         }
         Ok(())
     });

@@ -3,7 +3,7 @@
 use super::error::OutcomesError;
 use super::plan::Fed;
 use super::tally::{Counts, Frame, Tally, add};
-use super::totals::{ByColumn, MetricTotals, Totals};
+use crate::results::totals::{ByColumn, MetricTotals, Totals};
 
 /// What the threads have added up, the first of them first. There is at least one.
 pub(super) fn totals(

@@ -1,6 +1,6 @@
 //! Rows that wait to be added up, so that their actors are looked up together.
 
-use super::ids::{BATCH, Ids};
+use crate::results::ids::{BATCH, Ids};
 use crate::rows::{Time, TimeUnit};
 
 /// Up to [`BATCH`] rows, column by column, and the row that is being read.

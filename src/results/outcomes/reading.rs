@@ -4,15 +4,15 @@
 use std::io::Read;
 
 use super::error::OutcomesError;
-use super::members::Members;
 use super::merge::totals;
 use super::plan::{ColumnNames, Plan, Role};
 use super::scan::{Keys, Scanner, Written};
 use super::tally::{Frame, Tally};
 use super::threads::deal;
-use super::totals::Totals;
 use crate::metric::{MetricConfig, Population};
 use crate::outcome::OutcomeScan;
+use crate::results::members::Members;
+use crate::results::totals::Totals;
 use crate::rows::{
     Block, Blocks, Cell, Format, RowsError, Time, next_line, read_header, read_object,
 };
@@ -117,32 +117,6 @@ impl<'a> Reading<'a> {
         totals(&frame, true, vec![tally])
     }
 
-    /// Adds up rows that `read` gives one after another, such as those of a query with these columns.
-    ///
-    /// # Errors
-    /// A column is missing, times are in two units, or `read` fails.
-    pub fn read_rows<E: From<OutcomesError>>(
-        &self,
-        columns: &[String],
-        read: impl FnOnce(&mut dyn FnMut(&[Cell<'_>])) -> Result<(), E>,
-    ) -> Result<Totals, E> {
-        let frame = self.frame();
-        let roles = frame.plan.find(columns)?;
-        let is_timed = roles.iter().any(|(_, role)| *role == Role::Time);
-        let mut tally = Tally::new(&frame, is_timed);
-        let mut row = 0;
-        read(&mut |cells| {
-            row += 1;
-            for (place, role) in &roles {
-                if let Some(cell) = cells.get(*place) {
-                    tally.typed_cell(*role, *cell);
-                }
-            }
-            tally.end_row(row, None);
-        })?;
-        Ok(totals(&frame, is_timed, vec![tally])?)
-    }
-
     pub(super) fn frame(&self) -> Frame<'a> {
         let secs = |secs: u64| i64::try_from(secs).unwrap_or(i64::MAX);
         Frame {
@@ -207,6 +181,7 @@ mod tests {
     use crate::metric::{MetricKind, Window};
     use crate::results::members::Member;
     use crate::results::totals::MetricTotals;
+    use crate::store::SqlValue;
 
     const COLUMNS: [&str; 5] = ["actor", "unused", "timestamp", "bought", "revenue"];
     const TO: i64 = 1040;
@@ -397,9 +372,10 @@ mod tests {
                 until_latest: true,
             };
             let columns = COLUMNS.map(str::to_owned);
-            let typed = reading.read_rows::<OutcomesError>(&columns, |each| {
+            let typed = reading.read_query(|sink| {
+                sink.columns(&columns)?;
                 for row in &rows {
-                    each(&row.each_ref().map(|cell| Cell::Text(cell)));
+                    sink.row(&row.each_ref().map(|cell| SqlValue::Text(cell)))?;
                 }
                 Ok(())
             });

@@ -5,7 +5,7 @@ use crate::rows::RowsError;
 use crate::text::Quoted;
 
 /// Why outcomes can't be read as a whole. What is wrong with single rows is in
-/// [`Totals::broken`](super::Totals::broken).
+/// [`Totals::broken`](crate::results::Totals::broken).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutcomesError {

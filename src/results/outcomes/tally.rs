@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::batch::Batch;
-use super::members::Members;
 use super::plan::{Fed, Plan, Role};
-use super::totals::{BrokenRow, ByColumn, Totals};
 use crate::metric::Population;
+use crate::results::members::Members;
+use crate::results::totals::{BrokenRow, ByColumn, Totals};
 use crate::rows::{Cell, CellProblem, Time, TimeUnit, parse_number, parse_time};
 use crate::text::Quoted;
 

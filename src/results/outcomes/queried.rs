@@ -5,9 +5,9 @@ use super::merge::totals;
 use super::plan::Role;
 use super::reading::Reading;
 use super::tally::{Frame, Tally};
-use super::totals::Totals;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::location::StoreLocation;
+use crate::results::totals::Totals;
 use crate::rows::Cell;
 use crate::store::{RowSink, SqlValue};
 
