@@ -1,10 +1,12 @@
 //! `exp store copy`: everything moves, exactly; what was interrupted goes on; nothing is written over.
 
+use experiments::metric::MetricKind;
 use experiments::store::transfer::{Copied, Record, Source, Tally, Target, copy};
 use experiments::{
-    AssignManyRequest, AssignRequest, Clock, ExperimentConfig, ExperimentError, ExperimentState,
-    ExperimentStore, ExperimentStoreError, ExposureRecord, Keep, PgCopy, PgExperimentStore,
-    SqliteCopy, SqliteExperimentStore, StoreLocation, VariantConfig,
+    AnalysisConfig, AssignManyRequest, AssignRequest, Clock, ExperimentConfig, ExperimentError,
+    ExperimentState, ExperimentStore, ExperimentStoreError, ExposureRecord, Finite, Keep,
+    MetricConfig, Outcome, PgCopy, PgExperimentStore, SqliteCopy, SqliteExperimentStore,
+    StoreLocation, VariantConfig,
 };
 use macro_rules_attribute::apply;
 
@@ -57,9 +59,33 @@ fn fill(store: &(impl ExperimentStore + Clone)) {
         };
         store.assign_many(&request).unwrap();
     }
+    // In a period of its own.
+    let mut later = variants(&["y\\n", "x", "new"]);
+    later[0].weight = 7;
+    store.set_variants("b", later, None).unwrap();
     store
         .assign(&AssignRequest::new("b", "pinned").keep_exposure(Some("r2")))
         .unwrap();
+    let outcome = |value: f64, id: Option<&str>| Outcome {
+        actor: "user\\1\t".to_owned(),
+        metric: "a \"metric\"".to_owned(),
+        value: Finite::new(value).unwrap(),
+        timestamp_secs: 1_700_000_001,
+        id: id.map(str::to_owned),
+    };
+    let outcomes = [
+        outcome(0.1, Some("order\n1")),
+        outcome(-1e300, None),
+        outcome(-1e300, None),
+    ];
+    store.track(&outcomes).unwrap();
+    let analysed = AnalysisConfig {
+        control: Some("only".to_owned()),
+        metrics: vec![MetricConfig::new("größe", MetricKind::Mean)],
+        ..AnalysisConfig::default()
+    };
+    let analysed = ExperimentConfig::new("analysed", variants(&["only"])).analysis(analysed);
+    store.insert(analysed).unwrap();
     for (name, state) in [
         ("B", ExperimentState::Concluded),
         ("B", ExperimentState::Archived),
@@ -103,7 +129,8 @@ fn everything_goes_to_a_database_and_back() {
     assert_eq!(back.tally, there.tally);
 
     let returned = SqliteExperimentStore::open(&path).unwrap();
-    assert_eq!(back.tally.experiments, 5);
+    assert_eq!(back.tally.experiments, 6);
+    assert_eq!(back.tally.outcomes, 3);
     assert_eq!(back.tally.overrides, 2);
     assert_eq!(back.tally.assignments, 2_001);
     assert_eq!(back.tally.exposures, 2_002);
@@ -129,6 +156,8 @@ fn everything_goes_to_a_database_and_back() {
             );
             let counts = source.variant_counts(name).unwrap();
             assert_eq!(copy.variant_counts(name).unwrap(), counts);
+            let periods = source.weight_periods(name).unwrap();
+            assert_eq!(copy.weight_periods(name).unwrap(), periods);
         }
         let situation = source.situation("b", "user\\7\t").unwrap();
         assert_eq!(copy.situation("b", "user\\7\t").unwrap(), situation);
@@ -494,7 +523,7 @@ fn the_command_moves_a_store() {
     let told = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(
         String::from_utf8(ran.stdout).unwrap(),
-        "experiments\t1\nassignments\t500\noverrides\t0\nexposures\t500\nchanges\t1\nexit 8\n",
+        "experiments\t1\nassignments\t500\noverrides\t0\nexposures\t500\nchanges\t1\noutcomes\t0\nexit 8\n",
         "{told}"
     );
     assert!(
