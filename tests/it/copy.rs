@@ -60,6 +60,10 @@ fn fill(store: &(impl ExperimentStore + Clone)) {
         };
         store.assign_many(&request).unwrap();
     }
+    // In a period of its own.
+    let mut later = variants(&["y\\n", "x", "new"]);
+    later[0].weight = 7;
+    store.set_variants("b", later, None).unwrap();
     store
         .assign(&AssignRequest::new("b", "pinned").keep_exposure(Some("r2")))
         .unwrap();
@@ -563,7 +567,7 @@ fn the_command_moves_a_store() {
     let told = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(
         String::from_utf8(ran.stdout).unwrap(),
-        "experiments\t1\nassignments\t500\noverrides\t0\nexposures\t500\nchanges\t1\nexit 8\n",
+        "experiments\t1\nassignments\t500\noverrides\t0\nexposures\t500\nchanges\t1\noutcomes\t0\nexit 8\n",
         "{told}"
     );
     assert!(

@@ -286,9 +286,9 @@ impl Connection {
         Ok(self.ask(async |client| client.batch_execute(sql).await)??)
     }
 
-    /// The columns that a statement gives: their names, and their types or what those are made of. It is
-    /// prepared for that, with a name.
-    pub(super) fn describe(&mut self, sql: &str) -> Result<Vec<(String, Type)>, CallError> {
+    /// The columns that a statement gives: their names, and their types or what those are made of; `None` if
+    /// it has parameters. It is prepared for that, with a name.
+    pub(super) fn describe(&mut self, sql: &str) -> Result<Option<Vec<(String, Type)>>, CallError> {
         let prepared = self.ask(async |client| client.prepare(sql).await)??;
         let column = |column: &Column| {
             let mut kind = column.type_();
@@ -297,7 +297,8 @@ impl Connection {
             }
             (column.name().to_owned(), kind.clone())
         };
-        Ok(prepared.columns().iter().map(column).collect())
+        let columns = prepared.columns().iter().map(column).collect();
+        Ok(prepared.params().is_empty().then_some(columns))
     }
 
     /// One row after another, however many there are.

@@ -17,6 +17,9 @@
 --   It finds the experiment by its `exp_version`, and as that is another in every version of the schema it
 --   finds nothing, and asks for the situation by a name that is gone.
 --
+-- An application's user may have no rights on tables of ours. So what a trigger writes to them is written by
+-- functions that run as their owner (SECURITY DEFINER), on a search path that `migrations.rs` prepares.
+--
 -- What an older program needs to find out that it is the older one stays for ever: the table
 -- `exp_migrations`, the column `exp_version`, and `exp_require(integer)`, which fails with EXP01.
 
@@ -102,7 +105,8 @@ CREATE TRIGGER exp_close_gate BEFORE UPDATE OR DELETE ON autumn_experiments
 -- is no new experiment. One that is created where assignments of an earlier one of its name are left goes on
 -- with its periods. A period begins no earlier than the one before it, whatever a clock or an application
 -- that leaves `updated_at` alone says.
-CREATE OR REPLACE FUNCTION exp_begin_period() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION exp_begin_period() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     at timestamptz := NEW.created_at;
     last record;
@@ -171,7 +175,8 @@ BEGIN
 END $$;
 
 -- Counts what a statement changes of assignments that are stored, or removes.
-CREATE OR REPLACE FUNCTION exp_count_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION exp_count_changes() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         DELETE FROM exp_assignment_counts;
@@ -204,7 +209,8 @@ CREATE TRIGGER exp_count_none AFTER TRUNCATE ON autumn_experiment_assignments
 -- from a memory that may be older. It gets the period of the weights that hold.
 --
 -- After the row and not before it, as a COPY would otherwise store its rows one by one.
-CREATE OR REPLACE FUNCTION exp_check_assignment() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION exp_check_assignment() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     present record;
 BEGIN

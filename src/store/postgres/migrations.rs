@@ -21,6 +21,10 @@ pub(super) fn functions() -> String {
         .replace("VERSION", &VERSION.to_string())
 }
 
+/// For functions that run as their owner: with the temporary tables, which anybody can make, in the last place.
+pub(super) const OWN_SEARCH_PATH: &str = "SELECT set_config('search_path',
+    concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp'), true)";
+
 /// The lock under which the schema is changed: "EXPM" in ASCII.
 pub(super) const LOCK: i64 = 0x4558_504d;
 
@@ -191,6 +195,7 @@ fn make(db: &mut Connection, before: Schema) -> Result<(), CallError> {
             &[&version, &before.was_adopted],
         )?;
     }
+    db.batch(OWN_SEARCH_PATH)?;
     db.batch(&functions())
 }
 
@@ -205,10 +210,11 @@ mod tests {
         0x8278_9289_1ba7_d59c,
         0x6a3d_208f_a51a_ee99,
         0x6b92_9818_da37_7d27,
+        0xfcdb_b8f8_1cfb_90f4,
     ];
 
     /// The functions may be edited, but the version that they belong to can't have been in use.
-    const OF_VERSION: (i32, u64) = (3, 0xb548_236d_a6c3_fd69);
+    const OF_VERSION: (i32, u64) = (4, 0x30d2_3c9e_2d6a_eca1);
 
     fn hash(text: &str) -> u64 {
         fnv1a(0xcbf2_9ce4_8422_2325, text.as_bytes())

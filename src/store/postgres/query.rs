@@ -147,6 +147,7 @@ impl PgExperimentStore {
         ))?;
         let sql = sql.trim_end_matches(|c: char| c == ';' || c.is_whitespace());
         let columns = db.describe(sql)?;
+        let columns = columns.ok_or_else(|| self.failed_query("it has parameters".to_owned()))?;
         if columns.is_empty() {
             return Err(self.failed_query(NO_SELECT.to_owned()).into());
         }

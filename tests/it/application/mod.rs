@@ -5,6 +5,7 @@
 
 mod log;
 mod odd;
+mod periods;
 mod races;
 
 use experiments::{ExperimentConfig, ExperimentState, PgExperimentStore, VariantConfig};

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use experiments::{
-    AssignManyRequest, AssignRequest, AssignmentReason, ExperimentError, ExperimentService,
-    ExperimentStore, ExperimentStoreError, Keep, PgExperimentStore,
+    AssignManyRequest, AssignRequest, AssignmentReason, Clock, ExperimentError, ExperimentService,
+    ExperimentStore, ExperimentStoreError, Keep, Outcome, PgExperimentStore,
 };
 use macro_rules_attribute::apply;
 
@@ -307,4 +307,84 @@ fn a_pinned_variant_that_is_gone_counts_as_any_other() {
         shown.map(|shown| shown.is_override).collect::<Vec<_>>(),
         [true, true]
     );
+}
+
+/// What people read by SQL: the views of a store.
+fn views(db: &mut postgres::Client) -> Vec<String> {
+    let rows = db.query(
+        "SELECT concat_ws(' ', experiment, actor, variant, is_override, extract(epoch FROM assigned_at)::bigint,
+                 weight_period) FROM exp_view_assignments
+         UNION ALL SELECT concat_ws(' ', experiment, actor, variant, is_override, request_id,
+                 extract(epoch FROM exposed_at)::bigint) FROM exp_view_exposures
+         UNION ALL SELECT concat_ws(' ', actor, metric, value, extract(epoch FROM at)::bigint, id)
+             FROM exp_view_outcomes
+         UNION ALL SELECT concat_ws(' ', experiment, mutation, operator,
+                 extract(epoch FROM changed_at)::bigint, detail #>> '{after,state}') FROM exp_view_changes",
+        &[],
+    );
+    rows.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+/// The views have plain names and times, and keep no application from changing or dropping its tables.
+#[apply(needs_postgres!)]
+fn views_are_there_and_bind_no_table() {
+    let url = server::shared().database();
+    let fill = || {
+        let store = store(&url).with_operator("ann");
+        let store = store.with_clock(Clock::Fixed(1_790_000_000));
+        store.insert(running("e")).unwrap();
+        store
+            .set_variants("e", running("e").variants.split_off(1), None)
+            .unwrap();
+        let request = AssignRequest::new("e", "user:1").keep_exposure(Some("r1"));
+        store.assign(&request).unwrap();
+        store
+    };
+    let store = fill();
+    let outcome = Outcome {
+        actor: "user:1".to_owned(),
+        metric: "revenue".to_owned(),
+        value: "19.5".parse().unwrap(),
+        timestamp_secs: 1_790_000_001,
+        id: Some("order 1".to_owned()),
+    };
+    store.track(&[outcome]).unwrap();
+    let shown = [
+        "e user:1 b f 1790000000 1",
+        "e user:1 b f r1 1790000000",
+        "user:1 revenue 19.5 1790000001 order 1",
+        "e created ann 1790000000 running",
+        "e set_weights ann 1790000000",
+    ];
+    let mut application = client(&url);
+    assert_eq!(views(&mut application), shown);
+
+    application
+        .batch_execute(
+            "ALTER TABLE autumn_experiment_assignments ALTER COLUMN actor TYPE varchar(255);
+             ALTER TABLE autumn_experiment_changes ALTER COLUMN mutation TYPE varchar(255)",
+        )
+        .unwrap();
+    assert_eq!(views(&mut client(&url)), shown);
+    application
+        .batch_execute(
+            "DROP TABLE autumn_experiment_changes, autumn_experiment_overrides,
+                 autumn_experiment_assignments, autumn_experiments;
+             DROP FUNCTION autumn_notify_experiment_change; DROP TYPE autumn_experiment_state",
+        )
+        .unwrap();
+    let gone = application.query("SELECT FROM exp_view_assignments", &[]);
+    assert_eq!(
+        gone.unwrap_err().code(),
+        Some(&postgres::error::SqlState::UNDEFINED_TABLE)
+    );
+    // With new tables the periods and the counts begin anew; what is in tables of ours is kept.
+    let store = fill();
+    let mut again = shown.to_vec();
+    again.insert(1, shown[1]);
+    assert_eq!(views(&mut application), again);
+    let counts = store.weight_periods("e").unwrap().into_iter();
+    let counts = counts.map(|period| period.counts.iter().map(|count| count.assigned).sum());
+    assert_eq!(counts.collect::<Vec<u64>>(), [0, 1]);
+    assert_eq!(store.check().unwrap(), []);
 }

@@ -5,4 +5,5 @@ pub(crate) mod beside;
 mod lines;
 mod many;
 mod overtaken;
+mod query;
 mod versions;

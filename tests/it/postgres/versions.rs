@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use experiments::{
     AssignManyRequest, AssignRequest, ExperimentConfig, ExperimentError, ExperimentState,
-    ExperimentStore, ExperimentStoreError, ExposureRecord, Keep, PgExperimentStore, VariantConfig,
+    ExperimentStore, ExperimentStoreError, ExposureRecord, Finite, Keep, Outcome, OutcomeScan,
+    PgExperimentStore, RowSink, SqlValue, VariantConfig,
 };
 use macro_rules_attribute::apply;
 use postgres::Client;
@@ -87,8 +88,196 @@ fn every_version_is_brought_up_to_date() {
         let entry = (old.salt.as_deref(), old.coverage.per_10000());
         let since_3 = [(None, 10_000), (Some("2026"), 2_500)];
         assert_eq!(entry, since_3[usize::from(version >= 3)]);
+        // Before the fourth by time. An application's log does not say what the weights were.
+        let first = if version == 1 { [10, 90] } else { [50, 50] };
+        let periods = weights_of_periods(&store, "checkout_v2");
+        assert_eq!(
+            periods,
+            [
+                (1_763_985_600, first.into()),
+                (1_763_985_610, [10, 90].into())
+            ]
+        );
+        let mut by_actor = Vec::new();
+        let scanned = store.scan_assignments("checkout_v2", &mut |record| {
+            by_actor.push(format!("{} {}", record.actor, record.weight_period));
+            Ok(())
+        });
+        scanned.unwrap();
+        let first = format!("user:1 {}", u32::from(version == 1));
+        assert_eq!(by_actor, ["qa 1", "qa:2 1", &first, "user:2 1", "user:3 1"]);
+        let analysis = store.get("checkout_v2").unwrap().unwrap().analysis;
+        let mut outcomes = 0;
+        let scanned = store.scan_outcomes(&OutcomeScan::default(), &mut |_| {
+            outcomes += 1;
+            Ok(())
+        });
+        scanned.unwrap();
+        let since_4 = [(5_000, 0, 0), (1_000, 1, 3)];
+        let found = (analysis.tuning_actors, analysis.metrics.len(), outcomes);
+        assert_eq!(found, since_4[usize::from(version >= 4)]);
         assert_eq!(schema(&url), schema(&fresh()), "{version}");
     }
+}
+
+/// When each period of an experiment began, and its weights.
+fn weights_of_periods(store: &PgExperimentStore, experiment: &str) -> Vec<(u64, Vec<u32>)> {
+    let periods = store.weight_periods(experiment).unwrap().into_iter();
+    let weights = |variants: &[VariantConfig]| variants.iter().map(|v| v.weight).collect();
+    periods
+        .map(|period| (period.from_secs, weights(&period.variants)))
+        .collect()
+}
+
+/// Periods of before there were any, as the log tells of them.
+#[apply(needs_postgres!)]
+fn periods_of_before_are_read_from_the_log() {
+    let url = restored(3);
+    let mut db = client(&url);
+    let list = |a: u32, b: u32| {
+        format!(r#"[{{"name": "a", "weight": {a}}}, {{"name": "b", "weight": {b}}}]"#)
+    };
+    let detail = |before: Option<(u32, u32)>, after: (u32, u32)| {
+        let side = |weights: Option<(u32, u32)>| match weights {
+            Some((a, b)) => format!(r#"{{"variants": {}}}"#, list(a, b)),
+            None => "{}".to_owned(),
+        };
+        Some(format!(
+            r#"{{"before": {}, "after": {}}}"#,
+            side(before),
+            side(Some(after))
+        ))
+    };
+    let set = "set_weights";
+    // The weights at last; then the log: when, what, and what of it is known.
+    let cases = [
+        ("unlogged", (3, 1), vec![], vec![(0, [3, 1])]),
+        (
+            "known",
+            (3, 1),
+            vec![
+                (0, "created", detail(None, (1, 1))),
+                (5, "state=running", None),
+                (10, set, detail(Some((1, 1)), (2, 1))),
+                (20, "updated", detail(Some((2, 1)), (3, 1))),
+            ],
+            vec![(0, [1, 1]), (10, [2, 1]), (20, [3, 1])],
+        ),
+        (
+            "in between",
+            (3, 1),
+            vec![
+                (0, "created", detail(None, (1, 1))),
+                (10, set, None),
+                (20, set, detail(Some((2, 1)), (3, 1))),
+            ],
+            vec![(0, [1, 1]), (10, [2, 1]), (20, [3, 1])],
+        ),
+        // What is not known is taken to be what is known next.
+        (
+            "unknown",
+            (3, 1),
+            vec![(0, "created", None), (10, set, None), (20, set, None)],
+            vec![(0, [3, 1]), (10, [3, 1]), (20, [3, 1])],
+        ),
+        // It may have created it anew with other weights, or with the same.
+        (
+            "anew",
+            (3, 1),
+            vec![(0, "created", detail(None, (1, 1))), (10, "updated", None)],
+            vec![(0, [1, 1]), (10, [3, 1])],
+        ),
+        (
+            "the same",
+            (3, 1),
+            vec![(0, "created", detail(None, (3, 1))), (10, "updated", None)],
+            vec![(0, [3, 1])],
+        ),
+        (
+            "switched off",
+            (0, 1),
+            vec![
+                (0, "created", detail(None, (1, 1))),
+                (10, set, detail(Some((1, 1)), (0, 1))),
+            ],
+            vec![(0, [1, 1]), (10, [0, 1])],
+        ),
+        // A clock went backwards.
+        (
+            "backwards",
+            (3, 1),
+            vec![
+                (0, "created", detail(None, (1, 1))),
+                (20, set, detail(Some((1, 1)), (2, 1))),
+                (10, set, detail(Some((2, 1)), (3, 1))),
+            ],
+            vec![(0, [1, 1]), (20, [2, 1]), (20, [3, 1])],
+        ),
+    ];
+    db.batch_execute("SET session_replication_role = replica")
+        .unwrap();
+    for (name, (a, b), log, _) in &cases {
+        db.execute(
+            "INSERT INTO autumn_experiments (name, variants, created_at)
+             VALUES ($1, $2::text::jsonb, to_timestamp(0))",
+            &[name, &list(*a, *b)],
+        )
+        .unwrap();
+        for (at, mutation, detail) in log {
+            db.execute(
+                "INSERT INTO autumn_experiment_changes (experiment, mutation, changed_at, detail)
+                 VALUES ($1, $2, to_timestamp($3), $4::text::jsonb)",
+                &[name, mutation, &f64::from(*at), detail],
+            )
+            .unwrap();
+        }
+        db.execute(
+            "INSERT INTO autumn_experiment_assignments (experiment, actor, variant, assigned_at)
+             SELECT $1, lpad(at::text, 2, '0'), 'a', to_timestamp(at) FROM unnest(ARRAY[0, 9, 10, 19, 20, 30]) at",
+            &[name],
+        )
+        .unwrap();
+    }
+    assert!(PgExperimentStore::migrate(&options(&url)).unwrap());
+    let store = PgExperimentStore::open(options(&url)).unwrap();
+    for (name, _, _, expected) in &cases {
+        let periods = weights_of_periods(&store, name);
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(at, weights)| (*at, weights.to_vec()))
+            .collect();
+        assert_eq!(periods, expected, "{name}");
+        let scanned = store.scan_assignments(name, &mut |record| {
+            // In the second of a change the variant tells, if it has no weight after it.
+            let at = record.assigned_at_secs;
+            let begun = periods
+                .iter()
+                .filter(|(from, weights)| *from < at || *from == at && weights[0] > 0);
+            let period = begun.count() - 1;
+            assert_eq!(
+                record.weight_period as usize, period,
+                "{name} {}",
+                record.actor
+            );
+            Ok(())
+        });
+        scanned.unwrap();
+    }
+    assert_eq!(store.check().unwrap(), []);
+}
+
+/// Where no weights ever changed, the migration writes to no assignment.
+#[apply(needs_postgres!)]
+fn assignments_of_unchanged_weights_stay_where_they_are() {
+    let url = restored(3);
+    let mut db = client(&url);
+    let places = "SELECT string_agg(a.ctid::text || relfilenode, ' ' ORDER BY a.id)
+        FROM autumn_experiment_assignments a, pg_class
+        WHERE relname = 'autumn_experiment_assignments' AND experiment <> 'checkout_v2'";
+    let mut places = || db.query_one(places, &[]).unwrap().get::<_, String>(0);
+    let before = places();
+    assert!(PgExperimentStore::migrate(&options(&url)).unwrap());
+    assert_eq!(places(), before);
 }
 
 fn fresh() -> String {
@@ -104,7 +293,7 @@ fn schema(url: &str) -> BTreeSet<String> {
                  || attnotnull || coalesce(pg_get_expr(adbin, adrelid), '')
              FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
              LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')
+             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i', 'v')
                  AND attnum > 0 AND NOT attisdropped
          UNION ALL
          SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid::regclass::text ~ '^(exp|autumn)_'
@@ -222,11 +411,50 @@ const CALLS: &[Call] = &[
     ("variant_counts", |store| {
         store.variant_counts("e").map(drop)
     }),
+    ("weight_periods", |store| {
+        store.weight_periods("e").map(drop)
+    }),
+    ("scan_assignments", |store| {
+        store.scan_assignments("e", &mut |_| Ok(()))
+    }),
+    ("prune_exposures", |store| {
+        store.prune_exposures("e", 0, None).map(drop)
+    }),
+    ("track", |store| {
+        let outcome = Outcome {
+            actor: "user:1".to_owned(),
+            metric: "revenue".to_owned(),
+            value: Finite::from(1),
+            timestamp_secs: 0,
+            id: Some("1".to_owned()),
+        };
+        store.track(&[outcome]).map(drop)
+    }),
+    ("scan_outcomes", |store| {
+        store.scan_outcomes(&OutcomeScan::default(), &mut |_| Ok(()))
+    }),
+    ("query", |store| {
+        let sql = "SELECT actor FROM exp_view_assignments";
+        store.query(sql, Duration::from_mins(2), &mut Nothing)
+    }),
     ("exposures", |store| store.exposures("e").map(drop)),
     ("info", |store| store.info().map(drop)),
     ("check", |store| store.check().map(drop)),
     ("repair", |store| store.repair().map(drop)),
 ];
+
+/// Takes rows, and does nothing with them.
+struct Nothing;
+
+impl RowSink for Nothing {
+    fn columns(&mut self, _: &[String]) -> Result<(), ExperimentError> {
+        Ok(())
+    }
+
+    fn row(&mut self, _: &[SqlValue<'_>]) -> Result<(), ExperimentError> {
+        Ok(())
+    }
+}
 
 /// Asks often enough to have it prepared.
 fn warm_up(store: &PgExperimentStore, calls: &[Call]) {
@@ -321,7 +549,7 @@ fn contents(url: &str) -> String {
         "SELECT concat_ws(' ', (SELECT count(*) FROM autumn_experiment_assignments),
              (SELECT count(*) FROM autumn_experiment_overrides),
              (SELECT count(*) FROM autumn_experiment_changes),
-             (SELECT count(*) FROM exp_exposures),
+             (SELECT count(*) FROM exp_exposures), (SELECT count(*) FROM exp_outcomes),
              (SELECT max(updated_at) FROM autumn_experiments))",
         &[],
     );
@@ -438,7 +666,15 @@ fn to_be_refused_costs_nothing_while_all_is_well() {
     let is_one_question = |name: &str| {
         name.starts_with("assign what is stored")
             || name.starts_with("get")
-            || ["list", "preload", "history", "overrides", "situation"].contains(&name)
+            || [
+                "list",
+                "preload",
+                "history",
+                "overrides",
+                "situation",
+                "weight_periods",
+            ]
+            .contains(&name)
     };
     for call in CALLS.iter().filter(|(name, _)| is_one_question(name)) {
         warm_up(&store, &[*call]);

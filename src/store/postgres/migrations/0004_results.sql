@@ -94,16 +94,27 @@ UPDATE autumn_experiments e SET weight_period = p.period
 FROM (SELECT experiment, max(period) AS period FROM exp_weight_periods GROUP BY experiment) p
 WHERE p.experiment = e.name AND p.period > 0 AND e.weight_period = 0;
 
--- By time, in whole seconds, as it was kept. Where the weights never changed no row is written.
-UPDATE autumn_experiment_assignments a SET weight_period = p.period
-FROM (
-    SELECT experiment, period, date_trunc('second', began_at) AS began_at,
-        lead(date_trunc('second', began_at), 1, 'infinity')
-            OVER (PARTITION BY experiment ORDER BY period) AS ended_at
-    FROM exp_weight_periods
-) p
-WHERE p.period > 0 AND a.weight_period = 0
-    AND a.experiment = p.experiment AND a.assigned_at >= p.began_at AND a.assigned_at < p.ended_at;
+-- By time. `exp` keeps it in whole seconds: in the second of a change it is the variant that tells, if it had
+-- no weight after it. Of an experiment whose weights never changed no assignment is read.
+DO $$
+DECLARE
+    changed text;
+BEGIN
+    FOR changed IN SELECT DISTINCT experiment FROM exp_weight_periods WHERE period > 0 LOOP
+        UPDATE autumn_experiment_assignments a SET weight_period = made.period
+        FROM (
+            SELECT a.id, max(p.period) AS period
+            FROM exp_weight_periods p JOIN autumn_experiment_assignments a ON a.assigned_at > p.began_at
+                OR a.assigned_at = date_trunc('second', p.began_at) AND (a.is_override OR jsonb_path_exists(
+                    p.variants, '$[*] ? (@.name == $variant && @.weight > 0)',
+                    jsonb_build_object('variant', a.variant)))
+            WHERE p.experiment = changed AND p.period > 0
+                AND a.experiment = changed AND a.weight_period = 0 AND isfinite(a.assigned_at)
+            GROUP BY a.id
+        ) made
+        WHERE made.id = a.id;
+    END LOOP;
+END $$;
 
 DELETE FROM exp_assignment_counts;
 INSERT INTO exp_assignment_counts (experiment, weight_period, variant, is_override, assignments)

@@ -89,6 +89,7 @@ pub(super) fn examine(db: &mut Connection, found: &mut Surveyed) -> Result<(), F
 
 /// Makes what is missing anew, columns before the functions that use them.
 pub(super) fn restore(db: &mut Connection) -> Result<(), Failure> {
+    db.batch(migrations::OWN_SEARCH_PATH)?;
     for remedy in missing(db)?.into_values().flatten() {
         db.batch(&remedy)?;
     }
