@@ -55,7 +55,7 @@ fn commands_and_experiments_are_offered() {
         exp --store other.db create elsewhere --variant a=1";
     assert!(sandbox.bash(setup).status.success());
 
-    assert_eq!(offered(&sandbox, &["exp", "ass"]), ["assign"]);
+    assert_eq!(offered(&sandbox, &["exp", "conc"]), ["conclude"]);
     assert_eq!(
         offered(&sandbox, &["exp", "assign", "che"]),
         ["checkout_v2"]

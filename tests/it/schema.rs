@@ -399,7 +399,7 @@ fn a_newer_version_is_refused() {
 }
 
 /// Calls everything that asks the file, with a backup and a copy under these names.
-#[expect(clippy::too_many_lines, reason = "one line for each call")]
+#[expect(clippy::too_many_lines, reason = "a list of calls")]
 fn call_all(
     store: &SqliteExperimentStore,
     backup: &Path,

@@ -2,6 +2,7 @@
 //! views become output.
 
 use std::fmt::Display;
+use std::io::{BufWriter, StdoutLock};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use experiments::{
 
 use crate::environment::{self, NamedStore};
 use crate::options::{Format, GlobalOptions};
+use crate::output::rows::Rows;
 use crate::output::stream::{self, Label};
 use crate::output::text::{Text, safe};
 use crate::output::tsv::Tsv;
@@ -176,6 +178,14 @@ impl Context {
     /// Prints data to standard output.
     pub(crate) fn show(&self, view: &impl View) -> anyhow::Result<()> {
         stream::print(&self.render(view)?)
+    }
+
+    /// Rows on standard output, in the format that was asked for.
+    pub(crate) fn rows(
+        &self,
+        columns: &'static [&'static str],
+    ) -> Rows<BufWriter<StdoutLock<'static>>> {
+        Rows::printed(self.options.format, self.options.header, columns)
     }
 
     /// A view in the format that was asked for.

@@ -40,7 +40,7 @@ impl Assignments {
         let since = moment::since(self.since.as_deref())?;
         let service = context.service(Purpose::Look)?;
         service.status(&self.name)?;
-        let rows = Rows::printed(context, COLUMNS);
+        let rows = context.rows(COLUMNS);
         write(&service, &self.name, since, rows)?;
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Exposures {
         };
         let service = context.service(Purpose::Look)?;
         service.status(&self.name)?;
-        let rows = Rows::printed(context, COLUMNS);
+        let rows = context.rows(COLUMNS);
         write(&service, &self.name, &scan, rows)?;
         Ok(())
     }

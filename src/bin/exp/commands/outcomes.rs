@@ -34,7 +34,7 @@ impl Outcomes {
         let metrics: Vec<&str> = self.metric.iter().map(String::as_str).collect();
         // A store that is not there is told before a header is printed.
         service.list()?;
-        let rows = Rows::printed(context, COLUMNS);
+        let rows = context.rows(COLUMNS);
         write(service.store(), &metrics, since, rows)?;
         Ok(())
     }

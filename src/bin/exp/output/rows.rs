@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use experiments::{ExperimentError, ExperimentStoreError, StoreLocation};
 
 use super::{json, tsv};
-use crate::context::Context;
 use crate::options::Format;
 
 /// The value of a field.
@@ -45,14 +44,18 @@ impl<W: Write> Rows<W> {
 
 impl Rows<BufWriter<StdoutLock<'static>>> {
     /// Rows on standard output, with a header where there is one.
-    pub(crate) fn printed(context: &Context, columns: &'static [&'static str]) -> Self {
+    pub(crate) fn printed(
+        format: Format,
+        wants_header: bool,
+        columns: &'static [&'static str],
+    ) -> Self {
         let stdout = BufWriter::with_capacity(1 << 16, io::stdout().lock());
         let mut rows = Self::tsv(stdout, columns);
-        rows.format = context.format();
+        rows.format = format;
         let has_header = match rows.format {
             Format::Csv => true,
             Format::Json => false,
-            _ => context.wants_header(),
+            _ => wants_header,
         };
         if has_header {
             let header: Vec<Field<'_>> = columns.iter().map(|name| Field::Text(name)).collect();

@@ -70,7 +70,8 @@ UPDATE experiments SET weight_period = (
     SELECT max(p.period) FROM weight_periods p WHERE p.experiment_id = experiments.id);
 
 -- By time, which is in whole seconds: in the second of a change it is the variant that tells, if it had no
--- weight after it.
+-- weight after it. The signs and CROSS JOIN have SQLite begin with the experiments, which are few: where no weights
+-- have changed, no assignment is read.
 UPDATE assignments SET weight_period = coalesce((
     SELECT max(p.period) FROM weight_periods p
     WHERE p.experiment_id = e.id AND (
@@ -83,7 +84,7 @@ UPDATE assignments SET weight_period = coalesce((
                     AND listed.value ->> 'weight' > 0)))), 0)
 FROM experiments e
 WHERE e.weight_period > 0
-    AND assignments.space_id = e.space_id AND assignments.slot = e.slot
+    AND assignments.space_id = +e.space_id AND assignments.slot = +e.slot
     AND e.created_at + assignments.assigned_after >= (
         SELECT min(p.began_at) FROM weight_periods p WHERE p.experiment_id = e.id AND p.period > 0);
 
@@ -95,7 +96,7 @@ WHERE e.weight_period = 0 AND (v.assigned <> 0 OR v.overridden <> 0);
 INSERT INTO assignment_counts (experiment_id, weight_period, variant, assigned, overridden)
 SELECT e.id, a.weight_period, CASE WHEN a.variant < 0 THEN -1 - a.variant ELSE a.variant END AS idx,
     count(*) FILTER (WHERE a.variant >= 0), count(*) FILTER (WHERE a.variant < 0)
-FROM experiments e JOIN assignments a ON a.space_id = e.space_id AND a.slot = e.slot
+FROM experiments e CROSS JOIN assignments a ON a.space_id = e.space_id AND a.slot = e.slot
 WHERE e.weight_period > 0 GROUP BY e.id, a.weight_period, idx;
 
 ALTER TABLE variants DROP COLUMN assigned;
