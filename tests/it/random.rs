@@ -460,7 +460,8 @@ fn postgres_agrees(
     try_cases(cases, &vec(input, 1..60), |random| {
         for commands in [random.clone(), [busy(), random].concat()] {
             let empty = "TRUNCATE autumn_experiments, autumn_experiment_assignments,
-                autumn_experiment_overrides, autumn_experiment_changes, exp_exposures";
+                autumn_experiment_overrides, autumn_experiment_changes, exp_exposures,
+                exp_outcomes, exp_weight_periods";
             admin.borrow_mut().batch_execute(empty).unwrap();
             let handle = handle(&url);
             let mut model = Model::default();
