@@ -22,12 +22,15 @@ use crate::server;
 const SAME_ON_POSTGRES: &[&str] = &[
     "assign",
     "bulk",
+    "export",
     "create",
     "explain",
     "lifecycle",
     "override",
     "set_weights",
+    "results",
     "simulate",
+    "track",
 ];
 
 #[test]
