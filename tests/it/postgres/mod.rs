@@ -2,6 +2,7 @@
 
 mod access;
 pub(crate) mod beside;
+mod earlier;
 mod lines;
 mod many;
 mod overtaken;
