@@ -205,7 +205,7 @@ impl SampleRatioTest {
             return "there are no actors yet, so the sample ratio cannot be tested".to_owned();
         };
         if !self.mismatch {
-            return format!("the sample ratio is as the weights say ({p})");
+            return format!("the sample ratio matches the weights ({p})");
         }
         let total = period.variants.iter().map(|variant| variant.actors).sum();
         let expected = variant.expected / real(total);

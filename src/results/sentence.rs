@@ -69,13 +69,13 @@ impl Speaker<'_> {
     fn blocked(&self, missing: &[Missing]) -> String {
         if missing.contains(&Missing::SampleRatio) {
             let broken = self.report.sample_ratio.sentence();
-            return format!("no verdict: {broken}: find out why before looking at any metric");
+            return format!("no verdict: {broken}; find out why before looking at any metric");
         }
         if missing.contains(&Missing::UnmixedActors) {
             let (mixed, most) = (share(self.mixed, self.population), share(1, ONE_MIXED_IN));
             let [mixed, most] = words::percent_apart(mixed, most);
             return format!(
-                "no verdict: {mixed} of the actors were exposed to two variants (at most {most} is accepted): find \
+                "no verdict: {mixed} of the actors were exposed to two variants (at most {most} is accepted); find \
                  out why before looking at any metric"
             );
         }
@@ -126,7 +126,7 @@ impl Spoken<'_> {
             return reason.to_owned();
         }
         format!(
-            "{reason}: {} is {estimate} against {}{p}",
+            "{reason}: {} differs by {estimate} from {}{p}",
             self.variant(),
             self.control()
         )
@@ -207,7 +207,7 @@ impl Spoken<'_> {
         let last = times.collect::<Option<Vec<_>>>();
         let last = last.and_then(|times| times.into_iter().max());
         let when = last.map_or_else(String::new, |when| {
-            format!("; enough {}", at_the_rate(when))
+            format!("; there will be enough {}", at_the_rate(when))
         });
         format!("too early to say: {}{when}", counts.join(" and "))
     }
@@ -217,7 +217,7 @@ impl Spoken<'_> {
         let high = bounds.and_then(|bounds| bounds.relative_high);
         let [harm, allowed] = self.harm_and_allowed(-high.unwrap_or_default());
         format!(
-            "guardrail is broken: {} is at least {harm} worse than {}, and {allowed} is allowed",
+            "the guardrail is broken: {} is at least {harm} worse than {}, and at most {allowed} is allowed",
             self.variant(),
             self.control()
         )
@@ -232,7 +232,7 @@ impl Spoken<'_> {
             format!("at least {size} better")
         };
         format!(
-            "guardrail is safe: {} is {how} than {}, and {allowed} worse is allowed",
+            "the guardrail is safe: {} is {how} than {}, and up to {allowed} worse is allowed",
             self.variant(),
             self.control()
         )
@@ -241,7 +241,7 @@ impl Spoken<'_> {
     fn undecided_guardrail(&self) -> String {
         let [harm, allowed] = self.harm_and_allowed(-self.one_sided_low());
         format!(
-            "guardrail is undecided: {} may be up to {harm} worse than {}, and {allowed} is allowed: more actors are \
+            "the guardrail is undecided: {} may be up to {harm} worse than {}, and only {allowed} is allowed; more actors are \
              needed",
             self.variant(),
             self.control()
@@ -270,7 +270,7 @@ impl Spoken<'_> {
             }
             Some(Missing::Variance) => self.incomparable(),
             Some(Missing::Window) => {
-                "no verdict yet: without a window late comers have had less time: give the metric a window, or pass \
+                "no verdict yet: without a window, actors who came late have had less time; give the metric a window, or pass \
                  --final once every outcome is in"
                     .to_owned()
             }
@@ -285,7 +285,7 @@ impl Spoken<'_> {
         if is_relative {
             let control = self.control();
             return format!(
-                "no verdict: there is no relative difference to {control}, whose mean is 0"
+                "no verdict: the mean of {control} is 0, so no relative difference is defined"
             );
         }
         let reason = match report.difference.estimate {
@@ -298,7 +298,7 @@ impl Spoken<'_> {
     /// What the present actors say, and how many it takes.
     fn more_actors(&self) -> String {
         let known = format!(
-            "no decision yet: {} is {} against {}{}",
+            "no verdict yet: {} differs by {} from {}{}",
             self.variant(),
             self.estimate(),
             self.control(),

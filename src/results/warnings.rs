@@ -34,7 +34,7 @@ pub(super) fn of(
     }
     if is_tenth_apart(report.assigned_actors, report.exposed_actors) {
         let message = format!(
-            "{} are assigned and {} of them are exposed: who is never shown a variant dilutes its effect",
+            "{} are assigned and {} of them are exposed; actors who are never shown a variant dilute its effect",
             words::actors(report.assigned_actors),
             words::count(report.exposed_actors)
         );
@@ -42,13 +42,13 @@ pub(super) fn of(
     }
     if !analysis.metrics.is_empty() && !has_outcomes(cohort, totals) {
         let message = format!(
-            "no outcome of an actor who counts was found in {}",
+            "no outcome of an analysed actor was found in {}",
             words::rows(totals.rows)
         );
         warn(WarningCode::NoOutcomes, message);
     }
     if analysis.only_seen {
-        let message = "actors without an outcome are left out, so that no metric has a verdict";
+        let message = "actors without an outcome are left out, so no metric has a verdict";
         warn(WarningCode::OnlySeen, message.to_owned());
     }
     for (metric, found) in analysis.metrics.iter().zip(&report.metrics) {
@@ -62,17 +62,17 @@ fn of_rows(totals: &Totals, warn: &mut impl FnMut(WarningCode, String)) {
     let all = words::rows(totals.rows);
     if totals.rows > 0 && !totals.timed {
         let message =
-            "the outcomes have no times, so that also those from before an actor's start count";
+            "the outcomes have no times, so those from before an actor's start count as well";
         warn(WarningCode::NoTimes, message.to_owned());
     }
     if totals.milliseconds {
         let message =
-            "times were read as milliseconds, as they would be far in the future as seconds";
+            "times were read as milliseconds; read as seconds, they would be far in the future";
         warn(WarningCode::Milliseconds, message.to_owned());
     }
     if totals.in_future > 0 {
         let message = format!(
-            "{} of {all} are from the future",
+            "times in the future: {} of {all}",
             words::count(totals.in_future)
         );
         warn(WarningCode::InFuture, message);
@@ -93,14 +93,14 @@ fn of_rows(totals: &Totals, warn: &mut impl FnMut(WarningCode, String)) {
     }
     if totals.blank_ids > 0 {
         let message = format!(
-            "{} of {all} would be of known actors without the blanks around their ids",
+            "blanks around the id of a known actor: {} of {all}",
             words::count(totals.blank_ids)
         );
         warn(WarningCode::BlankIds, message);
     }
     if totals.unknown_actors * 2 > totals.rows {
         let message = format!(
-            "{} of {all} are of actors in no variant: is the column of actors the right one?",
+            "actors in no variant: {} of {all}; is the column of actors the right one?",
             words::count(totals.unknown_actors)
         );
         warn(WarningCode::UnknownActors, message);
@@ -119,13 +119,13 @@ fn of_metric(
         .any(|comparison| comparison.periods > 1);
     if found.kind == MetricKind::Quantile && over_periods {
         let message =
-            format!("{name}: the weights have changed, and a quantile is taken over all of them");
+            format!("{name}: the weights have changed, and the quantile pools all periods of weights");
         warn(WarningCode::QuantileOverPeriods, message);
     }
     for comparison in &found.comparisons {
         if comparison.left_out_actors > 0 {
             let message = format!(
-                "{name}: {} of {} and {} are left out, as they came under weights under which the other has fewer \
+                "{name}: {} of {} and {} are left out: in their period of weights one of the two variants has fewer \
                  than 2",
                 words::actors(comparison.left_out_actors),
                 words::name(&comparison.variant),

@@ -11,7 +11,7 @@ pub enum RowsError {
     #[error("{0}")]
     Read(#[from] io::Error),
     /// There is not even a header.
-    #[error("there is nothing to read: it is empty")]
+    #[error("the input is empty")]
     Empty,
     /// A row begins in this line, and does not end.
     #[error("line {0} is longer than {max} MiB", max = MAX_ROW_BYTES >> 20)]

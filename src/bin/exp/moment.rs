@@ -20,7 +20,7 @@ pub(crate) fn parse(text: &str, clock: Clock) -> Result<u64, UsageError> {
         .or_else(|| local(text))
         .or_else(|| ago(text, now));
     let moment = moment.and_then(|moment| u64::try_from(moment).ok());
-    moment.ok_or_else(|| UsageError(format!("'{text}' is no time; write {FORMS}")))
+    moment.ok_or_else(|| UsageError(format!("'{text}' is not a time; write {FORMS}")))
 }
 
 /// The moment that was typed, or the beginning of time.

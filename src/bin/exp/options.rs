@@ -52,12 +52,12 @@ pub(crate) enum Format {
     /// For people
     #[default]
     Text,
-    /// One JSON document on one line; one for each actor of a file
+    /// One JSON document on one line; where rows are printed, one for each row
     Json,
     /// Lines of fields separated by tabs, without a header unless --header is given; tab, line feed and backslash are
     /// written as `\t`, `\n` and `\\`
     Tsv,
-    /// Comma-separated with a header, of exp assignments, exposures and outcomes
+    /// Comma-separated with a header; only for exp assignments, exposures and outcomes
     Csv,
     /// Annotations of a pull request on GitHub, of exp check
     #[value(hide = true)]

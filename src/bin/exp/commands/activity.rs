@@ -89,7 +89,7 @@ impl Activity {
         wrapped(
             text,
             "",
-            &format!("new actors a day since {day}, at most {}:", count(most)),
+            &format!("new actors per day since {day} (at most {}):", count(most)),
         );
         let width = text.width().unwrap_or(DAYS).max(1);
         let shown = &actors[actors.len().saturating_sub(width)..];

@@ -28,15 +28,15 @@ pub(crate) struct Exposures {
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
 
-    /// Of each actor only the first
+    /// Only the first exposure of each actor
     #[arg(long)]
     first: bool,
 
-    /// Remove those of before a time, but for first ones
+    /// Remove exposures from before the time that --before names, except first ones
     #[arg(long, requires = "before", conflicts_with_all = ["since", "first"])]
     prune: bool,
 
-    /// What is pruned is from before this time: a date, RFC 3339, seconds since 1970, or 3d (ago)
+    /// With --prune, remove exposures from before this time: a date, RFC 3339, seconds since 1970, or 3d (ago)
     #[arg(long, value_name = "TIME", requires = "prune")]
     before: Option<String>,
 }

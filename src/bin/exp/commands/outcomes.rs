@@ -10,7 +10,7 @@ use crate::output::rows::{Field, Rows};
 /// Print the recorded outcomes
 ///
 /// One line for each outcome, in the order in which they were recorded, as they are read from the store: TSV, --format csv, or
-/// --format json for one JSON object a line. Those of all actors, as an outcome belongs to no experiment.
+/// --format json for one JSON object a line. Outcomes of all actors are printed, as an outcome belongs to no experiment.
 #[derive(Args)]
 #[command(after_help = "Example:\n  \
     exp outcomes --metric revenue --format csv > revenue.csv\n\n\

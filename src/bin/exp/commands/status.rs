@@ -27,7 +27,7 @@ pub(crate) struct Status {
     #[arg(add = complete::experiments())]
     name: String,
 
-    /// Also show exposures, and the actors by day; this reads all of them
+    /// Also show exposures, and new actors per day; this reads every assignment and exposure
     #[arg(long)]
     full: bool,
 

@@ -195,7 +195,7 @@ fn once(metric: &MetricReport, id: &str) -> Markup {
         ("Detectable at one look", Align::Right),
         ("Detectable at any look", Align::Right),
     ];
-    let caption = html! { "Right for one look at an end that was fixed before the start; no verdict rests on it" };
+    let caption = html! { "Valid for one look at an end that was fixed before the start; no verdict rests on these figures" };
     let unit = |value| signed(metric.kind, value);
     let amount =
         |value: Option<f64>| value.map_or_else(missing, |value| distance(metric.kind, value));

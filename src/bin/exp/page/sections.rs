@@ -85,7 +85,7 @@ pub(super) fn sample_ratio(report: &Report) -> Markup {
                             th scope="row" { (isolated(&value.value)) }
                             td.number { (count(actors(&value.test))) }
                             td.number { (p_value(value.test.always_valid_p_value)) }
-                            td { @if value.mismatch { "not as the weights say" } @else { "as the weights say" } }
+                            td { @if value.mismatch { "does not match the weights" } @else { "matches the weights" } }
                         }
                     }
                 };
@@ -201,7 +201,7 @@ pub(super) fn left_out(report: &Report) -> Markup {
         }
     };
     let columns = [("What", Align::Left), ("How many", Align::Right)];
-    let caption = html! { "In no figure of this page" };
+    let caption = html! { "Not counted in any figure of this page" };
     html! {
         section aria-labelledby="left-out" {
             h2 #left-out { "What was left out" }
@@ -256,7 +256,7 @@ pub(super) fn footer(page: &Page<'_>) -> Markup {
             p { "Made by exp " (env!("CARGO_PKG_VERSION")) " at " (time(page.made_at_secs)) " with" }
             p { code { (safe(&page.command)) } }
             @if page.ends_by_itself {
-                p { "Add " code { "--as-of " (page.report.to_secs) } " to it to end at the same moment." }
+                p { "Add " code { "--as-of " (page.report.to_secs) } " to the command to get the same end." }
             }
             p { "The inputs, each with the SHA-256 of what was read:" }
             dl {

@@ -18,9 +18,9 @@ use crate::output::figures::{change, count, figure};
 use crate::output::text::{Text, cell, number, wrapped};
 use crate::output::tsv::Tsv;
 
-/// How many actors a test needs, or what so many actors can show
+/// Compute how many actors a test needs, or which effect a number of actors can detect
 ///
-/// For a conversion from its rate now, for a mean from its value and the standard deviation among the actors, or from
+/// It takes the present rate of a conversion, the present mean and its standard deviation among the actors, or
 /// past outcomes. Each answer is given twice: for a test that is looked at once, at its end, and for one that is looked at as often as you
 /// like, which is how exp results decides.
 #[derive(Args)]
@@ -32,7 +32,7 @@ use crate::output::tsv::Tsv;
     TSV columns: look (once, always_valid), actors, actors of the control, actors of the variant, days; with --actors: \
     look, actors, relative increase, relative decrease, absolute increase, absolute decrease")]
 pub(crate) struct Power {
-    /// What it is now: of a conversion the share of actors, 12% or 0.12; with --deviation a mean
+    /// The present value: of a conversion the share of actors, 12% or 0.12; with --deviation, a mean
     #[arg(long, value_name = "NUMBER", value_parser = share, allow_hyphen_values = true,
           required_unless_present = "outcomes")]
     baseline: Option<f64>,
@@ -41,12 +41,12 @@ pub(crate) struct Power {
     #[arg(long, value_name = "NUMBER", requires = "baseline")]
     deviation: Option<f64>,
 
-    /// Take both from the actors of this file of outcomes; - is standard input
+    /// Take baseline and deviation from the outcomes in this file; - is standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "metric",
           conflicts_with_all = ["baseline", "deviation"])]
     outcomes: Option<PathBuf>,
 
-    /// What is counted in the file: NAME:conversion or NAME:mean
+    /// The metric in the file: NAME:conversion or NAME:mean
     #[arg(long, value_name = "METRIC", requires = "outcomes")]
     metric: Option<MetricConfig>,
 
@@ -59,11 +59,11 @@ pub(crate) struct Power {
           required_unless_present = "actors", conflicts_with = "actors")]
     effect: Option<f64>,
 
-    /// What can be detected with so many actors, of control and variant together
+    /// Print the effect that this number of actors can detect, control and variant together
     #[arg(long, value_name = "N")]
     actors: Option<NonZeroU64>,
 
-    /// How many new actors come each day, of control and variant together, to tell the days
+    /// New actors per day, control and variant together: also print how many days it takes
     #[arg(long, value_name = "N", conflicts_with = "actors")]
     rate: Option<NonZeroU64>,
 
@@ -71,15 +71,15 @@ pub(crate) struct Power {
     #[arg(long, value_name = "W,W", default_value = "50,50", value_parser = weights)]
     weights: (f64, f64),
 
-    /// How probably the effect is to be detected, if it is there
+    /// The probability of detecting the effect if it is there
     #[arg(long = "power", value_name = "SHARE", default_value = "0.8", value_parser = share)]
     probability: f64,
 
-    /// How sure the intervals are to be
+    /// The confidence of the intervals
     #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share)]
     confidence: f64,
 
-    /// The number of actors at which the always-valid intervals are to be narrowest
+    /// The number of actors for which the always-valid intervals are tuned to be narrowest
     #[arg(long, value_name = "N", default_value_t = Analysis::default().tuning_actors)]
     tuning_actors: u64,
 }
@@ -196,7 +196,7 @@ impl Power {
             if share > 0.0 && share < 1.0 {
                 return Ok(());
             }
-            Err(UsageError(format!("--{name} is between 0 and 1")))
+            Err(UsageError(format!("--{name} must be between 0 and 1")))
         };
         between("power", self.probability)?;
         between("confidence", self.confidence)?;
@@ -207,17 +207,17 @@ impl Power {
         let baseline = self.baseline.unwrap_or_default();
         let Some(deviation) = self.deviation else {
             if !(baseline > 0.0 && baseline < 1.0) {
-                let message = "--baseline is between 0 and 1, or a mean with its --deviation";
+                let message = "--baseline must be between 0 and 1; for a mean, add --deviation";
                 return Err(UsageError(message.to_owned()).into());
             }
             return Ok((baseline, Outcome::Conversion { baseline }));
         };
         if baseline == 0.0 {
-            let message = "--baseline is not 0, as the effect is relative to it";
+            let message = "--baseline must not be 0, as the effect is relative to it";
             return Err(UsageError(message.to_owned()).into());
         }
         if !deviation.is_finite() || deviation <= 0.0 {
-            return Err(UsageError("--deviation is a number above 0".to_owned()).into());
+            return Err(UsageError("--deviation must be a number above 0".to_owned()).into());
         }
         Ok((baseline, Outcome::Mean { deviation }))
     }
@@ -372,7 +372,7 @@ impl Answer {
                 percent(*effect)
             ),
             Asked::Effect { actors, .. } => format!(
-                "What {} actors detect in {of} with a power of {power} at a confidence of {confidence}{weights}:",
+                "What {} actors can detect in {of} with a power of {power} at a confidence of {confidence}{weights}:",
                 count(*actors)
             ),
         }

@@ -25,7 +25,7 @@ pub(super) fn baseline(
 ) -> anyhow::Result<(f64, Outcome)> {
     if !matches!(metric.kind, MetricKind::Conversion | MetricKind::Mean) || metric.window.is_some()
     {
-        let message = "past outcomes are for a conversion or a mean without a window";
+        let message = "with --outcomes, the metric must be a conversion or a mean without a window";
         return Err(UsageError(message.to_owned()).into());
     }
     let sums = sums(context, path, format, metric.column())?;
@@ -46,7 +46,7 @@ pub(super) fn baseline(
     let (mean, variance) = (moments.mean(), moments.variance());
     let (Some(mean), Some(variance)) = (mean, variance.filter(|variance| *variance > 0.0)) else {
         let message = format!(
-            "{}: the actors' values of {} do not vary, so nothing can be planned by them",
+            "{}: all actors have the same value of {}, so no test can be planned from it",
             path.display(),
             escape(metric.column())
         );

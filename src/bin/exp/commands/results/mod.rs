@@ -29,14 +29,14 @@ use crate::output::tsv::Tsv;
 /// Show who won, and whether the numbers can be trusted
 ///
 /// Joins the experiment's actors with outcomes: those that exp track has recorded, those of a file, or those of a
-/// query. What decides holds however often you look. Without a decision it says what is missing.
+/// query. A verdict holds however often you look. Where there is none yet, exp says what is missing.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     exp results checkout_v2\n  \
     exp results checkout_v2 --outcomes orders.csv\n  \
     exp results checkout_v2 --sql 'SELECT actor, at AS timestamp, total AS revenue FROM orders'\n  \
     exp results checkout_v2 --html report.html\n\n\
-    A file has a column actor, a column timestamp (seconds since 1970 or RFC 3339) and one for each\n\
+    A file has a column actor, a column timestamp (RFC 3339, or seconds or milliseconds since 1970) and one for each\n\
     metric. TSV has one line for each comparison; --header names its columns.")]
 pub(crate) struct Results {
     /// The experiment's name
@@ -46,11 +46,11 @@ pub(crate) struct Results {
     #[command(flatten)]
     source: outcomes::Arguments,
 
-    /// A metric that is not declared, to explore: NAME:KIND or NAME:KIND:WINDOW
+    /// Also analyse a metric that is not declared, as exploratory: NAME:KIND or NAME:KIND:WINDOW
     #[arg(long, value_name = "METRIC")]
     metric: Vec<MetricConfig>,
 
-    /// The end: what came later is left out. A date, RFC 3339, seconds since 1970, or 3d (ago)
+    /// Analyse up to this time: a date, RFC 3339, seconds since 1970, or 3d (ago)
     /// [default: now, or the latest outcome if that is earlier]
     #[arg(long, value_name = "TIME")]
     as_of: Option<String>,
@@ -60,11 +60,11 @@ pub(crate) struct Results {
     #[arg(long, value_name = "POPULATION", value_parser = population)]
     population: Option<Population>,
 
-    /// Assert that every outcome is in, so that a metric without a window can be decided
+    /// Assert that every outcome is in, so that a metric without a window can have a verdict
     #[arg(long = "final")]
     is_final: bool,
 
-    /// Leave out actors without an outcome; then nothing is decided
+    /// Leave out actors without an outcome; no metric has a verdict then
     #[arg(long)]
     only_seen: bool,
 
@@ -76,13 +76,13 @@ pub(crate) struct Results {
     #[arg(long)]
     fail_on_mismatch: bool,
 
-    /// Also write the results as one page that needs nothing else
+    /// Also write the results to this file, as one HTML page that loads nothing from elsewhere
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     html: Option<PathBuf>,
 }
 
 fn population(word: &str) -> Result<Population, String> {
-    Population::named(word).ok_or_else(|| "it is assigned or exposed".to_owned())
+    Population::named(word).ok_or_else(|| "write assigned or exposed".to_owned())
 }
 
 /// All that is known of the experiment, and what was asked.
@@ -194,7 +194,7 @@ impl Results {
         for metric in &self.metric {
             if metrics.iter().any(|known| known.config.name == metric.name) {
                 let name = experiments::text::escape(&metric.name);
-                return Err(UsageError(format!("metric '{name}' is there already")).into());
+                return Err(UsageError(format!("metric '{name}' is declared already, or named twice")).into());
             }
             metrics.push(AnalysedMetric {
                 role: metric.role_at(metrics.len()),

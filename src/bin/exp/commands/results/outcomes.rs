@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FORMAT", requires = "outcomes")]
     input_format: Option<InputFormat>,
 
-    /// Read outcomes by a query on the store's own database
+    /// Read outcomes with this SELECT, from the store's own database
     #[arg(long, value_name = "QUERY", conflicts_with = "outcomes")]
     sql: Option<String>,
 

@@ -71,7 +71,7 @@ fn told(tracked: Tracked) -> String {
     };
     match tracked.repeated {
         0 => recorded,
-        repeated => format!("{recorded}; {repeated} were there already"),
+        repeated => format!("{recorded}; {repeated} were recorded already"),
     }
 }
 

@@ -19,8 +19,8 @@ use crate::output::tsv::Tsv;
 
 /// Record an outcome: what an actor did that metrics count
 ///
-/// An outcome belongs to an actor, not to an experiment: every experiment with a metric of that name counts
-/// it, from the actor's assignment on.
+/// An outcome belongs to an actor, not to an experiment: every experiment with a metric on that column counts
+/// it, from the actor's start on.
 #[derive(Args)]
 #[command(
     override_usage = "exp track [OPTIONS] <ACTOR> <METRIC> [VALUE]\n       \
@@ -29,7 +29,7 @@ use crate::output::tsv::Tsv;
     exp track user:1 purchase\n  \
     exp track user:1 revenue 49.90 --id order-1007\n  \
     exp track --file outcomes.csv\n\n\
-    A file has a column actor and, if it is known, one with the timestamp. Either it has one outcome\n\
+    A file has a column actor and, if the time is known, a column timestamp. Either it has one outcome\n\
     a row, in columns metric, value and id, or a column for each metric.\n\n\
     TSV columns: recorded, repeated"
 )]
@@ -38,11 +38,11 @@ pub(crate) struct Track {
     #[arg(required_unless_present = "file")]
     actor: Option<String>,
 
-    /// What it counts for: the column of a metric, which is its name unless it says another
+    /// The column of the metric that counts it: the name of the metric, unless the metric has a column of another name
     #[arg(required_unless_present = "file")]
     metric: Option<String>,
 
-    /// How much of it
+    /// The number that is counted
     #[arg(default_value = "1", allow_negative_numbers = true)]
     value: String,
 
@@ -50,7 +50,7 @@ pub(crate) struct Track {
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 
-    /// Of the outcomes of a metric with the same id only the first counts, so that a call may be repeated
+    /// Makes a repeated call count once: of the outcomes of a metric with one id, only the first is recorded
     #[arg(long, value_name = "ID")]
     id: Option<String>,
 
@@ -89,7 +89,7 @@ impl Track {
         let tracked = service.track(std::slice::from_ref(&outcome))?;
         context.show(&tracked)?;
         if tracked.repeated > 0 {
-            context.say("an outcome with this id is there already: nothing changed");
+            context.say("an outcome with this id is recorded already: nothing changed");
         }
         Ok(())
     }
