@@ -9,6 +9,8 @@ use super::request::Analysis;
 pub(super) struct Forecast {
     /// Of each variant: those who came in the last of the test.
     recent: Vec<u64>,
+    /// Of each variant: when each actor's outcomes began to count.
+    starts: Vec<Vec<u64>>,
     /// How long that is, in seconds.
     span_secs: u64,
     /// The end of the analysis.
@@ -37,13 +39,16 @@ impl Forecast {
     pub(super) fn new(analysis: &Analysis, cohort: &Cohort) -> Self {
         let so_far = analysis.to_secs.saturating_sub(analysis.from_secs);
         let span_secs = so_far.min(Self::SPAN_SECS);
-        let mut recent = vec![0; analysis.config.variants.len()];
+        let variants = analysis.config.variants.len();
+        let (mut recent, mut starts) = (vec![0; variants], vec![Vec::new(); variants]);
         let since = analysis.to_secs.saturating_sub(span_secs);
-        for actor in cohort.actors().filter(|actor| actor.start_secs >= since) {
-            recent[actor.variant] += 1;
+        for actor in cohort.actors() {
+            starts[actor.variant].push(actor.start_secs);
+            recent[actor.variant] += u64::from(actor.start_secs >= since);
         }
         Self {
             recent,
+            starts,
             span_secs,
             to_secs: analysis.to_secs,
             now_secs: analysis.now_secs,
@@ -52,7 +57,7 @@ impl Forecast {
     }
 
     /// When so many more actors of these variants will be complete. Some of them are `in_progress` already.
-    /// `None` if nobody comes any more.
+    /// `None` if nobody comes any more, and no window ends any more.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -66,11 +71,18 @@ impl Forecast {
         in_progress: u64,
         window_secs: u64,
     ) -> Option<When> {
+        if !self.is_running {
+            return None;
+        }
         let newcomers = more.saturating_sub(in_progress);
+        if newcomers == 0 && window_secs > 0 {
+            let end = self.window_of(variants, more, window_secs)?;
+            return Some(When::At(end.max(self.now_secs)));
+        }
         let recent: u64 = variants.iter().map(|variant| self.recent[*variant]).sum();
         let wait_secs = if newcomers == 0 {
             0.0
-        } else if self.is_running && recent > 0 {
+        } else if recent > 0 {
             newcomers as f64 / recent as f64 * self.span_secs as f64
         } else {
             return None;
@@ -81,5 +93,18 @@ impl Forecast {
         let end = self.to_secs.saturating_add(window_secs);
         let when = end.saturating_add(wait_secs.ceil() as u64);
         Some(When::At(when.max(self.now_secs)))
+    }
+
+    /// When the window of the `more`th of those of these variants ends who are in progress.
+    fn window_of(&self, variants: &[usize], more: u64, window_secs: u64) -> Option<u64> {
+        let starts = variants.iter().flat_map(|variant| &self.starts[*variant]);
+        let ends = starts.map(|start| start.saturating_add(window_secs));
+        let mut ends: Vec<u64> = ends.filter(|end| *end > self.to_secs).collect();
+        let place = usize::try_from(more).ok()?.checked_sub(1)?;
+        if place >= ends.len() {
+            return None;
+        }
+        let (_, end, _) = ends.select_nth_unstable(place);
+        Some(*end)
     }
 }

@@ -288,9 +288,12 @@ impl Spoken<'_> {
                 "no verdict: the mean of {control} is 0, so no relative difference is defined"
             );
         }
-        let reason = match report.difference.estimate {
-            Some(_) => "within each variant all actors have the same value, so there is no p-value",
-            None => "the figure is undefined or too large to be compared",
+        let difference = &report.difference;
+        let reason = match (difference.estimate, difference.standard_error) {
+            (Some(_), Some(_)) => {
+                "within each variant all actors have the same value, so there is no p-value"
+            }
+            _ => "the figure is undefined, or too large to be compared",
         };
         format!("no verdict: {reason}")
     }

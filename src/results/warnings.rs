@@ -118,8 +118,9 @@ fn of_metric(
         .iter()
         .any(|comparison| comparison.periods > 1);
     if found.kind == MetricKind::Quantile && over_periods {
-        let message =
-            format!("{name}: the weights have changed, and the quantile pools all periods of weights");
+        let message = format!(
+            "{name}: the weights have changed, and the quantile pools all periods of weights"
+        );
         warn(WarningCode::QuantileOverPeriods, message);
     }
     for comparison in &found.comparisons {

@@ -45,8 +45,14 @@ pub(super) fn totals(
     if let Some(ByColumn { column, .. }) = by.take_if(|by| too_many(by)) {
         return Err(OutcomesError::TooManyValues { column, limit });
     }
+    // Outcomes from before anybody was assigned say nothing of how far the others are known.
+    let assigned = frame.members.members.iter();
+    let first = assigned.map(|member| member.assigned_at_secs).min();
+    let first = first.and_then(|first| i64::try_from(first).ok());
     let to_secs = match counts.latest {
-        Some(latest) if frame.until_latest => frame.to_secs.min(latest),
+        Some(latest) if frame.until_latest && first.is_none_or(|first| first <= latest) => {
+            frame.to_secs.min(latest)
+        }
         _ => frame.to_secs,
     };
     for (assigned, rows) in counts.before_late_start {

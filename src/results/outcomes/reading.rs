@@ -267,7 +267,12 @@ mod tests {
             }
         }
         let latest = readable.iter().map(|row| row.1).max();
-        let to = latest.unwrap_or(TO).min(TO);
+        let first = members.members.iter().map(|member| member.assigned_at_secs);
+        let first: i64 = first.min().unwrap().try_into().unwrap();
+        let to = latest
+            .filter(|latest| *latest >= first)
+            .unwrap_or(TO)
+            .min(TO);
         totals.to_secs = to.try_into().unwrap();
         totals.latest_secs = latest.map(|latest| latest.try_into().unwrap());
         let mut sums: BTreeMap<(usize, u32), Vec<(f64, f64)>> = BTreeMap::new();

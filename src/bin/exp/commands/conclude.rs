@@ -22,12 +22,12 @@ impl Conclude {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let service = context.service(Purpose::Change)?;
         let change = service.conclude(&self.name, &self.winner)?;
-        context.show(&Done(change))?;
-        context.say(format_args!(
-            "concluded {}: everybody gets {}",
-            escape(&self.name),
-            escape(&self.winner)
-        ));
+        context.show(&Done(change.clone()))?;
+        let (name, winner) = (escape(&self.name), escape(&self.winner));
+        context.say(match change {
+            Some(_) => format!("concluded {name}: everybody gets {winner}"),
+            None => format!("{name} is concluded with {winner} already: nothing changed"),
+        });
         Ok(())
     }
 }

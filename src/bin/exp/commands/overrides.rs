@@ -58,13 +58,12 @@ impl Override {
 fn set(context: &Context, name: &str, actor: &str, variant: &str) -> anyhow::Result<()> {
     let service = context.service(Purpose::Change)?;
     let change = service.set_override(name, actor, variant)?;
-    context.show(&Done(change))?;
-    context.say(format_args!(
-        "set the override of {} in {}: {}",
-        escape(actor),
-        escape(name),
-        escape(variant)
-    ));
+    context.show(&Done(change.clone()))?;
+    let (actor, name, variant) = (escape(actor), escape(name), escape(variant));
+    context.say(match change {
+        Some(_) => format!("set the override of {actor} in {name}: {variant}"),
+        None => format!("{actor} has the override {variant} in {name} already: nothing changed"),
+    });
     Ok(())
 }
 

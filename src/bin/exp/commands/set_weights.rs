@@ -39,7 +39,14 @@ impl SetWeights {
             .collect();
         let service = context.service(Purpose::Change)?;
         let change = service.set_weights(&self.name, variants.clone(), None)?;
-        context.show(&Done(change))?;
+        context.show(&Done(change.clone()))?;
+        if change.is_none() {
+            let name = escape(&self.name);
+            context.say(format_args!(
+                "{name} has these weights already: nothing changed"
+            ));
+            return Ok(());
+        }
         let weights: Vec<_> = variants
             .iter()
             .map(|variant| format!("{}={}", escape(&variant.name), variant.weight))

@@ -1,6 +1,7 @@
 //! What to do next. Each kind of error has a hint, or is said to have none: a new one does not compile before
 //! that is decided.
 
+use experiments::results::OutcomesError;
 use experiments::suggest::nearest;
 use experiments::text::escape;
 use experiments::{
@@ -17,6 +18,9 @@ pub(super) fn hint(
 ) -> Option<String> {
     if let Some(Hint(hint)) = error.downcast_ref::<Hint>() {
         return Some(hint.clone());
+    }
+    if let Some(error) = error.downcast_ref::<OutcomesError>() {
+        return of_outcomes(error);
     }
     let error = error.downcast_ref::<ExperimentError>()?;
     let name = error.experiment().unwrap_or_default();
@@ -187,4 +191,20 @@ fn positional(word: &str) -> String {
 /// Quotes a word so that it can be pasted into a shell.
 fn quote(word: &str) -> String {
     shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
+}
+
+fn of_outcomes(error: &OutcomesError) -> Option<String> {
+    Some(match error {
+        OutcomesError::MissingColumn {
+            nearest: Some(nearest),
+            ..
+        } => format!("did you mean '{}'?", escape(nearest)),
+        OutcomesError::MissingColumn { column, .. } if column == "actor" => {
+            "--actor-column names the column with the actors".to_owned()
+        }
+        OutcomesError::WindowWithoutTimes { .. } => {
+            "--time-column names the column with the times".to_owned()
+        }
+        _ => return None,
+    })
 }

@@ -74,6 +74,16 @@ pub(crate) fn chance(share: f64) -> String {
     }
 }
 
+/// A p-value in a sentence: `p = 0.031`, `p < 0.001`.
+pub(crate) fn p_is(p: f64) -> String {
+    let value = p_value(p);
+    if value.starts_with('<') {
+        format!("p {value}")
+    } else {
+        format!("p = {value}")
+    }
+}
+
 /// A p-value: never a bare zero.
 pub(crate) fn p_value(p: f64) -> String {
     match p {

@@ -24,6 +24,7 @@ impl View for PlanView<'_> {
             "steps",
             "new_actors_per_10000",
             "stored_kept",
+            "exploratory",
         ]
     }
 

@@ -100,7 +100,9 @@ fn compared(metric: &MetricReport, comparison: &ComparisonReport) -> Markup {
             between(always.low, always.high, unit),
         ),
     };
-    let p = comparison.adjusted_p_value.or(always.p_value);
+    let p = always
+        .p_value
+        .map(|own| comparison.adjusted_p_value.unwrap_or(own));
     let chance_to_win = comparison.chance_to_win;
     let chance_to_win = chance_to_win.filter(|_| metric.kind != MetricKind::Quantile);
     html! {

@@ -9,7 +9,7 @@ use super::charts;
 use super::content::{Days, Page};
 use super::parts::{self, Align, day, isolated, table, time};
 use crate::output::change;
-use crate::output::figures::{count, figure, p_value, share};
+use crate::output::figures::{count, figure, p_is, p_value, share};
 use crate::output::text::safe;
 
 pub(super) fn head(page: &Page<'_>) -> Markup {
@@ -105,10 +105,10 @@ fn periods(test: &SampleRatioTest, id: &str) -> Markup {
         ("p, at one look", Align::Right),
     ];
     let caption = html! {
-        (test.population) " actors, by period of weights: p = " (p_value(test.always_valid_p_value))
+        (test.population) " actors, by period of weights: " (p_is(test.always_valid_p_value))
         " at any look"
         @if let (Some(p), Some(square), Some(degrees)) = (test.p_value, test.chi_square, test.degrees) {
-            ", " (p_value(p)) " at one look (χ² = " (figure(square)) ", " (degrees)
+            ", " (p_is(p)) " at one look (χ² = " (figure(square)) ", " (degrees)
             @if degrees == 1 { " degree" } @else { " degrees" } " of freedom)"
         }
     };

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::exit::UsageError;
 use crate::input::{self, InputFormat};
 use crate::output::View;
-use crate::output::figures::{change, count, figure};
+use crate::output::figures::{self, change, count, figure};
 use crate::output::text::{Text, cell, number, wrapped};
 use crate::output::tsv::Tsv;
 
@@ -80,7 +80,8 @@ pub(crate) struct Power {
     confidence: f64,
 
     /// The number of actors for which the always-valid intervals are tuned to be narrowest
-    #[arg(long, value_name = "N", default_value_t = Analysis::default().tuning_actors)]
+    #[arg(long, value_name = "N", default_value_t = Analysis::default().tuning_actors,
+          value_parser = clap::value_parser!(u64).range(1..))]
     tuning_actors: u64,
 }
 
@@ -222,12 +223,27 @@ impl Power {
         Ok((baseline, Outcome::Mean { deviation }))
     }
 
+    /// Why no number of actors would do.
+    fn undetectable(&self) -> String {
+        let effect = self.effect.unwrap_or_default();
+        let rate = self.baseline.filter(|_| self.deviation.is_none());
+        match rate.map(|rate| rate + effect * rate) {
+            Some(rate) if !(0.0..=1.0).contains(&rate) => {
+                format!(
+                    "with that effect the rate would be {}",
+                    figures::share(rate)
+                )
+            }
+            _ => "that effect is too small: more actors than there are would be needed".to_owned(),
+        }
+    }
+
     fn size(&self, plan: &Plan, difference: f64) -> anyhow::Result<Size> {
         let size = plan.sample_size(difference).ok_or_else(|| {
             UsageError(if difference == 0.0 {
                 "an effect of 0 can't be detected".to_owned()
             } else {
-                "no number of actors detects that effect".to_owned()
+                self.undetectable()
             })
         })?;
         let days = self.rate.map(|rate| size.actors.div_ceil(rate.get()));

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use anyhow::Context as _;
 use experiments::MetricConfig;
 use experiments::metric::MetricKind;
 use experiments::results::OutcomesError;
@@ -74,14 +75,13 @@ fn sums(
 ) -> anyhow::Result<HashMap<String, Sum>> {
     let mut rows = TextRows::new(input::open(path)?, format)?;
     let mut sums: HashMap<String, Sum> = HashMap::new();
-    let (mut broken, mut has_column) = (0_u64, false);
+    let mut broken = 0_u64;
     while let Some(row) = rows.next_row()? {
         let cell = |name: &str| {
             let place = row.columns.iter().position(|known| known == name)?;
             row.cells.get(place)
         };
         let actor = cell("actor").filter(|actor| !actor.is_empty());
-        has_column |= cell(column).is_some();
         let value = cell(column).map_or(Ok(None), |cell| parse_number(cell.as_bytes()));
         let (Some(actor), Ok(value), None) = (actor, value, row.problem) else {
             broken += 1;
@@ -92,12 +92,13 @@ fn sums(
         sum.total += value;
         sum.any |= value != 0.0;
     }
-    for (name, is_there) in [("actor", has_actor(rows.columns())), (column, has_column)] {
-        if !is_there {
+    for name in ["actor", column] {
+        if !rows.columns().iter().any(|known| known == name) {
             let known = rows.columns().iter().map(String::as_str);
             let nearest = nearest(name, known).map(str::to_owned);
             let column = name.to_owned();
-            return Err(OutcomesError::MissingColumn { column, nearest }.into());
+            let missing = OutcomesError::MissingColumn { column, nearest };
+            return Err(missing).with_context(|| path.display().to_string());
         }
     }
     if broken > 0 {
@@ -107,8 +108,4 @@ fn sums(
         ));
     }
     Ok(sums)
-}
-
-fn has_actor(columns: &[String]) -> bool {
-    columns.iter().any(|column| column == "actor")
 }

@@ -6,7 +6,7 @@ mod page;
 mod text;
 mod tsv;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
@@ -15,7 +15,7 @@ use experiments::metric::Population;
 use experiments::results::{
     AnalysedMetric, Analysis, ColumnNames, Members, Reading, Report, Span, Totals,
 };
-use experiments::{ChangeRecord, ExperimentConfig, MetricConfig, WeightPeriod};
+use experiments::{ChangeRecord, ExperimentConfig, ExperimentError, MetricConfig, WeightPeriod};
 
 use crate::complete;
 use crate::context::{Context, Opened, Purpose};
@@ -37,7 +37,11 @@ use crate::output::tsv::Tsv;
     exp results checkout_v2 --sql 'SELECT actor, at AS timestamp, total AS revenue FROM orders'\n  \
     exp results checkout_v2 --html report.html\n\n\
     A file has a column actor, a column timestamp (RFC 3339, or seconds or milliseconds since 1970) and one for each\n\
-    metric. TSV has one line for each comparison; --header names its columns.")]
+    metric; without times every row counts.\n\n\
+    TSV has one line for each comparison. Columns: metric, kind, role, variant, control, actors of both,\n\
+    variant's mean, control's mean; the difference with the ends of its interval and p as if looked at once;\n\
+    the same relative to the control with its interval; the always-valid relative interval and p; p adjusted for\n\
+    the number of comparisons; chance to win, expected loss, verdict.")]
 pub(crate) struct Results {
     /// The experiment's name
     #[arg(add = complete::experiments())]
@@ -101,9 +105,20 @@ pub(super) struct Question {
 
 impl Results {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        if self
+            .html
+            .as_deref()
+            .is_some_and(|file| file == Path::new("-"))
+        {
+            let message = "--html takes the name of a file";
+            return Err(UsageError(message.to_owned()).into());
+        }
         let source = self.source.source()?;
         let opened = context.open(Purpose::Look)?;
         let question = self.question(&opened)?;
+        if question.bound_secs > question.now_secs {
+            context.warn("--as-of is in the future: windows that have not passed count as passed");
+        }
         let service = opened.service();
         let members = Members::load(service.store(), &question.config)?;
         let configs: Vec<MetricConfig> = question
@@ -194,7 +209,21 @@ impl Results {
         for metric in &self.metric {
             if metrics.iter().any(|known| known.config.name == metric.name) {
                 let name = experiments::text::escape(&metric.name);
-                return Err(UsageError(format!("metric '{name}' is declared already, or named twice")).into());
+                return Err(UsageError(format!(
+                    "metric '{name}' is declared already, or named twice"
+                ))
+                .into());
+            }
+            let mut with = config.clone();
+            with.analysis.metrics.push(metric.clone());
+            let mut problems = with.problems().into_iter();
+            if let Some(problem) = problems.find(|problem| !config.problems().contains(problem)) {
+                let experiment = config.name.clone();
+                return Err(ExperimentError::InvalidConfig {
+                    experiment,
+                    problem,
+                }
+                .into());
             }
             metrics.push(AnalysedMetric {
                 role: metric.role_at(metrics.len()),

@@ -9,11 +9,10 @@ use experiments::ExperimentError;
 use experiments::results::{ColumnNames, OutcomesError, Reading, Totals};
 use experiments::rows::Format;
 use experiments::store::{RowSink, SqlValue};
-use experiments::text::escape;
 
 use super::kept;
 use crate::context::Opened;
-use crate::exit::{Hint, UsageError};
+use crate::exit::UsageError;
 use crate::hash::{Hash, Hashed};
 use crate::input::{self, InputFormat};
 
@@ -160,25 +159,12 @@ impl Source {
     }
 }
 
-/// The error with what to do next. That of a store is told as every command tells it.
+/// The error with where it is from. That of a store is told as every command tells it.
 fn explained(error: OutcomesError, from: &str) -> anyhow::Error {
-    let hint = match error {
-        OutcomesError::Store(error) => return error.into(),
-        OutcomesError::MissingColumn {
-            nearest: Some(ref nearest),
-            ..
-        } => Hint(format!("did you mean '{}'?", escape(nearest))),
-        OutcomesError::MissingColumn { ref column, .. } if column == "actor" => {
-            Hint("--actor-column names the column with the actors".to_owned())
-        }
-        OutcomesError::WindowWithoutTimes { .. } => {
-            Hint("--time-column names the column with the times".to_owned())
-        }
-        _ => return anyhow::Error::from(error).context(from.to_owned()),
-    };
-    anyhow::Error::from(error)
-        .context(from.to_owned())
-        .context(hint)
+    match error {
+        OutcomesError::Store(error) => error.into(),
+        error => anyhow::Error::from(error).context(from.to_owned()),
+    }
 }
 
 /// Hashes rows on their way, each as a line of values separated by tabs.

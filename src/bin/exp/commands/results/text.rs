@@ -9,8 +9,8 @@ use crate::output::text::{
     BOLD, DIM, Text, cell, number, percent, safe, state_style, styled, wrapped,
 };
 
-/// A page narrower than this has no room for an interval beside a table.
-const WIDE: usize = 72;
+/// The longest line of an interval.
+const LONGEST: usize = 60;
 
 pub(super) fn write(report: &Report, text: &mut Text) {
     head(report, text);
@@ -31,7 +31,7 @@ pub(super) fn write(report: &Report, text: &mut Text) {
     let scale = Scale::of(&intervals);
     for metric in &report.metrics {
         text.line("");
-        text.line(metric_head(metric));
+        metric_head(metric, text);
         table(metric, report, scale, text);
     }
     if !intervals.is_empty() {
@@ -60,18 +60,16 @@ fn head(report: &Report, text: &mut Text) {
         Population::Assigned => "assigned actors are analysed",
         Population::Exposed => "exposed actors are analysed",
     };
-    text.line(styled(
-        DIM,
-        format!(
-            "{} assigned, {} exposed; {population}",
-            count(report.assigned_actors),
-            count(report.exposed_actors)
-        ),
-    ));
+    let actors = format!(
+        "{} assigned, {} exposed; {population}",
+        count(report.assigned_actors),
+        count(report.exposed_actors)
+    );
+    wrapped(text, "", &actors);
 }
 
 /// What the metric is, in a line: `purchase  conversion, primary, within 7d, higher is better`.
-fn metric_head(metric: &MetricReport) -> String {
+fn metric_head(metric: &MetricReport, text: &mut Text) {
     let mut what = vec![metric.kind.to_string(), metric.role.to_string()];
     if let Some(window) = metric
         .window_secs
@@ -85,16 +83,11 @@ fn metric_head(metric: &MetricReport) -> String {
     if metric.exploratory {
         what.push("exploratory".to_owned());
     }
-    format!(
-        "{}  {}",
-        styled(BOLD, safe(&metric.metric)),
-        styled(DIM, what.join(", "))
-    )
+    let name = styled(BOLD, safe(&metric.metric));
+    wrapped(text, &format!("{name}  "), &what.join(", "));
 }
 
 fn table(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text) {
-    let width = text.width();
-    let is_wide = width.is_none_or(|width| width >= WIDE);
     let value = match metric.kind {
         MetricKind::Conversion => "RATE",
         MetricKind::Mean => "MEAN",
@@ -105,10 +98,6 @@ fn table(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text) 
     let any_in_progress = metric.variants.iter().any(|v| v.in_progress > 0);
     if any_in_progress {
         header.insert(2, "IN PROGRESS");
-    }
-    let drawn = width.map_or(40, |width| width.saturating_sub(52).clamp(20, 40));
-    if is_wide {
-        header.push("ALWAYS VALID");
     }
     let rows = metric.variants.iter().map(|figures| {
         let comparison = metric
@@ -125,21 +114,23 @@ fn table(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text) 
         if any_in_progress {
             row.insert(2, number(count(figures.in_progress)));
         }
-        if is_wide {
-            let line = comparison.and_then(Interval::of);
-            row.push(cell(
-                &line.map_or_else(String::new, |i| scale.draw(i, drawn)),
-            ));
-        }
         row
     });
     text.table(&header, rows.collect());
+    let longest = text
+        .width()
+        .map_or(LONGEST, |width| width.saturating_sub(4));
     for comparison in &metric.comparisons {
         bounds(metric, comparison, report, text);
-        if !is_wide && let Some(line) = Interval::of(comparison) {
-            let width = width.unwrap_or(40).saturating_sub(4);
-            text.line(format_args!("  {}", scale.draw(line, width)));
+        if let Some(line) = Interval::of(comparison) {
+            text.line(format_args!("  {}", scale.draw(line, longest.min(LONGEST))));
         }
+    }
+    let periods = report.sample_ratio.tests.first();
+    if periods.is_some_and(|test| test.periods.len() > 1) && metric.kind != MetricKind::Quantile {
+        let line = "the weights have changed: the change is that within each period of weights, and the \
+                    figures of the variants are over all of them";
+        wrapped(text, "  ", line);
     }
 }
 
@@ -200,11 +191,10 @@ fn estimate(comparison: &ComparisonReport) -> String {
     }
 }
 
-/// The p-value that decides: adjusted, always valid.
+/// The p-value that decides: always valid, and adjusted where it is one of several.
 fn p(comparison: &ComparisonReport) -> String {
-    let p = comparison
-        .adjusted_p_value
-        .or(comparison.always_valid.p_value);
+    let own = comparison.always_valid.p_value;
+    let p = own.map(|own| comparison.adjusted_p_value.unwrap_or(own));
     p.map_or_else(|| "–".to_owned(), p_value)
 }
 

@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+use experiments::results::OutcomesError;
 use experiments::rows::{Format, TextRow, TextRows, parse_number, parse_time};
+use experiments::suggest::nearest;
 use experiments::{ExperimentService, Finite, Outcome, Tracked, outcome_problem};
 
 use crate::context::{Context, Purpose};
@@ -22,11 +25,19 @@ const OWN: [&str; 5] = ["actor", "metric", "value", "timestamp", "id"];
 pub(super) fn track(context: &Context, path: &Path, format: Format) -> anyhow::Result<Tracked> {
     let now_secs = environment::clock()?.now_secs();
     let service = context.service(Purpose::Use)?;
-    let mut rows = TextRows::new(input::open(path)?, format)?;
+    let name = || path.display().to_string();
+    let mut rows = TextRows::new(input::open(path)?, format).with_context(name)?;
+    // The columns of JSON Lines are those of each object.
+    if !rows.columns().is_empty() && !has_actor(rows.columns()) {
+        let known = rows.columns().iter().map(String::as_str);
+        let nearest = nearest("actor", known).map(str::to_owned);
+        let column = "actor".to_owned();
+        return Err(OutcomesError::MissingColumn { column, nearest }).with_context(name);
+    }
     let mut batch = Vec::new();
     let mut tracked = Tracked::default();
     let mut bad = 0;
-    while let Some(row) = rows.next_row()? {
+    while let Some(row) = rows.next_row().with_context(name)? {
         match read(&row, now_secs) {
             Ok(outcomes) => batch.extend(outcomes),
             Err(problem) => {
@@ -62,6 +73,10 @@ fn keep(
     tracked.repeated += kept.repeated;
     batch.clear();
     Ok(())
+}
+
+fn has_actor(columns: &[String]) -> bool {
+    columns.iter().any(|column| column == OWN[0])
 }
 
 fn told(tracked: Tracked) -> String {
