@@ -6,7 +6,7 @@ pub mod conformance;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "stats"))]
 mod query;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use self::memory::InMemoryExperimentStore;
 #[cfg(feature = "postgres")]
 pub use self::postgres::{PgCopy, PgExperimentStore, PgOptions};
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "stats"))]
 pub use self::query::{RowSink, SqlValue};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteAccess, SqliteCopy, SqliteExperimentStore};

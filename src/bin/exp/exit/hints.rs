@@ -200,7 +200,8 @@ fn of_outcomes(error: &OutcomesError) -> Option<String> {
             ..
         } => format!("did you mean '{}'?", escape(nearest)),
         OutcomesError::MissingColumn { column, .. } if column == "actor" => {
-            "--actor-column names the column with the actors".to_owned()
+            "the column with the actors is called actor; exp results takes another name by --actor-column"
+                .to_owned()
         }
         OutcomesError::WindowWithoutTimes { .. } => {
             "--time-column names the column with the times".to_owned()
