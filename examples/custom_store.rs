@@ -298,6 +298,23 @@ impl MutationFacts for Changing<'_> {
     }
 }
 
+/// The places of the first exposures: of all with the same key the earliest, and of several in one second the one that
+/// was kept first.
+fn first_places<K: Ord>(
+    exposures: &[ExposureRecord],
+    key: impl Fn(&ExposureRecord) -> Option<K>,
+) -> BTreeSet<usize> {
+    let mut first = BTreeMap::new();
+    for (place, exposure) in exposures.iter().enumerate() {
+        if let Some(key) = key(exposure) {
+            let this = (exposure.timestamp_secs, place);
+            let known = first.entry(key).or_insert(this);
+            *known = (*known).min(this);
+        }
+    }
+    first.into_values().map(|(_, place)| place).collect()
+}
+
 impl ExperimentStore for JsonStore {
     fn get(&self, experiment: &str) -> Result<Option<ExperimentConfig>, ExperimentError> {
         Ok(self.entry(experiment)?.map(|entry| entry.config))
@@ -405,11 +422,16 @@ impl ExperimentStore for JsonStore {
         each: Each<'_, ExposureRecord>,
     ) -> Result<(), ExperimentError> {
         let entry = self.entry(experiment)?;
-        let mut seen = BTreeSet::new();
-        let mut exposures = entry.iter().flat_map(|entry| &entry.exposures).filter(|e| {
-            e.timestamp_secs >= scan.since_secs && (!scan.first_only || seen.insert(&e.actor))
-        });
-        exposures.try_for_each(each)
+        let Some(entry) = entry else { return Ok(()) };
+        let is_late = |e: &ExposureRecord| e.timestamp_secs >= scan.since_secs;
+        let first = first_places(&entry.exposures, |e| is_late(e).then(|| e.actor.clone()));
+        let mut exposures = entry.exposures.iter().enumerate();
+        exposures.try_for_each(|(place, exposure)| {
+            if is_late(exposure) && (!scan.first_only || first.contains(&place)) {
+                each(exposure)?;
+            }
+            Ok(())
+        })
     }
 
     fn prune_exposures(
@@ -422,9 +444,12 @@ impl ExperimentStore for JsonStore {
         self.change(|contents| {
             let entry = known(&mut contents.entries, experiment)?;
             let kept = entry.exposures.len();
-            let mut seen = BTreeSet::new();
+            let first = first_places(&entry.exposures, |e| {
+                Some((e.actor.clone(), e.variant.clone(), e.is_override))
+            });
+            let mut places = 0..;
             entry.exposures.retain(|e| {
-                let is_first = seen.insert((e.actor.clone(), e.variant.clone(), e.is_override));
+                let is_first = places.next().is_some_and(|place| first.contains(&place));
                 is_first || e.timestamp_secs >= before_secs
             });
             let pruned = (kept - entry.exposures.len()) as u64;

@@ -167,12 +167,12 @@ impl ExperimentConfig {
         self
     }
 
-    /// The variant that the others are compared with: the one that it names, or else `control`, or else the
-    /// first.
+    /// The variant that the others are compared with: the one that it names, or else the first.
     #[must_use]
     pub fn control(&self) -> Option<&VariantConfig> {
-        let named = self.analysis.control.as_deref().unwrap_or("control");
-        self.variant(named).or_else(|| self.variants.first())
+        let named = self.analysis.control.as_deref();
+        let named = named.and_then(|named| self.variant(named));
+        named.or_else(|| self.variants.first())
     }
 
     /// What is hashed with an actor: the salt, or else the name.

@@ -1,5 +1,7 @@
 //! Exposure events and the sinks that keep them outside a store.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -40,8 +42,26 @@ impl ExposureRecord {
 pub struct ExposureScan {
     /// Of this second and later.
     pub since_secs: u64,
-    /// Of each actor only the first of those.
+    /// Of each actor only the first of those: the one of the earliest second, and of several in it the one that was
+    /// kept first.
     pub first_only: bool,
+}
+
+/// The places of the first exposures: of all with the same key, the one of the earliest second, and of several in it
+/// the one that was kept first.
+pub(crate) fn first_places<'e, K: Eq + Hash>(
+    exposures: &'e [ExposureRecord],
+    key: impl Fn(&'e ExposureRecord) -> Option<K>,
+) -> HashSet<usize> {
+    let mut first: HashMap<K, (u64, usize)> = HashMap::new();
+    for (place, exposure) in exposures.iter().enumerate() {
+        if let Some(key) = key(exposure) {
+            let this = (exposure.timestamp_secs, place);
+            let known = first.entry(key).or_insert(this);
+            *known = (*known).min(this);
+        }
+    }
+    first.into_values().map(|(_, place)| place).collect()
 }
 
 /// Takes exposure events as they happen.

@@ -6,6 +6,9 @@ use crate::error::{ConfigProblem, ExperimentError, Field};
 use crate::number::Finite;
 use crate::validation::{MAX_ACTOR_BYTES, actor_problem, name_problem, text_problem};
 
+/// The last second of the year 9999.
+const LAST_SECOND: u64 = 253_402_300_799;
+
 /// What an actor did that a metric counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -41,6 +44,7 @@ pub fn outcome_problem(outcome: &Outcome) -> Option<ConfigProblem> {
     actor_problem(&outcome.actor)
         .or_else(|| name_problem(Field::OutcomeMetric, &outcome.metric))
         .or_else(|| text_problem(Field::OutcomeId, id?, MAX_ACTOR_BYTES))
+        .or_else(|| (outcome.timestamp_secs > LAST_SECOND).then_some(ConfigProblem::TooLate))
 }
 
 /// What became of outcomes that a store was given.

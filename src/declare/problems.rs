@@ -138,6 +138,7 @@ fn describe(
         ),
         ConfigProblem::WinnerNotConcluded
         | ConfigProblem::BackToDraft
+        | ConfigProblem::TooLate
         | ConfigProblem::VariantsUnreadable => (
             Lint::UnexpectedWinner,
             at_field(ConfigField::Winner),

@@ -60,6 +60,9 @@ pub enum ConfigProblem {
         /// The longest allowed, in bytes.
         limit: usize,
     },
+    /// A time that databases can't hold, or that was given in milliseconds.
+    #[error("the time is after the year 9999")]
+    TooLate,
     /// No variant at all.
     #[error("it has no variants")]
     NoVariants,

@@ -148,7 +148,7 @@ pub(super) static ENTRIES: [Entry; 14] = [
     },
     Entry {
         key: "control",
-        doc: "The variant that the others are compared with. If left out, the one named control, or else the first. \
+        doc: "The variant that the others are compared with. If left out, the first. \
               Fixed once it has started.",
         is_fixed_by_start: true,
         get: |config| text(config.analysis.control.as_deref()),

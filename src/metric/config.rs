@@ -115,8 +115,7 @@ impl MetricConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AnalysisConfig {
-    /// The variant that the others are compared with; if it is not set, the one named `control`, or else the
-    /// first.
+    /// The variant that the others are compared with; if it is not set, the first.
     pub control: Option<String>,
     /// How sure an interval is, between 0 and 1.
     pub confidence: Finite,

@@ -173,7 +173,8 @@ impl Comparison {
     #[must_use]
     pub fn relative(&self, analysis: &Analysis) -> Relative {
         let estimate = self.relative_estimate();
-        let (low, high) = around(estimate, self.relative_error(), self.critical(analysis));
+        let critical = self.critical(analysis).filter(|_| self.z().is_some());
+        let (low, high) = around_relative(estimate, self.relative_error(), critical);
         Relative {
             estimate: finite(estimate),
             low,
@@ -187,7 +188,8 @@ impl Comparison {
         let radius = analysis.radius(self.actors);
         let (low, high) = around(self.difference, self.error(), radius);
         let relative = self.relative_estimate();
-        let (relative_low, relative_high) = around(relative, self.relative_error(), radius);
+        let sure = radius.filter(|_| self.z().is_some());
+        let (relative_low, relative_high) = around_relative(relative, self.relative_error(), sure);
         let p_value = self.z().and_then(|z| analysis.p_value(z, self.actors));
         AlwaysValid {
             low,
@@ -204,7 +206,8 @@ impl Comparison {
     pub fn one_sided(&self, better: Direction, analysis: &Analysis) -> OneSided {
         let benefit = better.benefit(self.relative_estimate());
         let radius = analysis.one_sided_radius(self.actors);
-        let (relative_low, relative_high) = around(benefit, self.relative_error(), radius);
+        let radius = radius.filter(|_| self.z().is_some());
+        let (relative_low, relative_high) = around_relative(benefit, self.relative_error(), radius);
         OneSided {
             relative_low,
             relative_high,
@@ -290,6 +293,15 @@ impl Comparison {
             None => normal_quantile(tail),
         }
     }
+}
+
+/// [`around`] of a relative effect, whose error is 0 where the variant's mean and variance are: it is the whole of
+/// the control, however large that is.
+fn around_relative(estimate: f64, error: f64, radius: Option<f64>) -> (Option<f64>, Option<f64>) {
+    if error == 0.0 && radius.is_some() {
+        return (finite(estimate), finite(estimate));
+    }
+    around(estimate, error, radius)
 }
 
 /// The interval of so many standard errors around an estimate.

@@ -71,6 +71,9 @@ pub struct Cuped {
     pub unadjusted: Comparison,
 }
 
+/// What rounding leaves of a difference, relative to its terms.
+const ROUNDING: f64 = 1e-12;
+
 /// Compares means of outcomes adjusted for their covariate. An unknown covariate is taken for the mean of the
 /// known ones. `None` if the covariate is unknown or the same for all actors compared.
 #[must_use]
@@ -97,6 +100,14 @@ pub fn compare_adjusted(periods: &[Period<CovariateMoments>]) -> Option<Cuped> {
             let pairs = arm(period);
             pairs.x().raw_mean() - theta * all.y().distance_to(pairs.y())
         });
+        // What is left of a mean that is 0 but for rounding must not become what others are relative to.
+        let scale = usable.mean(|period| arm(period).x().raw_mean().abs())
+            + theta.abs() * (all.y().raw_mean().abs() + variance.sqrt());
+        let mean = if mean.abs() <= ROUNDING * scale {
+            0.0
+        } else {
+            mean
+        };
         usable.arm(mean, arm, |pairs| pairs.residual_variance(theta))
     };
     let difference = usable.mean(|period| {

@@ -159,7 +159,8 @@ pub trait ExperimentStore: Send + Sync + 'static {
     ) -> Result<(), ExperimentError>;
 
     /// Removes the kept exposures of an experiment of before that second, but for what they say of an
-    /// actor: the first exposure of each actor to each variant, by an override and without one, stays.
+    /// actor: the first exposure of each actor to each variant, by an override and without one, stays, by its
+    /// second and then by the order in which it was kept.
     /// Returns how many went, and logs `exposures_pruned=<count>` if any did, in the same transaction.
     ///
     /// # Errors

@@ -11,10 +11,17 @@ use crate::exit::UsageError;
 /// What may be typed, for help texts.
 pub(crate) const FORMS: &str = "2026-11-28, 2026-11-28T09:30:00Z, seconds since 1970, or 3d (ago)";
 
+/// As seconds it would be in the year 5138.
+const MILLISECONDS_FROM: i64 = 100_000_000_000;
+
 /// The moment in seconds since 1970: RFC 3339, a date or a date and time of the local zone, seconds since
 /// 1970, or how long ago it was.
 pub(crate) fn parse(text: &str, clock: Clock) -> Result<u64, UsageError> {
     let now = clock.now_secs();
+    if seconds(text).is_some_and(|secs| secs >= MILLISECONDS_FROM) {
+        let message = format!("'{text}' looks like milliseconds; write seconds since 1970");
+        return Err(UsageError(message));
+    }
     let moment = seconds(text)
         .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second))
         .or_else(|| local(text))

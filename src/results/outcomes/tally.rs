@@ -277,13 +277,16 @@ impl<'a> Tally<'a> {
     /// A row of a member from after the end, or from before its start.
     #[cold]
     fn add_outside(&mut self, number: u32, time: i64) {
-        let assigned = self.frame.members.members[number as usize].assigned_at_secs;
-        let assigned = i64::try_from(assigned).unwrap_or(i64::MAX);
+        let member = self.frame.members.members[number as usize];
+        let assigned = i64::try_from(member.assigned_at_secs).unwrap_or(i64::MAX);
+        let never_starts = member.start_secs(self.frame.population) == u64::MAX;
         let counts = &mut self.counts;
         if assigned > self.frame.to_secs {
             counts.unknown_actors += 1;
         } else if time > self.frame.to_secs {
             counts.after_end += 1;
+        } else if never_starts {
+            // Who was never exposed has no start that it could be before.
         } else if counts.latest >= Some(assigned) {
             counts.before_start += 1;
         } else {

@@ -1,14 +1,12 @@
 //! What scans show: taken while the lock is held, and shown when it no longer is, so that whatever is shown it
 //! may use the store. So the memory that this takes is not constant, which would mean little here.
 
-use std::collections::HashSet;
-
 use smol_str::SmolStr;
 
 use super::state::{Experiment, State, StoredAssignment};
 use crate::error::ExperimentError;
 use crate::experiment::AssignmentRecord;
-use crate::exposure::{ExposureRecord, ExposureScan};
+use crate::exposure::{ExposureRecord, ExposureScan, first_places};
 use crate::outcome::{Outcome, OutcomeScan};
 use crate::store::Each;
 
@@ -58,23 +56,27 @@ impl Experiment {
     }
 
     pub(super) fn exposures_of(&self, scan: &ExposureScan) -> Vec<ExposureRecord> {
-        let mut seen = HashSet::new();
-        let wanted = self.exposures.iter().filter(|exposure| {
-            exposure.timestamp_secs >= scan.since_secs
-                && (!scan.first_only || seen.insert(&exposure.actor))
+        let is_late = |exposure: &&ExposureRecord| exposure.timestamp_secs >= scan.since_secs;
+        if !scan.first_only {
+            return self.exposures.iter().filter(is_late).cloned().collect();
+        }
+        let first = first_places(&self.exposures, |exposure| {
+            Some(&exposure.actor).filter(|_| is_late(&exposure))
         });
-        wanted.cloned().collect()
+        let exposures = self.exposures.iter().enumerate();
+        let wanted = exposures.filter(|(place, _)| first.contains(place));
+        wanted.map(|(_, exposure)| exposure.clone()).collect()
     }
 
     /// Removes those of before that second that say nothing new of an actor. Returns how many.
     pub(super) fn prune_exposures(&mut self, before_secs: u64) -> u64 {
-        let mut seen = HashSet::new();
-        let kept: Vec<bool> = self
-            .exposures
-            .iter()
-            .map(|exposure| {
-                let said = (&exposure.actor, &exposure.variant, exposure.is_override);
-                seen.insert(said) || exposure.timestamp_secs >= before_secs
+        let first = first_places(&self.exposures, |exposure| {
+            Some((&exposure.actor, &exposure.variant, exposure.is_override))
+        });
+        let exposures = self.exposures.iter().enumerate();
+        let kept: Vec<bool> = exposures
+            .map(|(place, exposure)| {
+                first.contains(&place) || exposure.timestamp_secs >= before_secs
             })
             .collect();
         let before = self.exposures.len();

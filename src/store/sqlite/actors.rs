@@ -280,8 +280,12 @@ pub(super) fn prune_exposures(
     before: i64,
 ) -> rusqlite::Result<usize> {
     db.execute(
-        "DELETE FROM exposures WHERE experiment_id = ?1 AND exposed_at < ?2 AND id NOT IN (
-             SELECT min(id) FROM exposures WHERE experiment_id = ?1 GROUP BY actor, variant)",
+        "DELETE FROM exposures WHERE id IN (
+             SELECT id FROM (
+                 SELECT id, exposed_at, row_number() OVER (
+                     PARTITION BY actor, variant ORDER BY exposed_at, id) AS place
+                 FROM exposures WHERE experiment_id = ?1)
+             WHERE place > 1 AND exposed_at < ?2)",
         params![experiment.id, before],
     )
 }

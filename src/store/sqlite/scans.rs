@@ -150,8 +150,10 @@ fn exposures(
     each: Each<'_, ExposureRecord>,
 ) -> Result<(), Failure> {
     let sql = if scan.first_only {
-        "SELECT variant, actor, request_id, exposed_at, min(id) AS first FROM exposures
-         WHERE experiment_id = ?1 AND exposed_at >= ?2 GROUP BY actor ORDER BY first"
+        "SELECT variant, actor, request_id, exposed_at FROM (
+             SELECT *, row_number() OVER (PARTITION BY actor ORDER BY exposed_at, id) AS place
+             FROM exposures WHERE experiment_id = ?1 AND exposed_at >= ?2)
+         WHERE place = 1 ORDER BY id"
     } else {
         "SELECT variant, actor, request_id, exposed_at FROM exposures
          WHERE experiment_id = ?1 AND exposed_at >= ?2 ORDER BY id"

@@ -27,7 +27,12 @@ pub(super) struct Arguments {
     input_format: Option<InputFormat>,
 
     /// Read outcomes with this SELECT, from the store's own database
-    #[arg(long, value_name = "QUERY", conflicts_with = "outcomes")]
+    #[arg(
+        long,
+        value_name = "QUERY",
+        conflicts_with = "outcomes",
+        allow_hyphen_values = true
+    )]
     sql: Option<String>,
 
     /// Let the query read this SQLite file as well; it is opened read-only

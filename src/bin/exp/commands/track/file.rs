@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use experiments::results::OutcomesError;
-use experiments::rows::{Format, TextRow, TextRows, parse_number, parse_time};
+use experiments::rows::{Format, TextRow, TextRows, TimeUnit, parse_number, parse_time};
 use experiments::suggest::nearest;
 use experiments::{ExperimentService, Finite, Outcome, Tracked, outcome_problem};
 
@@ -18,27 +18,30 @@ use crate::input;
 const BATCH: usize = 10_000;
 /// How many bad rows are reported one by one.
 const BAD_ROWS_TOLD: u64 = 20;
-/// The columns that are no metrics.
-const OWN: [&str; 5] = ["actor", "metric", "value", "timestamp", "id"];
 
 /// Records the outcomes of a file, in transactions of some thousand rows.
 pub(super) fn track(context: &Context, path: &Path, format: Format) -> anyhow::Result<Tracked> {
-    let now_secs = environment::clock()?.now_secs();
-    let service = context.service(Purpose::Use)?;
     let name = || path.display().to_string();
     let mut rows = TextRows::new(input::open(path)?, format).with_context(name)?;
-    // The columns of JSON Lines are those of each object.
-    if !rows.columns().is_empty() && !has_actor(rows.columns()) {
-        let known = rows.columns().iter().map(String::as_str);
-        let nearest = nearest("actor", known).map(str::to_owned);
-        let column = "actor".to_owned();
-        return Err(OutcomesError::MissingColumn { column, nearest }).with_context(name);
+    let mut columns = Columns::default();
+    if format != Format::JsonLines {
+        columns = Columns::find(rows.columns()).with_context(name)?;
+        columns.require().with_context(name)?;
     }
+    let service = context.service(Purpose::Use)?;
+    let mut reader = Reader {
+        now_secs: environment::clock()?.now_secs(),
+        unit: None,
+    };
     let mut batch = Vec::new();
     let mut tracked = Tracked::default();
     let mut bad = 0;
     while let Some(row) = rows.next_row().with_context(name)? {
-        match read(&row, now_secs) {
+        // The columns of JSON Lines are those of the objects so far.
+        if row.columns.len() != columns.known {
+            columns = Columns::find(row.columns).with_context(name)?;
+        }
+        match reader.read(&row, &columns) {
             Ok(outcomes) => batch.extend(outcomes),
             Err(problem) => {
                 bad += 1;
@@ -55,6 +58,9 @@ pub(super) fn track(context: &Context, path: &Path, format: Format) -> anyhow::R
         }
     }
     keep(&service, &mut batch, &mut tracked)?;
+    if reader.unit == Some(TimeUnit::Milliseconds) {
+        context.warn("times were read as milliseconds");
+    }
     context.say(told(tracked));
     match bad {
         0 => Ok(tracked),
@@ -75,10 +81,6 @@ fn keep(
     Ok(())
 }
 
-fn has_actor(columns: &[String]) -> bool {
-    columns.iter().any(|column| column == OWN[0])
-}
-
 fn told(tracked: Tracked) -> String {
     let recorded = match tracked.recorded {
         1 => "recorded 1 outcome".to_owned(),
@@ -90,49 +92,120 @@ fn told(tracked: Tracked) -> String {
     }
 }
 
-/// The outcomes of a row, or why it has none, in a sentence without a full stop.
-fn read(row: &TextRow<'_>, now_secs: u64) -> Result<Vec<Outcome>, String> {
-    if let Some(problem) = row.problem {
-        return Err(problem.to_owned());
-    }
-    let place = |name: &str| row.columns.iter().position(|column| column == name);
-    let cell = |name: &str| {
-        let cell = place(name).and_then(|place| row.cells.get(place));
-        cell.map(String::as_str).filter(|cell| !cell.is_empty())
-    };
-    let timestamp_secs = match cell("timestamp") {
-        None => now_secs,
-        Some(text) => {
-            let time =
-                parse_time(text.as_bytes()).map_err(|error| format!("timestamp is {error}"))?;
-            u64::try_from(time.secs).map_err(|_| "timestamp is before 1970".to_owned())?
-        }
-    };
-    let outcome = |metric: &str, value: Finite| Outcome {
-        actor: cell("actor").unwrap_or_default().to_owned(),
-        metric: metric.to_owned(),
-        value,
-        timestamp_secs,
-        id: cell("id").map(str::to_owned),
-    };
-    let mut outcomes = Vec::new();
-    if place("metric").is_some() {
-        let value = match cell("value") {
-            None => Finite::from(1),
-            Some(text) => number("value", text)?.unwrap_or_else(|| Finite::from(1)),
+/// Where the columns are.
+#[derive(Default)]
+struct Columns {
+    /// How many there are.
+    known: usize,
+    actor: Option<usize>,
+    metric: Option<usize>,
+    value: Option<usize>,
+    time: Option<usize>,
+    id: Option<usize>,
+    /// Those of which each is a metric; none where a column names it.
+    metrics: Vec<usize>,
+    /// What a header must not lack.
+    missing: Option<OutcomesError>,
+}
+
+impl Columns {
+    fn find(names: &[String]) -> Result<Self, OutcomesError> {
+        let mut columns = Self {
+            known: names.len(),
+            ..Self::default()
         };
-        outcomes.push(outcome(cell("metric").unwrap_or_default(), value));
-    } else {
-        let cells = row.columns.iter().zip(row.cells);
-        for (column, text) in cells.filter(|(column, _)| !OWN.contains(&column.as_str())) {
-            if let Some(value) = number(column, text)? {
+        let mut seen = std::collections::HashSet::new();
+        for (place, name) in names.iter().enumerate() {
+            if !seen.insert(name) {
+                return Err(OutcomesError::DuplicateColumn(name.clone()));
+            }
+            match name.as_str() {
+                "actor" => columns.actor = Some(place),
+                "metric" => columns.metric = Some(place),
+                "value" => columns.value = Some(place),
+                "timestamp" => columns.time = Some(place),
+                "id" => columns.id = Some(place),
+                _ => columns.metrics.push(place),
+            }
+        }
+        if columns.metric.is_some() {
+            columns.metrics.clear();
+        }
+        let missing = if columns.actor.is_none() {
+            "actor"
+        } else if columns.metric.is_none() && columns.metrics.is_empty() {
+            "metric"
+        } else {
+            return Ok(columns);
+        };
+        columns.missing = Some(OutcomesError::MissingColumn {
+            column: missing.to_owned(),
+            nearest: nearest(missing, names.iter().map(String::as_str)).map(str::to_owned),
+        });
+        Ok(columns)
+    }
+
+    /// Refuses a header without an actor, or without anything that counts.
+    fn require(&mut self) -> Result<(), OutcomesError> {
+        self.missing.take().map_or(Ok(()), Err)
+    }
+}
+
+/// What is known while rows are read.
+struct Reader {
+    now_secs: u64,
+    /// What the times that are numbers count.
+    unit: Option<TimeUnit>,
+}
+
+impl Reader {
+    /// The outcomes of a row, or why it has none, in a sentence without a full stop.
+    fn read(&mut self, row: &TextRow<'_>, columns: &Columns) -> Result<Vec<Outcome>, String> {
+        if let Some(problem) = row.problem {
+            return Err(problem.to_owned());
+        }
+        let cell = |place: Option<usize>| {
+            let cell = place.and_then(|place| row.cells.get(place));
+            cell.map(String::as_str).filter(|cell| !cell.is_empty())
+        };
+        let timestamp_secs =
+            cell(columns.time).map_or(Ok(self.now_secs), |text| self.time(text))?;
+        let (actor, id) = (cell(columns.actor).unwrap_or_default(), cell(columns.id));
+        let outcome = |metric: &str, value: Finite| Outcome {
+            actor: actor.to_owned(),
+            metric: metric.to_owned(),
+            value,
+            timestamp_secs,
+            id: id.map(str::to_owned),
+        };
+        let mut outcomes = Vec::new();
+        if columns.metric.is_some() {
+            let value = match cell(columns.value) {
+                None => Finite::from(1),
+                Some(text) => number("value", text)?.unwrap_or_else(|| Finite::from(1)),
+            };
+            outcomes.push(outcome(cell(columns.metric).unwrap_or_default(), value));
+        }
+        for &place in &columns.metrics {
+            let column = &row.columns[place];
+            if let Some(value) = number(column, cell(Some(place)).unwrap_or_default())? {
                 outcomes.push(outcome(column, value));
             }
         }
+        match outcomes.iter().find_map(outcome_problem) {
+            None => Ok(outcomes),
+            Some(problem) => Err(problem.to_string()),
+        }
     }
-    match outcomes.iter().find_map(outcome_problem) {
-        None => Ok(outcomes),
-        Some(problem) => Err(problem.to_string()),
+
+    fn time(&mut self, text: &str) -> Result<u64, String> {
+        let time = parse_time(text.as_bytes()).map_err(|error| format!("timestamp is {error}"))?;
+        if let Some(unit) = time.unit
+            && *self.unit.get_or_insert(unit) != unit
+        {
+            return Err("some times are in seconds and others in milliseconds".to_owned());
+        }
+        u64::try_from(time.secs).map_err(|_| "timestamp is before 1970".to_owned())
     }
 }
 

@@ -31,6 +31,7 @@ use crate::output::tsv::Tsv;
     exp track --file outcomes.csv\n\n\
     A file has a column actor and, if the time is known, a column timestamp. Either it has one outcome\n\
     a row, in columns metric, value and id, or a column for each metric.\n\n\
+    Rows are recorded in batches. Where rows have no id, recording a file twice counts them twice.\n\n\
     TSV columns: recorded, repeated"
 )]
 pub(crate) struct Track {
