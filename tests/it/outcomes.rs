@@ -207,8 +207,8 @@ fn what_cannot_be_read_at_all_is_refused_with_a_sentence() {
     let mut long = b"actor,revenue\nuser:0,1\n".to_vec();
     long.resize(17 << 20, b'x');
     let cases: [(&[u8], &str); 9] = [
-        (b"", "there is nothing to read: it is empty"),
-        (b"\n\n", "there is nothing to read: it is empty"),
+        (b"", "the input is empty"),
+        (b"\n\n", "the input is empty"),
         (b"user,revenue\nuser:0,1\n", "there is no column 'actor'"),
         (b"actor,revenu\n", "there is no column 'revenue'"),
         (

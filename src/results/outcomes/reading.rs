@@ -291,7 +291,7 @@ mod tests {
             if time > to {
                 totals.after_end += 1;
             } else if time < start {
-                totals.before_start += 1;
+                totals.before_start += u64::from(start < i64::MAX);
             } else {
                 let cells = [(bought, None), (revenue, None), (revenue, bought)];
                 for (metric, (value, denominator)) in cells.into_iter().enumerate() {

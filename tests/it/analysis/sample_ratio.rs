@@ -30,7 +30,7 @@ fn the_sample_ratio_of_kept_counts_is_said_in_a_sentence() {
     assert!(!found.mismatch);
     assert_eq!(
         found.sentence(),
-        "the sample ratio is as the weights say (p = 1)"
+        "the sample ratio matches the weights (p = 1)"
     );
 
     let lost = period(

@@ -32,8 +32,8 @@ fn a_winner_is_named_with_its_interval() {
     given.says(
         VerdictCode::Exploratory,
         &[],
-        "exploratory (not declared before the start), so no winner: treatment is -10% \
-         (between -11.1% and -8.9%) against control, p < 0.001",
+        "exploratory (not declared before the start), so no winner: treatment differs by -10% \
+         (between -11.1% and -8.9%) from control, p < 0.001",
     );
 }
 
@@ -44,28 +44,28 @@ fn what_is_missing_is_said_and_when_it_will_be_there() {
     given.says(
         VerdictCode::Undecided,
         &[Missing::Actors],
-        "no decision yet: treatment is +0.1% (between -1.3% and +1.5%) against control, p = 1; with these 4,000 \
+        "no verdict yet: treatment differs by +0.1% (between -1.3% and +1.5%) from control, p = 1; with these 4,000 \
          actors a difference of about 1.7% would probably show",
     );
     given.metrics[0].config.minimum_effect = Some("0.01".parse().unwrap());
     given.says(
         VerdictCode::Undecided,
         &[Missing::Actors],
-        "no decision yet: treatment is +0.1% (between -1.3% and +1.5%) against control, p = 1; a difference of 1% \
+        "no verdict yet: treatment differs by +0.1% (between -1.3% and +1.5%) from control, p = 1; a difference of 1% \
          would show with about 12,300 actors (4,000 so far)",
     );
     given.metrics[0].config.minimum_effect = Some("0.05".parse().unwrap());
     given.says(
         VerdictCode::Undecided,
         &[Missing::Actors],
-        "no decision yet: treatment is +0.1% (between -1.3% and +1.5%) against control, p = 1; a difference of 5% \
+        "no verdict yet: treatment differs by +0.1% (between -1.3% and +1.5%) from control, p = 1; a difference of 5% \
          would probably have shown with these 4,000 actors",
     );
     given.metrics[0].config.window = None;
     given.says(
         VerdictCode::Undecided,
         &[Missing::Window],
-        "no verdict yet: without a window late comers have had less time: give the metric a window, or pass \
+        "no verdict yet: without a window, actors who came late have had less time; give the metric a window, or pass \
          --final once every outcome is in",
     );
     given.is_final = true;
@@ -116,7 +116,7 @@ fn too_few_actors_or_conversions_say_nothing() {
     given.says(
         VerdictCode::TooEarly,
         &[Missing::Actors],
-        "too early to say: 25 of 50 actors in treatment and 25 of 50 actors in control; enough at the present rate \
+        "too early to say: 25 of 50 actors in treatment and 25 of 50 actors in control; there will be enough at the present rate \
          on 2026-11-27",
     );
     let rare = |_, number| (number % 1000 < 2).then_some(1.0);
@@ -169,7 +169,7 @@ fn nothing_is_decided_while_something_is_wrong_with_the_whole() {
     given.says(
         VerdictCode::Blocked,
         &[Missing::UnmixedActors, Missing::UnseenActors],
-        "no verdict: 1.1% of the actors were exposed to two variants (at most 1% is accepted): find out why before \
+        "no verdict: 1.1% of the actors were exposed to two variants (at most 1% is accepted); find out why before \
          looking at any metric",
     );
     assert!(given.warns().contains(&WarningCode::MixedActors));
@@ -178,7 +178,7 @@ fn nothing_is_decided_while_something_is_wrong_with_the_whole() {
     given.says(
         VerdictCode::Blocked,
         &[Missing::SampleRatio, Missing::UnmixedActors, Missing::UnseenActors],
-        "no verdict: the sample ratio is broken (control got 50% where 45% was expected, p < 0.001): find out why \
+        "no verdict: the sample ratio is broken (control got 50% where 45% was expected, p < 0.001); find out why \
          before looking at any metric",
     );
     assert_eq!(given.warns()[0], WarningCode::SampleRatioMismatch);
@@ -191,19 +191,19 @@ fn a_guardrail_is_broken_safe_or_undecided() {
     given.says(
         VerdictCode::Harmed,
         &[],
-        "guardrail is broken: treatment is at least 9% worse than control, and 2% is allowed",
+        "the guardrail is broken: treatment is at least 9% worse than control, and at most 2% is allowed",
     );
     let mut given = Given::new(&ARMS, 6000, vec![guardrail("0.02")], value(0.0));
     given.says(
         VerdictCode::Safe,
         &[],
-        "guardrail is safe: treatment is at most 1% worse than control, and 2% worse is allowed",
+        "the guardrail is safe: treatment is at most 1% worse than control, and up to 2% worse is allowed",
     );
     given.metrics[0] = guardrail("0.01");
     given.says(
         VerdictCode::Undecided,
         &[Missing::Actors],
-        "guardrail is undecided: treatment may be up to 1.01% worse than control, and 1% is allowed: more actors are \
+        "the guardrail is undecided: treatment may be up to 1.01% worse than control, and only 1% is allowed; more actors are \
          needed",
     );
     given.metrics[0].config.minimum_effect = None;
@@ -216,7 +216,7 @@ fn a_guardrail_is_broken_safe_or_undecided() {
     given.says(
         VerdictCode::Safe,
         &[],
-        "guardrail is safe: treatment is at least 8.9% better than control, and 2% worse is allowed",
+        "the guardrail is safe: treatment is at least 8.9% better than control, and up to 2% worse is allowed",
     );
     given.metrics[0].config.better = Some(Better::Down);
     assert_eq!(given.report().metrics[0].verdict.code, VerdictCode::Harmed);
@@ -255,7 +255,7 @@ fn a_guardrail_over_several_variants_is_as_bad_as_the_worst() {
     assert!(
         verdict
             .sentence
-            .ends_with("and 5% is allowed; safe: safe; few: too early to say"),
+            .ends_with("and at most 5% is allowed; safe: safe; few: too early to say"),
         "{}",
         verdict.sentence
     );

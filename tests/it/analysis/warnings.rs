@@ -20,7 +20,7 @@ fn warnings_say_what_else_to_know() {
     assert_eq!(given.warns(), codes);
     assert_eq!(
         given.report().warnings[0].message,
-        "2,000 actors are assigned and 1,799 of them are exposed: who is never shown a variant dilutes its effect"
+        "2,000 actors are assigned and 1,799 of them are exposed; actors who are never shown a variant dilute its effect"
     );
     given.members.members[201].exposed_at_secs = START + 11 * DAY;
     assert_eq!(given.report().exposed_actors, 1798);
@@ -58,8 +58,8 @@ fn warnings_say_what_else_to_know() {
     assert_eq!((comparison.actors, comparison.left_out_actors), (1998, 2));
     assert_eq!(
         report.warnings[0].message,
-        "m: 2 actors of treatment and control are left out, as they came under weights under which the other has \
-         fewer than 2"
+        "m: 2 actors of treatment and control are left out: in their period of weights one of the two variants has fewer \
+         than 2"
     );
 }
 
@@ -89,20 +89,20 @@ fn what_is_odd_about_the_rows_is_warned_of() {
     let expected = [
         (
             WarningCode::NoTimes,
-            "the outcomes have no times, so that also those from before an actor's start count",
+            "the outcomes have no times, so those from before an actor's start count as well",
         ),
-        (WarningCode::InFuture, "3 of 200 rows are from the future"),
+        (WarningCode::InFuture, "times in the future: 3 of 200 rows"),
         (
             WarningCode::BrokenRows,
             "2 of 200 rows could not be read; the first is line 7: '\\u{1b}' is no number",
         ),
         (
             WarningCode::BlankIds,
-            "1 of 200 rows would be of known actors without the blanks around their ids",
+            "blanks around the id of a known actor: 1 of 200 rows",
         ),
         (
             WarningCode::UnknownActors,
-            "101 of 200 rows are of actors in no variant: is the column of actors the right one?",
+            "actors in no variant: 101 of 200 rows; is the column of actors the right one?",
         ),
     ];
     assert_eq!(said.collect::<Vec<_>>(), expected);
