@@ -2,7 +2,7 @@
 //!
 //! The query becomes a part of another one, which turns its columns into the few types that a [`SqlValue`] has,
 //! and for which a cursor is opened. So the server refuses whatever is not a SELECT, and READ ONLY whatever
-//! writes.
+//! writes. What neither stops is rolled back.
 
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::connection::{Connection, Mode};
-use super::failure::{CallError, Failure};
+use super::failure::{self, CallError, Failure};
 use super::pace::Pace;
-use super::steps::in_transaction;
 use super::{PgExperimentStore, migrations};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::store::{RowSink, SqlValue};
@@ -115,11 +114,18 @@ impl PgExperimentStore {
         let options = self.pool.options();
         // What a function does to the session goes with the connection.
         let mut db = Connection::open(&options.clone().statement_timeout(timeout))?;
-        let answered = in_transaction(&mut db, Mode::Snapshot, Pace::Long, &mut |db| {
-            self.answer(db, sql, timeout, sink)
-        });
+        db.begin(Mode::Snapshot, Pace::Long);
+        let answered = self.answer(&mut db, sql, timeout, sink);
+        // Never committed: READ ONLY lets some functions write, such as those of large objects. A connection
+        // that is lost is rolled back by the server.
+        if !matches!(&answered, Err(Failure::Call(fault)) if failure::is_lost(fault)) {
+            let _ = db.roll_back();
+        }
         let explained = answered.map_err(|failure| match failure {
-            Failure::Call(fault) => migrations::explain(&mut db, options, fault),
+            Failure::Call(fault) => {
+                let fault = db.explain(fault);
+                migrations::explain(&mut db, options, fault)
+            }
             refused @ Failure::Refused(_) => refused,
         });
         explained.map_err(|failure| match failure {

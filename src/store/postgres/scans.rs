@@ -40,7 +40,8 @@ const FIRST_EXPOSURES: &str = "SELECT experiment, variant, actor, request_id, is
         floor(extract(epoch FROM exposed_at))::bigint
     FROM (
         SELECT DISTINCT ON (actor) * FROM exp_exposures
-        WHERE experiment = $1 AND floor(extract(epoch FROM exposed_at)) >= $2 ORDER BY actor, id
+        WHERE experiment = $1 AND floor(extract(epoch FROM exposed_at)) >= $2
+        ORDER BY actor, exposed_at, id
     ) first ORDER BY id";
 
 /// An exposure, from the columns of [`EXPOSURES`].
@@ -55,9 +56,11 @@ pub(super) fn exposure(row: &Row) -> Result<ExposureRecord, Failure> {
     })
 }
 
-/// All but the first of each actor, variant and kind.
+/// All but the earliest of each actor, variant and kind. The application writes its own times, and a copy
+/// keeps those that it brings, so that the order of the ids is another.
 const PRUNE: &str = "DELETE FROM exp_exposures USING (
-        SELECT id, row_number() OVER (PARTITION BY actor, variant, is_override ORDER BY id) AS place
+        SELECT id, row_number() OVER (
+            PARTITION BY actor, variant, is_override ORDER BY exposed_at, id) AS place
         FROM exp_exposures WHERE experiment = $1
     ) ranked
     WHERE exp_exposures.id = ranked.id AND place > 1

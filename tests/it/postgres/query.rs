@@ -208,6 +208,18 @@ fn whatever_is_more_than_a_select_is_refused() {
     assert!(shown.starts_with("the query of postgres://"), "{shown}");
 }
 
+/// The functions that write in a transaction that is READ ONLY.
+#[apply(needs_postgres!)]
+fn nothing_that_a_query_does_stays() {
+    let url = server::shared().database();
+    let store = store(&url);
+    let made = told(&store, "SELECT lo_create(0) > 0 AS made");
+    assert_eq!(made, ["made", "Integer(1)"]);
+    let left = "SELECT count(*) FROM pg_largeobject_metadata";
+    let left: i64 = client(&url).query_one(left, &[]).unwrap().get(0);
+    assert_eq!(left, 0);
+}
+
 fn problem_of(store: &PgExperimentStore, sql: &str) -> String {
     let refused = store.query(sql, PATIENCE, &mut Told::default());
     refused.unwrap_err().to_string()
