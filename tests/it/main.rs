@@ -42,6 +42,7 @@ mod model;
 mod modules;
 mod outcomes;
 mod page;
+mod peeking;
 mod permissions;
 mod pgbouncer;
 mod pooler;

@@ -12,13 +12,13 @@ use experiments::stats::{
 use crate::sandbox::rounds;
 
 /// How many experiments to simulate.
-fn experiments(few: u32) -> u32 {
+pub(crate) fn experiments(few: u32) -> u32 {
     const MANY: u32 = 2_000;
     if rounds(0) == 0 { few } else { MANY }
 }
 
 /// A count of experiments among all of them.
-struct Share {
+pub(crate) struct Share {
     count: u32,
     of: u32,
 }
@@ -29,12 +29,12 @@ impl Share {
     }
 
     /// Four standard errors of a share that is `expected`.
-    fn chance(&self, expected: f64) -> f64 {
+    pub(crate) fn chance(&self, expected: f64) -> f64 {
         4.0 * (expected * (1.0 - expected) / f64::from(self.of)).sqrt()
     }
 
     #[track_caller]
-    fn is_at_most(&self, expected: f64) {
+    pub(crate) fn is_at_most(&self, expected: f64) {
         let (share, chance) = (self.value(), self.chance(expected));
         assert!(
             share <= expected + chance,
@@ -54,7 +54,7 @@ impl Share {
     }
 
     #[track_caller]
-    fn is_above(&self, least: f64) {
+    pub(crate) fn is_above(&self, least: f64) {
         assert!(
             self.value() > least,
             "{} of {}, not {least}",
@@ -65,7 +65,7 @@ impl Share {
 }
 
 /// Of how many of the experiments each answer is true. Each experiment has random numbers of its own.
-fn shares<const N: usize>(
+pub(crate) fn shares<const N: usize>(
     experiments: u32,
     answers: impl Fn(&mut Random) -> [bool; N],
 ) -> [Share; N] {
@@ -83,7 +83,7 @@ fn shares<const N: usize>(
 }
 
 /// The generator `SplitMix64`, which every test has its own of.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     fn new(seed: u64) -> Self {
@@ -93,7 +93,7 @@ impl Random {
         random
     }
 
-    fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -101,12 +101,12 @@ impl Random {
     }
 
     /// Above 0 and at most 1.
-    fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         let bits = u32::try_from(self.bits() >> 32).unwrap();
         (f64::from(bits) + 1.0) / (f64::from(u32::MAX) + 1.0)
     }
 
-    fn happens(&mut self, probability: f64) -> bool {
+    pub(crate) fn happens(&mut self, probability: f64) -> bool {
         self.uniform() <= probability
     }
 
