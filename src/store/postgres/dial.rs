@@ -45,6 +45,19 @@ pub(super) fn dial(options: &PgOptions) -> Result<Wire, ExperimentStoreError> {
     }
 }
 
+/// Asks the server to give up what it does for a connection, if it can be reached. Nothing is answered.
+pub(super) fn cancel(options: &PgOptions, wire: &Wire) {
+    let until = wire::deadline(options.opening_timeout());
+    let config = options.connection(options.effective_ssl_mode().attempts().0);
+    let Ok(connector) = tls::connector(options) else {
+        return;
+    };
+    let connected = wire.peer().and_then(|peer| connect(&peer, &config, until));
+    if let Ok(socket) = connected {
+        let _ = wire.cancel(socket, connector, until);
+    }
+}
+
 /// The first host that lets us in; if none does, what the last one said.
 fn try_hosts(
     config: &Config,

@@ -40,6 +40,15 @@ pub(super) struct Schema {
     pub(super) was_adopted: bool,
     /// Whether a copy into it was begun and not finished.
     pub(super) is_unfinished: bool,
+    /// Whether the application has made the table of the assignments anew, and so without what was added.
+    pub(super) lacks_periods: bool,
+}
+
+impl Schema {
+    /// Whether there is something to migrate.
+    fn is_behind(self) -> bool {
+        self.version < VERSION || self.lacks_periods
+    }
 }
 
 /// A fault that may be one of the schema, sorted by what the schema is.
@@ -95,7 +104,11 @@ pub(super) fn inspect(db: &mut Connection) -> Result<Schema, CallError> {
                     AND EXISTS (SELECT FROM pg_attribute
                         WHERE attrelid = to_regclass('autumn_experiments')
                             AND attname = 'exp_version' AND NOT attisdropped),
-                to_regclass('exp_copy') IS NOT NULL",
+                to_regclass('exp_copy') IS NOT NULL,
+                to_regclass('autumn_experiment_assignments') IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM pg_attribute
+                        WHERE attrelid = to_regclass('autumn_experiment_assignments')
+                            AND attname = 'weight_period' AND NOT attisdropped)",
         &[],
     )?;
     let has_tables: bool = found.try_get(0)?;
@@ -104,6 +117,7 @@ pub(super) fn inspect(db: &mut Connection) -> Result<Schema, CallError> {
         has_tables,
         was_adopted: has_tables,
         is_unfinished: found.try_get(2)?,
+        lacks_periods: false,
     };
     if found.try_get(1)? {
         let made = db.one(
@@ -113,6 +127,7 @@ pub(super) fn inspect(db: &mut Connection) -> Result<Schema, CallError> {
         )?;
         schema.version = made.try_get(0)?;
         schema.was_adopted = made.try_get(1)?;
+        schema.lacks_periods = schema.version == VERSION && found.try_get(3)?;
     }
     Ok(schema)
 }
@@ -128,7 +143,7 @@ pub(super) enum For {
 /// Makes what is missing, in one transaction. Two at once wait for each other. Whether anything was
 /// missing.
 pub(super) fn migrate(db: &mut Connection, whom: For) -> Result<bool, CallError> {
-    if whom == For::Us && inspect(db)?.version >= VERSION {
+    if whom == For::Us && !inspect(db)?.is_behind() {
         return Ok(false);
     }
     loop {
@@ -155,12 +170,22 @@ fn migrate_in_transaction(db: &mut Connection, whom: For) -> Result<bool, CallEr
     }
     db.row("SELECT pg_advisory_xact_lock($1)", &[&LOCK])?;
     let before = inspect(db)?;
-    let is_behind = before.version < VERSION;
-    if is_behind {
+    if before.is_behind() {
         make(db, before)?;
     }
     let is_recorded = whom == For::Application && application::record(db)?;
-    Ok(is_behind || is_recorded)
+    Ok(before.is_behind() || is_recorded)
+}
+
+/// Gives a table of the assignments that the application has made anew what belongs to it, within the
+/// transaction that has begun. Whether it was missing.
+pub(super) fn complete(db: &mut Connection) -> Result<bool, CallError> {
+    db.row("SELECT pg_advisory_xact_lock($1)", &[&LOCK])?;
+    let before = inspect(db)?;
+    if before.lacks_periods {
+        make(db, before)?;
+    }
+    Ok(before.lacks_periods)
 }
 
 fn make(db: &mut Connection, before: Schema) -> Result<(), CallError> {
@@ -182,11 +207,12 @@ fn make(db: &mut Connection, before: Schema) -> Result<(), CallError> {
             made_at timestamptz NOT NULL DEFAULT now()
         )",
     )?;
-    if before.version == 0 {
+    let mut done = usize::try_from(before.version).unwrap_or(0);
+    if done == 0 || before.lacks_periods {
         // What is recorded was made to tables that are gone.
         db.execute("DELETE FROM exp_migrations", &[])?;
+        done = 0;
     }
-    let done = usize::try_from(before.version).unwrap_or(0);
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
         db.batch(migration)?;
         let version = i32::try_from(index + 1).unwrap_or(i32::MAX);
@@ -210,7 +236,7 @@ mod tests {
         0x8278_9289_1ba7_d59c,
         0x6a3d_208f_a51a_ee99,
         0x6b92_9818_da37_7d27,
-        0xfcdb_b8f8_1cfb_90f4,
+        0x9bf1_74ac_d97f_5bdf,
     ];
 
     /// The functions may be edited, but the version that they belong to can't have been in use.

@@ -6,13 +6,14 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::connection::{Connection, Mode};
 use super::failure::{self, CallError, Failure};
 use super::pace::Pace;
-use super::{PgExperimentStore, migrations};
+use super::{PgExperimentStore, dial, migrations, wire};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::store::{RowSink, SqlValue};
 
@@ -131,6 +132,11 @@ impl PgExperimentStore {
         explained.map_err(|failure| match failure {
             Failure::Refused(refusal) => refusal,
             Failure::Call(CallError::GivenUp(_)) => self.took_too_long(timeout),
+            Failure::Call(CallError::Silent(_)) => {
+                // Whatever it is at, nobody waits for it.
+                dial::cancel(options, db.wire());
+                self.took_too_long(timeout)
+            }
             Failure::Call(fault) => match fault.message() {
                 Some(message) => self.failed_query(message.to_owned()),
                 None => self.sort(DOING, fault).into(),
@@ -147,10 +153,7 @@ impl PgExperimentStore {
     ) -> Result<(), Failure> {
         let begun = Instant::now();
         // Also where the address sets another.
-        db.batch(&format!(
-            "SET LOCAL statement_timeout = {}",
-            timeout.as_millis().clamp(1, i32::MAX as u128)
-        ))?;
+        db.batch(&set_timeout(timeout))?;
         let sql = sql.trim_end_matches(|c: char| c == ';' || c.is_whitespace());
         let columns = db.describe(sql)?;
         let columns = columns.ok_or_else(|| self.failed_query("it has parameters".to_owned()))?;
@@ -169,7 +172,8 @@ impl PgExperimentStore {
             })?;
         sink.columns(&names)?;
         loop {
-            let rows = db.rows(FETCH, &[])?;
+            let left = timeout.saturating_sub(begun.elapsed());
+            let rows = fetch(db, left)?;
             if rows.is_empty() {
                 return Ok(());
             }
@@ -198,6 +202,26 @@ impl PgExperimentStore {
         }
         .into()
     }
+}
+
+/// How much longer than the server the client waits: whichever gives up, the caller is told the same.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The next rows, within the time that is left, whatever the query has set the timeout to.
+fn fetch(db: &mut Connection, left: Duration) -> Result<Vec<Row>, CallError> {
+    let set = set_timeout(left);
+    let until = wire::deadline(left.saturating_add(GRACE));
+    let fetched = db.wire().run(until, async |client| {
+        let (set, rows) = join(client.batch_execute(&set), client.query_typed(FETCH, &[])).await;
+        set.and(rows)
+    })?;
+    Ok(fetched?)
+}
+
+/// To the server, 0 is none.
+fn set_timeout(timeout: Duration) -> String {
+    let millis = timeout.as_millis().clamp(1, i32::MAX as u128);
+    format!("SET LOCAL statement_timeout = {millis}")
 }
 
 /// Opens the cursor. The query may end in a comment.

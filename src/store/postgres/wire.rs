@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config};
@@ -41,6 +41,18 @@ pub(super) fn deadline(patience: Duration) -> Instant {
 /// A socket that is read and written without waiting. It keeps what it would have waited for.
 #[derive(Clone)]
 struct Line(Arc<Shared>);
+
+impl Line {
+    fn new(socket: Socket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self(Arc::new(Shared {
+            socket,
+            awaits_writing: AtomicBool::new(false),
+            allowance: AtomicUsize::new(GREETING),
+            at_once: AtomicUsize::new(0),
+        })))
+    }
+}
 
 struct Shared {
     socket: Socket,
@@ -165,6 +177,7 @@ pub(super) enum Heard {
 type Stream = <MakeRustlsConnect as MakeTlsConnect<Line>>::Stream;
 
 pub(super) struct Wire {
+    host: String,
     /// `None` only while it is dropped.
     client: Option<Client>,
     connection: tokio_postgres::Connection<Line, Stream>,
@@ -188,18 +201,13 @@ impl Wire {
             host.unwrap_or_default(),
         );
         let connector = connector.map_err(|error| Halt::Io(io::Error::other(error)))?;
-        socket.set_nonblocking(true).map_err(Halt::Io)?;
-        let line = Line(Arc::new(Shared {
-            socket,
-            awaits_writing: AtomicBool::new(false),
-            allowance: AtomicUsize::new(GREETING),
-            at_once: AtomicUsize::new(0),
-        }));
+        let line = Line::new(socket).map_err(Halt::Io)?;
         let flag = Arc::new(Flag::default());
         let logging_in = config.connect_raw(line.clone(), connector);
         let connected = drive(&line, &flag, until, logging_in, |_| Ok(()))?;
         line.0.allowance.store(usize::MAX, Ordering::Relaxed);
         Ok(connected.map(|(client, connection)| Self {
+            host: host.unwrap_or_default().to_owned(),
             client: Some(client),
             connection,
             line,
@@ -212,6 +220,31 @@ impl Wire {
     /// What the server has reported of itself.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.connection.parameter(name)
+    }
+
+    /// Where the server is.
+    pub(super) fn peer(&self) -> io::Result<SockAddr> {
+        self.line.0.socket.peer_addr()
+    }
+
+    /// Asks the server, over another socket that is connected to it, to give up what it does for this one.
+    pub(super) fn cancel(
+        &self,
+        socket: Socket,
+        mut tls: MakeRustlsConnect,
+        until: Instant,
+    ) -> Result<(), Halt> {
+        type Connects = MakeRustlsConnect;
+        let connector = <Connects as MakeTlsConnect<Line>>::make_tls_connect(&mut tls, &self.host);
+        let connector = connector.map_err(|error| Halt::Io(io::Error::other(error)))?;
+        let Some(client) = &self.client else {
+            return Err(Halt::Closed(None));
+        };
+        let line = Line::new(socket).map_err(Halt::Io)?;
+        let token = client.cancel_token();
+        let asked = token.cancel_query_raw(line.clone(), connector);
+        drive(&line, &Arc::default(), until, asked, |_| Ok(()))?
+            .map_err(|error| Halt::Closed(Some(error)))
     }
 
     /// Waits for what the server is asked for, until the deadline at the latest.
@@ -227,6 +260,7 @@ impl Wire {
             flag,
             has_heard,
             is_closed,
+            ..
         } = self;
         let (Some(client), false) = (&*client, *is_closed) else {
             return Err(Halt::Closed(None));

@@ -3,14 +3,14 @@
 use std::thread;
 
 use experiments::{
-    AssignmentRecord, ExperimentStore, PgExperimentStore, VariantConfig, VariantCount,
+    AssignmentRecord, ExperimentStore, PgExperimentStore, StoreFinding, VariantConfig, VariantCount,
 };
 use macro_rules_attribute::apply;
 use postgres::Client;
 
 use super::{running, store};
 use crate::givens::{await_waiters, request};
-use crate::server::{self, client};
+use crate::server::{self, client, options};
 
 fn weights(a: u32, b: u32) -> Vec<VariantConfig> {
     vec![VariantConfig::new("a", a), VariantConfig::new("b", b)]
@@ -139,6 +139,50 @@ fn an_experiment_that_the_application_creates_anew_has_periods_of_its_own() {
     let weights: Vec<u32> = periods(&store).iter().map(|(weight, _)| *weight).collect();
     assert_eq!(weights, [3, 4]);
     assert_eq!(store.check().unwrap(), []);
+}
+
+/// A table of the assignments that it has made anew is completed before anything that needs it is put back.
+#[apply(needs_postgres!)]
+fn a_table_of_assignments_that_the_application_makes_anew_is_completed() {
+    for repairs in [false, true] {
+        let url = server::shared().database();
+        let (store, mut application) = (store(&url), client(&url));
+        store.insert(running("e")).unwrap();
+        store.assign(&request("e", "user:1")).unwrap();
+        set_weights(&mut application, 2, 1);
+        set_weights(&mut application, 2, 1);
+        let anew = "DROP TABLE autumn_experiment_assignments;
+            CREATE TABLE autumn_experiment_assignments (
+                id bigserial PRIMARY KEY,
+                experiment text NOT NULL,
+                actor text NOT NULL,
+                variant text NOT NULL,
+                is_override boolean NOT NULL DEFAULT false,
+                assigned_at timestamptz NOT NULL DEFAULT now(),
+                UNIQUE (experiment, actor)
+            )";
+        application.batch_execute(anew).unwrap();
+        assign(&mut application, "between", "a", false);
+        if repairs {
+            let column = "autumn_experiment_assignments.weight_period";
+            let is_it = |found: &StoreFinding| found.subject == column && found.repairable;
+            assert!(store.check().unwrap().iter().any(is_it));
+            assert!(store.repair().unwrap().iter().any(is_it));
+        } else {
+            assert!(PgExperimentStore::migrate(&options(&url)).unwrap());
+            assert!(!PgExperimentStore::migrate(&options(&url)).unwrap());
+        }
+        assert_eq!(store.check().unwrap(), [], "{repairs}");
+        assign(&mut application, "after", "b", false);
+        store.assign(&request("e", "user:2")).unwrap();
+        let none = [(0, 0), (0, 0)];
+        assert_eq!(periods(&store)[0], (1, none), "{repairs}");
+        assert_eq!(periods(&store).len(), 2, "{repairs}");
+        let of = scanned(&store).into_iter();
+        let of: Vec<u32> = of.map(|record| record.weight_period).collect();
+        assert_eq!(of, [1, 1, 1], "{repairs}");
+        assert_eq!(store.check().unwrap(), [], "{repairs}");
+    }
 }
 
 /// It has looked at the experiment before it waits; the period is the one in which it is stored.

@@ -8,7 +8,7 @@ use experiments::{
 };
 use macro_rules_attribute::apply;
 
-use crate::givens::{request, running, store};
+use crate::givens::{eventually, request, running, store};
 use crate::server::{self, client};
 
 /// No query here takes that long.
@@ -243,6 +243,43 @@ fn a_query_without_end_is_given_up() {
             ),
             "{sql}: {given_up:?}"
         );
+    }
+}
+
+/// Also one that puts the server's timeout away, and one that does not mind it: that is ended on the server.
+#[apply(needs_postgres!)]
+fn a_query_does_not_get_around_the_timeout() {
+    let url = server::shared().database();
+    let store = store(&url);
+    let mut observer = client(&url);
+    observer
+        .batch_execute(
+            "CREATE FUNCTION stubborn() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN
+                 PERFORM pg_sleep(600); RETURN 1;
+             EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(600); RETURN 2; END $$",
+        )
+        .unwrap();
+    for sql in [
+        "SELECT CASE WHEN n = 1 THEN set_config('statement_timeout', '0', true)
+             WHEN n > 1500 THEN pg_sleep(600)::text END FROM generate_series(1, 3000) n",
+        "SELECT stubborn()",
+    ] {
+        let given_up = store.query(sql, Duration::from_millis(500), &mut Told::default());
+        assert!(
+            matches!(
+                given_up,
+                Err(ExperimentError::Store(
+                    ExperimentStoreError::QueryTimeout { .. }
+                ))
+            ),
+            "{sql}: {given_up:?}"
+        );
+        eventually("the server has given it up", || {
+            let at_work = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'
+                AND datname = current_database() AND pid <> pg_backend_pid()";
+            let at_work: i64 = observer.query_one(at_work, &[]).unwrap().get(0);
+            at_work == 0
+        });
     }
 }
 

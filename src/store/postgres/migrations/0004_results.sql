@@ -50,6 +50,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS exp_outcomes_by_id ON exp_outcomes (metric, id
 
 -- The periods that there were, from the log. An entry of the application does not say what the weights
 -- became: they are taken to be those that are known next. What the experiment has now is known in any case.
+-- Where the triggers have kept the periods already, those stay.
 INSERT INTO exp_weight_periods (experiment, period, began_at, variants)
 WITH entries AS (
     SELECT id, experiment, changed_at, mutation, detail IS NULL AS is_bare,
@@ -86,9 +87,9 @@ WITH entries AS (
 )
 SELECT experiment, row_number() OVER w - 1, max(at) OVER w, variants
 FROM compared
-WHERE begins OR variants <> earlier
-WINDOW w AS (PARTITION BY experiment ORDER BY id)
-ON CONFLICT DO NOTHING;
+WHERE (begins OR variants <> earlier)
+    AND NOT EXISTS (SELECT FROM exp_weight_periods p WHERE p.experiment = compared.experiment)
+WINDOW w AS (PARTITION BY experiment ORDER BY id);
 
 UPDATE autumn_experiments e SET weight_period = p.period
 FROM (SELECT experiment, max(period) AS period FROM exp_weight_periods GROUP BY experiment) p

@@ -96,6 +96,7 @@ impl PgExperimentStore {
             if found.repairs().is_empty() {
                 break;
             }
+            migrations::complete(db)?;
             schema::restore(db)?;
             for (code, subject) in found.repairs() {
                 match code {

@@ -118,9 +118,9 @@ fn missing(db: &mut Connection) -> Result<BTreeMap<(Kind, String), Remedy>, Fail
         // What belongs to a table that is missing can't be made.
         let is_of_missing = |statement: &mut String| {
             let words: Vec<&str> = words(statement).collect();
-            words
-                .windows(2)
-                .any(|pair| pair[0] == "ON" && tables.iter().any(|table| table == pair[1]))
+            words.windows(2).any(|pair| {
+                ["ON", "TABLE"].contains(&pair[0]) && tables.iter().any(|table| table == pair[1])
+            })
         };
         remedy.take_if(is_of_missing);
     }
@@ -159,8 +159,11 @@ fn expected() -> BTreeMap<(Kind, String), Remedy> {
                 ..,
             ]
             | ["ALTER", "TABLE", table, "ADD", "COLUMN", name, ..] => {
-                // Only what is calculated from the other columns comes back as it was.
-                let remedy = words.contains(&"STORED").then(|| statement.clone());
+                // Only what is calculated from the other columns comes back as it was. The period of an
+                // assignment is told by its time.
+                let is_derived = words.contains(&"STORED")
+                    || (table, name) == ("autumn_experiment_assignments", "weight_period");
+                let remedy = is_derived.then(|| statement.clone());
                 made.insert((Kind::Column, format!("{table}.{name}")), remedy);
             }
             ["CREATE", "INDEX", "IF", "NOT", "EXISTS", name, ..]
