@@ -40,11 +40,6 @@ fn main() {
     {
         return library::memory_round(side, what);
     }
-    if let [flag, assignments, outcomes] = &*words
-        && flag == results::ROUND
-    {
-        return results::round(assignments, outcomes);
-    }
     let long = words.iter().any(|word| word == "--long");
     if let [flag, path, rest @ ..] = &*words
         && flag == "--against"

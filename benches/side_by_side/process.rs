@@ -26,10 +26,10 @@ pub(crate) fn run(report: &Report, long: bool) {
     one_shot(report, disk.path());
     bulk(report, disk.path(), long);
     waiting::run(report, &[Path::new(EXP)], disk.path(), long);
-    results::run(report, disk.path());
+    results::run(report, disk.path(), long);
 }
 
-fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     let mut asked = Command::new(program);
     asked
         .arg("--version")
@@ -74,7 +74,7 @@ pub(crate) fn run_build(exp: &Path, store: &Path, arguments: &[&str], output: St
     time(|| assert!(command.status().unwrap().success()))
 }
 
-fn run_shell(database: &Path, script: &str) -> Duration {
+pub(crate) fn run_shell(database: &Path, script: &str) -> Duration {
     let file = database.with_extension("sql");
     fs::write(&file, script).unwrap();
     let mut command = Command::new("sqlite3");

@@ -1,140 +1,221 @@
-//! Ten million outcomes of a million actors: joined with the assignments, and summed up by variant, beside `DuckDB`,
-//! which does the same job, and `awk`, which reads the lines and adds one column. `DuckDB` is the one of the `python3`
-//! on the path: `pip install duckdb==2.0.1` in a virtual environment, whose `bin` comes first.
+//! `exp results` on an SQLite store with a million actors, from start to exit: ten million outcomes beside
+//! `DuckDB`, which joins the same rows with the same assignments, and beside `awk`, which reads the lines and adds
+//! one column. And `exp status` on that store, beside a store without actors.
+//!
+//! `DuckDB` is the one of the `python3` on the path: `pip install duckdb==2.0.1` in a virtual environment, whose
+//! `bin` comes first.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use experiments::MetricConfig;
-use experiments::metric::{MetricKind, Population};
-use experiments::results::{ColumnNames, Member, Members, Reading};
-use experiments::rows::{Format, TextRows};
+use serde_json::Value;
 
 use crate::measure::{Report, Target, time};
-use crate::process::Random;
+use crate::process::{EXP, Random, has, run_shell, write_lines};
 
 const MILLION: usize = 1_000_000;
+/// When the experiment starts, in seconds since 1970.
 const BEGIN: u64 = 1_790_000_000;
-const METRICS: [&str; 2] = ["purchased", "revenue"];
+/// How long outcomes come in, in seconds.
+const SPAN: u64 = 1_000_000;
+const HOUR: u64 = 3_600;
 
-/// What a process is started with that is one round of ours.
-pub(crate) const ROUND: &str = "--results-round";
-
-/// The job in SQL. It prints for each variant its actors, and of each metric the sum and the variance.
-const DUCKDB: &str = "
-import resource, sys
+/// Makes the file in which `DuckDB` has the assignments, as a table of its own.
+const DUCKDB_IMPORT: &str = "
+import sys
 import duckdb
-assignments, outcomes = sys.argv[1:]
-duckdb.execute('SET enable_progress_bar = false')
-rows = duckdb.execute(f'''
-    WITH actors AS (
-        SELECT any_value(a.variant) AS variant,
-               max(CASE WHEN o.purchased <> 0 THEN 1 ELSE 0 END) AS purchased,
-               coalesce(sum(o.revenue), 0) AS revenue
-        FROM read_csv('{assignments}') a
-        LEFT JOIN read_csv('{outcomes}') o ON o.actor = a.actor AND o.timestamp >= a.assigned_at
-        GROUP BY a.actor)
-    SELECT count(*), sum(purchased), var_samp(purchased), sum(revenue), var_samp(revenue)
+database, assignments = sys.argv[1:]
+duckdb.connect(database).execute(f'''
+    CREATE TABLE assignments AS
+    SELECT actor, variant, assigned_at_secs AS assigned_at FROM read_csv('{assignments}')''')
+";
+
+/// The job in SQL. It prints for each variant its actors, and of each metric the mean and the variance.
+const DUCKDB: &str = "
+import sys
+import duckdb
+database, outcomes = sys.argv[1:]
+connection = duckdb.connect(database, read_only=True)
+connection.execute('SET enable_progress_bar = false')
+rows = connection.execute(f'''
+    WITH sums AS (
+        SELECT a.rowid AS id, max(o.purchased <> 0) AS purchased, sum(o.revenue) AS revenue
+        FROM read_csv('{outcomes}') o
+        JOIN assignments a ON a.actor = o.actor AND a.assigned_at <= o.timestamp
+        GROUP BY a.rowid),
+    actors AS (
+        SELECT variant, coalesce(purchased, false)::INTEGER AS purchased, coalesce(revenue, 0) AS revenue
+        FROM assignments a LEFT JOIN sums ON sums.id = a.rowid)
+    SELECT count(*), avg(purchased), var_samp(purchased), avg(revenue), var_samp(revenue)
     FROM actors GROUP BY variant ORDER BY variant''').fetchall()
 for row in rows:
     print(*row)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 ";
 
-pub(crate) fn run(report: &Report, directory: &Path) {
-    const FIGURES: [&str; 5] = [
-        "results: 10 million rows, to DuckDB",
-        "results: 10 million rows, peak MB",
-        "results: peak, to DuckDB's",
-        "results: 10 million rows, to awk's sum",
-        "results: 10 million rows, to 10 times 1 million",
-    ];
-    if !FIGURES.iter().any(|figure| report.wants(figure)) {
+pub(crate) fn run(report: &Report, directory: &Path, long: bool) {
+    let is_wanted = [RESULTS.as_slice(), &STATUS]
+        .map(|figures| figures.iter().any(|figure| report.wants(figure)));
+    if is_wanted == [false; 2] {
         return;
     }
-    let assignments = write_assignments(directory);
+    let store = directory.join("million.db");
+    enrol(&store, MILLION);
+    if is_wanted[0] {
+        results(report, directory, &store);
+    }
+    if is_wanted[1] {
+        status(report, directory, &store, long);
+    }
+}
+
+const RESULTS: [&str; 5] = [
+    "results: 10 million rows, to DuckDB",
+    "results: 10 million rows, peak MB",
+    "results: 10 million rows, peak MB to DuckDB's",
+    "results: 10 million rows, to awk's sum",
+    "results: 10 million rows, to 10 times 1 million",
+];
+
+fn results(report: &Report, directory: &Path, store: &Path) {
     let ten = write_outcomes(directory, 10);
     let one = write_outcomes(directory, 1);
     let ours = |outcomes: &Path| {
-        let mut process = Command::new(std::env::current_exe().unwrap());
-        process.arg(ROUND).arg(&assignments).arg(outcomes);
-        process.output().unwrap()
+        let mut command = exp(store, BEGIN + 2 * SPAN);
+        let as_of = (BEGIN + SPAN).to_string();
+        command.args(["results", "e", "--as-of", &as_of, "--format", "json"]);
+        command.arg("--outcomes").arg(outcomes);
+        command
     };
-    let duckdb = |outcomes: &Path| {
-        let mut process = Command::new("python3");
-        process.args(["-c", DUCKDB]).arg(&assignments).arg(outcomes);
-        process.output()
-    };
-    let (sums, peak) = answer(&ours(&ten));
-    report.quantity(FIGURES[1], peak, 256.0);
-    match duckdb(&ten) {
-        Ok(output) if output.status.success() => {
-            let (theirs, their_peak) = answer(&output);
-            assert_eq!(sums.len(), theirs.len());
-            for (ours, theirs) in sums.iter().zip(&theirs) {
-                assert!(
-                    (ours - theirs).abs() <= theirs.abs() * 1e-9,
-                    "{ours} {theirs}"
-                );
-            }
-            report.quantity(FIGURES[2], peak, their_peak);
-            report.times(
-                FIGURES[0],
-                5,
-                Target::AtMost(1.0),
-                || time(|| drop(ours(&ten))),
-                || time(|| drop(duckdb(&ten))),
-            );
+    let our_time = |outcomes: &Path| time(|| drop(done(&mut ours(outcomes))));
+    let our_peak = peak(&ours(&ten), directory);
+    match our_peak {
+        Some(peak) => report.quantity(RESULTS[1], peak, 256.0),
+        None => report.skipped(RESULTS[1], "it needs GNU time"),
+    }
+    if let Some(database) = duckdb_database(directory, store) {
+        let duckdb = || {
+            let mut command = Command::new("python3");
+            command.args(["-c", DUCKDB]).arg(&database).arg(&ten);
+            command
+        };
+        let our_figures = figures_of_report(&done(&mut ours(&ten)));
+        let their_figures = figures_of_lines(&done(&mut duckdb()));
+        assert_eq!(our_figures.len(), their_figures.len());
+        for (ours, theirs) in our_figures.iter().zip(&their_figures) {
+            let difference = (ours - theirs).abs();
+            assert!(difference <= theirs.abs() * 1e-9, "{ours} {theirs}");
         }
-        _ => report.skipped(FIGURES[0], "it needs a python3 with duckdb"),
+        if let (Some(ours), Some(theirs)) = (our_peak, peak(&duckdb(), directory)) {
+            report.quantity(RESULTS[2], ours, theirs);
+        }
+        report.times(
+            RESULTS[0],
+            5,
+            Target::AtMost(1.0),
+            || our_time(&ten),
+            || time(|| drop(done(&mut duckdb()))),
+        );
+    } else {
+        report.skipped(RESULTS[0], "it needs a python3 with duckdb");
     }
     let awk = || {
         let mut awk = Command::new("awk");
         awk.args(["-F,", "{sum += $4} END {print sum}"]).arg(&ten);
-        time(|| assert!(awk.output().unwrap().status.success()))
+        time(|| drop(done(&mut awk)))
     };
-    let our_time = |outcomes: &Path| time(|| drop(ours(outcomes)));
-    report.times(FIGURES[3], 5, Target::AtMost(2.0), || our_time(&ten), awk);
-    let tenfold = || our_time(&one) * 10;
+    report.times(RESULTS[3], 5, Target::AtMost(2.0), || our_time(&ten), awk);
     report.times(
-        FIGURES[4],
+        RESULTS[4],
         5,
         Target::AtMost(1.1),
         || our_time(&ten),
-        tenfold,
+        || our_time(&one) * 10,
     );
 }
 
-/// The numbers of a process, and the last one apart: how much memory it took, from kilobytes to megabytes.
-fn answer(output: &Output) -> (Vec<f64>, f64) {
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let numbers = text
-        .split_whitespace()
-        .map(|number| number.parse().unwrap());
-    let mut numbers: Vec<f64> = numbers.collect();
-    let peak = numbers.pop().unwrap();
-    (numbers, peak / 1024.0)
+const STATUS: [&str; 3] = [
+    "status: 1 million actors, to none",
+    "status: 1 million actors, to the shell's count",
+    "status: 10 million actors, to none",
+];
+
+fn status(report: &Report, directory: &Path, store: &Path, long: bool) {
+    let none = directory.join("none.db");
+    enrol(&none, 0);
+    let status = |store: &Path| -> Duration {
+        let mut command = exp(store, BEGIN + SPAN);
+        command.args(["status", "e"]);
+        time(|| drop(done(&mut command)))
+    };
+    let beside_none = |figure: &str, store: &Path| {
+        let target = Target::AtMost(1.1);
+        report.times(figure, 201, target, || status(store), || status(&none));
+    };
+    beside_none(STATUS[0], store);
+    if has("sqlite3") {
+        let count = || run_shell(store, "SELECT count(*) FROM assignments;");
+        let target = Target::AtMost(1.0);
+        report.times(STATUS[1], 21, target, || status(store), count);
+    } else {
+        report.skipped(STATUS[1], "it needs the sqlite3 shell");
+    }
+    if long && report.wants(STATUS[2]) {
+        let store = directory.join("ten-million.db");
+        enrol(&store, 10 * MILLION);
+        beside_none(STATUS[2], &store);
+    }
 }
 
-fn write_assignments(directory: &Path) -> PathBuf {
-    let path = directory.join("assignments.csv");
-    let mut actors: Vec<String> = (0..MILLION).map(|n| format!("user:{n}")).collect();
-    actors.sort();
-    let mut text = String::from("actor,variant,assigned_at\n");
-    for (place, actor) in actors.iter().enumerate() {
-        let _ = writeln!(
-            text,
-            "{actor},{},{}",
-            place % 2,
-            BEGIN + place as u64 % 1000
-        );
+/// `exp` on a store at a time.
+fn exp(store: &Path, now: u64) -> Command {
+    let mut command = Command::new(EXP);
+    command.env("EXP_NOW", now.to_string());
+    command.arg("--quiet").arg("--store").arg(store);
+    command
+}
+
+fn done(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output
+}
+
+/// Makes a store with an experiment, and assigns actors in ten batches, an hour apart, without exposures.
+fn enrol(store: &Path, actors: usize) {
+    let mut create = exp(store, BEGIN);
+    create.args(["create", "e", "--start"]);
+    create.args(["--variant", "control=50", "--variant", "treatment=50"]);
+    create.args(["--metric", "purchased:conversion"]);
+    create.args(["--metric", "revenue:mean"]);
+    done(&mut create);
+    let list = store.with_extension("txt");
+    let batch = actors / 10;
+    for n in 0..10 {
+        let actors: Vec<String> = (n * batch..(n + 1) * batch)
+            .map(|actor| format!("user:{actor}"))
+            .collect();
+        write_lines(&list, &actors);
+        let mut assign = exp(store, BEGIN + n as u64 * HOUR);
+        assign.args(["assign", "e", "--actors"]).arg(&list);
+        assert!(assign.stdout(Stdio::null()).status().unwrap().success());
     }
-    fs::write(&path, text).unwrap();
-    path
+}
+
+/// A file with the store's assignments in a table; nothing without `DuckDB`.
+fn duckdb_database(directory: &Path, store: &Path) -> Option<PathBuf> {
+    let exported = directory.join("assignments.csv");
+    let mut export = exp(store, BEGIN + SPAN);
+    export.args(["assignments", "e", "--format", "csv"]);
+    let status = export.stdout(File::create(&exported).unwrap()).status();
+    assert!(status.unwrap().success());
+    let database = directory.join("assignments.duckdb");
+    let mut import = Command::new("python3");
+    import.args(["-c", DUCKDB_IMPORT]);
+    let output = import.arg(&database).arg(&exported).output();
+    output.is_ok_and(|o| o.status.success()).then_some(database)
 }
 
 fn write_outcomes(directory: &Path, millions: usize) -> PathBuf {
@@ -144,7 +225,7 @@ fn write_outcomes(directory: &Path, millions: usize) -> PathBuf {
     writeln!(file, "actor,timestamp,purchased,revenue").unwrap();
     for _ in 0..millions * MILLION {
         let actor = random.next() % MILLION as u64;
-        let at = BEGIN + random.next() % 1_000_000;
+        let at = BEGIN + random.next() % SPAN;
         let cents = random.next() % 100_000;
         // One in ten buys.
         let (bought, cents) = if cents < 10_000 { (1, cents) } else { (0, 0) };
@@ -154,61 +235,46 @@ fn write_outcomes(directory: &Path, millions: usize) -> PathBuf {
     path
 }
 
-/// Does the job, and prints what `DUCKDB` does.
-pub(crate) fn round(assignments: &str, outcomes: &str) {
-    let mut members = Members::default();
-    let mut rows = TextRows::new(File::open(assignments).unwrap(), Format::Csv).unwrap();
-    while let Some(row) = rows.next_row().unwrap() {
-        let [actor, variant, assigned_at] = row.cells else {
-            panic!("there are three columns");
-        };
-        let member = Member {
-            variant: variant.parse().unwrap(),
-            period: 0,
-            assigned_at_secs: assigned_at.parse().unwrap(),
-            exposed_at_secs: u64::MAX,
-        };
-        members.push(actor, member);
-    }
-    let [purchased, revenue] = METRICS;
-    let reading = Reading {
-        members: &members,
-        metrics: &[
-            MetricConfig::new(purchased, MetricKind::Conversion),
-            MetricConfig::new(revenue, MetricKind::Mean),
-        ],
-        population: Population::Assigned,
-        columns: ColumnNames::default(),
-        now_secs: 2 * BEGIN,
-        to_secs: 2 * BEGIN,
-        until_latest: true,
+/// What `DUCKDB` prints, from `exp`'s report.
+fn figures_of_report(output: &Output) -> Vec<f64> {
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let figure = |metric: usize, variant: usize, name: &str| {
+        let variant = &report["metrics"][metric]["variants"][variant];
+        variant[name].as_f64().unwrap()
     };
-    let totals = reading.read_text(File::open(outcomes).unwrap(), Format::Csv);
-    let totals = totals.unwrap();
-    for variant in 0..2 {
-        let of_variant = |values: &[f64]| -> Vec<f64> {
-            let actors = members.members.iter().zip(values);
-            let of_variant = actors.filter(|(member, _)| member.variant == variant);
-            of_variant.map(|(_, value)| *value).collect()
-        };
-        let metrics = totals.metrics.iter();
-        let values: Vec<_> = metrics.map(|metric| of_variant(&metric.values)).collect();
-        print!("{}", values[0].len());
-        for values in &values {
-            let count = values.len() as f64;
-            let sum: f64 = values.iter().sum();
-            let squares = values.iter().map(|value| (value - sum / count).powi(2));
-            print!(" {sum:?} {:?}", squares.sum::<f64>() / (count - 1.0));
-        }
-        println!();
-    }
-    println!("{}", peak_kilobytes());
+    let of_variant = |variant| {
+        [
+            figure(0, variant, "actors"),
+            figure(0, variant, "mean"),
+            figure(0, variant, "variance"),
+            figure(1, variant, "mean"),
+            figure(1, variant, "variance"),
+        ]
+    };
+    [0, 1].map(of_variant).concat()
 }
 
-/// How much memory this process has had at most.
-fn peak_kilobytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.unwrap().split_whitespace().next();
-    number.unwrap().parse().unwrap()
+fn figures_of_lines(output: &Output) -> Vec<f64> {
+    let text = str::from_utf8(&output.stdout).unwrap();
+    let numbers = text.split_whitespace();
+    numbers.map(|number| number.parse().unwrap()).collect()
+}
+
+/// How many megabytes of memory a command takes at most; nothing without GNU time.
+fn peak(command: &Command, directory: &Path) -> Option<f64> {
+    if !has("time") {
+        return None;
+    }
+    let file = directory.join("peak");
+    let mut timed = Command::new("time");
+    timed.args(["--format=%M", "--output"]).arg(&file);
+    timed.arg(command.get_program()).args(command.get_args());
+    timed.envs(
+        command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    done(&mut timed);
+    let kibibytes: f64 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    Some(kibibytes * 1024.0 / 1e6)
 }
