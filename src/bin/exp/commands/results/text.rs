@@ -44,6 +44,12 @@ pub(super) fn write(report: &Report, text: &mut Text) {
         text.line("");
         wrapped(text, "", &line);
     }
+    let test = report.sample_ratio.tests.first();
+    if !intervals.is_empty() && test.is_some_and(|test| test.periods.len() > 1) {
+        let line = "the weights have changed: variants are compared within each period of weights, and the \
+                    rates and means are over all periods";
+        wrapped(text, "", line);
+    }
     left_out(report, text);
 }
 
@@ -125,12 +131,6 @@ fn table(metric: &MetricReport, report: &Report, scale: Scale, text: &mut Text) 
         if let Some(line) = Interval::of(comparison) {
             text.line(format_args!("  {}", scale.draw(line, longest.min(LONGEST))));
         }
-    }
-    let periods = report.sample_ratio.tests.first();
-    if periods.is_some_and(|test| test.periods.len() > 1) && metric.kind != MetricKind::Quantile {
-        let line = "the weights have changed: the change is that within each period of weights, and the \
-                    figures of the variants are over all of them";
-        wrapped(text, "  ", line);
     }
 }
 
