@@ -154,7 +154,7 @@ impl PgExperimentStore {
         let begun = Instant::now();
         // Also where the address sets another.
         db.batch(&set_timeout(timeout))?;
-        let sql = sql.trim_end_matches(|c: char| c == ';' || c.is_whitespace());
+        let sql = without_end(sql);
         let columns = db.describe(sql)?;
         let columns = columns.ok_or_else(|| self.failed_query("it has parameters".to_owned()))?;
         if columns.is_empty() {
@@ -222,6 +222,66 @@ fn fetch(db: &mut Connection, left: Duration) -> Result<Vec<Row>, CallError> {
 fn set_timeout(timeout: Duration) -> String {
     let millis = timeout.as_millis().clamp(1, i32::MAX as u128);
     format!("SET LOCAL statement_timeout = {millis}")
+}
+
+/// The statement without the semicolons, white space and comments that it ends in.
+fn without_end(sql: &str) -> &str {
+    let (mut end, mut at) = (0, 0);
+    while let Some(c) = sql[at..].chars().next() {
+        let rest = &sql[at..];
+        let comment = if rest.starts_with("--") {
+            Some(rest.find('\n').unwrap_or(rest.len()))
+        } else {
+            comment(rest)
+        };
+        if let Some(length) = comment {
+            at += length;
+            continue;
+        }
+        let quote = if matches!(c, '\'' | '"') {
+            &rest[..1]
+        } else {
+            dollar_quote(rest).unwrap_or_default()
+        };
+        // A quote that is doubled within ends one text and begins the next.
+        at += match rest[quote.len()..].find(quote) {
+            _ if quote.is_empty() => c.len_utf8(),
+            Some(inner) => inner + 2 * quote.len(),
+            None => rest.len(),
+        };
+        if c != ';' && !c.is_whitespace() {
+            end = at;
+        }
+    }
+    &sql[..end]
+}
+
+/// The length of the comment between `/*` and `*/` that begins here; it may have others within.
+fn comment(text: &str) -> Option<usize> {
+    let (mut depth, mut at) = (0, 0);
+    loop {
+        let rest = text.get(at..)?;
+        if rest.starts_with("/*") {
+            depth += 1;
+            at += 2;
+        } else if depth > 0 && rest.starts_with("*/") {
+            depth -= 1;
+            at += 2;
+        } else {
+            at += rest.chars().next().filter(|_| depth > 0)?.len_utf8();
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+}
+
+/// What opens, and closes, a text quoted by dollars: `$$`, `$f$`.
+fn dollar_quote(text: &str) -> Option<&str> {
+    let end = text.strip_prefix('$')?.find('$')? + 2;
+    let name = &text[1..end - 1];
+    let is_name = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    is_name.then_some(&text[..end])
 }
 
 /// Opens the cursor. The query may end in a comment.

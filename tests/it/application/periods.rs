@@ -185,6 +185,41 @@ fn a_table_of_assignments_that_the_application_makes_anew_is_completed() {
     }
 }
 
+/// What can't be read of the periods and the outcomes is reported.
+#[apply(needs_postgres!)]
+fn a_check_reads_the_periods_and_the_outcomes() {
+    for (damage, subject) in [
+        ("DELETE FROM exp_weight_periods WHERE period = 0", "e"),
+        ("DELETE FROM exp_weight_periods WHERE period = 1", "e"),
+        (
+            "UPDATE exp_weight_periods SET variants = '{}' WHERE period = 0",
+            "e",
+        ),
+        (
+            "INSERT INTO exp_outcomes (actor, metric, value, at) VALUES ('1', 'm', 'NaN', now())",
+            "m",
+        ),
+        (
+            "INSERT INTO exp_outcomes (actor, metric, value, at)
+             VALUES ('1', 'm', '-infinity', now())",
+            "m",
+        ),
+    ] {
+        let url = server::shared().database();
+        let (store, mut application) = (store(&url), client(&url));
+        store.insert(running("e")).unwrap();
+        set_weights(&mut application, 2, 1);
+        assert_eq!(store.check().unwrap(), [], "{damage}");
+        application.batch_execute(damage).unwrap();
+        let found = store.check().unwrap();
+        let found: Vec<(&str, &str)> = found
+            .iter()
+            .map(|found| (found.code.id(), &*found.subject))
+            .collect();
+        assert_eq!(found, [("unreadable", subject)], "{damage}");
+    }
+}
+
 /// It has looked at the experiment before it waits; the period is the one in which it is stored.
 #[apply(needs_postgres!)]
 fn the_order_of_transactions_decides_the_period() {

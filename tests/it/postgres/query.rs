@@ -115,6 +115,15 @@ fn one_select_is_answered_however_it_is_written() {
     for (sql, rows) in [
         ("SELECT 1 AS a ; \n;", &["a", "Integer(1)"][..]),
         ("SELECT 1 AS a -- to its end", &["a", "Integer(1)"]),
+        ("SELECT 1 AS a; -- it's one", &["a", "Integer(1)"]),
+        (
+            "/* ; */ SELECT 1 AS a; /* a /* b */ ; */ ;\n--",
+            &["a", "Integer(1)"],
+        ),
+        (
+            "SELECT ';--' || $x$/*;$x$ || 'it''s;' AS \"--;\" ;",
+            &["--;", "Text(\";--/*;it's;\")"],
+        ),
         (
             "VALUES (1, 'x')",
             &["column1,column2", "Integer(1),Text(\"x\")"],
@@ -159,6 +168,9 @@ fn whatever_is_more_than_a_select_is_refused() {
     for (sql, expected) in [
         ("", no_select),
         ("-- nothing", no_select),
+        (" ; /* nothing */ ;", no_select),
+        ("SELECT 1; -- one\n SELECT 2", "multiple commands"),
+        ("SELECT 1 /* no end", "unterminated /* comment"),
         ("INSERT INTO t VALUES (1)", no_select),
         (
             "INSERT INTO t VALUES (1) RETURNING a",

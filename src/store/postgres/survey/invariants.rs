@@ -82,6 +82,15 @@ pub(super) const INVARIANTS: &[Invariant] = &[
         repairable: false,
     },
     Invariant {
+        code: StoreFault::Unreadable,
+        sql: "SELECT metric, count(*) FROM exp_outcomes
+             WHERE value IN ('NaN', 'infinity', '-infinity') GROUP BY metric ORDER BY metric",
+        subject: "metric",
+        noun: "outcome",
+        what: "whose value is no finite number",
+        repairable: false,
+    },
+    Invariant {
         code: StoreFault::Miscounted,
         sql: "SELECT experiment, sum(abs(difference))::bigint FROM (
                  SELECT experiment, sum(assignments) AS difference FROM (

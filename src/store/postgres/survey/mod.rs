@@ -211,6 +211,7 @@ fn examine(address: &str, db: &mut Connection) -> Result<Surveyed, Failure> {
         _ => true,
     };
     violations(db, INVARIANTS, is_decided, &mut found)?;
+    read_periods(db, &mut found)?;
     Ok(found)
 }
 
@@ -257,6 +258,36 @@ fn read_experiments(
         }
     }
     Ok(readable)
+}
+
+/// Whether the weight periods of each experiment can be read, up to the present one.
+fn read_periods(db: &mut Connection, found: &mut Surveyed) -> Result<(), Failure> {
+    let rows = db.rows(
+        "SELECT name, weight_period,
+             ARRAY(SELECT period FROM exp_weight_periods WHERE experiment = e.name ORDER BY 1),
+             ARRAY(SELECT variants::text FROM exp_weight_periods WHERE experiment = e.name
+                 ORDER BY period)
+         FROM autumn_experiments e ORDER BY name COLLATE \"C\"",
+        &[],
+    )?;
+    for row in rows {
+        let (name, present): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
+        let (periods, lists): (Vec<i32>, Vec<&str>) = (row.try_get(2)?, row.try_get(3)?);
+        let unread = |list: &&str| serde_json::from_str::<Vec<VariantConfig>>(list).err();
+        let problem = if periods.into_iter().eq(0..=present) {
+            lists.iter().find_map(unread).map(|error| error.to_string())
+        } else {
+            Some("one of them is missing, or there is one too many".to_owned())
+        };
+        if let Some(problem) = problem {
+            let message = format!(
+                "experiment {}: its weight periods cannot be read: {problem}",
+                Quoted(&name)
+            );
+            found.push(StoreFinding::new(StoreFault::Unreadable, name, message));
+        }
+    }
+    Ok(())
 }
 
 /// Entries of the log that are read at once.
