@@ -30,6 +30,7 @@ pub(super) const LOCK: i64 = 0x4558_504d;
 
 /// What is in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked by itself")]
 pub(super) struct Schema {
     /// How many of the migrations were made; 0 where `exp` was never here, or where the application has
     /// taken its tables back since, and with them what was added to them.

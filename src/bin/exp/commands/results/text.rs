@@ -44,8 +44,8 @@ pub(super) fn write(report: &Report, text: &mut Text) {
         text.line("");
         wrapped(text, "", &line);
     }
-    let test = report.sample_ratio.tests.first();
-    if !intervals.is_empty() && test.is_some_and(|test| test.periods.len() > 1) {
+    let split = report.sample_ratio.tests.first();
+    if !intervals.is_empty() && split.is_some_and(|split| split.periods.len() > 1) {
         let line = "the weights have changed: variants are compared within each period of weights, and the \
                     rates and means are over all periods";
         wrapped(text, "", line);
