@@ -108,7 +108,8 @@ fn a_listener_that_was_lost_listens_again() {
     let mut listeners = || {
         let found = admin.query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+             WHERE datname = current_database() AND pid <> pg_backend_pid()
+                 AND backend_type = 'client backend'",
             &[],
         );
         found.unwrap().len()
@@ -166,7 +167,8 @@ fn when_the_last_handle_is_dropped_nothing_goes_on() {
     let mut connections = || {
         let count = admin.query_one(
             "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+             WHERE datname = current_database() AND pid <> pg_backend_pid()
+                 AND backend_type = 'client backend'",
             &[],
         );
         count.unwrap().get::<_, i64>(0)
