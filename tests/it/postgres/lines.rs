@@ -12,7 +12,7 @@ use experiments::{
 };
 use macro_rules_attribute::apply;
 
-use crate::givens::{request, running, store};
+use crate::givens::{eventually, request, running, store};
 use crate::proxy::{Cut, Proxy};
 use crate::server::{self, Server, client, options};
 
@@ -166,6 +166,10 @@ fn a_line_cut_before_the_answer_leaves_all_of_it() {
     proxy.cut(Cut::Answer(0));
     let cut = store.assign(&request("e", "user:1")).unwrap_err();
     assert_lost(&cut, "assign");
+    // The server may still be at its commit.
+    eventually("it is stored", || {
+        store.get_assignment("e", "user:1").unwrap().is_some()
+    });
     let stored = store.get_assignment("e", "user:1").unwrap().unwrap();
     assert_eq!(store.exposures("e").unwrap().len(), 4);
     let again = store.assign(&request("e", "user:1")).unwrap();
