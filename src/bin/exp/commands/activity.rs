@@ -1,4 +1,4 @@
-//! What a scan of all actors tells of an experiment: exposures, and who came when.
+//! What a scan of all actors shows of an experiment: exposures, and how many actors came on each day.
 
 use experiments::{Clock, ExperimentConfig, ExperimentService, ExposureScan};
 use serde::Serialize;

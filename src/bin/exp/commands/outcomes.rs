@@ -32,7 +32,7 @@ impl Outcomes {
         let since = moment::since(self.since.as_deref())?;
         let service = context.service(Purpose::Look)?;
         let metrics: Vec<&str> = self.metric.iter().map(String::as_str).collect();
-        // A store that is not there is told before a header is printed.
+        // A missing store is reported before a header is printed.
         service.list()?;
         let rows = context.rows(COLUMNS);
         write(service.store(), &metrics, since, rows)?;

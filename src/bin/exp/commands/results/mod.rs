@@ -284,9 +284,9 @@ fn warn(context: &Context, totals: &Totals) {
     for row in &totals.broken {
         context.warn(format_args!("line {}: {}", row.line, row.problem));
     }
-    let told = u64::try_from(totals.broken.len()).unwrap_or(u64::MAX);
-    if totals.broken_rows > told {
-        let more = totals.broken_rows - told;
+    let shown = u64::try_from(totals.broken.len()).unwrap_or(u64::MAX);
+    if totals.broken_rows > shown {
+        let more = totals.broken_rows - shown;
         context.warn(format_args!("{more} more rows can't be read"));
     }
 }

@@ -96,7 +96,7 @@ impl Arguments {
 }
 
 impl Source {
-    /// Reads them, and hashes them if they are to be told from others.
+    /// Reads them, and hashes the input if a page is to name it.
     pub(super) fn read(
         &self,
         reading: &Reading<'_>,
