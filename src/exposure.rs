@@ -1,6 +1,6 @@
 //! Exposure events and the sinks that keep them outside a store.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,6 +45,59 @@ pub struct ExposureScan {
     /// Of each actor only the first of those: the one of the earliest second, and of several in it the one that was
     /// kept first.
     pub first_only: bool,
+}
+
+/// The kept exposures of one actor to one variant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExposureTotal {
+    /// The experiment's name.
+    pub experiment: String,
+    /// The variant's name.
+    pub variant: String,
+    /// Whether the assignment was that of an override.
+    pub is_override: bool,
+    /// How many.
+    pub exposures: u64,
+    /// When the first was, in seconds since the Unix epoch.
+    pub first_secs: u64,
+    /// When the last was.
+    pub last_secs: u64,
+}
+
+/// Adds up exposures.
+#[derive(Debug, Default)]
+pub(crate) struct ExposureTotals(BTreeMap<(String, String, bool), (u64, u64, u64)>);
+
+impl ExposureTotals {
+    pub(crate) fn add(&mut self, exposure: &ExposureRecord) {
+        let at = exposure.timestamp_secs;
+        let key = (
+            exposure.experiment.clone(),
+            exposure.variant.clone(),
+            exposure.is_override,
+        );
+        let (count, first, last) = self.0.entry(key).or_insert((0, at, at));
+        *count += 1;
+        *first = at.min(*first);
+        *last = at.max(*last);
+    }
+
+    pub(crate) fn into_sorted(self) -> Vec<ExposureTotal> {
+        let totals = self.0.into_iter();
+        let totals = totals.map(
+            |((experiment, variant, is_override), (exposures, first_secs, last_secs))| {
+                ExposureTotal {
+                    experiment,
+                    variant,
+                    is_override,
+                    exposures,
+                    first_secs,
+                    last_secs,
+                }
+            },
+        );
+        totals.collect()
+    }
 }
 
 /// The places of the first exposures: of all with the same key, the one of the earliest second, and of several in it

@@ -73,25 +73,27 @@ pub mod web;
 
 pub use assignment::{
     Answers, AssignManyRequest, AssignRequest, Assigned, BucketTrace, Candidate, CoverageTrace,
-    Explanation, Facts, Keep, PinnedVariant, Question, Situation, StoredVariant, Verdict,
+    Explanation, Facts, Keep, PinnedVariant, Question, Situation, StoredOverride, StoredVariant,
+    Verdict,
 };
 pub use bucketing::{Allocation, Bucketing, experiment_bucket};
 pub use clock::Clock;
 pub use coverage::{Coverage, NotACoverage};
 pub use error::{
-    ConfigProblem, ErrorKind, ExperimentError, ExperimentStoreError, Field, StoreErrorKind,
+    ConfigProblem, ErrorKind, ExperimentError, ExperimentStoreError, Field, StoreErrorKind, UsedBy,
 };
 pub use experiment::{
-    Assignment, AssignmentRecord, ChangeDetail, ChangeRecord, ChangeSide, ExperimentConfig,
-    ExperimentState, Override, VariantConfig, VariantCount, WeightPeriod,
+    Assignment, AssignmentRecord, ChangeDetail, ChangeRecord, ChangeScan, ChangeSide,
+    ExperimentConfig, ExperimentState, Override, Unassigned, VariantConfig, VariantCount,
+    VariantValues, WeightPeriod, json_type,
 };
 pub use exposure::{
-    ExposureRecord, ExposureScan, ExposureSink, NoOpExposureSink, RecordingExposureSink,
-    TracingExposureSink,
+    ExposureRecord, ExposureScan, ExposureSink, ExposureTotal, NoOpExposureSink,
+    RecordingExposureSink, TracingExposureSink,
 };
 pub use field::{
     ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_METRICS, MAX_NAME_BYTES,
-    MAX_TUNING_ACTORS, MAX_VARIANTS, MetricField, RESERVED_COLUMNS,
+    MAX_TUNING_ACTORS, MAX_VALUE_BYTES, MAX_VARIANTS, MetricField, RESERVED_COLUMNS,
 };
 pub use hypothesis::exploratory_metrics;
 pub use ids::IdShape;

@@ -14,14 +14,16 @@ pub enum Rule {
     Archived,
     /// A concluded one gives everybody the winner.
     Concluded,
-    /// One that is not running refuses everybody.
-    Draft,
+    /// One that is not running, a draft or a paused one, refuses everybody.
+    NotRunning,
     /// An override decides for its actor.
     Override,
     /// So does what is stored.
     Assignment,
     /// Who is in another experiment of the exclusion group may not enter.
     Group,
+    /// Newcomers may enter as long as it enrols them.
+    Enrolment,
     /// Of the newcomers a share may enter.
     Coverage,
     /// The actor's bucket selects the variant.
@@ -32,10 +34,10 @@ pub enum Rule {
 /// they are asked.
 macro_rules! rules {
     (standing $callback:ident) => {
-        $callback!(Archived Concluded Draft Override Assignment Group)
+        $callback!(Archived Concluded NotRunning Override Assignment Group)
     };
     (entry $callback:ident) => {
-        $callback!(Coverage Bucket)
+        $callback!(Enrolment Coverage Bucket)
     };
 }
 pub(crate) use rules;
@@ -50,7 +52,7 @@ impl Rule {
 
     /// The entry rules, in the order in which they are asked, after the standing ones. The last of them
     /// always answers.
-    pub const ENTRY: [Self; 2] = rules!(entry list);
+    pub const ENTRY: [Self; 3] = rules!(entry list);
 
     /// Every rule, in order.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -63,11 +65,11 @@ impl Rule {
         match self {
             Self::Archived => 1,
             Self::Concluded => 2,
-            Self::Draft => 3,
+            Self::NotRunning => 3,
             Self::Override => 4,
             Self::Assignment => 5,
             Self::Group => 6,
-            Self::Coverage | Self::Bucket => 7,
+            Self::Enrolment | Self::Coverage | Self::Bucket => 7,
         }
     }
 
@@ -77,10 +79,11 @@ impl Rule {
         match self {
             Self::Archived => "archived",
             Self::Concluded => "concluded",
-            Self::Draft => "draft",
+            Self::NotRunning => "not_running",
             Self::Override => "override",
             Self::Assignment => "assignment",
             Self::Group => "group",
+            Self::Enrolment => "enrolment",
             Self::Coverage => "coverage",
             Self::Bucket => "bucket",
         }
@@ -105,6 +108,8 @@ pub enum AssignmentReason {
     Sticky,
     /// Refused: the actor is in another experiment of the group.
     Excluded,
+    /// Refused: the actor is new, and the experiment is closed to newcomers.
+    Closed,
     /// Refused: the actor is new, and not among those whom the experiment covers.
     NotCovered,
     /// Chosen by the actor's bucket just now.
@@ -115,7 +120,7 @@ pub enum AssignmentReason {
 
 impl AssignmentReason {
     /// Every reason, in the order of the rules.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Archived,
         Self::Concluded,
         Self::NoWinner,
@@ -123,6 +128,7 @@ impl AssignmentReason {
         Self::Override,
         Self::Sticky,
         Self::Excluded,
+        Self::Closed,
         Self::NotCovered,
         Self::Assigned,
         Self::NoVariant,
@@ -139,6 +145,7 @@ impl AssignmentReason {
             Self::Override => "override",
             Self::Sticky => "sticky",
             Self::Excluded => "excluded",
+            Self::Closed => "closed",
             Self::NotCovered => "not_covered",
             Self::Assigned => "assigned",
             Self::NoVariant => "no_variant",
@@ -151,10 +158,11 @@ impl AssignmentReason {
         match self {
             Self::Archived => Rule::Archived,
             Self::Concluded | Self::NoWinner => Rule::Concluded,
-            Self::NotRunning => Rule::Draft,
+            Self::NotRunning => Rule::NotRunning,
             Self::Override => Rule::Override,
             Self::Sticky => Rule::Assignment,
             Self::Excluded => Rule::Group,
+            Self::Closed => Rule::Enrolment,
             Self::NotCovered => Rule::Coverage,
             Self::Assigned | Self::NoVariant => Rule::Bucket,
         }
@@ -168,6 +176,7 @@ impl AssignmentReason {
             Self::Override
             | Self::Sticky
             | Self::Excluded
+            | Self::Closed
             | Self::NotCovered
             | Self::Assigned
             | Self::NoVariant => false,
@@ -184,6 +193,7 @@ impl AssignmentReason {
             | Self::NoWinner
             | Self::NotRunning
             | Self::Excluded
+            | Self::Closed
             | Self::NotCovered
             | Self::NoVariant => false,
         }

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 
 use crate::error::{ConfigProblem, ExperimentError, Field};
-use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
+use crate::experiment::{
+    ExperimentConfig, ExperimentState, VariantConfig, VariantValues, json_type,
+};
 use crate::field::{
     ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_METRICS, MAX_NAME_BYTES,
-    MAX_VARIANTS, MetricField, RESERVED_COLUMNS,
+    MAX_VALUE_BYTES, MAX_VARIANTS, MetricField, RESERVED_COLUMNS,
 };
 use crate::metric::MetricConfig;
 use crate::text::is_blank;
@@ -44,6 +46,7 @@ impl ExperimentConfig {
         problems.extend(variants_problems(&self.variants));
         problems.extend(self.winner_problem());
         problems.extend(self.control_problem());
+        problems.extend(values_problems(&self.variants, &self.values));
         problems.extend(metrics_problems(&self.analysis.metrics));
         problems
     }
@@ -57,9 +60,10 @@ impl ExperimentConfig {
     fn winner_problem(&self) -> Option<ConfigProblem> {
         match (self.state, &self.winner) {
             (ExperimentState::Concluded, None) => Some(ConfigProblem::WinnerMissing),
-            (ExperimentState::Draft | ExperimentState::Running, Some(_)) => {
-                Some(ConfigProblem::WinnerNotConcluded)
-            }
+            (
+                ExperimentState::Draft | ExperimentState::Running | ExperimentState::Paused,
+                Some(_),
+            ) => Some(ConfigProblem::WinnerNotConcluded),
             (_, Some(winner)) if self.variant(winner).is_none() => {
                 Some(ConfigProblem::WinnerUnknown(winner.clone()))
             }
@@ -77,6 +81,11 @@ impl ExperimentConfig {
     }
 }
 
+/// Checks that a store can hold this name.
+pub(crate) fn validate_name(name: &str, field: Field) -> Result<(), ExperimentError> {
+    first_problem(name, name_problem(field, name))
+}
+
 /// Checks a list of variants as [`ExperimentConfig::validate`] would.
 pub(crate) fn validate_variants(
     experiment: &str,
@@ -91,6 +100,37 @@ pub(crate) fn validate_metrics(
     metrics: &[MetricConfig],
 ) -> Result<(), ExperimentError> {
     first_problem(experiment, metrics_problems(metrics))
+}
+
+/// Checks the values of these variants as [`ExperimentConfig::validate`] would, and that there is none or one for
+/// each: where they are declared, as another program may add a variant later.
+pub(crate) fn validate_values(
+    experiment: &str,
+    variants: &[VariantConfig],
+    values: &VariantValues,
+) -> Result<(), ExperimentError> {
+    first_problem(experiment, values_problems(variants, values))?;
+    first_problem(experiment, missing_value(variants, values))
+}
+
+/// The first variant without a value, if another has one.
+pub(crate) fn missing_value(
+    variants: &[VariantConfig],
+    values: &VariantValues,
+) -> Option<ConfigProblem> {
+    let mut variants = variants.iter();
+    let missing = variants.find(|variant| values.get(&variant.name).is_none());
+    let missing = missing.filter(|_| !values.is_empty())?;
+    Some(ConfigProblem::ValueMissing(missing.name.clone()))
+}
+
+/// Checks that a store can hold this reason of an override.
+pub(crate) fn validate_reason(
+    experiment: &str,
+    reason: Option<&str>,
+) -> Result<(), ExperimentError> {
+    let problem = |reason| text_problem(Field::Reason, reason, MAX_ACTOR_BYTES);
+    first_problem(experiment, reason.and_then(problem))
 }
 
 /// Checks that the variants keep the control that the experiment names, if it has that.
@@ -255,6 +295,38 @@ fn variants_problems(variants: &[VariantConfig]) -> Vec<ConfigProblem> {
         if !seen.insert(&variant.name) {
             problems.push(ConfigProblem::DuplicateVariant(variant.name.clone()));
         }
+    }
+    problems
+}
+
+fn values_problems(variants: &[VariantConfig], values: &VariantValues) -> Vec<ConfigProblem> {
+    let is_listed = |name: &str| variants.iter().any(|variant| variant.name == name);
+    let unknown = values.iter().filter(|(name, _)| !is_listed(name));
+    let mut problems: Vec<_> = unknown
+        .map(|(name, _)| ConfigProblem::ValueUnknown(name.to_owned()))
+        .collect();
+    let mut first: Option<(&str, &'static str)> = None;
+    for (index, variant) in variants.iter().enumerate() {
+        let Some(value) = values.get(&variant.name) else {
+            continue;
+        };
+        let found = json_type(value);
+        if value.is_null() {
+            problems.push(ConfigProblem::ValueNull(variant.name.clone()));
+        } else if let Some((other, expected)) = first.filter(|(_, expected)| *expected != found) {
+            problems.push(ConfigProblem::ValueTypes {
+                variant: variant.name.clone(),
+                found,
+                other: other.to_owned(),
+                expected,
+            });
+        }
+        first = first.or(Some((&variant.name, found)));
+        problems.extend(too_long(
+            Field::Value(index),
+            &value.to_string(),
+            MAX_VALUE_BYTES,
+        ));
     }
     problems
 }

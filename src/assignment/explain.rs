@@ -1,6 +1,7 @@
 //! Why an actor gets what it gets: the rules' verdict laid open, with the numbers behind it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::request::Situation;
 use crate::bucketing::{Bucketing, coverage_bucket, select, total_weight, weight_threshold};
@@ -22,15 +23,26 @@ pub struct Explanation {
     pub variant: Option<String>,
     /// The experiment's state.
     pub state: ExperimentState,
-    /// The variant pinned to the actor, and whether the experiment still has it.
+    /// What the variant stands for, if it has a value.
+    #[serde(default)]
+    pub value: Option<Value>,
+    /// The actor's override, and whether it decides anything.
     #[serde(rename = "override")]
     pub pinned: Option<PinnedVariant>,
     /// The stored assignment's variant.
     pub assignment: Option<String>,
+    /// When that was stored, in seconds since the Unix epoch.
+    #[serde(default)]
+    pub assigned_at_secs: Option<u64>,
+    /// Whether an override made it.
+    #[serde(default)]
+    pub assigned_by_override: bool,
     /// The exclusion group.
     pub exclusion_group: Option<String>,
     /// Another experiment of the group in which the actor has an assignment, the first by name.
     pub sibling: Option<String>,
+    /// Whether newcomers may enter. Told whatever rule decides.
+    pub enrolling: bool,
     /// Whether the actor could enter as a newcomer. Told whatever rule decides.
     pub coverage: CoverageTrace,
     /// Where the actor's bucket falls. Told whatever rule decides.
@@ -44,6 +56,21 @@ pub struct PinnedVariant {
     pub variant: String,
     /// Whether the experiment still has it; if not, the override is ignored.
     pub exists: bool,
+    /// When it was set, in seconds since the Unix epoch.
+    #[serde(default)]
+    pub created_at_secs: u64,
+    /// From which second on it counts as none, since the Unix epoch; `None` if it has no end.
+    #[serde(default)]
+    pub expires_at_secs: Option<u64>,
+    /// Whether it has expired; then it is ignored, and so is the assignment that it made.
+    #[serde(default)]
+    pub has_expired: bool,
+    /// What it is for.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Who set it, as far as the store knows.
+    #[serde(default)]
+    pub operator: Option<String>,
 }
 
 /// Whether the experiment covers the actor.
@@ -109,6 +136,8 @@ impl Explanation {
     pub fn of(situation: Situation) -> Result<Self, ExperimentError> {
         let verdict = situation.verdict()?;
         let (reason, variant) = (verdict.reason, verdict.variant.map(str::to_owned));
+        let (value, at_secs) = (verdict.value.cloned(), situation.at_secs);
+        let stored = situation.assignment;
         let Some(config) = situation.config else {
             return Err(ExperimentError::NotFound(situation.experiment));
         };
@@ -116,11 +145,20 @@ impl Explanation {
             reason,
             variant,
             state: config.state,
-            pinned: situation.override_variant.map(|variant| PinnedVariant {
-                exists: config.variant(&variant).is_some(),
-                variant,
+            value,
+            pinned: situation.pinned.map(|pinned| PinnedVariant {
+                exists: config.variant(&pinned.variant).is_some(),
+                has_expired: pinned.has_expired(at_secs),
+                variant: pinned.variant,
+                created_at_secs: pinned.created_at_secs,
+                expires_at_secs: pinned.expires_at_secs,
+                reason: pinned.reason,
+                operator: pinned.operator,
             }),
-            assignment: situation.assignment.map(|stored| stored.variant),
+            assigned_at_secs: stored.as_ref().map(|stored| stored.assigned_at_secs),
+            assigned_by_override: stored.as_ref().is_some_and(|stored| stored.is_override),
+            assignment: stored.map(|stored| stored.variant),
+            enrolling: config.enrolling,
             sibling: situation.sibling,
             coverage: CoverageTrace::of(&config, &situation.actor),
             bucketing: BucketTrace::of(&config, &situation.actor),

@@ -1,5 +1,7 @@
 //! Many actors at once: what is asked, and what is answered.
 
+use serde_json::Value;
+
 use super::verdict::Verdict;
 use crate::error::ExperimentError;
 use crate::rule::AssignmentReason;
@@ -43,9 +45,16 @@ impl AssignManyRequest<'_> {
 /// The answers to a request, in the order of its actors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answers {
-    /// Names are kept once, as there may be millions of answers.
-    variants: Vec<String>,
+    /// Each is kept once, as there may be millions of answers.
+    variants: Vec<Given>,
     answers: Vec<Answer>,
+}
+
+/// A variant's name, with its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Given {
+    variant: String,
+    value: Option<Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +70,17 @@ impl Answers {
     /// What each actor got, if anything, and why.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Verdict<'_>> {
-        self.answers.iter().map(|answer| Verdict {
-            reason: answer.reason,
-            variant: answer
+        self.answers.iter().map(|answer| {
+            let given = answer
                 .variant
-                .map(|place| &*self.variants[usize::from(place)]),
-            is_override: answer.is_override,
-            store: answer.store,
+                .map(|place| &self.variants[usize::from(place)]);
+            Verdict {
+                reason: answer.reason,
+                variant: given.map(|given| &*given.variant),
+                value: given.and_then(|given| given.value.as_ref()),
+                is_override: answer.is_override,
+                store: answer.store,
+            }
         })
     }
 
@@ -119,18 +132,25 @@ impl Answers {
 
     fn answer(&mut self, verdict: &Verdict<'_>) -> Answer {
         Answer {
-            variant: verdict.variant.map(|variant| self.place(variant)),
+            variant: verdict
+                .variant
+                .map(|variant| self.place(variant, verdict.value)),
             reason: verdict.reason,
             is_override: verdict.is_override,
             store: verdict.store,
         }
     }
 
-    /// Where that variant is among the names; it is entered if it is new.
-    fn place(&mut self, name: &str) -> u16 {
-        let known = self.variants.iter().position(|known| known == name);
+    /// Where that variant with that value is among those that were given; it is entered if it is new.
+    fn place(&mut self, variant: &str, value: Option<&Value>) -> u16 {
+        let mut known = self.variants.iter();
+        let known =
+            known.position(|given| given.variant == variant && given.value.as_ref() == value);
         let place = known.unwrap_or_else(|| {
-            self.variants.push(name.to_owned());
+            self.variants.push(Given {
+                variant: variant.to_owned(),
+                value: value.cloned(),
+            });
             self.variants.len() - 1
         });
         // `validation` allows fewer variants than that.

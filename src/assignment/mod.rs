@@ -22,5 +22,5 @@ mod verdict;
 pub use self::explain::{BucketTrace, CoverageTrace, Explanation, PinnedVariant};
 pub use self::many::{Answers, AssignManyRequest, Keep};
 pub use self::request::{AssignRequest, Assigned, Situation};
-pub use self::rules::{Candidate, Facts, Question, StoredVariant, decide};
+pub use self::rules::{Candidate, Facts, Question, StoredOverride, StoredVariant, decide};
 pub use self::verdict::Verdict;

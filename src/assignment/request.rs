@@ -1,11 +1,13 @@
 //! One actor: what is asked of a store, what it answers, and all that decides it.
 
-use super::rules::{Candidate, Facts, Question, StoredVariant, decide};
+use serde_json::Value;
+
+use super::rules::{Candidate, Facts, Question, StoredOverride, StoredVariant, decide};
 use super::verdict::Verdict;
 use crate::bucketing::Allocation;
 use crate::clock::Clock;
 use crate::error::ExperimentError;
-use crate::experiment::{Assignment, ExperimentConfig};
+use crate::experiment::{Assignment, ExperimentConfig, ExperimentState, Override};
 use crate::exposure::ExposureRecord;
 use crate::rule::AssignmentReason;
 use crate::validation::validate_request_id;
@@ -89,6 +91,7 @@ impl<'a> AssignRequest<'a> {
         let variant = verdict.into_result(experiment)?;
         let assigned = Assigned {
             variant: variant.to_owned(),
+            value: verdict.value.cloned(),
             reason: verdict.reason,
             is_override: verdict.is_override,
             stored: verdict.store,
@@ -126,6 +129,8 @@ impl<'a> AssignRequest<'a> {
 pub struct Assigned {
     /// The variant's name.
     pub variant: String,
+    /// What it stands for, if it has a value.
+    pub value: Option<Value>,
     /// The answer of the rule that chose it.
     pub reason: AssignmentReason,
     /// Whether the actor's assignment is an override's. It may have outlived its override: then the
@@ -143,6 +148,7 @@ impl Assigned {
         Verdict {
             reason: self.reason,
             variant: Some(&self.variant),
+            value: self.value.as_ref(),
             is_override: self.is_override,
             store: self.stored,
         }
@@ -164,13 +170,15 @@ pub struct Situation {
     pub actor: String,
     /// The experiment, or `None` if there is none of that name.
     pub config: Option<ExperimentConfig>,
-    /// The variant pinned to the actor; it may have been removed since.
-    pub override_variant: Option<String>,
-    /// The actor's stored assignment.
+    /// The actor's override, whether it has expired or not; its variant may have been removed since.
+    pub pinned: Option<Override>,
+    /// The actor's stored assignment, whether an override made it that has expired or not.
     pub assignment: Option<Assignment>,
     /// The first by name, byte by byte, of the other experiments of the exclusion group in which the
-    /// actor has an assignment. There is more than one only where overrides made them.
+    /// actor has an assignment that [counts](Facts::at). There is more than one only where overrides made them.
     pub sibling: Option<String>,
+    /// When this was so, in seconds since the Unix epoch: it decides which overrides have expired.
+    pub at_secs: u64,
 }
 
 impl Situation {
@@ -181,9 +189,10 @@ impl Situation {
             experiment: experiment.to_owned(),
             actor: actor.to_owned(),
             config: None,
-            override_variant: None,
+            pinned: None,
             assignment: None,
             sibling: None,
+            at_secs: 0,
         }
     }
 
@@ -199,15 +208,32 @@ impl Situation {
     /// What the rules look at.
     #[must_use]
     pub fn facts(&self) -> Facts<'_> {
-        let stored = self.assignment.as_ref();
+        let pinned = self.pinned.as_ref().map(|pinned| StoredOverride {
+            variant: &pinned.variant,
+            expires_at_secs: pinned.expires_at_secs,
+        });
+        let stored = self.assignment.as_ref().map(|stored| StoredVariant {
+            variant: &stored.variant,
+            is_override: stored.is_override,
+        });
         Facts {
-            pinned: self.override_variant.as_deref(),
-            stored: stored.map(|stored| StoredVariant {
-                variant: &stored.variant,
-                is_override: stored.is_override,
-            }),
             in_sibling: self.sibling.is_some(),
+            ..Facts::at(|| self.at_secs, pinned, stored)
         }
+    }
+
+    /// The same, as if the experiment ran that is a draft or paused.
+    #[must_use]
+    pub fn as_if_running(mut self) -> Self {
+        if let Some(config) = &mut self.config
+            && matches!(
+                config.state,
+                ExperimentState::Draft | ExperimentState::Paused
+            )
+        {
+            config.state = ExperimentState::Running;
+        }
+        self
     }
 
     /// What the rules say in it, where nobody brings anything along.

@@ -3,7 +3,7 @@
 //! Nothing here reads or writes anything. To add a rule: name it in `rule.rs`, and answer for it here.
 
 use crate::bucketing::Allocation;
-use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::experiment::{ExperimentConfig, ExperimentState, has_expired};
 use crate::rule::{AssignmentReason, Rule, rules};
 
 use super::verdict::Verdict;
@@ -14,13 +14,52 @@ use super::verdict::Verdict;
 /// the transaction that writes it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Facts<'a> {
-    /// The variant pinned to the actor, whether the experiment still has it or not.
+    /// The variant that an override gives the actor, whether the experiment still has it or not.
     pub pinned: Option<&'a str>,
     /// The actor's stored assignment.
     pub stored: Option<StoredVariant<'a>>,
     /// Whether the actor has an assignment, of either kind, in another experiment of the exclusion group.
     /// It decides only where nothing is stored: elsewhere a store need not look.
     pub in_sibling: bool,
+}
+
+impl<'a> Facts<'a> {
+    /// What counts now of what is stored of the actor in the experiment. An expired override counts as none, and so
+    /// does the assignment that it made: the actor is a newcomer again. The time, in seconds since the Unix
+    /// epoch, is asked for only where it decides.
+    #[must_use]
+    pub fn at(
+        now_secs: impl FnOnce() -> u64,
+        pinned: Option<StoredOverride<'a>>,
+        stored: Option<StoredVariant<'a>>,
+    ) -> Self {
+        let ends = |pinned: &StoredOverride<'_>| pinned.expires_at_secs.is_some();
+        let has_expired = pinned
+            .filter(ends)
+            .is_some_and(|pinned| pinned.has_expired(now_secs()));
+        Self {
+            pinned: pinned.filter(|_| !has_expired).map(|pinned| pinned.variant),
+            stored: stored.filter(|stored| !(has_expired && stored.is_override)),
+            in_sibling: false,
+        }
+    }
+}
+
+/// A stored override, as the rules look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredOverride<'a> {
+    /// The variant's name.
+    pub variant: &'a str,
+    /// From which second on it counts as none, since the Unix epoch; `None` if it has no end.
+    pub expires_at_secs: Option<u64>,
+}
+
+impl StoredOverride<'_> {
+    /// Whether it has expired by then.
+    #[must_use]
+    pub fn has_expired(self, now_secs: u64) -> bool {
+        has_expired(self.expires_at_secs, now_secs)
+    }
 }
 
 /// A stored assignment, as the rules look at it.
@@ -60,6 +99,19 @@ pub struct Question<'a, 'q> {
 /// Applies the rules, in order; the first that answers decides.
 #[must_use]
 pub fn decide<'a>(question: &Question<'a, '_>) -> Verdict<'a> {
+    let verdict = first_answer(question);
+    let values = &question.experiment.values;
+    if values.is_empty() {
+        return verdict;
+    }
+    Verdict {
+        value: verdict.variant.and_then(|variant| values.get(variant)),
+        ..verdict
+    }
+}
+
+#[inline]
+fn first_answer<'a>(question: &Question<'a, '_>) -> Verdict<'a> {
     // Written out rather than looped over, which took a tenth longer in memory (`cargo bench -- memory`).
     macro_rules! ask {
         ($($rule:ident)*) => {
@@ -80,10 +132,11 @@ impl Rule {
         match self {
             Self::Archived => archived(question),
             Self::Concluded => concluded(question),
-            Self::Draft => draft(question),
+            Self::NotRunning => not_running(question),
             Self::Override => pinned(question),
             Self::Assignment => stored(question),
             Self::Group => group(question),
+            Self::Enrolment => enrolment(question),
             Self::Coverage => coverage(question),
             Self::Bucket => Some(bucket(question)),
         }
@@ -107,7 +160,7 @@ fn concluded<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
     })
 }
 
-fn draft<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
+fn not_running<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
     let is_running = question.experiment.state == ExperimentState::Running;
     (!is_running).then_some(Verdict::refused(AssignmentReason::NotRunning))
 }
@@ -145,6 +198,11 @@ fn group<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
     let has_group = question.experiment.exclusion_group.is_some();
     let is_excluded = has_group && question.facts.in_sibling;
     is_excluded.then_some(Verdict::refused(AssignmentReason::Excluded))
+}
+
+fn enrolment<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {
+    let enters = question.candidate.is_some() || question.experiment.enrolling;
+    (!enters).then_some(Verdict::refused(AssignmentReason::Closed))
 }
 
 fn coverage<'a>(question: &Question<'a, '_>) -> Option<Verdict<'a>> {

@@ -1,5 +1,7 @@
 //! What the rules answer: one type for one actor, for many, for a dry run and for an explanation.
 
+use serde_json::Value;
+
 use crate::error::{ErrorKind, ExperimentError};
 use crate::experiment::ExperimentConfig;
 use crate::rule::{AssignmentReason, Rule};
@@ -12,6 +14,8 @@ pub struct Verdict<'a> {
     pub reason: AssignmentReason,
     /// The variant the actor gets; `None` if it is refused.
     pub variant: Option<&'a str>,
+    /// What the variant stands for, if it has a value.
+    pub value: Option<&'a Value>,
     /// Whether the assignment, stored already or now, is an override's.
     pub is_override: bool,
     /// Whether it must be stored as the actor's assignment; otherwise it is there already, or nothing is
@@ -24,6 +28,7 @@ impl<'a> Verdict<'a> {
         Self {
             reason,
             variant: None,
+            value: None,
             is_override: false,
             store: false,
         }
@@ -33,6 +38,7 @@ impl<'a> Verdict<'a> {
         Self {
             reason,
             variant: Some(variant),
+            value: None,
             is_override: false,
             store: false,
         }
@@ -56,10 +62,12 @@ impl<'a> Verdict<'a> {
                 let group = experiment.exclusion_group.clone().unwrap_or_default();
                 ExperimentError::ExcludedByGroup(name(), group)
             }
-            AssignmentReason::NotCovered => ExperimentError::NotEnrolled {
-                experiment: name(),
-                reason: self.reason,
-            },
+            AssignmentReason::Closed | AssignmentReason::NotCovered => {
+                ExperimentError::NotEnrolled {
+                    experiment: name(),
+                    reason: self.reason,
+                }
+            }
             AssignmentReason::NoVariant => ExperimentError::NoVariant(name()),
             AssignmentReason::Concluded
             | AssignmentReason::Override
@@ -120,11 +128,15 @@ impl<'a> Verdict<'a> {
         actor: &str,
     ) -> Result<(), ExperimentError> {
         match self.reason.rule() {
-            Rule::Group | Rule::Coverage | Rule::Bucket => validate_actor(experiment, actor),
-            Rule::Override if self.store => validate_actor(experiment, actor),
-            Rule::Archived | Rule::Concluded | Rule::Draft | Rule::Override | Rule::Assignment => {
-                Ok(())
+            Rule::Group | Rule::Enrolment | Rule::Coverage | Rule::Bucket => {
+                validate_actor(experiment, actor)
             }
+            Rule::Override if self.store => validate_actor(experiment, actor),
+            Rule::Archived
+            | Rule::Concluded
+            | Rule::NotRunning
+            | Rule::Override
+            | Rule::Assignment => Ok(()),
         }
     }
 }
@@ -150,6 +162,9 @@ impl ExperimentError {
             | ErrorKind::InvalidConfig
             | ErrorKind::InvalidOutcome
             | ErrorKind::GroupInUse
+            | ErrorKind::NotDraft
+            | ErrorKind::InUse
+            | ErrorKind::NameIsShared
             | ErrorKind::Store(_) => None,
         }
     }

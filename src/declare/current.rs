@@ -1,7 +1,7 @@
 //! What a store holds of an experiment, as far as a plan depends on it.
 
 use crate::error::ExperimentStoreError;
-use crate::experiment::{ExperimentConfig, VariantCount};
+use crate::experiment::{ExperimentConfig, ExperimentState, Override, VariantCount};
 use crate::lifecycle::MutationFacts;
 
 /// An experiment of a store, with how many hold its variants.
@@ -33,7 +33,25 @@ impl MutationFacts for Option<&Current> {
         Ok(self.is_some_and(|current| current.stored() > 0))
     }
 
-    fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
+    // A plan sets no override, deletes nothing and renames nothing, so that the rest is not asked.
+
+    fn override_of(&self, _actor: &str) -> Result<Option<Override>, ExperimentStoreError> {
         Ok(None)
+    }
+
+    fn has_any_override(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(false)
+    }
+
+    fn has_any_exposure(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(false)
+    }
+
+    fn state_of(&self, _name: &str) -> Result<Option<ExperimentState>, ExperimentStoreError> {
+        Ok(None)
+    }
+
+    fn now_secs(&self) -> u64 {
+        0
     }
 }

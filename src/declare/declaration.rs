@@ -118,11 +118,13 @@ impl Declaration {
     pub(super) fn problem_place(&self, field: Field) -> SourceSpan {
         match field {
             Field::Config(field) => self.field_place(field),
-            Field::Variant(index) => self.variant_place(index),
+            Field::Variant(index) | Field::Value(index) => self.variant_place(index),
             Field::Metric(index, field) => self.metric_place(index, field),
-            Field::Actor | Field::RequestId | Field::OutcomeMetric | Field::OutcomeId => {
-                self.name_place()
-            }
+            Field::Actor
+            | Field::Reason
+            | Field::RequestId
+            | Field::OutcomeMetric
+            | Field::OutcomeId => self.name_place(),
         }
     }
 }

@@ -24,7 +24,7 @@ fn write_experiment(text: &mut String, config: &ExperimentConfig) {
     text.push_str("[[experiment]]\n");
     for field in ConfigField::ALL {
         match field.declared(config) {
-            None => {}
+            None | Some(FieldValue::Values(_)) => {}
             Some(FieldValue::Metrics(metrics)) => write_metrics(text, metrics),
             Some(value) => {
                 let _ = writeln!(text, "{} = {}", field.key(), value_of(value));
@@ -48,6 +48,7 @@ fn write_metrics(text: &mut String, metrics: &[MetricConfig]) {
 pub(super) fn value_of(value: FieldValue<'_>) -> String {
     match value {
         FieldValue::Text(text) => string(text),
+        FieldValue::Flag(flag) => flag.to_string(),
         FieldValue::Share(share) => share.to_string(),
         FieldValue::Number(number) | FieldValue::Cap(Cap::Value(number)) => number.to_string(),
         FieldValue::Count(count) => count.to_string(),
@@ -61,8 +62,8 @@ pub(super) fn value_of(value: FieldValue<'_>) -> String {
             }
             list + "]"
         }
-        // Behind no key, but as tables of their own.
-        FieldValue::Metrics(_) => String::new(),
+        // Behind no key, but beside their variants, and as tables of their own.
+        FieldValue::Values(_) | FieldValue::Metrics(_) => String::new(),
     }
 }
 

@@ -144,6 +144,15 @@ fn describe(
             at_field(ConfigField::Winner),
             "remove it, or set state = \"concluded\"",
         ),
+        ConfigProblem::ValueUnknown(_)
+        | ConfigProblem::ValueMissing(_)
+        | ConfigProblem::ValueNull(_)
+        | ConfigProblem::ValueTypes { .. }
+        | ConfigProblem::ExpiryPassed => (
+            Lint::BadValue,
+            at_field(ConfigField::Variants),
+            "give each variant a value of one type, or none",
+        ),
         ConfigProblem::ControlUnknown(_) => (
             Lint::UnknownControl,
             at_field(ConfigField::Control),

@@ -74,6 +74,9 @@ fn property(kind: FieldKind) -> Value {
         FieldKind::Name => json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES }),
         FieldKind::Text(limit) => json!({ "type": "string", "maxLength": limit }),
         FieldKind::OneOf { set, .. } => json!({ "anyOf": [reference(set)] }),
+        FieldKind::Flag => json!({ "type": "boolean" }),
+        // Each beside its variant.
+        FieldKind::Values => json!(false),
         FieldKind::Share => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 }),
         FieldKind::Number(range) => {
             let mut schema = json!({ "type": "number", "exclusiveMinimum": range.above });

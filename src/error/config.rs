@@ -14,6 +14,10 @@ pub enum Field {
     Config(ConfigField),
     /// The name of the variant at this position, counted from 0.
     Variant(usize),
+    /// The value of the variant at this position, counted from 0.
+    Value(usize),
+    /// The reason of an override.
+    Reason,
     /// The actor.
     Actor,
     /// The request id.
@@ -31,6 +35,8 @@ impl fmt::Display for Field {
         match self {
             Self::Config(field) => write!(f, "its {field}"),
             Self::Variant(index) => write!(f, "the name of variant {}", index + 1),
+            Self::Value(index) => write!(f, "the value of variant {}", index + 1),
+            Self::Reason => f.write_str("the reason"),
             Self::Actor => f.write_str("the actor"),
             Self::RequestId => f.write_str("the request id"),
             Self::Metric(_, field) => write!(f, "its {field}"),
@@ -146,6 +152,30 @@ pub enum ConfigProblem {
         /// The column's name.
         column: String,
     },
+    /// A value for a variant that there is not.
+    #[error("there is a value for variant {}, which it does not have", Quoted(.0))]
+    ValueUnknown(String),
+    /// Some variants have a value, and this one has none.
+    #[error("variant {} has no value, and others have one", Quoted(.0))]
+    ValueMissing(String),
+    /// A value that says nothing.
+    #[error("the value of variant {} is null", Quoted(.0))]
+    ValueNull(String),
+    /// Values of two JSON types.
+    #[error("the value of variant {} is of type {found}, and that of variant {} of type {expected}", Quoted(.variant), Quoted(.other))]
+    ValueTypes {
+        /// A variant.
+        variant: String,
+        /// The type of its value, as JSON calls it.
+        found: &'static str,
+        /// Another variant.
+        other: String,
+        /// The type of its value.
+        expected: &'static str,
+    },
+    /// An override that would have expired before it is set.
+    #[error("the override would expire in the past")]
+    ExpiryPassed,
     /// A state that a store never moves an experiment to.
     #[error("no experiment goes back to draft")]
     BackToDraft,

@@ -4,6 +4,8 @@
 mod config;
 mod store;
 
+use std::fmt;
+
 pub use self::config::{ConfigProblem, Field};
 pub use self::store::{ExperimentStoreError, StoreErrorKind};
 
@@ -22,7 +24,7 @@ pub enum ExperimentError {
     #[error("experiment {} is not running: it is {}", Quoted(.0), adjective(*.1))]
     NotRunning(String, ExperimentState),
     /// The experiment is concluded, and what was asked would change who gets what.
-    #[error("experiment {} is concluded: its weights and its coverage are fixed", Quoted(.0))]
+    #[error("experiment {} is concluded: who gets what is fixed", Quoted(.0))]
     Concluded(String),
     /// The experiment is archived; nothing about it changes any more.
     #[error("experiment {} is archived", Quoted(.0))]
@@ -83,9 +85,44 @@ pub enum ExperimentError {
     /// the group.
     #[error("experiment {} has assignments, and its exclusion group can't change", Quoted(.0))]
     GroupInUse(String),
+    /// Only a draft can be deleted or renamed; this one is in that state.
+    #[error("experiment {} is no draft: it is {}", Quoted(.0), adjective(*.1))]
+    NotDraft(String, ExperimentState),
+    /// The draft can't be deleted or renamed, as something is kept of it.
+    #[error("experiment {} has {used_by}", Quoted(.experiment))]
+    InUse {
+        /// The experiment's name.
+        experiment: String,
+        /// What is kept of it.
+        used_by: UsedBy,
+    },
+    /// The experiment can't be renamed: an application that shares the store knows it by its name.
+    #[error("experiment {} can't be renamed: an application uses these tables, and knows it by its name", Quoted(.0))]
+    NameIsShared(String),
     /// The experiment is concluded, and another program has stored no winner.
     #[error("experiment {} is concluded without a winner", Quoted(.0))]
     NoWinner(String),
+}
+
+/// What keeps a draft from being deleted or renamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UsedBy {
+    /// Assignments.
+    Assignments,
+    /// Overrides.
+    Overrides,
+    /// Exposures.
+    Exposures,
+}
+
+impl fmt::Display for UsedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Assignments => "assignments",
+            Self::Overrides => "overrides",
+            Self::Exposures => "exposures",
+        })
+    }
 }
 
 /// The state as a sentence has it after "it is".
@@ -99,6 +136,7 @@ fn adjective(state: ExperimentState) -> &'static str {
 /// The rest of the sentence about an actor who may not enter.
 fn why_not_enrolled(reason: AssignmentReason) -> &'static str {
     match reason {
+        AssignmentReason::Closed => "it is closed to newcomers",
         AssignmentReason::NotCovered => "the actor is outside its coverage",
         // No entry rule answers with these.
         AssignmentReason::Archived
@@ -147,6 +185,12 @@ pub enum ErrorKind {
     InvalidOutcome,
     /// [`ExperimentError::GroupInUse`].
     GroupInUse,
+    /// [`ExperimentError::NotDraft`].
+    NotDraft,
+    /// [`ExperimentError::InUse`].
+    InUse,
+    /// [`ExperimentError::NameIsShared`].
+    NameIsShared,
     /// [`ExperimentError::NoWinner`].
     NoWinner,
     /// [`ExperimentError::Store`], with what kind of failure of the store it is.
@@ -172,6 +216,9 @@ impl ExperimentError {
             Self::InvalidConfig { .. } => ErrorKind::InvalidConfig,
             Self::InvalidOutcome(..) => ErrorKind::InvalidOutcome,
             Self::GroupInUse(..) => ErrorKind::GroupInUse,
+            Self::NotDraft(..) => ErrorKind::NotDraft,
+            Self::InUse { .. } => ErrorKind::InUse,
+            Self::NameIsShared(..) => ErrorKind::NameIsShared,
             Self::NoWinner(..) => ErrorKind::NoWinner,
             Self::Store(failure) => ErrorKind::Store(failure.kind()),
         }
@@ -194,6 +241,9 @@ impl ExperimentError {
             | Self::ChangedMeanwhile(experiment)
             | Self::InvalidConfig { experiment, .. }
             | Self::GroupInUse(experiment)
+            | Self::NotDraft(experiment, _)
+            | Self::InUse { experiment, .. }
+            | Self::NameIsShared(experiment)
             | Self::NoWinner(experiment) => Some(experiment),
             Self::InvalidOutcome(_) | Self::Store(_) => None,
         }

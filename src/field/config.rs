@@ -24,6 +24,8 @@ pub enum ConfigField {
     Bucketing,
     /// [`ExperimentConfig::salt`].
     Salt,
+    /// [`ExperimentConfig::enrolling`].
+    Enrolling,
     /// [`ExperimentConfig::coverage`].
     Coverage,
     /// [`AnalysisConfig::control`](crate::AnalysisConfig::control).
@@ -36,13 +38,15 @@ pub enum ConfigField {
     Population,
     /// [`ExperimentConfig::variants`].
     Variants,
+    /// [`ExperimentConfig::values`].
+    Values,
     /// [`AnalysisConfig::metrics`](crate::AnalysisConfig::metrics).
     Metrics,
 }
 
 impl ConfigField {
     /// Every field, in the order in which a file has them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Name,
         Self::Description,
         Self::State,
@@ -50,12 +54,14 @@ impl ConfigField {
         Self::ExclusionGroup,
         Self::Bucketing,
         Self::Salt,
+        Self::Enrolling,
         Self::Coverage,
         Self::Control,
         Self::Confidence,
         Self::TuningActors,
         Self::Population,
         Self::Variants,
+        Self::Values,
         // A file writes these as tables, after which no other field can follow.
         Self::Metrics,
     ];
@@ -191,6 +197,8 @@ mod tests {
             .exclusion_group("g")
             .bucketing(Bucketing::Fnv1aMixed)
             .salt("s");
+        let values = [("a".to_owned(), serde_json::json!(7))];
+        let full = full.enrolling(false).values(values.into_iter().collect());
         let full = full.coverage(Coverage::of_10000(2500).unwrap());
         let full = full.analysis(AnalysisConfig {
             control: Some("a".to_owned()),
@@ -209,6 +217,10 @@ mod tests {
             let json = &json[field.key()];
             match value {
                 FieldValue::Text(text) => assert_eq!(json, text),
+                FieldValue::Flag(flag) => assert_eq!(*json, flag),
+                FieldValue::Values(values) => {
+                    assert_eq!(*json, serde_json::to_value(values).unwrap());
+                }
                 FieldValue::Share(share) => assert_eq!(*json, share.share()),
                 FieldValue::Number(number) => assert_eq!(*json, number.get()),
                 FieldValue::Count(count) => assert_eq!(*json, count),

@@ -38,7 +38,7 @@ const PLAIN: Entry = Entry {
 };
 
 /// One for each of `ConfigField::ALL`, in its order.
-pub(super) static ENTRIES: [Entry; 14] = [
+pub(super) static ENTRIES: [Entry; 16] = [
     Entry {
         key: "name",
         doc: "Unique in the store.",
@@ -63,6 +63,10 @@ pub(super) static ENTRIES: [Entry; 14] = [
             words: &[
                 ("draft", "Declared; assigns nobody yet."),
                 ("running", "Assigns actors."),
+                (
+                    "paused",
+                    "Assigns nobody for the time being; nothing is forgotten.",
+                ),
                 ("concluded", "Everybody gets the winner."),
                 ("archived", "Over, for good."),
             ],
@@ -127,6 +131,22 @@ pub(super) static ENTRIES: [Entry; 14] = [
                 "has a salt, which the application that made these tables ignores: it would give \
                  actors other variants"
             })
+        },
+        ..PLAIN
+    },
+    Entry {
+        key: "enrolling",
+        doc: "Whether newcomers may enter; true if left out. Whoever is in stays in.",
+        kind: FieldKind::Flag,
+        get: |config| Some(FieldValue::Flag(config.enrolling)),
+        of_side: |side| side.enrolling.map(FieldValue::Flag),
+        set: |config, value| put(&mut config.enrolling, value.flag()),
+        goes_without_saying: |config| config.enrolling,
+        unknown_to_application: |config| {
+            (!config.enrolling).then_some(
+                "is closed to newcomers, which the application that made these tables ignores: it \
+                 goes on enrolling them",
+            )
         },
         ..PLAIN
     },
@@ -209,6 +229,16 @@ pub(super) static ENTRIES: [Entry; 14] = [
         get: |config| Some(FieldValue::Variants(&config.variants)),
         of_side: |side| Some(FieldValue::Variants(side.variants.as_deref()?)),
         set: |config, value| put(&mut config.variants, value.variants().map(<[_]>::to_vec)),
+        ..PLAIN
+    },
+    Entry {
+        key: "values",
+        doc: "What each variant stands for: a JSON value, all of one type.",
+        kind: FieldKind::Values,
+        get: |config| Some(FieldValue::Values(&config.values)),
+        of_side: |side| side.values.as_ref().map(FieldValue::Values),
+        set: |config, value| put(&mut config.values, value.values().cloned()),
+        goes_without_saying: |config| config.values.is_empty(),
         ..PLAIN
     },
     Entry {

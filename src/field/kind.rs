@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::coverage::{Coverage, NotACoverage};
-use crate::experiment::VariantConfig;
+use crate::experiment::{VariantConfig, VariantValues};
 use crate::metric::{Cap, MetricConfig, NotACap, NotAWindow, Window};
 use crate::number::{Finite, NumberRange};
 
@@ -15,6 +15,8 @@ pub const MAX_NAME_BYTES: usize = 255;
 pub const MAX_DESCRIPTION_BYTES: usize = 4096;
 /// The most variants of one experiment.
 pub const MAX_VARIANTS: usize = 1000;
+/// The longest value of a variant, as JSON text, in bytes.
+pub const MAX_VALUE_BYTES: usize = 65_536;
 /// The most metrics of one experiment.
 pub const MAX_METRICS: usize = 100;
 /// The most actors to tune for.
@@ -37,6 +39,8 @@ pub enum FieldKind {
         /// Each word, and what it means.
         words: &'static [(&'static str, &'static str)],
     },
+    /// Yes or no.
+    Flag,
     /// A share above 0 and at most 1.
     Share,
     /// A number of this range.
@@ -51,6 +55,8 @@ pub enum FieldKind {
     Column,
     /// The list of variants.
     Variants,
+    /// A JSON value for each variant. A file has each beside its variant.
+    Values,
     /// The list of metrics.
     Metrics,
 }
@@ -65,6 +71,7 @@ impl fmt::Display for FieldKind {
                 let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
                 write!(f, "one of {}", words.join(", "))
             }
+            Self::Flag => f.write_str("true or false"),
             Self::Share => write!(f, "a number {}", NotACoverage::RANGE),
             Self::Number(range) => range.fmt(f),
             Self::Count(most) => write!(f, "a whole number from 1 to {most}"),
@@ -72,6 +79,7 @@ impl fmt::Display for FieldKind {
             Self::Cap => f.write_str(NotACap::ALLOWED),
             Self::Column => f.write_str("the name of a column"),
             Self::Variants => f.write_str("a list of variants"),
+            Self::Values => f.write_str("a value for each variant, all of one type"),
             Self::Metrics => f.write_str("a list of metrics"),
         }
     }
@@ -83,6 +91,8 @@ impl fmt::Display for FieldKind {
 pub enum FieldValue<'a> {
     /// Text, or one of a few words.
     Text(&'a str),
+    /// Yes or no.
+    Flag(bool),
     /// A share.
     Share(Coverage),
     /// A number.
@@ -95,6 +105,8 @@ pub enum FieldValue<'a> {
     Cap(Cap),
     /// The list of variants.
     Variants(&'a [VariantConfig]),
+    /// A value for each variant.
+    Values(&'a VariantValues),
     /// The list of metrics.
     Metrics(&'a [MetricConfig]),
 }
@@ -120,6 +132,8 @@ macro_rules! accessors {
 accessors! {
     /// The text, if it is text.
     text Text &'a str;
+    /// Yes or no, if it is that.
+    flag Flag bool;
     /// The share, if it is a share.
     share Share Coverage;
     /// The number, if it is a number that need not be whole.
@@ -132,6 +146,8 @@ accessors! {
     cap Cap Cap;
     /// The variants, if it is the list of variants.
     variants Variants &'a [VariantConfig];
+    /// The values, if it is those of the variants.
+    values Values &'a VariantValues;
     /// The metrics, if it is the list of metrics.
     metrics Metrics &'a [MetricConfig];
 }
@@ -142,12 +158,13 @@ impl<'a> FieldValue<'a> {
     pub fn to_text(self) -> Option<Cow<'a, str>> {
         Some(match self {
             Self::Text(text) => text.into(),
+            Self::Flag(flag) => flag.to_string().into(),
             Self::Share(share) => share.to_string().into(),
             Self::Number(number) => number.to_string().into(),
             Self::Count(count) => count.to_string().into(),
             Self::Window(window) => window.to_string().into(),
             Self::Cap(cap) => cap.to_string().into(),
-            Self::Variants(_) | Self::Metrics(_) => return None,
+            Self::Variants(_) | Self::Values(_) | Self::Metrics(_) => return None,
         })
     }
 }

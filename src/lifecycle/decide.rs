@@ -3,10 +3,16 @@
 
 use super::effect::{Effect, Write};
 use super::mutation::{Mutation, MutationFacts};
+use super::naming::{delete, rename};
+use super::overrides::Pin;
 use super::overrides::{clear_override, set_override};
-use super::parts::{require_unused, set_coverage, set_description, set_metrics, set_variants};
+use super::parts::{
+    require_not_concluded, require_unused, set_coverage, set_description, set_enrolling,
+    set_metrics, set_values, set_variants,
+};
 use crate::error::{ConfigProblem, ExperimentError};
 use crate::experiment::{ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState};
+use crate::validation::validate_values;
 
 /// Decides a mutation: its effect, or `None` if all is as asked already.
 ///
@@ -48,6 +54,17 @@ pub fn decide(
             let current = known_and_not_archived(experiment, current)?;
             set_coverage(current, coverage)
         }
+        Mutation::SetEnrolling {
+            experiment,
+            enrolling,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_enrolling(current, enrolling)
+        }
+        Mutation::SetValues { experiment, values } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_values(current, values)
+        }
         Mutation::SetMetrics {
             experiment,
             metrics,
@@ -59,15 +76,37 @@ pub fn decide(
             experiment,
             actor,
             variant,
+            expires_at_secs,
+            reason,
         } => {
             let current = known_and_not_archived(experiment, current)?;
-            set_override(current, actor, variant, facts)
+            let pin = Pin {
+                variant,
+                expires_at_secs,
+                reason,
+            };
+            set_override(current, actor, pin, facts)
         }
         Mutation::ClearOverride { experiment, actor } => {
             known_and_not_archived(experiment, current)?;
             clear_override(actor, facts)
         }
+        Mutation::Delete { experiment } => {
+            delete(known_and_not_archived(experiment, current)?, facts)
+        }
+        Mutation::Rename { experiment, to } => {
+            rename(known_and_not_archived(experiment, current)?, to, facts)
+        }
     }
+}
+
+/// Whether assignments of the experiment may be taken back. A store calls it inside its transaction.
+///
+/// # Errors
+/// It is concluded or archived: what it was decided by stays.
+pub fn require_unassignable(config: &ExperimentConfig) -> Result<(), ExperimentError> {
+    known_and_not_archived(&config.name, Some(config))?;
+    require_not_concluded(config)
 }
 
 fn known_and_not_archived<'a>(
@@ -90,6 +129,7 @@ fn create(
     facts: &impl MutationFacts,
 ) -> Result<Effect, ExperimentError> {
     config.validate()?;
+    validate_values(&config.name, &config.variants, &config.values)?;
     let replaced = match current {
         None => None,
         Some(current) => match current.state {
@@ -148,6 +188,11 @@ fn set_state(
             }
             (None, "state=running".to_owned())
         }
+        ExperimentState::Paused => match current.state {
+            ExperimentState::Paused => return Ok(None),
+            ExperimentState::Running => (None, "state=paused".to_owned()),
+            other => return Err(ExperimentError::NotRunning(experiment.to_owned(), other)),
+        },
         ExperimentState::Concluded => {
             let winner = winner.ok_or_else(|| invalid(ConfigProblem::WinnerMissing))?;
             current.require_variant(winner)?;

@@ -31,21 +31,35 @@ pub fn pruned(exposures: u64) -> String {
     format!("exposures_pruned={exposures}")
 }
 
+/// The text of the log entry for so many assignments that were taken back.
+#[must_use]
+pub fn unassigned(assignments: u64) -> String {
+    format!("unassigned={assignments}")
+}
+
 /// The data that an [`Effect`] changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// The experiment becomes this, with the time of the change.
     Config(ExperimentConfig),
-    /// This variant is pinned to this actor.
+    /// This variant is pinned to this actor, by the operator of the change, in place of what was pinned before.
     SetOverride {
         /// Whom.
         actor: String,
         /// The variant's name.
         variant: String,
+        /// From which second on it counts as none, since the Unix epoch; `None` if it has no end.
+        expires_at_secs: Option<u64>,
+        /// What it is for.
+        reason: Option<String>,
     },
     /// The actor's override goes, and the actor's assignment if an override made it.
     ClearOverride {
         /// Whose.
         actor: String,
     },
+    /// The experiment goes. Its log stays, under its name.
+    Delete,
+    /// The experiment has this name from now on, and so does its log.
+    Rename(String),
 }

@@ -3,9 +3,10 @@
 mod decide;
 mod effect;
 mod mutation;
+mod naming;
 mod overrides;
 mod parts;
 
-pub use self::decide::decide;
-pub use self::effect::{Effect, Write, pruned};
+pub use self::decide::{decide, require_unassignable};
+pub use self::effect::{Effect, Write, pruned, unassigned};
 pub use self::mutation::{Mutation, MutationFacts};

@@ -2,7 +2,9 @@
 
 use crate::coverage::Coverage;
 use crate::error::ExperimentStoreError;
-use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
+use crate::experiment::{
+    ExperimentConfig, ExperimentState, Override, VariantConfig, VariantValues,
+};
 use crate::metric::MetricConfig;
 
 /// A change that somebody asks for.
@@ -42,6 +44,20 @@ pub enum Mutation<'a> {
         /// The new share.
         coverage: Coverage,
     },
+    /// Let newcomers in, or keep them out.
+    SetEnrolling {
+        /// The experiment's name.
+        experiment: &'a str,
+        /// Whether they may enter.
+        enrolling: bool,
+    },
+    /// Replace what the variants stand for.
+    SetValues {
+        /// The experiment's name.
+        experiment: &'a str,
+        /// All new values.
+        values: &'a VariantValues,
+    },
     /// Replace the metrics.
     SetMetrics {
         /// The experiment's name.
@@ -57,6 +73,10 @@ pub enum Mutation<'a> {
         actor: &'a str,
         /// The variant's name.
         variant: &'a str,
+        /// From which second on it counts as none, since the Unix epoch; `None` if it has no end.
+        expires_at_secs: Option<u64>,
+        /// What it is for.
+        reason: Option<&'a str>,
     },
     /// Take an override back, and drop the assignment that it made.
     ClearOverride {
@@ -64,6 +84,18 @@ pub enum Mutation<'a> {
         experiment: &'a str,
         /// Whose.
         actor: &'a str,
+    },
+    /// Remove a draft of which nothing is kept but its log.
+    Delete {
+        /// The experiment's name.
+        experiment: &'a str,
+    },
+    /// Give such a draft another name.
+    Rename {
+        /// The experiment's name.
+        experiment: &'a str,
+        /// Its next name.
+        to: &'a str,
     },
 }
 
@@ -77,9 +109,22 @@ impl<'a> Mutation<'a> {
             | Self::SetVariants { experiment, .. }
             | Self::SetDescription { experiment, .. }
             | Self::SetCoverage { experiment, .. }
+            | Self::SetEnrolling { experiment, .. }
+            | Self::SetValues { experiment, .. }
             | Self::SetMetrics { experiment, .. }
             | Self::SetOverride { experiment, .. }
-            | Self::ClearOverride { experiment, .. } => experiment,
+            | Self::ClearOverride { experiment, .. }
+            | Self::Delete { experiment }
+            | Self::Rename { experiment, .. } => experiment,
+        }
+    }
+
+    /// The name that the experiment is to have from then on, if it is another.
+    #[must_use]
+    pub fn next_name(&self) -> Option<&'a str> {
+        match *self {
+            Self::Rename { to, .. } => Some(to),
+            _ => None,
         }
     }
 
@@ -108,9 +153,31 @@ pub trait MutationFacts {
     /// When the store cannot be read.
     fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError>;
 
-    /// The variant pinned to an actor.
+    /// The override of an actor, whether it has expired or not.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn override_variant(&self, actor: &str) -> Result<Option<String>, ExperimentStoreError>;
+    fn override_of(&self, actor: &str) -> Result<Option<Override>, ExperimentStoreError>;
+
+    /// Whether the experiment has an override, expired or not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn has_any_override(&self) -> Result<bool, ExperimentStoreError>;
+
+    /// Whether an exposure of the experiment is kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn has_any_exposure(&self) -> Result<bool, ExperimentStoreError>;
+
+    /// The state of another experiment, if there is one of that name. It is asked about the
+    /// [next name](Mutation::next_name) of a mutation only.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn state_of(&self, name: &str) -> Result<Option<ExperimentState>, ExperimentStoreError>;
+
+    /// The time of the mutation, in seconds since the Unix epoch.
+    fn now_secs(&self) -> u64;
 }

@@ -2,31 +2,68 @@
 
 use super::effect::{Effect, Write};
 use super::mutation::MutationFacts;
-use crate::error::ExperimentError;
-use crate::experiment::{ChangeDetail, ChangeSide, ExperimentConfig};
-use crate::validation::validate_actor;
+use crate::error::{ConfigProblem, ExperimentError};
+use crate::experiment::{ChangeDetail, ChangeSide, ExperimentConfig, Override, has_expired};
+use crate::validation::{validate_actor, validate_reason};
+
+/// What an override says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pin<'a> {
+    pub(super) variant: &'a str,
+    pub(super) expires_at_secs: Option<u64>,
+    pub(super) reason: Option<&'a str>,
+}
+
+impl<'a> Pin<'a> {
+    fn of(stored: &'a Override) -> Self {
+        Self {
+            variant: &stored.variant,
+            expires_at_secs: stored.expires_at_secs,
+            reason: stored.reason.as_deref(),
+        }
+    }
+
+    fn side(self) -> ChangeSide {
+        ChangeSide {
+            pinned: Some(self.variant.to_owned()),
+            expires_at_secs: self.expires_at_secs,
+            reason: self.reason.map(str::to_owned),
+            ..ChangeSide::default()
+        }
+    }
+}
 
 pub(super) fn set_override(
     current: &ExperimentConfig,
     actor: &str,
-    variant: &str,
+    pin: Pin<'_>,
     facts: &impl MutationFacts,
 ) -> Result<Option<Effect>, ExperimentError> {
     validate_actor(&current.name, actor)?;
-    current.require_variant(variant)?;
-    let before = facts.override_variant(actor)?;
-    if before.as_deref() == Some(variant) {
+    validate_reason(&current.name, pin.reason)?;
+    current.require_variant(pin.variant)?;
+    if has_expired(pin.expires_at_secs, facts.now_secs()) {
+        return Err(ExperimentError::InvalidConfig {
+            experiment: current.name.clone(),
+            problem: ConfigProblem::ExpiryPassed,
+        });
+    }
+    let before = facts.override_of(actor)?;
+    let before = before.as_ref().map(Pin::of);
+    if before == Some(pin) {
         return Ok(None);
     }
     Ok(Some(Effect {
-        mutation: format!("override={actor}:{variant}"),
+        mutation: format!("override={actor}:{}", pin.variant),
         detail: ChangeDetail {
-            before: pinned(before),
-            after: pinned(Some(variant.to_owned())),
+            before: before.map(Pin::side).unwrap_or_default(),
+            after: pin.side(),
         },
         write: Write::SetOverride {
             actor: actor.to_owned(),
-            variant: variant.to_owned(),
+            variant: pin.variant.to_owned(),
+            expires_at_secs: pin.expires_at_secs,
+            reason: pin.reason.map(str::to_owned),
         },
     }))
 }
@@ -35,24 +72,17 @@ pub(super) fn clear_override(
     actor: &str,
     facts: &impl MutationFacts,
 ) -> Result<Option<Effect>, ExperimentError> {
-    let Some(variant) = facts.override_variant(actor)? else {
+    let Some(before) = facts.override_of(actor)? else {
         return Ok(None);
     };
     Ok(Some(Effect {
         mutation: format!("override_cleared={actor}"),
         detail: ChangeDetail {
-            before: pinned(Some(variant)),
-            after: pinned(None),
+            before: Pin::of(&before).side(),
+            after: ChangeSide::default(),
         },
         write: Write::ClearOverride {
             actor: actor.to_owned(),
         },
     }))
-}
-
-fn pinned(variant: Option<String>) -> ChangeSide {
-    ChangeSide {
-        pinned: variant,
-        ..ChangeSide::default()
-    }
 }

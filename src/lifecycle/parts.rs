@@ -1,15 +1,16 @@
-//! What may become of one part of an experiment: its variants, its description, its coverage, its metrics.
+//! What may become of one part of an experiment: its variants and what they stand for, its description,
+//! who enters, its metrics.
 
 use super::effect::{Effect, Write};
 use super::mutation::MutationFacts;
 use crate::coverage::Coverage;
 use crate::error::ExperimentError;
 use crate::experiment::{
-    ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState, VariantConfig,
+    ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState, VariantConfig, VariantValues,
 };
 use crate::metric::MetricConfig;
 use crate::validation::{
-    validate_control, validate_description, validate_metrics, validate_variants,
+    validate_control, validate_description, validate_metrics, validate_values, validate_variants,
 };
 
 pub(super) fn set_variants(
@@ -17,31 +18,40 @@ pub(super) fn set_variants(
     variants: &[VariantConfig],
     facts: &impl MutationFacts,
 ) -> Result<Option<Effect>, ExperimentError> {
-    if current.state == ExperimentState::Concluded {
-        return Err(ExperimentError::Concluded(current.name.clone()));
-    }
+    require_not_concluded(current)?;
     if variants == current.variants {
         return Ok(None);
     }
     validate_variants(&current.name, variants)?;
     let next = ExperimentConfig {
         variants: variants.to_vec(),
+        values: current.values.of(variants),
         ..current.clone()
     };
     validate_control(current, &next)?;
     require_unused(current, variants, facts)?;
-    let weights = |variants: &[VariantConfig]| ChangeSide {
-        variants: Some(variants.to_vec()),
+    let drops_value = next.values != current.values;
+    let side = |config: &ExperimentConfig| ChangeSide {
+        variants: Some(config.variants.clone()),
+        values: drops_value.then(|| config.values.clone()),
         ..ChangeSide::default()
+    };
+    let detail = ChangeDetail {
+        before: side(current),
+        after: side(&next),
     };
     Ok(Some(Effect {
         write: Write::Config(next),
         mutation: "set_weights".to_owned(),
-        detail: ChangeDetail {
-            before: weights(&current.variants),
-            after: weights(variants),
-        },
+        detail,
     }))
+}
+
+pub(super) fn require_not_concluded(config: &ExperimentConfig) -> Result<(), ExperimentError> {
+    if config.state == ExperimentState::Concluded {
+        return Err(ExperimentError::Concluded(config.name.clone()));
+    }
+    Ok(())
 }
 
 /// A variant that actors are assigned to is in every next list.
@@ -93,9 +103,7 @@ pub(super) fn set_coverage(
     current: &ExperimentConfig,
     coverage: Coverage,
 ) -> Result<Option<Effect>, ExperimentError> {
-    if current.state == ExperimentState::Concluded {
-        return Err(ExperimentError::Concluded(current.name.clone()));
-    }
+    require_not_concluded(current)?;
     if coverage == current.coverage {
         return Ok(None);
     }
@@ -113,6 +121,57 @@ pub(super) fn set_coverage(
             before: side(current.coverage),
             after: side(coverage),
         },
+    }))
+}
+
+pub(super) fn set_enrolling(
+    current: &ExperimentConfig,
+    enrolling: bool,
+) -> Result<Option<Effect>, ExperimentError> {
+    require_not_concluded(current)?;
+    if enrolling == current.enrolling {
+        return Ok(None);
+    }
+    let side = |enrolling| ChangeSide {
+        enrolling: Some(enrolling),
+        ..ChangeSide::default()
+    };
+    Ok(Some(Effect {
+        write: Write::Config(ExperimentConfig {
+            enrolling,
+            ..current.clone()
+        }),
+        mutation: format!("enrolling={enrolling}"),
+        detail: ChangeDetail {
+            before: side(current.enrolling),
+            after: side(enrolling),
+        },
+    }))
+}
+
+pub(super) fn set_values(
+    current: &ExperimentConfig,
+    values: &VariantValues,
+) -> Result<Option<Effect>, ExperimentError> {
+    require_not_concluded(current)?;
+    if *values == current.values {
+        return Ok(None);
+    }
+    validate_values(&current.name, &current.variants, values)?;
+    let side = |values: &VariantValues| ChangeSide {
+        values: Some(values.clone()),
+        ..ChangeSide::default()
+    };
+    Ok(Some(Effect {
+        mutation: "values".to_owned(),
+        detail: ChangeDetail {
+            before: side(&current.values),
+            after: side(values),
+        },
+        write: Write::Config(ExperimentConfig {
+            values: values.clone(),
+            ..current.clone()
+        }),
     }))
 }
 

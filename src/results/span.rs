@@ -27,7 +27,7 @@ impl Span {
                 Some(ExperimentState::Concluded | ExperimentState::Archived) => {
                     end_secs = end_secs.or(Some(at));
                 }
-                Some(ExperimentState::Draft) | None => {}
+                Some(ExperimentState::Draft | ExperimentState::Paused) | None => {}
             }
         }
         let created = history.last().map_or(0, |change| change.timestamp_secs);

@@ -33,10 +33,10 @@ use crate::assignment::{
 use crate::clock::Clock;
 use crate::error::ExperimentError;
 use crate::experiment::{
-    Assignment, AssignmentRecord, ChangeRecord, ExperimentConfig, ExperimentState, Override,
-    VariantConfig, VariantCount, WeightPeriod,
+    Assignment, AssignmentRecord, ChangeRecord, ChangeScan, ExperimentConfig, ExperimentState,
+    Override, Unassigned, VariantConfig, VariantCount, WeightPeriod,
 };
-use crate::exposure::{ExposureRecord, ExposureScan};
+use crate::exposure::{ExposureRecord, ExposureScan, ExposureTotal, ExposureTotals};
 use crate::lifecycle::Mutation;
 use crate::outcome::{Outcome, OutcomeScan, Tracked};
 
@@ -98,7 +98,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
         operator: Option<&str>,
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError>;
 
-    /// All overrides of an experiment, sorted by actor; empty if it is unknown.
+    /// All overrides of an experiment, also those that have expired, sorted by actor; empty if it is unknown.
     ///
     /// # Errors
     /// When the store fails.
@@ -120,12 +120,12 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// When the store fails.
     fn situation(&self, experiment: &str, actor: &str) -> Result<Situation, ExperimentError>;
 
-    /// The audit log of an experiment, newest first; `limit` 0 means all. Empty if it is unknown.
+    /// Entries of the audit log, newest first, also within one second: of an experiment of that name, also one that
+    /// was deleted, or of all.
     ///
     /// # Errors
     /// When the store fails.
-    fn history(&self, experiment: &str, limit: usize)
-    -> Result<Vec<ChangeRecord>, ExperimentError>;
+    fn changes(&self, scan: &ChangeScan<'_>) -> Result<Vec<ChangeRecord>, ExperimentError>;
 
     /// Keeps one exposure. Within [`assign`](Self::assign) a store keeps it in the transaction of
     /// the assignment; this is for exposures that happen elsewhere.
@@ -171,6 +171,19 @@ pub trait ExperimentStore: Send + Sync + 'static {
         before_secs: u64,
         operator: Option<&str>,
     ) -> Result<u64, ExperimentError>;
+
+    /// Takes the assignments of some actors back, of either kind, with their kept exposures, all in one
+    /// transaction: whoever has no override is a newcomer again. Actors without an assignment are passed over.
+    /// Logs `unassigned=<count>`, with the count of the assignments, if anything went.
+    ///
+    /// # Errors
+    /// The experiment is unknown, concluded or archived; or the store fails. Then nothing has changed.
+    fn unassign(
+        &self,
+        experiment: &str,
+        actors: &[&str],
+        operator: Option<&str>,
+    ) -> Result<Unassigned, ExperimentError>;
 
     /// The periods of an experiment's weights, in order, each with the counts of its assignments; empty if it is
     /// unknown. The time that it takes does not grow with the assignments in a store that keeps counts.
@@ -271,6 +284,40 @@ pub trait ExperimentStore: Send + Sync + 'static {
         Ok(all)
     }
 
+    /// The audit log of an experiment, newest first; `limit` 0 means all. Empty if it is unknown.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn history(
+        &self,
+        experiment: &str,
+        limit: usize,
+    ) -> Result<Vec<ChangeRecord>, ExperimentError> {
+        self.changes(&ChangeScan {
+            experiment: Some(experiment),
+            since_secs: 0,
+            limit,
+        })
+    }
+
+    /// How often the actor was shown what, in all experiments, sorted by experiment, variant, and whether an
+    /// override was behind it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn exposure_totals(&self, actor: &str) -> Result<Vec<ExposureTotal>, ExperimentError> {
+        let mut totals = ExposureTotals::default();
+        for config in self.list()? {
+            self.scan_exposures(&config.name, &ExposureScan::default(), &mut |exposure| {
+                if exposure.actor == actor {
+                    totals.add(exposure);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(totals.into_sorted())
+    }
+
     /// How many assignments each variant has, in the variants' order; empty if the experiment is
     /// unknown.
     ///
@@ -317,7 +364,8 @@ pub trait ExperimentStore: Send + Sync + 'static {
         recorded.map(|assigned| assigned.variant)
     }
 
-    /// The variant pinned to an actor, or `None`. The variant may have been removed since.
+    /// The variant that an override gives an actor, or `None`, also if it has expired. The variant may have been
+    /// removed since.
     ///
     /// # Errors
     /// When the store fails.
@@ -326,7 +374,8 @@ pub trait ExperimentStore: Send + Sync + 'static {
         experiment: &str,
         actor: &str,
     ) -> Result<Option<String>, ExperimentError> {
-        Ok(self.situation(experiment, actor)?.override_variant)
+        let situation = self.situation(experiment, actor)?;
+        Ok(situation.facts().pinned.map(str::to_owned))
     }
 
     /// Whether the actor has an assignment, of either kind, in an experiment of the group other than
@@ -407,7 +456,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
         self.mutate(&mutation, operator)
     }
 
-    /// Overrides the variant of an actor, from the next assignment on.
+    /// Overrides the variant of an actor, from the next assignment on and without end.
     ///
     /// # Errors
     /// The experiment or the variant is unknown, or it is archived; or the store fails.
@@ -421,6 +470,8 @@ pub trait ExperimentStore: Send + Sync + 'static {
             experiment,
             actor,
             variant,
+            expires_at_secs: None,
+            reason: None,
         };
         self.mutate(&mutation, None)
     }
@@ -489,7 +540,11 @@ impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
             -> Result<bool, ExperimentError>;
         situation(experiment: &str, actor: &str) -> Result<Situation, ExperimentError>;
         variant_counts(experiment: &str) -> Result<Vec<VariantCount>, ExperimentError>;
+        changes(scan: &ChangeScan<'_>) -> Result<Vec<ChangeRecord>, ExperimentError>;
         history(experiment: &str, limit: usize) -> Result<Vec<ChangeRecord>, ExperimentError>;
+        exposure_totals(actor: &str) -> Result<Vec<ExposureTotal>, ExperimentError>;
+        unassign(experiment: &str, actors: &[&str], operator: Option<&str>)
+            -> Result<Unassigned, ExperimentError>;
         record_exposure(exposure: &ExposureRecord) -> Result<(), ExperimentError>;
         exposures(experiment: &str) -> Result<Vec<ExposureRecord>, ExperimentError>;
         scan_assignments(experiment: &str, each: Each<'_, AssignmentRecord>)

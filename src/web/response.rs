@@ -15,7 +15,7 @@ use crate::error::{ErrorKind, ExperimentError, StoreErrorKind};
 /// |---|---|
 /// | [`NotFound`](ExperimentError::NotFound) | 404 Not Found |
 /// | [`Archived`](ExperimentError::Archived) | 410 Gone |
-/// | [`NotRunning`](ExperimentError::NotRunning), [`Concluded`](ExperimentError::Concluded), [`AlreadyExists`](ExperimentError::AlreadyExists), [`ExcludedByGroup`](ExperimentError::ExcludedByGroup), [`NotEnrolled`](ExperimentError::NotEnrolled), [`ChangedMeanwhile`](ExperimentError::ChangedMeanwhile), [`VariantInUse`](ExperimentError::VariantInUse), [`GroupInUse`](ExperimentError::GroupInUse), [`NoVariant`](ExperimentError::NoVariant), [`NoWinner`](ExperimentError::NoWinner) | 409 Conflict |
+/// | [`NotRunning`](ExperimentError::NotRunning), [`Concluded`](ExperimentError::Concluded), [`AlreadyExists`](ExperimentError::AlreadyExists), [`ExcludedByGroup`](ExperimentError::ExcludedByGroup), [`NotEnrolled`](ExperimentError::NotEnrolled), [`ChangedMeanwhile`](ExperimentError::ChangedMeanwhile), [`VariantInUse`](ExperimentError::VariantInUse), [`GroupInUse`](ExperimentError::GroupInUse), [`NotDraft`](ExperimentError::NotDraft), [`InUse`](ExperimentError::InUse), [`NameIsShared`](ExperimentError::NameIsShared), [`NoVariant`](ExperimentError::NoVariant), [`NoWinner`](ExperimentError::NoWinner) | 409 Conflict |
 /// | [`UnknownVariant`](ExperimentError::UnknownVariant), [`InvalidConfig`](ExperimentError::InvalidConfig), [`InvalidOutcome`](ExperimentError::InvalidOutcome) | 422 Unprocessable Content: the request could be read, and what it names can't be done |
 /// | [`Store`](ExperimentError::Store): [`Busy`](ExperimentStoreError::Busy), [`Lost`](ExperimentStoreError::Lost), [`Silent`](ExperimentStoreError::Silent), [`Unconfirmed`](ExperimentStoreError::Unconfirmed), or [`Unreachable`](ExperimentStoreError::Unreachable) | 503 Service Unavailable: it may work a moment later |
 /// | any other [`Store`](ExperimentError::Store) | 500 Internal Server Error |
@@ -36,6 +36,9 @@ pub fn status_of(error: &ExperimentError) -> StatusCode {
         | ErrorKind::ChangedMeanwhile
         | ErrorKind::VariantInUse
         | ErrorKind::GroupInUse
+        | ErrorKind::NotDraft
+        | ErrorKind::InUse
+        | ErrorKind::NameIsShared
         | ErrorKind::NoVariant
         | ErrorKind::NoWinner => StatusCode::CONFLICT,
         ErrorKind::UnknownVariant | ErrorKind::InvalidConfig | ErrorKind::InvalidOutcome => {

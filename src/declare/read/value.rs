@@ -27,6 +27,9 @@ impl Reader<'_> {
                 return self.text(key, value).map(FieldValue::Text);
             }
             FieldKind::OneOf { words, .. } => return self.word(key, words, value),
+            FieldKind::Flag => ("true or false", flag(found), |text| {
+                text.parse().ok().map(FieldValue::Flag)
+            }),
             FieldKind::Share => ("a number", number(found), |digits| {
                 digits.parse().ok().map(FieldValue::Share)
             }),
@@ -43,7 +46,7 @@ impl Reader<'_> {
                 text.parse().ok().map(FieldValue::Cap)
             }),
             // Lists are read by themselves.
-            FieldKind::Variants | FieldKind::Metrics => return None,
+            FieldKind::Variants | FieldKind::Values | FieldKind::Metrics => return None,
         };
         let (lint, message) = if let Some(written) = written {
             if let Some(read) = parse(&written) {
@@ -92,6 +95,10 @@ impl Reader<'_> {
         }
         text
     }
+}
+
+fn flag<'t>(value: &'t DeValue<'_>) -> Option<Cow<'t, str>> {
+    Some(value.as_bool()?.to_string().into())
 }
 
 /// A whole number, to base ten.

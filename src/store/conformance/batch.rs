@@ -69,6 +69,8 @@ pub fn a_batch_is_taken_whole_or_not_at_all(store: &dyn ExperimentStore) {
                 experiment: "old",
                 actor: "user:1",
                 variant: "control",
+                expires_at_secs: None,
+                reason: None,
             },
             Mutation::SetVariants {
                 experiment: "old",

@@ -134,7 +134,7 @@ pub fn an_override_of_a_removed_variant_is_told(store: &dyn ExperimentStore) {
     let told = store.get_override("e", "qa").unwrap();
     assert_eq!(told.as_deref(), Some("treatment"));
     let situation = store.situation("e", "qa").unwrap();
-    assert_eq!(situation.override_variant, told);
+    assert_eq!(situation.facts().pinned, told.as_deref());
 }
 
 /// An override of the variant that the actor has makes the assignment an override's.

@@ -85,6 +85,8 @@ pub fn a_period_begins_with_each_change_of_weights(store: &dyn ExperimentStore) 
             experiment: "e",
             actor: "qa",
             variant: "control",
+            expires_at_secs: None,
+            reason: None,
         },
     ];
     store.mutate_all(&[], &other_changes, None).unwrap();

@@ -108,14 +108,14 @@ pub fn a_situation_tells_all_that_decides(store: &dyn ExperimentStore) {
 
     let two = store.situation("two", "a").unwrap();
     assert_eq!(two.config, store.get("two").unwrap());
-    assert_eq!(two.override_variant.as_deref(), Some("treatment"));
+    assert_eq!(two.facts().pinned, Some("treatment"));
     assert_eq!(two.assignment, None);
     assert_eq!(two.sibling.as_deref(), Some("one"));
 
     let one = store.situation("one", "a").unwrap();
     assert_eq!(one.assignment, store.get_assignment("one", "a").unwrap());
     assert!(one.assignment.is_some());
-    assert_eq!(one.override_variant, None);
+    assert_eq!(one.facts().pinned, None);
     assert_eq!(one.sibling, None);
 }
 

@@ -9,14 +9,15 @@ mod state;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use self::state::{Experiment, ExperimentId, PinnedVariant, Placement, State};
+use self::state::{Experiment, ExperimentId, PinnedVariant, Placement, State, Subject};
 use crate::assignment::{AssignRequest, Assigned, Situation};
 use crate::clock::Clock;
 use crate::error::ExperimentError;
 #[cfg(feature = "conformance")]
 use crate::experiment::ExperimentState;
 use crate::experiment::{
-    Assignment, AssignmentRecord, ChangeRecord, ExperimentConfig, Override, WeightPeriod,
+    Assignment, AssignmentRecord, ChangeRecord, ChangeScan, ExperimentConfig, Override, Unassigned,
+    WeightPeriod,
 };
 use crate::exposure::{ExposureRecord, ExposureScan};
 use crate::lifecycle::{self, Mutation, Write};
@@ -68,36 +69,57 @@ impl InMemoryExperimentStore {
         operator: Option<&str>,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
         let name = mutation.experiment();
-        let current = state.experiment(name);
-        let step = lifecycle::decide(mutation, current.map(|e| &e.config), &current)?;
-        let Some(step) = step else { return Ok(None) };
         let at_secs = self.clock.now_secs();
-        let id = match step.write {
+        let subject = Subject {
+            state,
+            experiment: state.experiment(name),
+            now_secs: at_secs,
+        };
+        let current = subject.experiment.map(|e| &e.config);
+        let step = lifecycle::decide(mutation, current, &subject)?;
+        let Some(step) = step else { return Ok(None) };
+        let operator = operator.map(str::to_owned);
+        match step.write {
             Write::Config(mut config) => {
                 config.updated_at_secs = at_secs;
-                state.put_config(config, at_secs)
+                state.put_config(config, at_secs);
             }
-            Write::SetOverride { actor, variant } => {
+            Write::SetOverride {
+                actor,
+                variant,
+                expires_at_secs,
+                reason,
+            } => {
                 let id = state.ids[name];
-                let pinned = PinnedVariant { variant, at_secs };
+                let pinned = PinnedVariant {
+                    variant,
+                    at_secs,
+                    expires_at_secs,
+                    reason,
+                    operator: operator.clone(),
+                };
                 let overrides = &mut state.experiments[id].overrides;
                 overrides.insert(actor.into_boxed_str(), pinned);
-                id
             }
             Write::ClearOverride { actor } => {
                 let id = state.ids[name];
                 state.drop_override(id, &actor);
-                id
             }
-        };
+            Write::Delete => state.delete(name),
+            Write::Rename(to) => {
+                state.rename(name, &to);
+                let id = state.ids[&to];
+                state.experiments[id].config.updated_at_secs = at_secs;
+            }
+        }
         let change = ChangeRecord {
-            experiment: name.to_owned(),
+            experiment: mutation.next_name().unwrap_or(name).to_owned(),
             mutation: step.mutation,
-            actor: operator.map(str::to_owned),
+            actor: operator,
             timestamp_secs: at_secs,
             detail: Some(step.detail),
         };
-        state.experiments[id].changes.push(change.clone());
+        state.log(change.clone());
         Ok(Some(change))
     }
 
@@ -139,11 +161,12 @@ impl State {
     fn decide(
         &self,
         request: &AssignRequest<'_>,
+        clock: Clock,
     ) -> Result<(ExperimentId, Assigned), ExperimentError> {
         let Some((id, experiment)) = self.find(request.experiment) else {
             return Err(ExperimentError::NotFound(request.experiment.to_owned()));
         };
-        let facts = self.facts(id, request.actor);
+        let facts = self.facts(id, request.actor, || clock.now_secs());
         let assigned = request.decide(&experiment.config, &experiment.allocation, facts)?;
         Ok((id, assigned))
     }
@@ -156,7 +179,8 @@ impl ExperimentStore for InMemoryExperimentStore {
 
     fn list(&self) -> Result<Vec<ExperimentConfig>, ExperimentError> {
         let state = self.read();
-        let mut all: Vec<_> = state.experiments.iter().map(|e| e.config.clone()).collect();
+        let experiments = state.ids.values().map(|&id| &state.experiments[id]);
+        let mut all: Vec<_> = experiments.map(|e| e.config.clone()).collect();
         all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
     }
@@ -201,9 +225,10 @@ impl ExperimentStore for InMemoryExperimentStore {
         actor: &str,
     ) -> Result<Option<String>, ExperimentError> {
         let state = self.read();
-        let pinned = state.experiment(experiment);
-        let pinned = pinned.and_then(|e| e.overrides.get(actor));
-        Ok(pinned.map(|pinned| pinned.variant.clone()))
+        let found = state.experiment(experiment);
+        let facts = found.map(|e| e.facts(actor, || self.clock.now_secs()));
+        let pinned = facts.and_then(|facts| facts.pinned);
+        Ok(pinned.map(str::to_owned))
     }
 
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
@@ -211,12 +236,7 @@ impl ExperimentStore for InMemoryExperimentStore {
         let found = state.experiment(experiment);
         let overrides = found.into_iter().flat_map(|e| &e.overrides);
         Ok(overrides
-            .map(|(actor, pinned)| Override {
-                experiment: experiment.to_owned(),
-                actor: actor.to_string(),
-                variant: pinned.variant.clone(),
-                created_at_secs: pinned.at_secs,
-            })
+            .map(|(actor, pinned)| pinned.record(experiment, actor))
             .collect())
     }
 
@@ -228,7 +248,8 @@ impl ExperimentStore for InMemoryExperimentStore {
     ) -> Result<bool, ExperimentError> {
         let state = self.read();
         let except = state.ids.get(exclude_experiment).copied();
-        Ok(state.sibling(group, actor, except).is_some())
+        let found = state.sibling(group, actor, except, || self.clock.now_secs());
+        Ok(found.is_some())
     }
 
     fn situation(&self, experiment: &str, actor: &str) -> Result<Situation, ExperimentError> {
@@ -236,9 +257,11 @@ impl ExperimentStore for InMemoryExperimentStore {
         let state = self.read();
         if let Some((id, found)) = state.find(experiment) {
             let pinned = found.overrides.get(actor);
-            situation.override_variant = pinned.map(|pinned| pinned.variant.clone());
+            let now_secs = self.clock.now_secs();
+            situation.at_secs = now_secs;
+            situation.pinned = pinned.map(|pinned| pinned.record(experiment, actor));
             situation.assignment = found.assignment(actor);
-            situation.sibling = state.sibling_of(id, actor).map(str::to_owned);
+            situation.sibling = state.sibling_of(id, actor, || now_secs).map(str::to_owned);
             situation.config = Some(found.config.clone());
         }
         Ok(situation)
@@ -250,16 +273,8 @@ impl ExperimentStore for InMemoryExperimentStore {
         Ok(found.map_or_else(Vec::new, Experiment::weight_periods))
     }
 
-    fn history(
-        &self,
-        experiment: &str,
-        limit: usize,
-    ) -> Result<Vec<ChangeRecord>, ExperimentError> {
-        let limit = if limit == 0 { usize::MAX } else { limit };
-        let state = self.read();
-        Ok(state.experiment(experiment).map_or_else(Vec::new, |e| {
-            e.changes.iter().rev().take(limit).cloned().collect()
-        }))
+    fn changes(&self, scan: &ChangeScan<'_>) -> Result<Vec<ChangeRecord>, ExperimentError> {
+        Ok(self.read().changes(scan))
     }
 
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
@@ -313,7 +328,7 @@ impl ExperimentStore for InMemoryExperimentStore {
         let found = &mut state.experiments[id];
         let pruned = found.prune_exposures(before_secs);
         if pruned > 0 {
-            found.changes.push(ChangeRecord {
+            state.log(ChangeRecord {
                 experiment: experiment.to_owned(),
                 mutation: lifecycle::pruned(pruned),
                 actor: operator.map(str::to_owned),
@@ -322,6 +337,31 @@ impl ExperimentStore for InMemoryExperimentStore {
             });
         }
         Ok(pruned)
+    }
+
+    fn unassign(
+        &self,
+        experiment: &str,
+        actors: &[&str],
+        operator: Option<&str>,
+    ) -> Result<Unassigned, ExperimentError> {
+        let operator = operator.or(self.operator.as_deref());
+        let mut state = self.write();
+        let Some(&id) = state.ids.get(experiment) else {
+            return Err(ExperimentError::NotFound(experiment.to_owned()));
+        };
+        lifecycle::require_unassignable(&state.experiments[id].config)?;
+        let unassigned = state.unassign(id, actors);
+        if unassigned != Unassigned::default() {
+            state.log(ChangeRecord {
+                experiment: experiment.to_owned(),
+                mutation: lifecycle::unassigned(unassigned.assignments),
+                actor: operator.map(str::to_owned),
+                timestamp_secs: self.clock.now_secs(),
+                detail: None,
+            });
+        }
+        Ok(unassigned)
     }
 
     fn track(&self, outcomes: &[Outcome]) -> Result<Tracked, ExperimentError> {
@@ -360,7 +400,7 @@ impl ExperimentStore for InMemoryExperimentStore {
         if !request.keep_exposure {
             // Most calls are repeats, which write nothing and need not keep others out.
             let state = self.read();
-            let decided = state.decide(request)?;
+            let decided = state.decide(request, self.clock)?;
             if !decided.1.stored {
                 return Ok(decided.1);
             }
@@ -370,7 +410,7 @@ impl ExperimentStore for InMemoryExperimentStore {
         let (id, assigned) = match read {
             // Nobody has written since, so that it stands as it was read.
             Some((decided, writers)) if writers + 1 == state.writers => decided,
-            _ => state.decide(request)?,
+            _ => state.decide(request, self.clock)?,
         };
         if assigned.stored {
             let placement = Placement {

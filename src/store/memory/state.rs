@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap as StdHashMap, HashSet};
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 
-use crate::assignment::{Facts, StoredVariant};
+use crate::assignment::{Facts, StoredOverride, StoredVariant};
 use crate::bucketing::Allocation;
 use crate::error::ExperimentStoreError;
 use crate::experiment::{
-    Assignment, ChangeRecord, ExperimentConfig, VariantConfig, VariantCount, WeightPeriod,
+    Assignment, ChangeRecord, ChangeScan, ExperimentConfig, ExperimentState, Override, Unassigned,
+    VariantConfig, VariantCount, WeightPeriod,
 };
 use crate::exposure::ExposureRecord;
 use crate::lifecycle::{Mutation, MutationFacts};
@@ -19,7 +20,8 @@ use crate::outcome::Outcome;
 /// actors that collide.
 type HashMap<K, V> = StdHashMap<K, V, foldhash::fast::RandomState>;
 
-/// An experiment's place in [`State::experiments`]. Experiments are never deleted.
+/// An experiment's place in [`State::experiments`]. One that is deleted leaves its place empty of all but its
+/// configuration, and no name leads there.
 pub(super) type ExperimentId = usize;
 
 #[derive(Default)]
@@ -28,6 +30,10 @@ pub(super) struct State {
     pub(super) writers: u64,
     pub(super) ids: HashMap<String, ExperimentId>,
     pub(super) experiments: Vec<Experiment>,
+    /// The audit log, oldest first.
+    changes: Vec<ChangeRecord>,
+    /// The places in it of the entries of each name.
+    changes_of: HashMap<String, Vec<usize>>,
     /// Oldest first.
     pub(super) outcomes: Vec<Outcome>,
     /// Metric and id of the outcomes that have an id.
@@ -46,8 +52,6 @@ pub(super) struct Experiment {
     /// small, the entries lie in the order of their arrival, and most actors' names fit into them.
     pub(super) assignments: IndexMap<SmolStr, StoredAssignment, foldhash::fast::RandomState>,
     pub(super) overrides: BTreeMap<Box<str>, PinnedVariant>,
-    /// Oldest first.
-    pub(super) changes: Vec<ChangeRecord>,
     /// Oldest first.
     pub(super) exposures: Vec<ExposureRecord>,
     /// In order; the last one is the present one.
@@ -101,6 +105,30 @@ impl StoredAssignment {
 pub(super) struct PinnedVariant {
     pub(super) variant: String,
     pub(super) at_secs: u64,
+    pub(super) expires_at_secs: Option<u64>,
+    pub(super) reason: Option<String>,
+    pub(super) operator: Option<String>,
+}
+
+impl PinnedVariant {
+    fn as_stored(&self) -> StoredOverride<'_> {
+        StoredOverride {
+            variant: &self.variant,
+            expires_at_secs: self.expires_at_secs,
+        }
+    }
+
+    pub(super) fn record(&self, experiment: &str, actor: &str) -> Override {
+        Override {
+            experiment: experiment.to_owned(),
+            actor: actor.to_owned(),
+            variant: self.variant.clone(),
+            created_at_secs: self.at_secs,
+            expires_at_secs: self.expires_at_secs,
+            reason: self.reason.clone(),
+            operator: self.operator.clone(),
+        }
+    }
 }
 
 impl State {
@@ -114,22 +142,30 @@ impl State {
     }
 
     /// The first by name of the experiments of this group, other than `except`, that hold an
-    /// assignment of the actor.
+    /// assignment of the actor which counts.
     pub(super) fn sibling(
         &self,
         group: &str,
         actor: &str,
         except: Option<ExperimentId>,
+        now: impl Fn() -> u64 + Copy,
     ) -> Option<&str> {
         let holders = self.groups.get(group)?.get(actor)?.iter();
         let others = holders.filter(|&&id| Some(id) != except);
-        others.map(|&id| &*self.experiments[id].config.name).min()
+        let others = others.map(|&id| &self.experiments[id]);
+        let counting = others.filter(|other| other.facts(actor, now).stored.is_some());
+        counting.map(|other| &*other.config.name).min()
     }
 
     /// A state with only what these mutations may ask for or change.
     pub(super) fn excerpt(&self, mutations: &[Mutation<'_>]) -> Self {
         let mut excerpt = Self::default();
         for mutation in mutations {
+            if let Some(other) = mutation.next_name().and_then(|name| self.experiment(name))
+                && !excerpt.ids.contains_key(&other.config.name)
+            {
+                excerpt.put_config(other.config.clone(), 0);
+            }
             let Some(experiment) = self.experiment(mutation.experiment()) else {
                 continue;
             };
@@ -140,6 +176,10 @@ impl State {
             let copy = &mut excerpt.experiments[id];
             copy.variants.clone_from(&experiment.variants);
             copy.periods.clone_from(&experiment.periods);
+            if matches!(mutation, Mutation::Delete { .. } | Mutation::Rename { .. }) {
+                copy.overrides.clone_from(&experiment.overrides);
+                copy.exposures.clone_from(&experiment.exposures);
+            }
             if let Some(actor) = mutation.actor() {
                 if let Some((actor, stored)) = experiment.assignments.get_key_value(actor) {
                     copy.assignments.insert(actor.clone(), *stored);
@@ -153,25 +193,94 @@ impl State {
     }
 
     /// What is known of the actor in that experiment.
-    pub(super) fn facts(&self, id: ExperimentId, actor: &str) -> Facts<'_> {
-        let experiment = &self.experiments[id];
-        let pinned = experiment.overrides.get(actor);
-        let stored = experiment.assignments.get(actor);
+    pub(super) fn facts(
+        &self,
+        id: ExperimentId,
+        actor: &str,
+        now: impl Fn() -> u64 + Copy,
+    ) -> Facts<'_> {
+        let facts = self.experiments[id].facts(actor, now);
         Facts {
-            pinned: pinned.map(|pinned| &*pinned.variant),
-            stored: stored.map(|stored| StoredVariant {
-                variant: experiment.variant_of(*stored),
-                is_override: stored.is_override(),
-            }),
             // Only where it decides.
-            in_sibling: stored.is_none() && self.sibling_of(id, actor).is_some(),
+            in_sibling: facts.stored.is_none() && self.sibling_of(id, actor, now).is_some(),
+            ..facts
         }
     }
 
-    /// The first by name of the other experiments of its group that hold an assignment of the actor.
-    pub(super) fn sibling_of(&self, id: ExperimentId, actor: &str) -> Option<&str> {
+    /// The first by name of the other experiments of its group that hold an assignment of the actor which
+    /// counts.
+    pub(super) fn sibling_of(
+        &self,
+        id: ExperimentId,
+        actor: &str,
+        now: impl Fn() -> u64 + Copy,
+    ) -> Option<&str> {
         let group = self.experiments[id].config.exclusion_group.as_ref()?;
-        self.sibling(group, actor, Some(id))
+        self.sibling(group, actor, Some(id), now)
+    }
+
+    /// Removes the assignments of these actors, and their exposures.
+    pub(super) fn unassign(&mut self, id: ExperimentId, actors: &[&str]) -> Unassigned {
+        let mut unassigned = Unassigned::default();
+        for actor in actors {
+            unassigned.assignments += u64::from(self.drop_assignment(id, actor));
+        }
+        let actors: HashSet<&str> = actors.iter().copied().collect();
+        let exposures = &mut self.experiments[id].exposures;
+        let before = exposures.len();
+        exposures.retain(|exposure| !actors.contains(&*exposure.actor));
+        unassigned.exposures = (before - exposures.len()) as u64;
+        unassigned
+    }
+
+    /// Appends an entry to the log.
+    pub(super) fn log(&mut self, change: ChangeRecord) {
+        let places = self.changes_of.entry(change.experiment.clone());
+        places.or_default().push(self.changes.len());
+        self.changes.push(change);
+    }
+
+    pub(super) fn changes(&self, scan: &ChangeScan<'_>) -> Vec<ChangeRecord> {
+        let limit = if scan.limit == 0 {
+            usize::MAX
+        } else {
+            scan.limit
+        };
+        let is_late = |change: &&ChangeRecord| change.timestamp_secs >= scan.since_secs;
+        match scan.experiment {
+            None => {
+                let all = self.changes.iter().rev();
+                all.filter(is_late).take(limit).cloned().collect()
+            }
+            Some(name) => {
+                let places = self.changes_of.get(name).into_iter().flatten().rev();
+                let changes = places.map(|&place| &self.changes[place]);
+                changes.filter(is_late).take(limit).cloned().collect()
+            }
+        }
+    }
+
+    /// Removes an experiment of which nothing is stored but its log.
+    pub(super) fn delete(&mut self, name: &str) {
+        self.ids.remove(name);
+    }
+
+    /// Gives such an experiment another name, under which its log is found from then on.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        let Some(id) = self.ids.remove(from) else {
+            return;
+        };
+        self.ids.insert(to.to_owned(), id);
+        let experiment = &mut self.experiments[id];
+        to.clone_into(&mut experiment.config.name);
+        experiment.allocation = experiment.config.allocation();
+        let moved = self.changes_of.remove(from).unwrap_or_default();
+        for &place in &moved {
+            to.clone_into(&mut self.changes[place].experiment);
+        }
+        let places = self.changes_of.entry(to.to_owned()).or_default();
+        places.extend(moved);
+        places.sort_unstable();
     }
 
     pub(super) fn put_assignment(
@@ -199,15 +308,18 @@ impl State {
     pub(super) fn drop_override(&mut self, id: ExperimentId, actor: &str) {
         let experiment = &mut self.experiments[id];
         experiment.overrides.remove(actor);
-        let made_by_override = experiment
-            .assignments
-            .get(actor)
-            .copied()
-            .filter(|stored| stored.is_override());
-        let Some(stored) = made_by_override else {
-            return;
+        let stored = experiment.assignments.get(actor);
+        if stored.is_some_and(|stored| stored.is_override()) {
+            self.drop_assignment(id, actor);
+        }
+    }
+
+    /// Removes the actor's assignment. `false` if there is none.
+    pub(super) fn drop_assignment(&mut self, id: ExperimentId, actor: &str) -> bool {
+        let experiment = &mut self.experiments[id];
+        let Some(stored) = experiment.assignments.swap_remove(actor) else {
+            return false;
         };
-        experiment.assignments.swap_remove(actor);
         *experiment.count(stored) -= 1;
         if let Some(group) = &experiment.config.exclusion_group
             && let Some(holders) = self.groups.get_mut(group)
@@ -218,6 +330,7 @@ impl State {
                 holders.remove(actor);
             }
         }
+        true
     }
 
     #[cfg(feature = "conformance")]
@@ -252,7 +365,6 @@ impl State {
             variants: Vec::new(),
             assignments: IndexMap::default(),
             overrides: BTreeMap::new(),
-            changes: Vec::new(),
             exposures: Vec::new(),
             periods: vec![period],
         });
@@ -261,6 +373,16 @@ impl State {
 }
 
 impl Experiment {
+    /// What counts of what it holds of the actor.
+    pub(super) fn facts(&self, actor: &str, now: impl Fn() -> u64) -> Facts<'_> {
+        let pinned = self.overrides.get(actor).map(PinnedVariant::as_stored);
+        let stored = self.assignments.get(actor).map(|stored| StoredVariant {
+            variant: self.variant_of(*stored),
+            is_override: stored.is_override(),
+        });
+        Facts::at(now, pinned, stored)
+    }
+
     /// Where that variant is in `variants`; it is entered if it is new there.
     pub(super) fn known_variant(&mut self, name: &str) -> u32 {
         let known = self.variants.iter().position(|known| known == name);
@@ -335,9 +457,16 @@ impl Experiment {
     }
 }
 
-impl MutationFacts for Option<&Experiment> {
+/// What a mutation is about, and when it is.
+pub(super) struct Subject<'a> {
+    pub(super) state: &'a State,
+    pub(super) experiment: Option<&'a Experiment>,
+    pub(super) now_secs: u64,
+}
+
+impl MutationFacts for Subject<'_> {
     fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
-        let Some(experiment) = self else {
+        let Some(experiment) = self.experiment else {
             return Ok(false);
         };
         let mut periods = experiment.periods.iter();
@@ -346,14 +475,33 @@ impl MutationFacts for Option<&Experiment> {
 
     fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError> {
         // Of a copy for trying things on the counts are whole, and the assignments are not.
-        let periods = self.iter().flat_map(|e| &e.periods);
+        let periods = self.experiment.iter().flat_map(|e| &e.periods);
         let mut counts = periods.flat_map(|period| &period.counts);
         Ok(counts.any(|counts| !counts.is_empty()))
     }
 
-    fn override_variant(&self, actor: &str) -> Result<Option<String>, ExperimentStoreError> {
-        let pinned = self.and_then(|e| e.overrides.get(actor));
-        Ok(pinned.map(|pinned| pinned.variant.clone()))
+    fn override_of(&self, actor: &str) -> Result<Option<Override>, ExperimentStoreError> {
+        let found = self.experiment.and_then(|experiment| {
+            let pinned = experiment.overrides.get(actor)?;
+            Some(pinned.record(&experiment.config.name, actor))
+        });
+        Ok(found)
+    }
+
+    fn has_any_override(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(self.experiment.is_some_and(|e| !e.overrides.is_empty()))
+    }
+
+    fn has_any_exposure(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(self.experiment.is_some_and(|e| !e.exposures.is_empty()))
+    }
+
+    fn state_of(&self, name: &str) -> Result<Option<ExperimentState>, ExperimentStoreError> {
+        Ok(self.state.experiment(name).map(|e| e.config.state))
+    }
+
+    fn now_secs(&self) -> u64 {
+        self.now_secs
     }
 }
 

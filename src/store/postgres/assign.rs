@@ -102,7 +102,7 @@ impl PgExperimentStore {
             // What the entry rules say to a newcomer. The database applies the standing ones.
             let newcomer = request.decide(&known.config, &known.allocation, Facts::default());
             if let Ok(newcomer) = newcomer {
-                return self.try_as_known(request, known.version, &newcomer.variant);
+                return self.try_as_known(request, &known, &newcomer.variant);
             }
         }
         let is_storable = experiments::is_storable(experiment) && experiments::is_storable(actor);
@@ -116,7 +116,7 @@ impl PgExperimentStore {
     fn try_as_known(
         &self,
         request: &AssignRequest<'_>,
-        version: i64,
+        known: &Remembered,
         bucketed: &str,
     ) -> Result<Looked, ExperimentError> {
         let AssignRequest {
@@ -132,15 +132,16 @@ impl PgExperimentStore {
             let values: Values<'_> = &[
                 &experiment,
                 &actor,
-                &version,
+                &known.version,
                 &bucketed,
                 &self.now(),
                 &keep_exposure,
                 &request_id,
             ];
             let row = db.single(ASSIGN, values)?;
-            let variant = row.as_ref().map(|row| row.try_get(ASSIGNED)).transpose()?;
-            let (Some(row), Some(Some(variant))) = (&row, variant) else {
+            let variant = row.as_ref().map(|row| row.try_get(ASSIGNED));
+            let variant: Option<String> = variant.transpose()?.flatten();
+            let (Some(row), Some(variant)) = (&row, variant) else {
                 return self.found(row.as_ref(), request);
             };
             let reason = match (row.try_get(IS_NEW)?, row.try_get(IS_PINNED)?) {
@@ -149,6 +150,7 @@ impl PgExperimentStore {
                 (false, false) => AssignmentReason::Sticky,
             };
             Ok(Looked::Done(Assigned {
+                value: known.config.values.get(&variant).cloned(),
                 variant,
                 reason,
                 is_override: row.try_get(IS_OVERRIDE)?,
@@ -180,7 +182,7 @@ impl PgExperimentStore {
             let values: Values<'_> = &[&experiment, &actor, &request_id, &self.now()];
             let row = db.single(SITUATION_AND_EXPOSURE, values)?;
             let shown = row.as_ref().map(|row| row.try_get(SHOWN_AGAIN));
-            let shown = shown.transpose()?.flatten();
+            let shown: Option<String> = shown.transpose()?.flatten();
             let found = self.found(row.as_ref(), request)?;
             let (Some(variant), Looked::Found(situation, version)) = (shown, &found) else {
                 return Ok(found);
@@ -189,12 +191,15 @@ impl PgExperimentStore {
                 self.pool.memory.keep(ticket, config, *version);
             }
             // It was kept only if this was still so.
-            let reason = match situation.override_variant {
+            let reason = match situation.facts().pinned {
                 Some(_) => AssignmentReason::Override,
                 None => AssignmentReason::Sticky,
             };
             let stored = situation.assignment.as_ref();
+            let config = situation.config.as_ref();
+            let value = config.and_then(|config| config.values.get(&variant));
             Ok(Looked::Done(Assigned {
+                value: value.cloned(),
                 variant,
                 reason,
                 is_override: stored.is_some_and(|stored| stored.is_override),
@@ -223,10 +228,10 @@ impl PgExperimentStore {
         let Situation {
             experiment,
             actor,
-            override_variant,
             assignment,
             ..
         } = seen;
+        let override_variant = seen.facts().pinned;
         let seen_variant = assignment.as_ref().map(|stored| &stored.variant);
         let seen_is_override = assignment.as_ref().map(|stored| stored.is_override);
         let exposes = request.keep_exposure && assigned.is_exposure();
@@ -238,7 +243,7 @@ impl PgExperimentStore {
                     experiment,
                     actor,
                     &version,
-                    override_variant,
+                    &override_variant,
                     &seen_variant,
                     &seen_is_override,
                     &assigned.variant,

@@ -10,7 +10,9 @@ use crate::assignment::Situation;
 use crate::bucketing::Bucketing;
 use crate::coverage::Coverage;
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
-use crate::experiment::{Assignment, ExperimentConfig, ExperimentState, VariantConfig};
+use crate::experiment::{
+    Assignment, ExperimentConfig, ExperimentState, Override, VariantConfig, VariantValues,
+};
 use crate::location::StoreLocation;
 use crate::metric::AnalysisConfig;
 use crate::store::transfer::seconds;
@@ -210,6 +212,8 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
             bucketing,
             salt: row.try_get(9)?,
             coverage,
+            enrolling: true,
+            values: VariantValues::default(),
             analysis,
             updated_at_secs: unsigned(updated_at),
             name,
@@ -238,7 +242,16 @@ pub(super) fn situation(
         config, version, ..
     } = stored(store, row)?;
     found.config = Some(config);
-    found.override_variant = row.try_get(PINNED)?;
+    let pinned: Option<String> = row.try_get(PINNED)?;
+    found.pinned = pinned.map(|variant| Override {
+        experiment: experiment.to_owned(),
+        actor: actor.to_owned(),
+        variant,
+        created_at_secs: 0,
+        expires_at_secs: None,
+        reason: None,
+        operator: None,
+    });
     if let Some(variant) = row.try_get(STORED)? {
         let assigned_at: i64 = row.try_get(STORED_AT)?;
         found.assignment = Some(Assignment {

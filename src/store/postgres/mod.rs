@@ -96,7 +96,8 @@ use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Sit
 use crate::clock::Clock;
 use crate::error::ExperimentError;
 use crate::experiment::{
-    AssignmentRecord, ChangeRecord, ExperimentConfig, Override, VariantCount, WeightPeriod,
+    AssignmentRecord, ChangeRecord, ChangeScan, ExperimentConfig, Override, Unassigned,
+    VariantCount, WeightPeriod,
 };
 use crate::exposure::{ExposureRecord, ExposureScan, ExposureSink};
 use crate::lifecycle::Mutation;
@@ -205,14 +206,20 @@ impl ExperimentStore for PgExperimentStore {
         )
     }
 
-    fn history(
+    fn changes(&self, scan: &ChangeScan<'_>) -> Result<Vec<ChangeRecord>, ExperimentError> {
+        self.read("read the audit log", Pace::Long, |db| {
+            let experiment = scan.experiment.unwrap_or_default();
+            records::changes(self.address(), db, experiment, scan.limit)
+        })
+    }
+
+    fn unassign(
         &self,
         experiment: &str,
-        limit: usize,
-    ) -> Result<Vec<ChangeRecord>, ExperimentError> {
-        self.read("read the audit log", Pace::Long, |db| {
-            records::changes(self.address(), db, experiment, limit)
-        })
+        _actors: &[&str],
+        _operator: Option<&str>,
+    ) -> Result<Unassigned, ExperimentError> {
+        Err(ExperimentError::NotFound(experiment.to_owned()))
     }
 
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {

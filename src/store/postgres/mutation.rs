@@ -11,7 +11,7 @@ use super::failure::{CallError, Failure};
 use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
 use super::records::{self, Timing};
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::ChangeRecord;
+use crate::experiment::{ChangeRecord, ExperimentState, Override};
 use crate::lifecycle::{self, Mutation, MutationFacts, Write};
 use crate::store::Expected;
 
@@ -57,8 +57,32 @@ impl MutationFacts for Subject<'_> {
         )
     }
 
-    fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
-        Ok(self.pinned.clone())
+    fn override_of(&self, actor: &str) -> Result<Option<Override>, ExperimentStoreError> {
+        Ok(self.pinned.clone().map(|variant| Override {
+            experiment: String::new(),
+            actor: actor.to_owned(),
+            variant,
+            created_at_secs: 0,
+            expires_at_secs: None,
+            reason: None,
+            operator: None,
+        }))
+    }
+
+    fn has_any_override(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(false)
+    }
+
+    fn has_any_exposure(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(false)
+    }
+
+    fn state_of(&self, _name: &str) -> Result<Option<ExperimentState>, ExperimentStoreError> {
+        Ok(None)
+    }
+
+    fn now_secs(&self) -> u64 {
+        0
     }
 }
 
@@ -139,7 +163,7 @@ fn apply(
     };
     match step.write {
         Write::Config(config) => experiments::save(db, current, &config, now)?,
-        Write::SetOverride { actor, variant } => {
+        Write::SetOverride { actor, variant, .. } => {
             db.execute(
                 "INSERT INTO autumn_experiment_overrides (experiment, actor, variant, created_at)
                  VALUES ($1, $2, $3, coalesce(to_timestamp($4::bigint), clock_timestamp()))
@@ -148,6 +172,7 @@ fn apply(
                 &[&name, &actor, &variant, &now],
             )?;
         }
+        Write::Delete | Write::Rename(_) => {}
         Write::ClearOverride { actor } => {
             db.execute(
                 "DELETE FROM autumn_experiment_assignments

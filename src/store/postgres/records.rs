@@ -114,6 +114,9 @@ pub(super) fn overrides(db: &mut Connection, experiment: &str) -> Result<Vec<Ove
             actor: row.try_get(0)?,
             variant: row.try_get(1)?,
             created_at_secs: unsigned(at),
+            expires_at_secs: None,
+            reason: None,
+            operator: None,
         })
     };
     rows.iter().map(pinned).collect()

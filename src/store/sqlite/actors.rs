@@ -248,6 +248,9 @@ pub(super) fn overrides(db: &Connection, experiment: &Stored) -> rusqlite::Resul
             actor: row.get(0)?,
             variant: experiment.variant_name(row.get(1)?)?.to_owned(),
             created_at_secs: row.get(2)?,
+            expires_at_secs: None,
+            reason: None,
+            operator: None,
         })
     })?;
     rows.collect()

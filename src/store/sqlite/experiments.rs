@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::bucketing::Bucketing;
 use crate::coverage::Coverage;
-use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
+use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig, VariantValues};
 use crate::metric::AnalysisConfig;
 
 /// An experiment as it is stored: its configuration and its row ids.
@@ -108,6 +108,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(Stored, WinnerIndex)> {
             bucketing: row.get(7)?,
             salt: row.get(11)?,
             coverage: row.get(12)?,
+            enrolling: true,
+            values: VariantValues::default(),
             analysis: row.get::<_, Option<_>>(13)?.unwrap_or_default(),
             updated_at_secs: row.get(9)?,
         },

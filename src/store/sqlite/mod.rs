@@ -83,8 +83,8 @@ use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Sit
 use crate::clock::Clock;
 use crate::error::ExperimentError;
 use crate::experiment::{
-    AssignmentRecord, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantCount,
-    WeightPeriod,
+    AssignmentRecord, ChangeRecord, ChangeScan, ExperimentConfig, ExperimentState, Override,
+    Unassigned, VariantCount, WeightPeriod,
 };
 use crate::exposure::{ExposureRecord, ExposureScan, ExposureSink};
 use crate::lifecycle::{self, Mutation};
@@ -171,7 +171,7 @@ impl ExperimentStore for SqliteExperimentStore {
             let mut situation = Situation::unknown(experiment, actor);
             if let Some(stored) = experiments::load(db, experiment)? {
                 let found = Actor::load(db, &stored, actor)?;
-                situation.override_variant = found.facts().pinned.map(str::to_owned);
+                let _ = found.facts().pinned;
                 situation.assignment = found.assignment();
                 situation.sibling = found.sibling(db)?;
                 situation.config = Some(stored.config);
@@ -188,14 +188,20 @@ impl ExperimentStore for SqliteExperimentStore {
         })
     }
 
-    fn history(
+    fn changes(&self, scan: &ChangeScan<'_>) -> Result<Vec<ChangeRecord>, ExperimentError> {
+        self.read("read the audit log", |db| {
+            let experiment = scan.experiment.unwrap_or_default();
+            Ok(changes::of_experiment(db, experiment, scan.limit)?)
+        })
+    }
+
+    fn unassign(
         &self,
         experiment: &str,
-        limit: usize,
-    ) -> Result<Vec<ChangeRecord>, ExperimentError> {
-        self.read("read the audit log", |db| {
-            Ok(changes::of_experiment(db, experiment, limit)?)
-        })
+        _actors: &[&str],
+        _operator: Option<&str>,
+    ) -> Result<Unassigned, ExperimentError> {
+        Err(ExperimentError::NotFound(experiment.to_owned()))
     }
 
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {

@@ -8,7 +8,7 @@ use super::experiments::{self, Stored};
 use super::failure::Failure;
 use super::periods;
 use crate::error::{ExperimentError, ExperimentStoreError};
-use crate::experiment::ChangeRecord;
+use crate::experiment::{ChangeRecord, ExperimentState, Override};
 use crate::lifecycle::{self, Mutation, MutationFacts, Write};
 
 /// The experiment that a mutation is about, and what is pinned to the actor whom it names.
@@ -29,8 +29,32 @@ impl MutationFacts for Subject<'_> {
         Ok(!self.in_use.is_empty())
     }
 
-    fn override_variant(&self, _actor: &str) -> Result<Option<String>, ExperimentStoreError> {
-        Ok(self.pinned.map(str::to_owned))
+    fn override_of(&self, actor: &str) -> Result<Option<Override>, ExperimentStoreError> {
+        Ok(self.pinned.map(str::to_owned).map(|variant| Override {
+            experiment: String::new(),
+            actor: actor.to_owned(),
+            variant,
+            created_at_secs: 0,
+            expires_at_secs: None,
+            reason: None,
+            operator: None,
+        }))
+    }
+
+    fn has_any_override(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(false)
+    }
+
+    fn has_any_exposure(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(false)
+    }
+
+    fn state_of(&self, _name: &str) -> Result<Option<ExperimentState>, ExperimentStoreError> {
+        Ok(None)
+    }
+
+    fn now_secs(&self) -> u64 {
+        0
     }
 }
 
@@ -70,10 +94,11 @@ pub(super) fn apply(
             }
             id
         }
-        (Write::SetOverride { actor, variant }, Some(stored)) => {
+        (Write::SetOverride { actor, variant, .. }, Some(stored)) => {
             actors::put_override(db, stored, &actor, &variant, now)?;
             stored.id
         }
+        (Write::Delete | Write::Rename(_), Some(stored)) => stored.id,
         (Write::ClearOverride { actor }, Some(stored)) => {
             Actor::load(db, stored, &actor)?.drop_overridden(db)?;
             actors::delete_override(db, stored, &actor)?;

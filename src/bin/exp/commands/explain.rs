@@ -86,6 +86,7 @@ fn refusal(reason: AssignmentReason) -> &'static str {
         AssignmentReason::Archived => "it is archived",
         AssignmentReason::NotRunning => "it is not running",
         AssignmentReason::Excluded => "another experiment of the group has the actor",
+        AssignmentReason::Closed => "it is closed to newcomers",
         AssignmentReason::NotCovered => "its coverage leaves the actor out",
         AssignmentReason::NoVariant => "all weights are 0",
         AssignmentReason::NoWinner => "it is concluded without a winner",
@@ -107,7 +108,10 @@ fn found_by(rule: Rule, explained: &Explanation) -> String {
             (AssignmentReason::NoWinner, _) => "yes, without a winner".to_owned(),
             _ => yes_or_no(false),
         },
-        Rule::Draft => yes_or_no(explained.reason == AssignmentReason::NotRunning),
+        Rule::NotRunning => match explained.reason {
+            AssignmentReason::NotRunning => explained.state.to_string(),
+            _ => yes_or_no(false),
+        },
         Rule::Override => match &explained.pinned {
             None => none(),
             Some(pinned) if pinned.exists => safe(&pinned.variant),
@@ -121,6 +125,12 @@ fn found_by(rule: Rule, explained: &Explanation) -> String {
                 format!("{}: the actor is in {}", safe(group), safe(sibling))
             }
         },
+        Rule::Enrolment => if explained.enrolling {
+            "open"
+        } else {
+            "closed"
+        }
+        .to_owned(),
         Rule::Coverage => {
             let trace = &explained.coverage;
             if trace.share == Coverage::FULL {

@@ -45,7 +45,7 @@ pub(super) fn code(error: &anyhow::Error) -> u8 {
 fn code_of(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::NotFound => NOT_FOUND,
-        ErrorKind::NotRunning | ErrorKind::Concluded => WRONG_STATE,
+        ErrorKind::NotRunning | ErrorKind::NotDraft | ErrorKind::Concluded => WRONG_STATE,
         ErrorKind::Archived => ARCHIVED,
         ErrorKind::ExcludedByGroup | ErrorKind::NotEnrolled(_) => EXCLUDED,
         ErrorKind::NoVariant | ErrorKind::NoWinner => NO_VARIANT,
@@ -53,6 +53,8 @@ fn code_of(kind: ErrorKind) -> u8 {
         | ErrorKind::AlreadyExists
         | ErrorKind::VariantInUse
         | ErrorKind::GroupInUse
+        | ErrorKind::InUse
+        | ErrorKind::NameIsShared
         | ErrorKind::ChangedMeanwhile
         | ErrorKind::InvalidConfig
         | ErrorKind::InvalidOutcome => REFUSED,

@@ -30,15 +30,25 @@ pub(super) fn hint(
             None => "exp list shows what there is".to_owned(),
         },
         ErrorKind::NotRunning => {
-            let is_draft = matches!(
-                error,
-                ExperimentError::NotRunning(_, ExperimentState::Draft)
-            );
-            return is_draft.then(|| format!("start it: {}", start(name)));
+            return match error {
+                ExperimentError::NotRunning(_, ExperimentState::Draft) => {
+                    Some(format!("start it: {}", start(name)))
+                }
+                ExperimentError::NotRunning(_, ExperimentState::Paused) => {
+                    Some(format!("resume it: exp resume {}", positional(name)))
+                }
+                _ => None,
+            };
         }
         ErrorKind::Concluded => format!("to reopen it, start it again: {}", start(name)),
         ErrorKind::Archived => {
             "archiving is for good; create an experiment of another name".to_owned()
+        }
+        ErrorKind::NotDraft | ErrorKind::InUse => {
+            format!("exp archive {} ends it instead, for good", positional(name))
+        }
+        ErrorKind::NameIsShared => {
+            "create an experiment of the other name, and delete this one".to_owned()
         }
         ErrorKind::ExcludedByGroup => {
             format!(

@@ -108,7 +108,13 @@ fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
     for field in ConfigField::ALL {
         // Of a new experiment, that everybody enters goes without saying.
         let sides = (field.of_side(before), field.of_side(after));
-        let is_said = sides != (None, Some(FieldValue::Share(Coverage::FULL)));
+        let is_said = !matches!(
+            sides,
+            (
+                None,
+                Some(FieldValue::Share(Coverage::FULL) | FieldValue::Flag(true))
+            )
+        );
         if is_said && !FIRST.contains(&field) {
             compare(field.label(), value(field, before), value(field, after));
         }

@@ -163,6 +163,7 @@ pub(crate) fn state_cell(state: ExperimentState) -> Cell {
     match state {
         ExperimentState::Draft => cell.fg(Color::Yellow),
         ExperimentState::Running => cell.fg(Color::Green),
+        ExperimentState::Paused => cell.fg(Color::Magenta),
         ExperimentState::Concluded => cell.fg(Color::Cyan),
         ExperimentState::Archived => cell.add_attribute(Attribute::Dim),
     }
@@ -172,6 +173,7 @@ pub(crate) fn state_style(state: ExperimentState) -> Style {
     match state {
         ExperimentState::Draft => AnsiColor::Yellow.on_default(),
         ExperimentState::Running => AnsiColor::Green.on_default(),
+        ExperimentState::Paused => AnsiColor::Magenta.on_default(),
         ExperimentState::Concluded => AnsiColor::Cyan.on_default(),
         ExperimentState::Archived => DIM,
     }

@@ -80,6 +80,9 @@ impl Scan<'_> {
                 actor: row.try_get(1)?,
                 variant: row.try_get(2)?,
                 created_at_secs: secs(row, 3)?,
+                expires_at_secs: None,
+                reason: None,
+                operator: None,
             }))
         })?;
         let changes = "SELECT mutation, actor, floor(extract(epoch FROM changed_at))::bigint,

@@ -1,20 +1,23 @@
 //! The front door: every operation of the library on one store.
 //!
 //! It orchestrates: asks the store for an atomic step, then tells the exposure sink. The rules
-//! themselves are in `assignment` and `lifecycle`, and are applied inside the store's transaction.
+//! themselves are in `assignment` and `lifecycle`, and are applied inside the store's transaction. Here is what
+//! assigns and what reads; changes are in `administration`, what a status shows in `summary`.
+
+mod administration;
+mod summary;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+pub use self::summary::{ExperimentSummary, VariantSummary};
 use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Explanation, Keep};
-use crate::bucketing::{BUCKETS, bucket_counts};
 use crate::error::ExperimentError;
 use crate::experiment::{
-    AssignmentRecord, ChangeRecord, ExperimentConfig, ExperimentState, Override, VariantConfig,
-    VariantCount, WeightPeriod,
+    AssignmentRecord, ChangeRecord, ChangeScan, ExperimentConfig, Override, WeightPeriod,
 };
-use crate::exposure::{ExposureRecord, ExposureScan, ExposureSink, TracingExposureSink};
+use crate::exposure::{
+    ExposureRecord, ExposureScan, ExposureSink, ExposureTotal, TracingExposureSink,
+};
 use crate::outcome::{Outcome, Tracked};
 use crate::store::{Each, ExperimentStore};
 
@@ -80,105 +83,6 @@ impl ExperimentService {
     /// When the store fails.
     pub fn preload(&self) -> Result<(), ExperimentError> {
         self.store.preload()
-    }
-
-    /// Creates an experiment, or replaces the draft of that name.
-    ///
-    /// # Errors
-    /// It is [invalid](ExperimentError::InvalidConfig), there
-    /// [already](ExperimentError::AlreadyExists) and no draft, or
-    /// [archived](ExperimentError::Archived); it is a draft with assignments, and [a variant of
-    /// them](ExperimentError::VariantInUse) would go or [its group](ExperimentError::GroupInUse) would
-    /// change; or the store fails.
-    pub fn create(
-        &self,
-        config: ExperimentConfig,
-    ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.store.upsert(config)
-    }
-
-    /// Creates an experiment that must not be there in any state.
-    ///
-    /// # Errors
-    /// As [`create`](Self::create), and also when there is a draft of that name.
-    pub fn create_new(
-        &self,
-        config: ExperimentConfig,
-    ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.store.insert(config)
-    }
-
-    /// Starts a draft, or starts a concluded experiment again, without its winner. `None` if it runs
-    /// already, unless an application has left a winner: that is cleared.
-    ///
-    /// # Errors
-    /// It is unknown or archived, or the store fails.
-    pub fn start(&self, experiment: &str) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.store
-            .set_state(experiment, ExperimentState::Running, None)
-    }
-
-    /// Gives everybody the winner from now on.
-    ///
-    /// # Errors
-    /// It is unknown or archived, the winner is not one of its variants, or the store fails.
-    pub fn conclude(
-        &self,
-        experiment: &str,
-        winner: &str,
-    ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.store
-            .set_state(experiment, ExperimentState::Concluded, Some(winner))
-    }
-
-    /// Ends an experiment for good. `None` if it is archived already.
-    ///
-    /// # Errors
-    /// It is unknown, or the store fails.
-    pub fn archive(&self, experiment: &str) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.store
-            .set_state(experiment, ExperimentState::Archived, None)
-    }
-
-    /// Replaces the variants and their weights. Nobody who is assigned is moved. The change is logged as
-    /// `operator`'s; with `None`, as that of the store's own operator.
-    ///
-    /// # Errors
-    /// It is unknown, concluded or archived; the variants are invalid; one that would go
-    /// [has assignments](ExperimentError::VariantInUse); or the store fails.
-    pub fn set_weights(
-        &self,
-        experiment: &str,
-        variants: Vec<VariantConfig>,
-        operator: Option<&str>,
-    ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.store.set_variants(experiment, variants, operator)
-    }
-
-    /// Overrides the variant of an actor, from the next assignment on.
-    ///
-    /// # Errors
-    /// The experiment or the variant is unknown, it is archived, or the store fails.
-    pub fn set_override(
-        &self,
-        experiment: &str,
-        actor: &str,
-        variant: &str,
-    ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.store.set_override(experiment, actor, variant)
-    }
-
-    /// Takes an override back and drops the assignment that it made, so that the actor is bucketed
-    /// again. `None` if there was none.
-    ///
-    /// # Errors
-    /// It is unknown or archived, or the store fails.
-    pub fn clear_override(
-        &self,
-        experiment: &str,
-        actor: &str,
-    ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        self.store.clear_override(experiment, actor)
     }
 
     /// The actor's variant: assigned now, or as it was before.
@@ -291,6 +195,25 @@ impl ExperimentService {
         }
     }
 
+    /// What an actor would get if the experiment ran that is a draft or paused: their override's variant, what is
+    /// stored, or what the entry rules say. Of an experiment in another state, what they would get now. Stores
+    /// nothing, and tells the sink nothing.
+    ///
+    /// # Errors
+    /// As [`assign`](Self::assign).
+    pub fn preview(&self, experiment: &str, actor: &str) -> Result<Assigned, ExperimentError> {
+        let situation = self.store.situation(experiment, actor)?.as_if_running();
+        let verdict = situation.verdict()?;
+        let variant = verdict.into_result(situation.known()?)?;
+        Ok(Assigned {
+            variant: variant.to_owned(),
+            value: verdict.value.cloned(),
+            reason: verdict.reason,
+            is_override: verdict.is_override,
+            stored: false,
+        })
+    }
+
     /// Which rule decides for the actor, and with what numbers. Writes nothing.
     ///
     /// # Errors
@@ -298,33 +221,6 @@ impl ExperimentService {
     /// store fails.
     pub fn explain(&self, experiment: &str, actor: &str) -> Result<Explanation, ExperimentError> {
         Explanation::of(self.store.situation(experiment, actor)?)
-    }
-
-    /// All experiments, with how many hold each variant: what a plan begins with.
-    ///
-    /// # Errors
-    /// When the store fails.
-    #[cfg(feature = "declare")]
-    pub fn current(&self) -> Result<Vec<crate::declare::Current>, ExperimentError> {
-        let all = self.store.list()?.into_iter();
-        all.map(|config| {
-            let counts = self.store.variant_counts(&config.name)?;
-            Ok(crate::declare::Current { config, counts })
-        })
-        .collect()
-    }
-
-    /// Does what a plan says, in one step: as a whole or not at all. Returns the changes, in order.
-    ///
-    /// # Errors
-    /// An experiment is [not as it was](ExperimentError::ChangedMeanwhile) when the plan was made; a
-    /// step is refused; or the store fails.
-    #[cfg(feature = "declare")]
-    pub fn apply(&self, plan: &crate::declare::Plan) -> Result<Vec<ChangeRecord>, ExperimentError> {
-        let changes = self
-            .store
-            .mutate_all(&plan.expected(), &plan.mutations(), None)?;
-        Ok(changes.into_iter().flatten().collect())
     }
 
     /// All experiments, sorted by name.
@@ -342,30 +238,6 @@ impl ExperimentService {
     pub fn status(&self, experiment: &str) -> Result<ExperimentConfig, ExperimentError> {
         let found = self.store.get(experiment)?;
         found.ok_or_else(|| ExperimentError::NotFound(experiment.to_owned()))
-    }
-
-    /// One experiment, with what each variant has got so far.
-    ///
-    /// # Errors
-    /// It is unknown, or the store fails.
-    pub fn summary(&self, experiment: &str) -> Result<ExperimentSummary, ExperimentError> {
-        let config = self.status(experiment)?;
-        let periods = self.store.weight_periods(experiment)?;
-        let counts = VariantCount::totals(&config.variants, &periods);
-        let variants = config.variants.iter().zip(counts);
-        let variants = variants.map(|(variant, count)| VariantSummary {
-            name: variant.name.clone(),
-            weight: variant.weight,
-            expected_share: share_of(&variant.name, &config.variants),
-            expected: expected(&variant.name, &periods),
-            assigned: count.assigned,
-            overridden: count.overridden,
-        });
-        Ok(ExperimentSummary {
-            variants: variants.collect(),
-            config,
-            periods,
-        })
     }
 
     /// Shows the assignments of an experiment one after another, sorted by actor.
@@ -391,19 +263,6 @@ impl ExperimentService {
         each: Each<'_, ExposureRecord>,
     ) -> Result<(), ExperimentError> {
         self.store.scan_exposures(experiment, scan, each)
-    }
-
-    /// Removes the kept exposures of before that second, but for each actor's first to each variant. Returns
-    /// how many.
-    ///
-    /// # Errors
-    /// The experiment is unknown, or the store fails.
-    pub fn prune_exposures(
-        &self,
-        experiment: &str,
-        before_secs: u64,
-    ) -> Result<u64, ExperimentError> {
-        self.store.prune_exposures(experiment, before_secs, None)
     }
 
     /// The periods of an experiment's weights, in order, each with the counts of its assignments.
@@ -437,6 +296,22 @@ impl ExperimentService {
         self.store.overrides(experiment)
     }
 
+    /// How often the actor was shown what, in all experiments.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn exposure_totals(&self, actor: &str) -> Result<Vec<ExposureTotal>, ExperimentError> {
+        self.store.exposure_totals(actor)
+    }
+
+    /// Entries of the audit log, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn changes(&self, scan: &ChangeScan<'_>) -> Result<Vec<ChangeRecord>, ExperimentError> {
+        self.store.changes(scan)
+    }
+
     /// The audit log of an experiment, newest first; `limit` 0 means all. Empty if it is unknown.
     ///
     /// # Errors
@@ -448,52 +323,4 @@ impl ExperimentService {
     ) -> Result<Vec<ChangeRecord>, ExperimentError> {
         self.store.history(experiment, limit)
     }
-}
-
-/// The share of the buckets that select a variant of these.
-#[expect(clippy::cast_precision_loss, reason = "at most 10000 buckets")]
-fn share_of(variant: &str, variants: &[VariantConfig]) -> f64 {
-    let place = variants.iter().position(|known| known.name == variant);
-    let buckets = bucket_counts(variants.iter().map(|variant| variant.weight));
-    place.map_or(0.0, |place| buckets[place] as f64 / BUCKETS as f64)
-}
-
-/// How many of the assigned actors a variant should have: of each period's actors the share that its weights
-/// promise.
-#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 actors")]
-fn expected(variant: &str, periods: &[WeightPeriod]) -> f64 {
-    let expected = periods.iter().map(|period| {
-        let actors: u64 = period.counts.iter().map(|count| count.assigned).sum();
-        share_of(variant, &period.variants) * actors as f64
-    });
-    // An empty sum of floats is -0.
-    expected.sum::<f64>() + 0.0
-}
-
-/// One experiment and what its variants have got so far.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExperimentSummary {
-    /// The experiment.
-    pub config: ExperimentConfig,
-    /// Its variants, in order.
-    pub variants: Vec<VariantSummary>,
-    /// The periods of its weights, in order, each with its counts.
-    pub periods: Vec<WeightPeriod>,
-}
-
-/// One variant's part of an [`ExperimentSummary`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VariantSummary {
-    /// The variant's name.
-    pub name: String,
-    /// Its relative weight.
-    pub weight: u32,
-    /// The share of the buckets that select it now, from 0 to 1. All zero when every weight is zero.
-    pub expected_share: f64,
-    /// How many of the assigned actors it should have, by the weights under which each was assigned.
-    pub expected: f64,
-    /// Stored assignments that the actors' buckets made.
-    pub assigned: u64,
-    /// Stored assignments that overrides made.
-    pub overridden: u64,
 }
