@@ -7,9 +7,10 @@ use std::sync::RwLock;
 use std::time::Duration;
 
 use experiments::{
-    Allocation, AssignManyRequest, AssignRequest, Assignment, Bucketing, Clock, ExperimentConfig,
-    ExperimentService, ExperimentState, ExperimentStore, ExposureRecord, ExposureSink,
-    InMemoryExperimentStore, Keep, NoOpExposureSink, SqliteExperimentStore, VariantConfig,
+    Allocation, AssignManyRequest, AssignRequest, Assignment, Bucketing, Clock, Coverage,
+    ExperimentConfig, ExperimentService, ExperimentState, ExperimentStore, ExposureRecord,
+    ExposureSink, InMemoryExperimentStore, Keep, NoOpExposureSink, SqliteExperimentStore,
+    VariantConfig,
 };
 
 use crate::measure::{Report, Target, time};
@@ -19,6 +20,7 @@ const MILLION: usize = 1_000_000;
 pub(crate) fn run(report: &Report, long: bool) {
     bucketing(report, &actors());
     memory(report);
+    coverage(report);
     growth(report, long);
 }
 
@@ -177,6 +179,19 @@ fn memory(report: &Report) {
     }
 }
 
+/// What a coverage adds. Both sides are ours; all but a hundred of the million enter.
+fn coverage(report: &Report) {
+    for what in ["first assignments", "repeats"] {
+        report.times(
+            &format!("coverage: 1 million {what}"),
+            9,
+            Target::AtMost(1.2),
+            || in_a_process("covered", what),
+            || in_a_process("ours", what),
+        );
+    }
+}
+
 fn in_a_process(side: &str, what: &str) -> Duration {
     let mut round = Command::new(std::env::current_exe().unwrap());
     let output = round.args([MEMORY_ROUND, side, what]).output().unwrap();
@@ -190,12 +205,16 @@ pub(crate) const MEMORY_ROUND: &str = "--memory-round";
 /// Prints how many nanoseconds a million assignments take.
 pub(crate) fn memory_round(side: &str, what: &str) {
     let actors = actors();
-    let taken = if side == "ours" {
+    let taken = if ["ours", "covered"].contains(&side) {
         let store = InMemoryExperimentStore::new();
-        store.insert(running("checkout_v2")).unwrap();
+        let parts = if side == "covered" { 9_999 } else { 10_000 };
+        let coverage = Coverage::of_10000(parts).unwrap();
+        store
+            .insert(running("checkout_v2").coverage(coverage))
+            .unwrap();
         let service = ExperimentService::new(store).with_exposure_sink(NoOpExposureSink);
         assign_all(&actors, what, |actor| {
-            black_box(service.assign("checkout_v2", actor).unwrap());
+            let _ = black_box(service.assign("checkout_v2", actor));
         })
     } else {
         let store = Reference::default();
