@@ -11,6 +11,7 @@ pub(crate) mod completions;
 pub(crate) mod conclude;
 pub(crate) mod create;
 mod dependence;
+
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod exposures;
@@ -30,4 +31,5 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod track;
+mod value;
 mod weight;
