@@ -39,4 +39,5 @@ pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod track;
 pub(crate) mod unassign;
+mod value;
 mod weight;

@@ -163,13 +163,22 @@ fn differences(
     let (old, new) = (values(before), values(after));
     let removed = old.iter().filter(|(variant, _)| new.get(variant).is_none());
     for (variant, _) in new.iter().chain(removed) {
-        let json =
-            |values: &VariantValues| values.get(variant).map(|value| safe(&value.to_string()));
+        let json = |values: &VariantValues| values.get(variant).map(shortened);
         compare(&format!("value of {variant}"), json(&old), json(&new));
     }
     let metrics = |side: &'_ ChangeSide| side.metrics.clone().unwrap_or_default();
     differences.extend(metric::differences(&metrics(before), &metrics(after)));
     differences
+}
+
+/// A value as JSON, cut where it would fill the page. The other formats have all of it.
+fn shortened(value: &serde_json::Value) -> String {
+    const MOST: usize = 200;
+    let json = value.to_string();
+    match json.char_indices().nth(MOST) {
+        None => safe(&json),
+        Some((end, _)) => format!("{}…", safe(&json[..end])),
+    }
 }
 
 /// Whether it is the value of a field that keeps no newcomer out: of an experiment that comes or goes, that is

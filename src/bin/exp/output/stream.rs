@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
-use experiments::text::escape;
+use experiments::text::{escape, is_unsafe};
 
 use crate::secrets::mask;
 
@@ -22,6 +22,27 @@ pub(crate) fn has_printed() -> bool {
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     HAS_PRINTED.store(true, Ordering::Relaxed);
     let mut stdout = anstream::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .context("cannot write to standard output")
+}
+
+/// Writes text from outside to standard output, every byte as it is; but on a terminal nothing that would drive it.
+pub(crate) fn print_as_it_is(text: &str) -> anyhow::Result<()> {
+    if io::stdout().is_terminal() {
+        let is_kept = |c: char| !is_unsafe(c) || matches!(c, '\n' | '\t');
+        let escaped = text.chars().map(|c| {
+            if is_kept(c) {
+                c.to_string()
+            } else {
+                c.escape_default().to_string()
+            }
+        });
+        return print(&escaped.collect::<String>());
+    }
+    HAS_PRINTED.store(true, Ordering::Relaxed);
+    let mut stdout = io::stdout().lock();
     stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
