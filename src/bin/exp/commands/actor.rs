@@ -160,7 +160,7 @@ impl Part {
             };
             details.push((
                 "assigned",
-                format!("{} since {}{by}", safe(variant), time(at)),
+                format!("{}, since {}{by}", safe(variant), time(at)),
             ));
         }
         if let Some(pinned) = &explained.pinned {
@@ -177,22 +177,26 @@ impl Part {
 }
 
 fn of_override(pinned: &PinnedVariant, time: impl Fn(u64) -> String) -> String {
-    let removed = if pinned.exists {
-        ""
-    } else {
-        " (removed: ignored)"
-    };
-    let operator = pinned.operator.as_deref();
-    let by = operator.map_or_else(String::new, |operator| format!(" by {}", safe(operator)));
-    let expiry = match pinned.expires_at_secs {
-        None => String::new(),
-        Some(at) if pinned.has_expired => format!(", expired {}", time(at)),
-        Some(at) => format!(", expires {}", time(at)),
-    };
-    let reason = pinned.reason.as_deref();
-    let reason = reason.map_or_else(String::new, |reason| format!(": {}", safe(reason)));
-    let (variant, since) = (safe(&pinned.variant), time(pinned.created_at_secs));
-    format!("{variant}{removed} since {since}{by}{expiry}{reason}")
+    let mut text = safe(&pinned.variant);
+    if !pinned.exists {
+        text += " (removed: ignored)";
+    }
+    if let Some(operator) = &pinned.operator {
+        text += &format!(", by {}", safe(operator));
+    }
+    text += &format!(", since {}", time(pinned.created_at_secs));
+    if let Some(at) = pinned.expires_at_secs {
+        let ends = if pinned.has_expired {
+            "expired"
+        } else {
+            "expires"
+        };
+        text += &format!(", {ends} {}", time(at));
+    }
+    if let Some(reason) = &pinned.reason {
+        text += &format!(", reason: {}", safe(reason));
+    }
+    text
 }
 
 fn of_exposures(total: &ExposureTotal, time: impl Fn(u64) -> String) -> String {

@@ -14,8 +14,8 @@ use crate::output::tsv::Tsv;
 
 /// Override the variant of an actor, for QA
 ///
-/// An override bypasses weights, coverage and the exclusion group. Clearing it also drops the
-/// assignment that it made, so that the actor is bucketed again; so does the time at which it expires.
+/// An override bypasses weights, coverage, exp close and the exclusion group. Clearing it also drops
+/// the assignment that it made, so that the actor is bucketed again. The same happens when it expires.
 #[derive(Args)]
 #[command(
     override_usage = "exp override [OPTIONS] <NAME> <ACTOR> <VARIANT>\n       \
