@@ -41,6 +41,12 @@ impl ExperimentState {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 
+    /// Whether it has started and is not over: it runs, or will run again.
+    #[must_use]
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Self::Running | Self::Paused)
+    }
+
     /// The serialised name, in snake case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -241,6 +247,18 @@ impl ExperimentConfig {
     pub fn allocation(&self) -> Allocation {
         Allocation::new(self.bucketing, self.hashed(), self.weights())
             .with_coverage(self.hashed(), self.coverage)
+    }
+
+    /// How many of 10000 newcomers enter while it runs: as many as it covers; none if it is closed to them, or if
+    /// all weights are 0.
+    #[must_use]
+    pub fn newcomers_per_10000(&self) -> u64 {
+        let takes_newcomers = self.enrolling && self.weights().any(|weight| weight > 0);
+        if takes_newcomers {
+            self.coverage.per_10000()
+        } else {
+            0
+        }
     }
 
     /// The variant of that name.
