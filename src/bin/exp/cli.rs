@@ -7,9 +7,9 @@ use clap::{
 };
 
 use crate::commands::{
-    apply, archive, assign, assignments, check, completions, conclude, create, explain, export,
-    exposures, history, list, man, outcomes, overrides, plan, power, results, schema, set_weights,
-    simulate, start, status, store, track,
+    apply, archive, assign, assignments, check, completions, conclude, create, edit, explain,
+    export, exposures, history, list, man, outcomes, overrides, plan, power, results, schema,
+    set_weights, simulate, start, status, store, track,
 };
 use crate::context::Context;
 use crate::exit::UsageError;
@@ -68,6 +68,7 @@ Environment (a variable that is empty counts as not set):
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Create(create::Create),
+    Edit(edit::Edit),
     Start(start::Start),
     Conclude(conclude::Conclude),
     Archive(archive::Archive),
@@ -116,6 +117,7 @@ impl Command {
         }
         match self {
             Self::Create(command) => command.run(context),
+            Self::Edit(command) => command.run(context),
             Self::Start(command) => command.run(context),
             Self::Conclude(command) => command.run(context),
             Self::Archive(command) => command.run(context),

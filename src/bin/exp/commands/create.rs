@@ -21,6 +21,7 @@ use crate::output::change::Done;
 #[command(after_help = "Example:\n  \
     exp create checkout_v2 --variant control=50 --variant treatment=50 --start")]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Create {
     /// Its name, unique in the store
     name: String,
@@ -157,7 +158,7 @@ impl Create {
 
 fn each_once(values: Vec<(String, Value)>) -> Result<VariantValues, UsageError> {
     let count = values.len();
-    let collected: VariantValues = values.iter().cloned().collect();
+    let collected: VariantValues = values.into_iter().collect();
     if collected.iter().count() == count {
         return Ok(collected);
     }

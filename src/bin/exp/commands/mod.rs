@@ -11,7 +11,7 @@ pub(crate) mod completions;
 pub(crate) mod conclude;
 pub(crate) mod create;
 mod dependence;
-
+pub(crate) mod edit;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod exposures;
