@@ -7,6 +7,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_entry.sql"),
     include_str!("migrations/0003_results.sql"),
+    include_str!("migrations/0004_second_thoughts.sql"),
 ];
 
 pub(super) enum SchemaState {
