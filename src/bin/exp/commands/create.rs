@@ -6,9 +6,9 @@ use experiments::{
 };
 use serde_json::Value;
 
-use super::dependence;
 use super::value::parse_value;
 use super::weight::parse_weight;
+use super::{dependence, plan, ready};
 use crate::context::{Context, Purpose};
 use crate::exit::{self, Hint, UsageError};
 use crate::output::change::Done;
@@ -125,6 +125,14 @@ impl Create {
         }
         // Before a store is made for it.
         wanted.validate_new()?;
+        if self.strict {
+            let current = plan::current(context)?.into_iter();
+            let all: Vec<_> = current.map(|current| current.config).collect();
+            // One that is there already is not started, but accepted or refused.
+            if all.iter().all(|config| config.name != wanted.name) {
+                ready::require(&wanted, &all)?;
+            }
+        }
         let opened = context.open(Purpose::Create)?;
         let service = opened.service();
         let name = escape(&wanted.name);

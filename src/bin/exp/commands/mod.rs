@@ -23,6 +23,7 @@ pub(crate) mod outcomes;
 pub(crate) mod overrides;
 pub(crate) mod plan;
 pub(crate) mod power;
+mod ready;
 pub(crate) mod results;
 pub(crate) mod schema;
 pub(crate) mod set_weights;
