@@ -8,9 +8,9 @@ use clap::{
 
 use crate::commands::{
     actor, apply, archive, assign, assignments, check, close, completions, conclude, create,
-    delete, explain, export, exposures, history, list, man, open, outcomes, overrides, pause, plan,
-    power, rename, results, resume, schema, set_coverage, set_weights, simulate, start, status,
-    store, track, unassign,
+    delete, edit, explain, export, exposures, history, list, man, open, outcomes, overrides, pause,
+    plan, power, rename, results, resume, schema, set_coverage, set_weights, simulate, start,
+    status, store, track, unassign,
 };
 use crate::context::Context;
 use crate::exit::UsageError;
@@ -72,6 +72,7 @@ pub(crate) enum Command {
     Create(create::Create),
     Rename(rename::Rename),
     Delete(delete::Delete),
+    Edit(edit::Edit),
     Start(start::Start),
     Pause(pause::Pause),
     Resume(resume::Resume),
@@ -129,6 +130,7 @@ impl Command {
             Self::Create(command) => command.run(context),
             Self::Rename(command) => command.run(context),
             Self::Delete(command) => command.run(context),
+            Self::Edit(command) => command.run(context),
             Self::Start(command) => command.run(context),
             Self::Pause(command) => command.run(context),
             Self::Resume(command) => command.run(context),
