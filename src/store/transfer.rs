@@ -42,7 +42,7 @@ pub enum Record {
     },
     /// An override of an actor's variant.
     Override(Override),
-    /// An entry of the audit log.
+    /// An entry of the audit log, also of an experiment that was deleted.
     Change(ChangeRecord),
     /// A kept exposure.
     Exposure(ExposureRecord),
@@ -71,16 +71,16 @@ impl From<WeightPeriod> for PeriodRecord {
 }
 
 impl Record {
-    /// The experiment that it is, or that it belongs to; an outcome belongs to none.
+    /// The experiment that it is, or that must be there with it. An entry of the log stays when its experiment
+    /// goes, and an outcome belongs to none.
     #[must_use]
     pub fn experiment(&self) -> Option<&str> {
         match self {
             Self::Experiment { config, .. } => Some(&config.name),
             Self::Override(record) => Some(&record.experiment),
-            Self::Change(record) => Some(&record.experiment),
             Self::Exposure(record) => Some(&record.experiment),
             Self::Assignment(record) => Some(&record.experiment),
-            Self::Outcome(_) => None,
+            Self::Change(_) | Self::Outcome(_) => None,
         }
     }
 }
@@ -267,8 +267,8 @@ pub struct Copied {
     /// Whether the source was changed after the copy was begun, or could not be read again to see: what
     /// was written since is not in it.
     pub is_outdated: bool,
-    /// Entries of experiments that are not there, which an application may leave when it deletes one.
-    /// They were not copied.
+    /// What belongs to experiments that are not there, but for entries of the log: an application may leave it when
+    /// it deletes one. It was not copied.
     pub left_out: u64,
 }
 
@@ -383,7 +383,7 @@ pub(super) fn is_not_empty(error: &ExperimentError) -> bool {
     )
 }
 
-/// The records of experiments that are there.
+/// The records whose experiments are there, if they need to be.
 struct Belonging<'a> {
     view: &'a mut dyn View,
     left_out: u64,
