@@ -7,9 +7,9 @@ use clap::{
 };
 
 use crate::commands::{
-    apply, archive, assign, assignments, check, completions, conclude, create, explain, export,
-    exposures, history, list, man, outcomes, overrides, plan, power, results, schema, set_weights,
-    simulate, start, status, store, track,
+    apply, archive, assign, assignments, check, completions, conclude, create, demo, explain,
+    export, exposures, history, list, man, outcomes, overrides, plan, power, results, schema,
+    set_weights, simulate, start, status, store, track,
 };
 use crate::context::Context;
 use crate::exit::UsageError;
@@ -91,6 +91,7 @@ pub(crate) enum Command {
     Schema(schema::Schema),
     Simulate(simulate::Simulate),
     Store(store::Store),
+    Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -139,6 +140,7 @@ impl Command {
             Self::Schema(command) => command.run(),
             Self::Simulate(command) => command.run(context),
             Self::Store(command) => command.run(context),
+            Self::Demo(command) => command.run(context),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(Cli::command()),
         }

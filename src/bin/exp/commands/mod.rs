@@ -10,6 +10,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod conclude;
 pub(crate) mod create;
+pub(crate) mod demo;
 mod dependence;
 pub(crate) mod explain;
 pub(crate) mod export;
