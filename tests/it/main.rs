@@ -45,6 +45,7 @@ mod page;
 mod peeking;
 mod permissions;
 mod pgbouncer;
+mod picture;
 mod pooler;
 mod postgres;
 mod processes;

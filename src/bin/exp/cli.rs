@@ -8,9 +8,9 @@ use clap::{
 
 use crate::commands::{
     actor, apply, archive, assign, assignments, check, close, completions, conclude, create,
-    delete, edit, explain, export, exposures, history, list, man, open, outcomes, overrides, pause,
-    plan, power, rename, results, resume, schema, set_coverage, set_weights, simulate, start,
-    status, store, track, unassign,
+    delete, demo, edit, explain, export, exposures, history, list, man, open, outcomes, overrides,
+    pause, plan, power, rename, results, resume, schema, set_coverage, set_weights, simulate,
+    start, status, store, track, unassign,
 };
 use crate::context::Context;
 use crate::exit::UsageError;
@@ -103,6 +103,7 @@ pub(crate) enum Command {
     Schema(schema::Schema),
     Simulate(simulate::Simulate),
     Store(store::Store),
+    Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -161,6 +162,7 @@ impl Command {
             Self::Schema(command) => command.run(),
             Self::Simulate(command) => command.run(context),
             Self::Store(command) => command.run(context),
+            Self::Demo(command) => command.run(context),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(Cli::command()),
         }

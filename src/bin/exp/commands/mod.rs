@@ -13,6 +13,7 @@ pub(crate) mod completions;
 pub(crate) mod conclude;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod demo;
 mod dependence;
 pub(crate) mod edit;
 pub(crate) mod explain;

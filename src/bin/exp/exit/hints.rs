@@ -199,7 +199,7 @@ pub(crate) fn positional(word: &str) -> String {
 }
 
 /// Quotes a word so that it can be pasted into a shell.
-fn quote(word: &str) -> String {
+pub(crate) fn quote(word: &str) -> String {
     shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }
 

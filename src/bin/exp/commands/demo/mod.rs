@@ -1,0 +1,102 @@
+mod story;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use experiments::text::escape;
+use experiments::{ExperimentError, SqliteAccess, SqliteExperimentStore};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::environment;
+use crate::exit::{Invalid, quote};
+use crate::output::View;
+use crate::output::text::Text;
+use crate::output::tsv::Tsv;
+
+/// The store's name in the directory.
+const FILE: &str = "experiments.db";
+
+/// Make a store with a test that has run, to look around in
+///
+/// Visitors, what they bought, and a change of weights are made up, always the same. The directory is made if
+/// it is not there; nothing else is touched.
+///
+/// Columns of --format tsv: command.
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// Where the store goes
+    #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    directory: PathBuf,
+}
+
+impl Demo {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let file = self.directory.join(FILE);
+        let shown = file.to_string_lossy().into_owned();
+        if file.symlink_metadata().is_ok() {
+            let message = format!("{} is there already", escape(&shown));
+            return Err(Invalid(message).into());
+        }
+        let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
+        let store = SqliteExperimentStore::open_as(&file, SqliteAccess::Create, timeout);
+        let store = store.map_err(ExperimentError::from)?;
+        let now = environment::clock()?.now_secs();
+        story::tell(&store, now).with_context(|| format!("making {}", escape(&shown)))?;
+        context.show(&Tour::of(&shown))
+    }
+}
+
+/// What to try.
+#[derive(Serialize)]
+struct Tour {
+    store: String,
+    commands: Vec<String>,
+}
+
+impl Tour {
+    fn of(store: &str) -> Self {
+        let name = story::NAME;
+        let commands = [
+            format!("status {name}"),
+            format!("results {name}"),
+            format!("explain {name} {}", story::VISITOR),
+            format!("history {name}"),
+            format!("results {name} --html results.html"),
+        ];
+        let place = quote(store);
+        Self {
+            store: store.to_owned(),
+            commands: commands
+                .map(|command| format!("exp --store {place} {command}"))
+                .into(),
+        }
+    }
+}
+
+impl View for Tour {
+    fn text(&self, text: &mut Text) {
+        let store = escape(&self.store);
+        text.line(format_args!(
+            "made {store}: {} visitors in a test of {} days, all of it made up",
+            story::VISITORS,
+            story::DAYS
+        ));
+        text.line("");
+        text.line("try:");
+        for command in &self.commands {
+            text.line(format_args!("  {command}"));
+        }
+    }
+
+    fn tsv(&self, tsv: &mut Tsv) {
+        for command in &self.commands {
+            tsv.line(&[command]);
+        }
+    }
+
+    fn columns(&self) -> &'static [&'static str] {
+        &["command"]
+    }
+}
