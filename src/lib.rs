@@ -125,9 +125,9 @@ pub use validation::{MAX_ACTOR_BYTES, actor_problem};
 #[cfg(feature = "axum")]
 pub use web::{ExperimentActor, ExperimentSession, Experiments};
 
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-mod readme {}
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../docs/library.md")]
+mod library {}
 #[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../docs/switching.md")]
 mod switching {}

@@ -1,6 +1,6 @@
-//! What the README and the pages of docs/ show is what is seen: each ```console block is a session, in one
-//! sandbox after another block; each ```bash block is a script that succeeds there. What they show of Rust
-//! is a doctest of the library.
+//! What the README and the pages of docs/ show is what is seen: each ```console block is a session and each
+//! ```bash block a script that succeeds, from the top of a page to its end in one sandbox. What they show of
+//! Rust is a doctest of the library.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,15 +12,40 @@ use snapbox::assert::Assert;
 use crate::sandbox::Sandbox;
 use crate::server;
 
-#[test]
-fn every_block_is_what_is_seen() {
-    assert!(run("README.md", &Sandbox::new()) >= 3);
-}
+/// The pages that a file as store is enough for.
+const PAGES: &[&str] = &[
+    "README.md",
+    "docs/assignment.md",
+    "docs/recipes.md",
+    "docs/results.md",
+    "docs/scripts.md",
+];
 
 #[test]
-fn every_block_about_results_is_what_is_seen() {
-    assert!(run("docs/results.md", &Sandbox::new()) >= 5);
+fn every_block_is_what_is_seen() {
+    for page in PAGES {
+        assert!(run(page, &Sandbox::new()) >= 3, "{page}");
+    }
 }
+
+/// No page is forgotten: one that shows a session is executed.
+#[test]
+fn every_page_with_a_session_is_executed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for entry in std::fs::read_dir(root.join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let page = path.strip_prefix(root).unwrap().to_str().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let is_run = PAGES.contains(&page) || ELSEWHERE.contains(&page);
+        assert_eq!(text.contains("```console"), is_run, "{page}");
+    }
+}
+
+/// Pages with a test of their own.
+const ELSEWHERE: &[&str] = &["docs/switching.md"];
 
 #[apply(needs_postgres!)]
 fn every_block_about_switching_is_what_is_seen() {
