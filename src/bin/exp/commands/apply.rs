@@ -1,4 +1,3 @@
-use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
@@ -41,13 +40,13 @@ pub(crate) struct Apply {
 impl Apply {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let reads_input = self.files.iter().any(|file| file == Path::new("-"));
-        if !self.yes && (reads_input || !io::stdin().is_terminal()) {
+        if !self.yes && (reads_input || !stream::can_ask()) {
             let message = "there is nobody to ask; --yes applies without asking";
             return Err(UsageError(message.to_owned()).into());
         }
         // Read once: a pipe holds nothing the second time.
         let sources = files::read_sources(&self.files)?;
-        let ready = plan::read(&sources)?;
+        let ready = plan::read(&sources.files)?;
         let is_ready = ready.is_some();
         if ready.is_some() && self.prune {
             let message = "a plan is applied as it is; --prune belongs to exp plan";

@@ -5,7 +5,7 @@ use experiments::ExperimentConfig;
 use experiments::declare::{self, Checked, Finding, Severity, SourceFile};
 use experiments::independence::{ENOUGH_IDS, IdSample, phi_limit};
 
-use super::files;
+use super::files::{self, Sources};
 use crate::context::{Context, Purpose};
 use crate::exit::{SomethingFound, UsageError};
 use crate::options::Format;
@@ -56,7 +56,11 @@ impl Check {
             let message = "standard input can't be both the files and the ids";
             return Err(UsageError(message.to_owned()).into());
         }
-        let sources = files::read_sources(&self.files)?;
+        let Sources {
+            files: sources,
+            paths,
+            ..
+        } = files::read_sources(&self.files)?;
         let ids = self.actors.as_deref().map(files::read_ids).transpose()?;
         let current = if context.names_a_store() {
             context.service(Purpose::Look)?.current()?

@@ -10,9 +10,9 @@ use experiments::declare::{
 use experiments::independence::IdSample;
 use experiments::{ExperimentConfig, ExperimentError, ExperimentStoreError};
 
-use super::files;
+use super::files::{self, Sources};
 use crate::context::{Context, Purpose};
-use crate::exit::{Invalid, SomethingFound, UsageError};
+use crate::exit::{Hint, Invalid, SomethingFound, UsageError};
 use crate::output::findings::Findings;
 use crate::output::plan::PlanView;
 use crate::output::stream;
@@ -50,6 +50,10 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let sources = files::read_sources(&self.files)?;
+        if let Some(plan) = sources.files.iter().find(|source| is_plan(source)) {
+            let message = format!("{} is a plan already; exp apply applies it", plan.name);
+            return Err(UsageError(message).into());
+        }
         if let Some(out) = &self.out {
             refuse_to_overwrite(out)?;
         }
@@ -103,10 +107,14 @@ pub(super) fn current(context: &Context) -> anyhow::Result<Vec<Current>> {
 /// Checks the files and plans; what is wrong is told on standard error.
 pub(super) fn make(
     context: &Context,
-    sources: &[SourceFile],
+    sources: &Sources,
     current: &[Current],
     prune: bool,
 ) -> anyhow::Result<Planned> {
+    if prune {
+        require_all(&sources.left_out)?;
+    }
+    let sources = &*sources.files;
     let live: Vec<ExperimentConfig> = current.iter().map(|c| c.config.clone()).collect();
     let Checked {
         declarations,
@@ -159,12 +167,36 @@ pub(super) fn make(
     Ok(plan)
 }
 
+/// Whether a file looks like what `--out` writes: TOML never begins with a brace.
+fn is_plan(source: &SourceFile) -> bool {
+    source.text.trim_start().starts_with('{')
+}
+
+/// Refuses to archive what is in no file when there may be files that were not read.
+fn require_all(left_out: &[PathBuf]) -> anyhow::Result<()> {
+    let Some(first) = left_out.first() else {
+        return Ok(());
+    };
+    let (others, were) = match left_out.len() - 1 {
+        0 => (String::new(), "was"),
+        1 => (" and 1 other".to_owned(), "were"),
+        others => (format!(" and {others} others"), "were"),
+    };
+    let first = first.display();
+    let message = format!("--prune needs every file, and {first}{others} {were} left out");
+    let hint = "a directory is read without names that begin with a dot and links that lead nowhere; \
+                remove what was left out, or name it beside the directory";
+    Err(anyhow::Error::new(Invalid(message)).context(Hint(hint.to_owned())))
+}
+
 /// The plan that was written by `--out`, if that is what the one file is.
 pub(super) fn read(sources: &[SourceFile]) -> anyhow::Result<Option<Planned>> {
-    // TOML never begins with a brace.
-    let [source] = sources else { return Ok(None) };
-    if !source.text.trim_start().starts_with('{') {
+    let Some(source) = sources.iter().find(|source| is_plan(source)) else {
         return Ok(None);
+    };
+    if sources.len() > 1 {
+        let message = format!("{} is a plan, and a plan is applied alone", source.name);
+        return Err(UsageError(message).into());
     }
     let invalid = |problem: String| Invalid(format!("{} is no plan: {problem}", source.name));
     if !source.is_utf8() {

@@ -121,7 +121,7 @@ fn find(target: &str, context: &Context) -> anyhow::Result<Vec<ExperimentConfig>
             found.ok_or_else(|| ExperimentError::NotFound(target.to_owned()))?,
         ]);
     }
-    let sources = files::read_sources(&[path.to_owned()])?;
+    let sources = files::read_sources(&[path.to_owned()])?.files;
     let Checked {
         declarations,
         mut findings,

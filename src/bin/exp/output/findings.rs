@@ -143,7 +143,6 @@ impl<'a> Findings<'a> {
         // Only the line on which it begins, so that what is drawn grows with it and not with the file.
         let around = lines.around(&start);
         let line = &source.text[around.clone()];
-        let line = line.strip_suffix('\r').unwrap_or(line);
         let before = (start.start - around.start).min(line.len());
         let end = (place.span.end.max(start.start) - around.start).clamp(before, line.len());
         let excerpt = Excerpt::new(line, before..end);

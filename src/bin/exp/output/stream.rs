@@ -2,7 +2,7 @@
 //! to standard error.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
@@ -40,13 +40,18 @@ pub(crate) fn tell_styled(text: impl Display) {
     let _ = write!(anstream::stderr().lock(), "{text}");
 }
 
+/// Whether somebody sees a question and can answer it.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Asks on standard error; only a yes from standard input is one.
 pub(crate) fn confirm(question: &str) -> anyhow::Result<bool> {
     let mut stderr = anstream::stderr().lock();
     let _ = write!(stderr, "{question} [y/N] ");
     let _ = stderr.flush();
     let mut answer = String::new();
-    std::io::stdin()
+    io::stdin()
         .read_line(&mut answer)
         .context("cannot read the answer")?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
