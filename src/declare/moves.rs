@@ -19,6 +19,9 @@ pub struct Moves {
     pub stored_kept: u64,
     /// Of these, how many are told another variant than before, as there is a winner, or was one.
     pub stored_told_another: u64,
+    /// Stored assignments whose actors are told nothing any more, for good, as the experiment is archived.
+    #[serde(default)]
+    pub stored_lost: u64,
 }
 
 impl Moves {
@@ -32,6 +35,13 @@ impl Moves {
 /// Who moves when `current` becomes `after`.
 pub(super) fn moves(current: &Current, after: &ExperimentConfig) -> Moves {
     let before = &current.config;
+    if is_archived(before, after) {
+        return Moves {
+            new_actors_per_10000: changed_buckets(before, after),
+            stored_lost: current.stored(),
+            ..Moves::default()
+        };
+    }
     let is_told_another = |variant: &str| told(before, variant) != told(after, variant);
     let counts = current.counts.iter();
     let told_another = counts.filter(|count| is_told_another(&count.variant));
@@ -39,7 +49,13 @@ pub(super) fn moves(current: &Current, after: &ExperimentConfig) -> Moves {
         new_actors_per_10000: changed_buckets(before, after),
         stored_kept: current.stored(),
         stored_told_another: told_another.map(|c| c.assigned + c.overridden).sum(),
+        stored_lost: 0,
     }
+}
+
+/// Whether everybody loses what they are told.
+fn is_archived(before: &ExperimentConfig, after: &ExperimentConfig) -> bool {
+    before.state != after.state && after.state == ExperimentState::Archived
 }
 
 /// What an actor who has this variant is told.
@@ -54,6 +70,9 @@ fn told<'a>(config: &'a ExperimentConfig, variant: &'a str) -> &'a str {
 
 /// How many of 10000 new actors get another variant, or get one where they got none, or the reverse.
 pub(super) fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfig) -> u64 {
+    if is_archived(before, after) && before.state == ExperimentState::Draft {
+        return 0;
+    }
     let (old, new) = (entering(before), entering(after));
     // Who enters is a part of those who enter at the greater share, unless another hash says who does.
     let both = if before.hashed() == after.hashed() {
@@ -68,10 +87,11 @@ pub(super) fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfi
     (changed + BUCKETS / 2) / BUCKETS
 }
 
-/// How many of 10000 new actors enter. Once there is a winner, everybody gets it.
+/// How many of 10000 new actors enter. Once there is a winner, everybody gets it; once it is archived, nobody.
 fn entering(config: &ExperimentConfig) -> u64 {
     match config.state {
         ExperimentState::Concluded => BUCKETS,
+        ExperimentState::Archived => 0,
         _ => config.coverage.per_10000(),
     }
 }

@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use experiments::declare::{Action, Plan, PlannedExperiment};
-use experiments::{ChangeSide, ExperimentState};
+use experiments::{ChangeSide, ExperimentConfig, ExperimentState};
 use serde::Serialize;
 
 use super::View;
@@ -25,6 +25,7 @@ impl View for PlanView<'_> {
             "new_actors_per_10000",
             "stored_kept",
             "exploratory",
+            "stored_lost",
         ]
     }
 
@@ -40,6 +41,7 @@ impl View for PlanView<'_> {
                 &planned.moves.new_actors_per_10000.to_string(),
                 &planned.moves.stored_kept.to_string(),
                 &planned.exploratory.join(","),
+                &planned.moves.stored_lost.to_string(),
             ]);
         }
     }
@@ -104,11 +106,15 @@ fn write_experiment(planned: &PlannedExperiment, text: &mut Text) {
     text.line("");
 }
 
-fn who_moves(planned: &PlannedExperiment) -> Option<String> {
+/// Who gets, or is told, something else than before.
+pub(super) fn who_moves(planned: &PlannedExperiment) -> Option<String> {
     let (before, moves) = (planned.before.as_ref()?, planned.moves);
+    if planned.after.state == ExperimentState::Archived {
+        let loses = who_loses(before, moves.stored_lost)?;
+        return Some(format!("who loses: {loses}"));
+    }
     let sets_variants = before.variants != planned.after.variants;
-    let nobody = moves.new_actors_per_10000 + moves.stored_told_another == 0;
-    if planned.after.state == ExperimentState::Archived || nobody && !sets_variants {
+    if moves.new_actors_per_10000 + moves.stored_told_another == 0 && !sets_variants {
         return None;
     }
     let number = moves.new_actors_per_100();
@@ -132,4 +138,25 @@ fn kept(stored: u64) -> String {
         1 => "the 1 stored actor keeps its own".to_owned(),
         stored => format!("all {stored} stored actors keep theirs"),
     }
+}
+
+/// What archiving an experiment with so many stored actors takes away, if anybody is told anything.
+pub(crate) fn who_loses(before: &ExperimentConfig, stored: u64) -> Option<String> {
+    Some(match (before.state, stored) {
+        (ExperimentState::Archived, _) | (ExperimentState::Draft, 0) => return None,
+        (ExperimentState::Concluded, _) => {
+            let winner = safe(before.winner.as_deref().unwrap_or_default());
+            let stored = match stored {
+                0 => "; no actor is stored".to_owned(),
+                1 => ", the 1 stored actor too".to_owned(),
+                stored => format!(", the {stored} stored actors too"),
+            };
+            format!("everybody loses the winner {winner} for good{stored}")
+        }
+        (_, 0) => "no actor is stored; no new actor gets a variant any more".to_owned(),
+        (_, 1) => "the 1 stored actor loses its variant for good; no new actor gets one".to_owned(),
+        (_, stored) => {
+            format!("all {stored} stored actors lose their variant for good; no new actor gets one")
+        }
+    })
 }
