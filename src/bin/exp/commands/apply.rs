@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use experiments::ChangeRecord;
 use experiments::declare::Plan;
+use experiments::{ChangeRecord, ErrorKind, ExperimentConfig, ExperimentError};
 use serde::Serialize;
 
 use super::{files, plan};
@@ -18,11 +18,12 @@ use crate::output::tsv::Tsv;
 /// Make the store what files say, in one step or not at all
 ///
 /// Shows the plan and asks, on a terminal; --yes answers for a script. A plan that exp plan --out
-/// wrote is applied as it was shown: if the store has changed since, nothing is applied. The store
-/// is made if there is none.
+/// wrote is applied as it was shown: if the store has changed since, nothing is applied, and if it is
+/// as the plan would make it, the plan was applied already. The store is made if there is none.
 #[derive(Args)]
 #[command(after_help = "Example:\n  exp apply experiments.toml --yes\n\n\
-    TSV columns: experiment, then those of exp history")]
+    TSV columns: experiment, then those of exp history; of a plan that was applied already a line\n    \
+    for each experiment, with applied_already as the mutation")]
 pub(crate) struct Apply {
     /// Files, or directories of .toml files, or one plan; - is standard input
     #[arg(required = true, value_name = "FILE|DIR|PLAN", value_hint = ValueHint::AnyPath)]
@@ -56,38 +57,82 @@ impl Apply {
             Some(plan) => plan,
             None => plan::make(context, &sources, &plan::current(context)?, self.prune)?,
         };
-        if !self.yes && plan.has_changes() {
-            stream::tell_styled(context.render_text(&PlanView(&plan)));
-            if !stream::confirm("Apply this?")? {
-                return Err(Failed("nothing was applied".to_owned()).into());
+        let mut status = Status::NothingToChange;
+        let mut changes = Vec::new();
+        if is_ready && is_applied(context, &plan)? {
+            status = Status::AppliedAlready;
+        } else {
+            self.ask(context, &plan)?;
+            // A ready plan is held against the store also when it changes nothing.
+            if plan.has_changes() || is_ready && !plan.experiments.is_empty() {
+                match apply(context, &plan) {
+                    // Somebody else has applied it meanwhile.
+                    Err(error) if is_ready && changed(&error) && is_applied(context, &plan)? => {
+                        status = Status::AppliedAlready;
+                    }
+                    applied => changes = applied?,
+                }
             }
-        } else {
-            warn_of_hypothesis(context, &plan);
+            if !changes.is_empty() {
+                status = Status::Applied;
+            }
         }
-        // A ready plan is held against the store also when it changes nothing.
-        let changes = if plan.has_changes() || is_ready && !plan.experiments.is_empty() {
-            let is_for_nothing = plan.experiments.iter().all(|e| e.before.is_none());
-            let purpose = if is_for_nothing {
-                Purpose::Create
-            } else {
-                Purpose::Change
-            };
-            let opened = context.open(purpose)?;
-            let changes = opened.service().apply(&plan)?;
-            let planned = plan.experiments.iter();
-            let planned = planned.map(|e| (e.before.as_ref(), &e.after));
-            context.warn_of_application(&opened, planned)?;
-            changes
-        } else {
-            Vec::new()
-        };
-        context.say(match changes.len() {
-            0 => "nothing to change".to_owned(),
-            1 => "applied 1 change".to_owned(),
-            count => format!("applied {count} changes"),
+        context.say(match (status, changes.len()) {
+            (Status::AppliedAlready, _) => "applied already: nothing to change".to_owned(),
+            (Status::NothingToChange, _) => "nothing to change".to_owned(),
+            (Status::Applied, 1) => "applied 1 change".to_owned(),
+            (Status::Applied, count) => format!("applied {count} changes"),
         });
-        context.show(&Applied(changes))
+        let steps = plan.experiments.iter().filter(|e| !e.steps.is_empty());
+        context.show(&Applied {
+            status,
+            planned: steps.map(|e| e.experiment.clone()).collect(),
+            changes,
+        })
     }
+
+    /// Shows the plan and asks, unless --yes has answered.
+    fn ask(&self, context: &Context, plan: &Plan) -> anyhow::Result<()> {
+        if self.yes || !plan.has_changes() {
+            warn_of_hypothesis(context, plan);
+            return Ok(());
+        }
+        stream::tell_styled(context.render_text(&PlanView(plan)));
+        if stream::confirm("Apply this?")? {
+            return Ok(());
+        }
+        Err(Failed("nothing was applied".to_owned()).into())
+    }
+}
+
+fn apply(context: &Context, plan: &Plan) -> anyhow::Result<Vec<ChangeRecord>> {
+    let is_for_nothing = plan.experiments.iter().all(|e| e.before.is_none());
+    let purpose = if is_for_nothing {
+        Purpose::Create
+    } else {
+        Purpose::Change
+    };
+    let opened = context.open(purpose)?;
+    let changes = opened.service().apply(plan)?;
+    let planned = plan.experiments.iter();
+    let planned = planned.map(|e| (e.before.as_ref(), &e.after));
+    context.warn_of_application(&opened, planned)?;
+    Ok(changes)
+}
+
+/// Whether what a plan would change has been changed to that already.
+fn is_applied(context: &Context, plan: &Plan) -> anyhow::Result<bool> {
+    if !plan.has_changes() {
+        return Ok(false);
+    }
+    let current = plan::current(context)?.into_iter();
+    let configs: Vec<ExperimentConfig> = current.map(|current| current.config).collect();
+    Ok(plan.is_applied(&configs))
+}
+
+fn changed(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<ExperimentError>();
+    error.is_some_and(|error| error.kind() == ErrorKind::ChangedMeanwhile)
 }
 
 /// Says what a plan that nobody sees would have shown.
@@ -103,9 +148,22 @@ fn warn_of_hypothesis(context: &Context, plan: &Plan) {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Applied,
+    AppliedAlready,
+    NothingToChange,
+}
+
 #[derive(Serialize)]
-#[serde(transparent)]
-struct Applied(Vec<ChangeRecord>);
+struct Applied {
+    status: Status,
+    changes: Vec<ChangeRecord>,
+    /// The experiments that the plan changes, by name.
+    #[serde(skip)]
+    planned: Vec<String>,
+}
 
 impl View for Applied {
     fn columns(&self) -> &'static [&'static str] {
@@ -120,13 +178,18 @@ impl View for Applied {
     }
 
     fn tsv(&self, tsv: &mut Tsv) {
-        for change in &self.0 {
+        for change in &self.changes {
             write_tsv(Some(&change.experiment), change, tsv);
+        }
+        if self.status == Status::AppliedAlready {
+            for experiment in &self.planned {
+                tsv.line(&[experiment, "", "", "applied_already", "", ""]);
+            }
         }
     }
 
     fn text(&self, text: &mut Text) {
-        for change in &self.0 {
+        for change in &self.changes {
             text.line(format_args!(
                 "{}  {}",
                 safe(&change.experiment),

@@ -6,11 +6,12 @@ use experiments::declare::{self, Checked, Finding, Severity, SourceFile};
 use experiments::independence::{ENOUGH_IDS, IdSample, phi_limit};
 
 use super::files::{self, Sources};
+use super::root::Root;
 use crate::context::{Context, Purpose};
 use crate::exit::{SomethingFound, UsageError};
 use crate::options::Format;
 use crate::output::findings::Findings;
-use crate::output::{json, stream};
+use crate::output::{json, sarif, stream};
 
 /// Check files of experiments
 ///
@@ -47,6 +48,11 @@ pub(crate) struct Check {
     /// Measure independence also over these ids, one a line
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     actors: Option<PathBuf>,
+
+    /// Name files from this directory in --format github and sarif [default: the nearest one above
+    /// with .git]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    root: Option<PathBuf>,
 }
 
 impl Check {
@@ -57,7 +63,7 @@ impl Check {
             return Err(UsageError(message.to_owned()).into());
         }
         let Sources {
-            files: sources,
+            files: mut sources,
             paths,
             ..
         } = files::read_sources(&self.files)?;
@@ -110,6 +116,13 @@ impl Check {
             });
         }
         declare::sort(&mut findings);
+        if matches!(context.format(), Format::Github | Format::Sarif) {
+            let root = Root::find(self.root.as_deref())?;
+            let files = sources.iter_mut().zip(&paths);
+            for (source, path) in files.filter(|(_, path)| !is_input(path)) {
+                source.name = root.name(path);
+            }
+        }
         show(context, &sources, &findings)?;
         let fails = if self.strict {
             Severity::Warning
@@ -128,8 +141,10 @@ fn show(context: &Context, sources: &[SourceFile], findings: &[Finding]) -> anyh
     let view = Findings::new(sources, findings);
     match context.format() {
         Format::Github => stream::print(&view.github())?,
-        Format::Sarif => stream::print(&json::safe_line(&view.sarif())?)?,
-        Format::Text | Format::Json | Format::Tsv | Format::Csv => context.show(&view)?,
+        Format::Sarif => stream::print(&json::safe_line(&sarif::log(&view))?)?,
+        Format::Text | Format::Json | Format::Tsv | Format::Csv | Format::Markdown => {
+            context.show(&view)?;
+        }
     }
     context.say(view.summary());
     Ok(())

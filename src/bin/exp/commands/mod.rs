@@ -23,6 +23,7 @@ pub(crate) mod overrides;
 pub(crate) mod plan;
 pub(crate) mod power;
 pub(crate) mod results;
+mod root;
 pub(crate) mod schema;
 pub(crate) mod set_weights;
 pub(crate) mod simulate;

@@ -13,10 +13,11 @@ use experiments::{ExperimentConfig, ExperimentError, ExperimentStoreError};
 use super::files::{self, Sources};
 use crate::context::{Context, Purpose};
 use crate::exit::{Hint, Invalid, SomethingFound, UsageError};
+use crate::options::Format;
 use crate::output::findings::Findings;
 use crate::output::plan::PlanView;
-use crate::output::stream;
 use crate::output::text::safe;
+use crate::output::{markdown, stream};
 
 /// Show what applying files would change, and who would move
 ///
@@ -26,8 +27,10 @@ use crate::output::text::safe;
 #[command(
     after_help = "Example, for a plan that is reviewed before it is applied:\n  \
     exp plan experiments.toml --out plan.json && exp apply plan.json\n\n\
+    Formats: text, json, tsv, markdown (a comment for a pull request)\n\n\
     TSV columns: action, experiment, state before, state after, steps, new actors of 10000 who\n\
-    move, stored assignments that are kept, metrics that become exploratory"
+    move, stored assignments that are kept, metrics that become exploratory, stored assignments\n\
+    whose actors lose their variant"
 )]
 pub(crate) struct Plan {
     /// Files, or directories of .toml files; - is standard input
@@ -64,7 +67,13 @@ impl Plan {
             let failed = || format!("cannot write {}", out.display());
             fs::write(out, json).with_context(failed)?;
         }
-        context.show(&PlanView(&plan))?;
+        let view = PlanView(&plan);
+        if context.format() == Format::Markdown {
+            let details = context.render_plain(&view);
+            stream::print(&markdown::comment(&plan, &details))?;
+        } else {
+            context.show(&view)?;
+        }
         if self.exit_code && plan.has_changes() {
             return Err(SomethingFound.into());
         }

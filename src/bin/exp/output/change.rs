@@ -91,7 +91,8 @@ pub(crate) fn write_differences(
 /// The fields that come first: where the experiment is in its life.
 const FIRST: [ConfigField; 2] = [ConfigField::State, ConfigField::Winner];
 
-fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
+/// What differs between two sides.
+pub(super) fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, before: Option<String>, after: Option<String>| {
         differences.extend(Difference::of(what, before, after));

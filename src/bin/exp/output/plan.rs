@@ -47,39 +47,54 @@ impl View for PlanView<'_> {
     }
 
     fn text(&self, text: &mut Text) {
-        let mut counts = [0_usize; 4];
-        for planned in &self.0.experiments {
-            counts[planned.action as usize] += 1;
-            if planned.action != Action::Nothing {
-                write_experiment(planned, text);
-            }
+        let planned = self.0.experiments.iter();
+        for planned in planned.filter(|planned| planned.action != Action::Nothing) {
+            write_experiment(planned, text);
         }
-        let named = [
-            (Action::Create, "to create"),
-            (Action::Change, "to change"),
-            (Action::Prune, "to archive"),
-            (Action::Nothing, "unchanged"),
-        ];
-        let parts = named
-            .iter()
-            .filter(|(action, _)| counts[*action as usize] > 0);
-        let parts: Vec<String> = parts
-            .map(|(action, words)| format!("{} {words}", counts[*action as usize]))
-            .collect();
-        text.line(if parts.is_empty() {
-            "Plan: nothing is declared".to_owned()
-        } else {
-            format!("Plan: {}", parts.join(", "))
-        });
+        text.line(format_args!("Plan: {}", summary(self.0)));
+    }
+}
+
+/// How many experiments it is about, by what would be done to them.
+pub(super) fn summary(plan: &Plan) -> String {
+    let named = [
+        (Action::Create, "to create"),
+        (Action::Change, "to change"),
+        (Action::Prune, "to archive"),
+        (Action::Nothing, "unchanged"),
+    ];
+    let counted = named.map(|(action, words)| {
+        let planned = plan.experiments.iter();
+        (planned.filter(|e| e.action == action).count(), words)
+    });
+    let counted = counted.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = counted
+        .map(|(count, words)| format!("{count} {words}"))
+        .collect();
+    if parts.is_empty() {
+        "nothing is declared".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+/// What an action looks like: its sign and its words.
+pub(super) fn shown(action: Action) -> (&'static str, &'static str) {
+    match action {
+        Action::Create => ("+", "new"),
+        Action::Change => ("~", "changes"),
+        Action::Prune => ("-", "in no file: archived"),
+        Action::Nothing => (" ", ""),
     }
 }
 
 fn write_experiment(planned: &PlannedExperiment, text: &mut Text) {
-    let (sign, colour, words) = match planned.action {
-        Action::Create => ("+", AnsiColor::Green, "new"),
-        Action::Change => ("~", AnsiColor::Yellow, "changes"),
-        Action::Prune => ("-", AnsiColor::Red, "in no file: archived"),
-        Action::Nothing => (" ", AnsiColor::White, ""),
+    let (sign, words) = shown(planned.action);
+    let colour = match planned.action {
+        Action::Create => AnsiColor::Green,
+        Action::Change => AnsiColor::Yellow,
+        Action::Prune => AnsiColor::Red,
+        Action::Nothing => AnsiColor::White,
     };
     let style: Style = colour.on_default().bold();
     text.line(format_args!(
