@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use experiments::{ConfigProblem, MAX_ACTOR_BYTES, actor_problem};
 
+use super::looks;
+
 /// A batch is complete at this size, in bytes, or at [`MAX_LINES`].
 const MAX_BYTES: usize = 48 << 20;
 const MAX_LINES: usize = 1_000_000;
@@ -30,6 +32,8 @@ pub(super) struct Input {
     lines: u64,
     /// Within a line that is too long, of which the beginning is forgotten already.
     in_long_line: bool,
+    /// Whether every line is an actor, whatever it looks like.
+    raw: bool,
     /// Its size in bytes, if it is a file.
     pub(super) size: Option<u64>,
     /// How many bytes were read.
@@ -42,6 +46,8 @@ pub(super) struct Batch {
     actors: Vec<Range<u32>>,
     pub(super) blank: u64,
     pub(super) bad: Vec<BadLine>,
+    /// Whether a line is bad for a blank at its edge.
+    pub(super) has_blank_edges: bool,
 }
 
 /// A line that is no actor.
@@ -71,7 +77,7 @@ impl Batch {
 }
 
 impl Input {
-    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn open(path: &Path, raw: bool) -> anyhow::Result<Self> {
         let opened = if path == Path::new("-") {
             standard_input()
         } else {
@@ -91,6 +97,7 @@ impl Input {
             at_end: false,
             lines: 0,
             in_long_line: false,
+            raw,
             size: metadata.is_file().then_some(metadata.len()),
             taken: 0,
         })
@@ -116,10 +123,21 @@ impl Input {
             self.taken += read as u64;
             begun.get_or_insert_with(Instant::now);
             if lines == 0 && self.buffer.len() > READ {
+                self.require_list()?;
                 self.forget_long_line();
             }
         }
+        self.require_list()?;
         Ok((!self.buffer.is_empty() || self.in_long_line).then(|| self.split()))
+    }
+
+    /// Refuses input that does not begin like a list of actors.
+    fn require_list(&self) -> anyhow::Result<()> {
+        if self.raw || self.lines > 0 || self.in_long_line {
+            return Ok(());
+        }
+        let text = self.buffer.strip_prefix(BYTE_ORDER_MARK);
+        looks::require_list(text.unwrap_or(&self.buffer))
     }
 
     /// Keeps of a line that is longer than any actor only that it is.
@@ -140,6 +158,7 @@ impl Input {
             actors: Vec::new(),
             blank: 0,
             bad: Vec::new(),
+            has_blank_edges: false,
         };
         let all_utf8 = std::str::from_utf8(&text).is_ok();
         let any_nul = memchr::memchr(0, &text).is_some();
@@ -175,6 +194,9 @@ impl Input {
                 batch.refuse(self.lines, &too_long());
             } else if any_nul && let Some(problem) = problem(line) {
                 batch.refuse(self.lines, &problem.to_string());
+            } else if !self.raw && looks::has_blank_at_edge(line) {
+                batch.has_blank_edges = true;
+                batch.refuse(self.lines, "it has a blank at its edge");
             } else {
                 batch.actors.push(range(start, start + line.len()));
             }

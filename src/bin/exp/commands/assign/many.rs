@@ -9,8 +9,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::Assign;
 use super::input::{Batch, Input};
+use super::repeated::Repeated;
 use crate::context::{Context, Purpose};
-use crate::exit::Failed;
+use crate::exit::{Failed, Hint};
 use crate::options::Format;
 use crate::output::{json, tsv};
 
@@ -31,7 +32,7 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
         actors: &["-"],
         keep: Keep::Nothing,
     })?;
-    let mut input = Input::open(file)?;
+    let mut input = Input::open(file, command.raw)?;
     let progress = progress(&input, context);
     let mut output = Output {
         writer: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
@@ -40,6 +41,7 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
         line: String::new(),
     };
     let mut summary = Summary::default();
+    let mut repeated = command.dry_run.then(Repeated::default);
     if context.wants_header() && output.format != Format::Json {
         output
             .writer
@@ -48,11 +50,14 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
     }
     while let Some(batch) = input.next_batch()? {
         let actors = batch.actors();
-        let answers = service.assign_many(&AssignManyRequest {
+        let mut answers = service.assign_many(&AssignManyRequest {
             experiment: &command.name,
             actors: &actors,
             keep,
         })?;
+        if let Some(repeated) = &mut repeated {
+            answers = repeated.answers(&actors, &answers);
+        }
         summary.take(&batch, &answers, context);
         output
             .write(&actors, &answers)
@@ -62,11 +67,19 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
     }
     progress.finish_and_clear();
     context.say(&summary);
-    match summary.bad {
-        0 => Ok(()),
-        1 => Err(Failed("1 line is no actor and was left out".to_owned()).into()),
-        bad => Err(Failed(format!("{bad} lines are no actors and were left out")).into()),
-    }
+    let message = match summary.bad {
+        0 => return Ok(()),
+        1 => "1 line is no actor and was left out".to_owned(),
+        bad => format!("{bad} lines are no actors and were left out"),
+    };
+    let error = anyhow::Error::new(Failed(message));
+    Err(if summary.has_blank_edges {
+        error.context(Hint(
+            "remove the blanks, or keep them with --raw".to_owned(),
+        ))
+    } else {
+        error
+    })
 }
 
 fn progress(input: &Input, context: &Context) -> ProgressBar {
@@ -144,11 +157,13 @@ struct Summary {
     by_reason: [u64; AssignmentReason::ALL.len()],
     blank: u64,
     bad: u64,
+    has_blank_edges: bool,
 }
 
 impl Summary {
     fn take(&mut self, batch: &Batch, answers: &Answers, context: &Context) {
         self.blank += batch.blank;
+        self.has_blank_edges |= batch.has_blank_edges;
         for line in &batch.bad {
             self.bad += 1;
             if self.bad <= BAD_LINES_TOLD {

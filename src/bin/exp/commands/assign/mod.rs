@@ -1,7 +1,9 @@
 mod arguments;
 mod input;
+mod looks;
 mod many;
 mod one;
+mod repeated;
 
 pub(crate) use self::arguments::Assign;
 use crate::context::Context;
