@@ -6,6 +6,7 @@ use experiments::declare::{self, Checked, Finding, Severity, SourceFile};
 use experiments::independence::{ENOUGH_IDS, IdSample, phi_limit};
 
 use super::files::{self, Sources};
+use super::looks;
 use super::root::Root;
 use crate::context::{Context, Purpose};
 use crate::exit::{SomethingFound, UsageError};
@@ -73,6 +74,9 @@ impl Check {
         } else {
             Vec::new()
         };
+        if let Some(ids) = &ids {
+            looks::warn(ids, context);
+        }
         let live: Vec<ExperimentConfig> = current.iter().map(|c| c.config.clone()).collect();
         if let Some(ids) = &ids
             && ids.len() < ENOUGH_IDS

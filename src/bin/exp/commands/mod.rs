@@ -17,6 +17,7 @@ pub(crate) mod exposures;
 mod files;
 pub(crate) mod history;
 pub(crate) mod list;
+mod looks;
 pub(crate) mod man;
 pub(crate) mod outcomes;
 pub(crate) mod overrides;

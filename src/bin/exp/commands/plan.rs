@@ -104,13 +104,14 @@ fn refuse_to_overwrite(out: &Path) -> anyhow::Result<()> {
 
 /// What the store holds; nothing if there is no store yet.
 pub(super) fn current(context: &Context) -> anyhow::Result<Vec<Current>> {
-    match context.service(Purpose::Look) {
-        Ok(service) => Ok(service.current()?),
-        Err(error) => match error.downcast_ref() {
-            Some(ExperimentError::Store(ExperimentStoreError::Missing { .. })) => Ok(Vec::new()),
-            _ => Err(error),
-        },
-    }
+    // A database is looked at only by the first call.
+    let current = context
+        .service(Purpose::Look)
+        .and_then(|service| Ok(service.current()?));
+    current.or_else(|error| match error.downcast_ref() {
+        Some(ExperimentError::Store(ExperimentStoreError::Missing { .. })) => Ok(Vec::new()),
+        _ => Err(error),
+    })
 }
 
 /// Checks the files and plans; what is wrong is told on standard error.

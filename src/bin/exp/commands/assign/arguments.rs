@@ -28,12 +28,13 @@ or who is outside the coverage, and for new actors when all weights are 0. The
 exit code is 0 even so.
 Blank lines are skipped. A line that is no actor (not UTF-8, too long, with a
 blank at its edge) is reported and left out, and the exit code is 1 in the end.
-Input that looks like a table, or that has no line feeds, is refused; --raw
-takes every line as it is. When the input
-pauses, what has arrived is answered at once, so that exp can be a coprocess.
+Input that looks like a table, or whose lines end in carriage returns only, is
+refused. --raw takes every line as it is. When the input pauses, what has
+arrived is answered at once, so that exp can be a coprocess.
 
 TSV columns: actor, variant"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Assign {
     /// The experiment's name
     #[arg(add = complete::experiments())]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use experiments::{ConfigProblem, MAX_ACTOR_BYTES, actor_problem};
 
-use super::looks;
+use super::super::looks;
 
 /// A batch is complete at this size, in bytes, or at [`MAX_LINES`].
 const MAX_BYTES: usize = 48 << 20;

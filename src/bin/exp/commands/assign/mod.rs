@@ -1,6 +1,5 @@
 mod arguments;
 mod input;
-mod looks;
 mod many;
 mod one;
 mod repeated;

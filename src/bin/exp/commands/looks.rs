@@ -1,6 +1,7 @@
-//! What shows that input is no list of actors, one a line. The first lines are looked at before anything is
-//! stored, as everybody in a wrong list would be assigned for good.
+//! What shows that input is no list of actors, one a line. The first lines are looked at before anybody is
+//! assigned, as that is for good.
 
+use crate::context::Context;
 use crate::exit::{Hint, Invalid};
 
 /// How many lines are looked at.
@@ -17,6 +18,15 @@ pub(super) fn require_list(text: &[u8]) -> anyhow::Result<()> {
     };
     let hint = format!("{hint}; --raw takes every line as it is");
     Err(anyhow::Error::new(Invalid(message)).context(Hint(hint)))
+}
+
+/// Warns of the same where the list is only measured.
+pub(super) fn warn(ids: &[String], context: &Context) {
+    let sample = ids.iter().take(SAMPLE).map(String::as_str);
+    let text = sample.collect::<Vec<_>>().join("\n");
+    if let Some((message, hint)) = mistake(text.as_bytes()) {
+        context.warn(format_args!("{message}; {hint}"));
+    }
 }
 
 fn mistake(text: &[u8]) -> Option<(String, String)> {
@@ -54,7 +64,7 @@ fn mistake(text: &[u8]) -> Option<(String, String)> {
 }
 
 /// Whether there are lines only if a carriage return ends one.
-pub(super) fn ends_lines_in_carriage_returns(text: &[u8]) -> bool {
+fn ends_lines_in_carriage_returns(text: &[u8]) -> bool {
     let ends = memchr::memchr2(b'\n', b'\r', text);
     ends.is_some_and(|at| at + 1 < text.len()) && memchr::memchr(b'\n', text).is_none()
 }
