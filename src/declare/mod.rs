@@ -24,6 +24,7 @@ mod moves;
 mod plan;
 mod planning;
 mod problems;
+mod rationale;
 mod read;
 mod schema;
 mod source;

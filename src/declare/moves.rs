@@ -23,6 +23,8 @@ pub struct Moves {
     pub stored_kept: u64,
     /// Of these, how many are told another variant than before, as there is a winner, or was one.
     pub stored_told_another: u64,
+    /// Stored assignments whose actors are told nothing any more, for good, as the experiment is archived.
+    pub stored_lost: u64,
 }
 
 impl Moves {
@@ -54,6 +56,7 @@ impl Moves {
         let stored = Self {
             stored_kept: self.stored_kept,
             stored_told_another: self.stored_told_another,
+            stored_lost: self.stored_lost,
             ..newcomers
         };
         *self == stored
@@ -76,6 +79,12 @@ pub(super) fn moves(current: Option<&Current>, after: &ExperimentConfig) -> Move
         return Moves::of_newcomers(None, after);
     };
     let before = &current.config;
+    if is_archived(before, after) {
+        return Moves {
+            stored_lost: current.stored(),
+            ..Moves::of_newcomers(Some(before), after)
+        };
+    }
     let is_told_another = |variant: &str| told(before, variant) != told(after, variant);
     let counts = current.counts.iter();
     let told_another = counts.filter(|count| is_told_another(&count.variant));
@@ -84,6 +93,11 @@ pub(super) fn moves(current: Option<&Current>, after: &ExperimentConfig) -> Move
         stored_told_another: told_another.map(|c| c.assigned + c.overridden).sum(),
         ..Moves::of_newcomers(Some(before), after)
     }
+}
+
+/// Whether everybody loses what they are told.
+fn is_archived(before: &ExperimentConfig, after: &ExperimentConfig) -> bool {
+    before.state != after.state && after.state == ExperimentState::Archived
 }
 
 /// What an actor who has this variant is told.
@@ -98,6 +112,9 @@ fn told<'a>(config: &'a ExperimentConfig, variant: &'a str) -> &'a str {
 
 /// How many of 10000 new actors get another variant, or get one where they got none, or the reverse.
 pub(super) fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfig) -> u64 {
+    if is_archived(before, after) && before.state == ExperimentState::Draft {
+        return 0;
+    }
     let (old, new) = (entering(before), entering(after));
     // Who enters is a part of those who enter at the greater share, unless another hash says who does.
     let both = if before.hashed() == after.hashed() {
@@ -112,10 +129,11 @@ pub(super) fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfi
     (changed + BUCKETS / 2) / BUCKETS
 }
 
-/// How many of 10000 new actors enter. Once there is a winner, everybody gets it.
+/// How many of 10000 new actors enter. Once there is a winner, everybody gets it; once it is archived, nobody.
 fn entering(config: &ExperimentConfig) -> u64 {
     match config.state {
         ExperimentState::Concluded => BUCKETS,
+        ExperimentState::Archived => 0,
         _ => config.newcomers_per_10000(),
     }
 }

@@ -159,6 +159,22 @@ impl Plan {
         wrong.map(|planned| &*planned.experiment)
     }
 
+    /// Whether these experiments are all as the plan would make them, whenever that was done.
+    #[must_use]
+    pub fn is_applied(&self, current: &[ExperimentConfig]) -> bool {
+        self.experiments.iter().all(|planned| {
+            let found = current.iter().find(|c| c.name == planned.experiment);
+            found.is_some_and(|found| {
+                let updated_at_secs = found.updated_at_secs;
+                *found
+                    == ExperimentConfig {
+                        updated_at_secs,
+                        ..planned.after.clone()
+                    }
+            })
+        })
+    }
+
     /// What a store must hold for the plan to be what was shown.
     #[must_use]
     pub fn expected(&self) -> Vec<Expected<'_>> {

@@ -170,6 +170,16 @@ fn sarif_keeps_to_its_schema() {
         let log: Value = serde_json::from_str(&log).unwrap();
         let errors: Vec<String> = validator.iter_errors(&log).map(|e| e.to_string()).collect();
         assert!(errors.is_empty(), "{path:?}: {errors:?}");
+        // What code scanning on GitHub requires beyond the schema.
+        for rule in log["runs"][0]["tool"]["driver"]["rules"]
+            .as_array()
+            .unwrap()
+        {
+            for property in ["shortDescription", "fullDescription", "help"] {
+                let text = rule[property]["text"].as_str().unwrap();
+                assert!((1..=1024).contains(&text.len()), "{rule}");
+            }
+        }
         let (rows, _) = check(&path, &["--strict", "--format", "json"]);
         let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();
         let results = log["runs"][0]["results"].as_array().unwrap();

@@ -16,6 +16,7 @@ use crate::server;
 const PAGES: &[&str] = &[
     "README.md",
     "docs/assignment.md",
+    "docs/ci.md",
     "docs/recipes.md",
     "docs/results.md",
     "docs/scripts.md",
@@ -98,11 +99,20 @@ fn session<'a>(sandbox: &Sandbox, lines: &mut impl Iterator<Item = &'a str>, see
     }
 }
 
-/// The workflow that it shows is the one to copy.
+/// The workflow that is shown is the one to copy, and the page runs each of its commands.
 #[test]
 fn the_workflow_is_the_fixture() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
-    let shown = format!("```yaml\n{}```\n", read("fixtures/ci/experiments.yml"));
-    assert!(read("README.md").contains(&shown));
+    let (page, workflow) = (read("docs/ci.md"), read("fixtures/ci/experiments.yml"));
+    assert!(page.contains(&format!("```yaml\n{workflow}```\n")));
+    let commands = workflow.lines().filter_map(|line| {
+        let command = line.trim().strip_prefix("- run: ")?;
+        command.starts_with("exp ").then_some(command)
+    });
+    let commands: Vec<&str> = commands.collect();
+    assert_eq!(commands.len(), 4);
+    for command in commands {
+        assert!(page.contains(&format!("\n$ {command}\n")), "{command}");
+    }
 }

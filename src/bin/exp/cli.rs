@@ -114,6 +114,9 @@ impl Command {
             Format::Github | Format::Sarif if !matches!(self, Self::Check(_)) => {
                 "--format github and sarif are for exp check"
             }
+            Format::Markdown if !matches!(self, Self::Plan(_)) => {
+                "--format markdown is for exp plan"
+            }
             Format::Csv
                 if !matches!(
                     self,

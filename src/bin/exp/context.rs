@@ -207,7 +207,9 @@ impl Context {
                 tsv.into_string()
             }
             // The commands that have the other formats print them themselves.
-            Format::Text | Format::Csv | Format::Github | Format::Sarif => self.render_text(view),
+            Format::Text | Format::Csv | Format::Github | Format::Markdown | Format::Sarif => {
+                self.render_text(view)
+            }
         })
     }
 

@@ -62,6 +62,9 @@ pub(crate) enum Format {
     /// Annotations of a pull request on GitHub, of exp check
     #[value(hide = true)]
     Github,
+    /// A comment for a pull request, of exp plan
+    #[value(hide = true)]
+    Markdown,
     /// SARIF 2.1.0, of exp check
     #[value(hide = true)]
     Sarif,

@@ -1,9 +1,8 @@
-use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use experiments::ChangeRecord;
 use experiments::declare::Plan;
+use experiments::{ChangeRecord, ErrorKind, ExperimentConfig, ExperimentError};
 use serde::Serialize;
 
 use super::{files, plan};
@@ -19,11 +18,12 @@ use crate::output::tsv::Tsv;
 /// Make the store what files say, in one step or not at all
 ///
 /// Shows the plan and asks, on a terminal; --yes answers for a script. A plan that exp plan --out
-/// wrote is applied as it was shown: if the store has changed since, nothing is applied. The store
-/// is made if there is none.
+/// wrote is applied as it was shown: if the store has changed since, nothing is applied, and if it is
+/// as the plan would make it, the plan was applied already. The store is made if there is none.
 #[derive(Args)]
 #[command(after_help = "Example:\n  exp apply experiments.toml --yes\n\n\
-    TSV columns: experiment, then those of exp history")]
+    TSV columns: experiment, then those of exp history; of a plan that was applied already a line\n    \
+    for each experiment, with applied_already as the mutation")]
 pub(crate) struct Apply {
     /// Files, or directories of .toml files, or one plan; - is standard input
     #[arg(required = true, value_name = "FILE|DIR|PLAN", value_hint = ValueHint::AnyPath)]
@@ -41,13 +41,13 @@ pub(crate) struct Apply {
 impl Apply {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let reads_input = self.files.iter().any(|file| file == Path::new("-"));
-        if !self.yes && (reads_input || !io::stdin().is_terminal()) {
+        if !self.yes && (reads_input || !stream::can_ask()) {
             let message = "there is nobody to ask; --yes applies without asking";
             return Err(UsageError(message.to_owned()).into());
         }
         // Read once: a pipe holds nothing the second time.
         let sources = files::read_sources(&self.files)?;
-        let ready = plan::read(&sources)?;
+        let ready = plan::read(&sources.files)?;
         let is_ready = ready.is_some();
         if ready.is_some() && self.prune {
             let message = "a plan is applied as it is; --prune belongs to exp plan";
@@ -57,23 +57,63 @@ impl Apply {
             Some(plan) => plan,
             None => plan::make(context, &sources, &plan::current(context)?, self.prune)?,
         };
-        if !self.yes && plan.has_changes() {
-            stream::tell_styled(context.render_text(&PlanView(&plan)));
-            if !stream::confirm("Apply this?")? {
-                return Err(Failed("nothing was applied".to_owned()).into());
+        let mut status = Status::NothingToChange;
+        let mut changes = Vec::new();
+        if is_ready && is_applied(context, &plan)? {
+            status = Status::AppliedAlready;
+        } else {
+            self.ask(context, &plan)?;
+            // A ready plan is held against the store also when it changes nothing.
+            if plan.has_changes() || is_ready && !plan.experiments.is_empty() {
+                match apply(context, &plan) {
+                    // Somebody else has applied it meanwhile.
+                    Err(error) if is_ready && changed(&error) && is_applied(context, &plan)? => {
+                        status = Status::AppliedAlready;
+                    }
+                    applied => changes = applied?,
+                }
             }
-        } else {
-            warn_of_hypothesis(context, &plan);
+            if !changes.is_empty() {
+                status = Status::Applied;
+            }
         }
-        // A ready plan is held against the store also when it changes nothing.
-        let changes = if plan.has_changes() || is_ready && !plan.experiments.is_empty() {
-            apply(context, &plan)?
-        } else {
-            Vec::new()
+        let steps = plan.experiments.iter().filter(|e| !e.steps.is_empty());
+        let applied = Applied {
+            status,
+            planned: steps.map(|e| e.experiment.clone()).collect(),
+            changes,
         };
-        tell(context, &changes);
-        show(context, changes)
+        applied.tell(context);
+        context.show(&applied)
     }
+
+    /// Shows the plan and asks, unless --yes has answered.
+    fn ask(&self, context: &Context, plan: &Plan) -> anyhow::Result<()> {
+        if self.yes || !plan.has_changes() {
+            warn_of_hypothesis(context, plan);
+            return Ok(());
+        }
+        stream::tell_styled(context.render_text(&PlanView(plan)));
+        if stream::confirm("Apply this?")? {
+            return Ok(());
+        }
+        Err(Failed("nothing was applied".to_owned()).into())
+    }
+}
+
+/// Whether what a plan would change has been changed to that already.
+fn is_applied(context: &Context, plan: &Plan) -> anyhow::Result<bool> {
+    if !plan.has_changes() {
+        return Ok(false);
+    }
+    let current = plan::current(context)?.into_iter();
+    let configs: Vec<ExperimentConfig> = current.map(|current| current.config).collect();
+    Ok(plan.is_applied(&configs))
+}
+
+fn changed(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<ExperimentError>();
+    error.is_some_and(|error| error.kind() == ErrorKind::ChangedMeanwhile)
 }
 
 /// Applies a plan to the store, which may be new.
@@ -92,20 +132,6 @@ pub(super) fn apply(context: &Context, plan: &Plan) -> anyhow::Result<Vec<Change
     Ok(changes)
 }
 
-/// Tells a person how much was changed.
-pub(super) fn tell(context: &Context, changes: &[ChangeRecord]) {
-    context.say(match changes.len() {
-        0 => "nothing to change".to_owned(),
-        1 => "applied 1 change".to_owned(),
-        count => format!("applied {count} changes"),
-    });
-}
-
-/// Shows what was changed.
-pub(super) fn show(context: &Context, changes: Vec<ChangeRecord>) -> anyhow::Result<()> {
-    context.show(&Applied(changes))
-}
-
 /// Says what a plan that nobody sees would have shown.
 pub(super) fn warn_of_hypothesis(context: &Context, plan: &Plan) {
     for planned in &plan.experiments {
@@ -119,9 +145,47 @@ pub(super) fn warn_of_hypothesis(context: &Context, plan: &Plan) {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Applied,
+    AppliedAlready,
+    NothingToChange,
+}
+
 #[derive(Serialize)]
-#[serde(transparent)]
-struct Applied(Vec<ChangeRecord>);
+pub(super) struct Applied {
+    status: Status,
+    changes: Vec<ChangeRecord>,
+    /// The experiments that the plan changes, by name.
+    #[serde(skip)]
+    planned: Vec<String>,
+}
+
+impl Applied {
+    /// What a plan came to that did not wait between being made and applied.
+    pub(super) fn at_once(changes: Vec<ChangeRecord>) -> Self {
+        Self {
+            status: if changes.is_empty() {
+                Status::NothingToChange
+            } else {
+                Status::Applied
+            },
+            changes,
+            planned: Vec::new(),
+        }
+    }
+
+    /// Tells a person how much was changed.
+    pub(super) fn tell(&self, context: &Context) {
+        context.say(match (self.status, self.changes.len()) {
+            (Status::AppliedAlready, _) => "applied already: nothing to change".to_owned(),
+            (Status::NothingToChange, _) => "nothing to change".to_owned(),
+            (Status::Applied, 1) => "applied 1 change".to_owned(),
+            (Status::Applied, count) => format!("applied {count} changes"),
+        });
+    }
+}
 
 impl View for Applied {
     fn columns(&self) -> &'static [&'static str] {
@@ -129,13 +193,18 @@ impl View for Applied {
     }
 
     fn tsv(&self, tsv: &mut Tsv) {
-        for change in &self.0 {
+        for change in &self.changes {
             change::write_tsv(Some(&change.experiment), change, tsv);
+        }
+        if self.status == Status::AppliedAlready {
+            for experiment in &self.planned {
+                tsv.line(&[experiment, "", "", "applied_already", "", ""]);
+            }
         }
     }
 
     fn text(&self, text: &mut Text) {
-        for change in &self.0 {
+        for change in &self.changes {
             text.line(format_args!(
                 "{}  {}",
                 safe(&change.experiment),

@@ -5,12 +5,14 @@ use experiments::ExperimentConfig;
 use experiments::declare::{self, Checked, Finding, Severity, SourceFile};
 use experiments::independence::{ENOUGH_IDS, IdSample, phi_limit};
 
-use super::files;
+use super::files::{self, Sources};
+use super::looks;
+use super::root::Root;
 use crate::context::{Context, Purpose};
 use crate::exit::{SomethingFound, UsageError};
 use crate::options::Format;
 use crate::output::findings::Findings;
-use crate::output::{json, stream};
+use crate::output::{json, sarif, stream};
 
 /// Check files of experiments
 ///
@@ -47,6 +49,11 @@ pub(crate) struct Check {
     /// Measure independence also over these ids, one a line
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     actors: Option<PathBuf>,
+
+    /// Name files from this directory in --format github and sarif [default: the nearest one above
+    /// with .git]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    root: Option<PathBuf>,
 }
 
 impl Check {
@@ -56,13 +63,20 @@ impl Check {
             let message = "standard input can't be both the files and the ids";
             return Err(UsageError(message.to_owned()).into());
         }
-        let sources = files::read_sources(&self.files)?;
+        let Sources {
+            files: mut sources,
+            paths,
+            ..
+        } = files::read_sources(&self.files)?;
         let ids = self.actors.as_deref().map(files::read_ids).transpose()?;
         let current = if context.names_a_store() {
             context.service(Purpose::Look)?.current()?
         } else {
             Vec::new()
         };
+        if let Some(ids) = &ids {
+            looks::warn(ids, context);
+        }
         let live: Vec<ExperimentConfig> = current.iter().map(|c| c.config.clone()).collect();
         if let Some(ids) = &ids
             && ids.len() < ENOUGH_IDS
@@ -106,6 +120,13 @@ impl Check {
             });
         }
         declare::sort(&mut findings);
+        if matches!(context.format(), Format::Github | Format::Sarif) {
+            let root = Root::find(self.root.as_deref())?;
+            let files = sources.iter_mut().zip(&paths);
+            for (source, path) in files.filter(|(_, path)| !is_input(path)) {
+                source.name = root.name(path);
+            }
+        }
         show(context, &sources, &findings)?;
         let fails = if self.strict {
             Severity::Warning
@@ -124,8 +145,10 @@ fn show(context: &Context, sources: &[SourceFile], findings: &[Finding]) -> anyh
     let view = Findings::new(sources, findings);
     match context.format() {
         Format::Github => stream::print(&view.github())?,
-        Format::Sarif => stream::print(&json::safe_line(&view.sarif())?)?,
-        Format::Text | Format::Json | Format::Tsv | Format::Csv => context.show(&view)?,
+        Format::Sarif => stream::print(&json::safe_line(&sarif::log(&view))?)?,
+        Format::Text | Format::Json | Format::Tsv | Format::Csv | Format::Markdown => {
+            context.show(&view)?;
+        }
     }
     context.say(view.summary());
     Ok(())

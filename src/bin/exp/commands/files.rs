@@ -10,53 +10,124 @@ use experiments::declare::SourceFile;
 
 use crate::exit::UsageError;
 
-/// Reads files; of a directory, every `.toml` file in it and below, sorted. `-` is standard input.
-pub(super) fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Vec<SourceFile>> {
-    find_all(paths)?
-        .iter()
-        .map(|file| read_source(file))
-        .collect()
+/// The files of experiments that were named.
+pub(super) struct Sources {
+    pub(super) files: Vec<SourceFile>,
+    /// Where each file is.
+    pub(super) paths: Vec<PathBuf>,
+    /// What a directory holds that may declare experiments, and was not read.
+    pub(super) left_out: Vec<PathBuf>,
 }
 
-/// The files that are named, each once.
-fn find_all(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+/// Reads files; of a directory, what [`Walk`] finds in it, sorted. `-` is standard input.
+pub(super) fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Sources> {
+    let Walk {
+        mut files,
+        mut left_out,
+        ..
+    } = find_all(paths)?;
+    let mut seen = HashSet::new();
+    files.retain(|file| seen.insert(whole(file)));
+    let named: HashSet<PathBuf> = paths.iter().map(|path| whole(path)).collect();
+    left_out.retain(|path| !named.contains(&whole(path)));
+    let sources: anyhow::Result<_> = files.iter().map(|file| read_source(file)).collect();
+    Ok(Sources {
+        files: sources?,
+        paths: files,
+        left_out,
+    })
+}
+
+/// The same path for every way to name a file.
+fn whole(path: &Path) -> PathBuf {
+    let is_input = path == Path::new("-");
+    let whole = (!is_input).then(|| path.canonicalize().ok()).flatten();
+    whole.unwrap_or_else(|| path.to_owned())
+}
+
+fn find_all(paths: &[PathBuf]) -> anyhow::Result<Walk> {
+    let mut walk = Walk::default();
     for path in paths {
         if path.is_dir() {
-            let found = files.len();
-            add_directory(path, &mut files)?;
-            if files.len() == found {
+            let found = walk.files.len();
+            walk.visited.clear();
+            walk.directory(path)?;
+            if walk.files.len() == found {
                 let message = format!("no .toml file in {}", path.display());
                 return Err(UsageError(message).into());
             }
         } else {
-            files.push(path.clone());
+            walk.files.push(path.clone());
         }
     }
-    let mut seen = HashSet::new();
-    files.retain(|file| {
-        let whole = (file != Path::new("-")).then(|| file.canonicalize());
-        seen.insert(whole.and_then(Result::ok).unwrap_or_else(|| file.clone()))
-    });
-    Ok(files)
+    Ok(walk)
 }
 
-fn add_directory(directory: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let failed = || format!("cannot read {}", directory.display());
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(directory).with_context(failed)? {
-        entries.push(entry.with_context(failed)?.path());
-    }
-    entries.sort();
-    for path in entries {
-        // A link to a directory could lead back to where it is.
-        if path.is_dir() && !path.is_symlink() {
-            add_directory(&path, files)?;
-        } else if path.extension().is_some_and(|e| e == "toml") && !path.is_dir() {
-            files.push(path);
+/// Finds every `.toml` file in a directory and below, also through links. A name that begins with a dot is
+/// left out: editors keep their own files under such names, and tools their directories.
+#[derive(Default)]
+struct Walk {
+    files: Vec<PathBuf>,
+    left_out: Vec<PathBuf>,
+    /// The directories that were read, as a link may lead back to one of them.
+    visited: HashSet<PathBuf>,
+}
+
+impl Walk {
+    fn directory(&mut self, directory: &Path) -> anyhow::Result<()> {
+        for path in self.entries(directory)? {
+            let is_directory = path.is_dir();
+            if is_hidden(&path) {
+                if is_directory && self.has_definitions(&path) || has_extension(&path) {
+                    self.left_out.push(path);
+                }
+            } else if is_directory {
+                self.directory(&path)?;
+            } else if has_extension(&path) {
+                self.files.push(path);
+            } else if path.is_symlink() && !path.exists() {
+                // It may stand for a directory that is not there at the moment.
+                self.left_out.push(path);
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// What a directory holds, sorted; nothing if it was read before.
+    fn entries(&mut self, directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        let failed = || format!("cannot read {}", directory.display());
+        let mut entries = Vec::new();
+        if self
+            .visited
+            .insert(directory.canonicalize().with_context(failed)?)
+        {
+            for entry in fs::read_dir(directory).with_context(failed)? {
+                entries.push(entry.with_context(failed)?.path());
+            }
+            entries.sort();
+        }
+        Ok(entries)
+    }
+
+    /// Whether there is a `.toml` file in a directory that is left out; also if there is no telling.
+    fn has_definitions(&mut self, directory: &Path) -> bool {
+        self.entries(directory).map_or(true, |entries| {
+            entries.iter().any(|path| {
+                let is_directory = path.is_dir() && !path.is_symlink();
+                has_extension(path) || is_directory && self.has_definitions(path)
+            })
+        })
+    }
+}
+
+fn has_extension(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "toml")
+}
+
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 fn read_source(path: &Path) -> anyhow::Result<SourceFile> {

@@ -10,13 +10,14 @@ use experiments::declare::{
 use experiments::independence::IdSample;
 use experiments::{ExperimentConfig, ExperimentError, ExperimentStoreError};
 
-use super::files;
+use super::files::{self, Sources};
 use crate::context::{Context, Purpose};
-use crate::exit::{Invalid, SomethingFound, UsageError};
+use crate::exit::{Hint, Invalid, SomethingFound, UsageError};
+use crate::options::Format;
 use crate::output::findings::Findings;
 use crate::output::plan::PlanView;
-use crate::output::stream;
 use crate::output::text::safe;
+use crate::output::{markdown, stream};
 
 /// Show what applying files would change, and who would move
 ///
@@ -26,9 +27,10 @@ use crate::output::text::safe;
 #[command(
     after_help = "Example, for a plan that is reviewed before it is applied:\n  \
     exp plan experiments.toml --out plan.json && exp apply plan.json\n\n\
+    Formats: text, json, tsv, markdown (a comment for a pull request)\n\n\
     TSV columns: action, experiment, state before, state after, steps, new actors of 10000 who\n\
-    move, stored assignments that are kept, metrics that become exploratory, newcomers of 10000\n\
-    who enter, before and after"
+    move, stored assignments that are kept, metrics that become exploratory, stored assignments\n\
+    whose actors lose their variant, newcomers of 10000 who enter before and after"
 )]
 pub(crate) struct Plan {
     /// Files, or directories of .toml files; - is standard input
@@ -51,6 +53,10 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let sources = files::read_sources(&self.files)?;
+        if let Some(plan) = sources.files.iter().find(|source| is_plan(source)) {
+            let message = format!("{} is a plan already; exp apply applies it", plan.name);
+            return Err(UsageError(message).into());
+        }
         if let Some(out) = &self.out {
             refuse_to_overwrite(out)?;
         }
@@ -61,7 +67,13 @@ impl Plan {
             let failed = || format!("cannot write {}", out.display());
             fs::write(out, json).with_context(failed)?;
         }
-        context.show(&PlanView(&plan))?;
+        let view = PlanView(&plan);
+        if context.format() == Format::Markdown {
+            let details = context.render_plain(&view);
+            stream::print(&markdown::comment(&plan, &details))?;
+        } else {
+            context.show(&view)?;
+        }
         if self.exit_code && plan.has_changes() {
             return Err(SomethingFound.into());
         }
@@ -92,22 +104,27 @@ fn refuse_to_overwrite(out: &Path) -> anyhow::Result<()> {
 
 /// What the store holds; nothing if there is no store yet.
 pub(super) fn current(context: &Context) -> anyhow::Result<Vec<Current>> {
-    match context.service(Purpose::Look) {
-        Ok(service) => Ok(service.current()?),
-        Err(error) => match error.downcast_ref() {
-            Some(ExperimentError::Store(ExperimentStoreError::Missing { .. })) => Ok(Vec::new()),
-            _ => Err(error),
-        },
-    }
+    // A database is looked at only by the first call.
+    let current = context
+        .service(Purpose::Look)
+        .and_then(|service| Ok(service.current()?));
+    current.or_else(|error| match error.downcast_ref() {
+        Some(ExperimentError::Store(ExperimentStoreError::Missing { .. })) => Ok(Vec::new()),
+        _ => Err(error),
+    })
 }
 
 /// Checks the files and plans; what is wrong is told on standard error.
 pub(super) fn make(
     context: &Context,
-    sources: &[SourceFile],
+    sources: &Sources,
     current: &[Current],
     prune: bool,
 ) -> anyhow::Result<Planned> {
+    if prune {
+        require_all(&sources.left_out)?;
+    }
+    let sources = &*sources.files;
     propose(context, sources, current, prune)?.map_err(|findings| {
         let view = Findings::new(sources, &findings);
         stream::tell_styled(context.render_text(&view));
@@ -172,12 +189,36 @@ pub(super) fn propose(
     Ok(Ok(plan))
 }
 
+/// Whether a file looks like what `--out` writes: TOML never begins with a brace.
+fn is_plan(source: &SourceFile) -> bool {
+    source.text.trim_start().starts_with('{')
+}
+
+/// Refuses to archive what is in no file when there may be files that were not read.
+fn require_all(left_out: &[PathBuf]) -> anyhow::Result<()> {
+    let Some(first) = left_out.first() else {
+        return Ok(());
+    };
+    let (others, were) = match left_out.len() - 1 {
+        0 => (String::new(), "was"),
+        1 => (" and 1 other".to_owned(), "were"),
+        others => (format!(" and {others} others"), "were"),
+    };
+    let first = first.display();
+    let message = format!("--prune needs every file, and {first}{others} {were} left out");
+    let hint = "a directory is read without names that begin with a dot and links that lead nowhere; \
+                remove what was left out, or name it beside the directory";
+    Err(anyhow::Error::new(Invalid(message)).context(Hint(hint.to_owned())))
+}
+
 /// The plan that was written by `--out`, if that is what the one file is.
 pub(super) fn read(sources: &[SourceFile]) -> anyhow::Result<Option<Planned>> {
-    // TOML never begins with a brace.
-    let [source] = sources else { return Ok(None) };
-    if !source.text.trim_start().starts_with('{') {
+    let Some(source) = sources.iter().find(|source| is_plan(source)) else {
         return Ok(None);
+    };
+    if sources.len() > 1 {
+        let message = format!("{} is a plan, and a plan is applied alone", source.name);
+        return Err(UsageError(message).into());
     }
     let invalid = |problem: String| Invalid(format!("{} is no plan: {problem}", source.name));
     if !source.is_utf8() {

@@ -6,7 +6,7 @@ use experiments::simulation::{JointSimulation, Simulation, simulate, simulate_jo
 use experiments::{Coverage, ExperimentConfig, ExperimentError, IdShape};
 use serde::Serialize;
 
-use super::files;
+use super::{files, looks};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::exit::{Invalid, UsageError};
@@ -82,6 +82,9 @@ impl Simulate {
             configs.extend(find(target, context)?);
         }
         let given = self.actors.as_deref().map(files::read_ids).transpose()?;
+        if let Some(ids) = &given {
+            looks::warn(ids, context);
+        }
         let shape = IdShape::from(self.shape);
         let over = match &given {
             Some(_) => "the given ids",
@@ -121,7 +124,7 @@ fn find(target: &str, context: &Context) -> anyhow::Result<Vec<ExperimentConfig>
             found.ok_or_else(|| ExperimentError::NotFound(target.to_owned()))?,
         ]);
     }
-    let sources = files::read_sources(&[path.to_owned()])?;
+    let sources = files::read_sources(&[path.to_owned()])?.files;
     let Checked {
         declarations,
         mut findings,

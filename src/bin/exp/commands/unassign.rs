@@ -43,6 +43,10 @@ pub(crate) struct Unassign {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "actor")]
     actors: Option<PathBuf>,
 
+    /// Take every line of the file as an actor, also if it looks like something else
+    #[arg(long, requires = "actors", conflicts_with = "actor")]
+    raw: bool,
+
     /// Take them back without asking
     #[arg(short, long)]
     yes: bool,
@@ -68,7 +72,7 @@ impl Unassign {
     ) -> anyhow::Result<()> {
         // An experiment that gives nothing back is told before the input is waited for.
         service.unassign(&self.name, &[])?;
-        let mut input = Input::open(file)?;
+        let mut input = Input::open(file, self.raw)?;
         let mut bad = BadLines::default();
         let mut batches = Vec::new();
         while let Some(batch) = input.next_batch()? {

@@ -108,7 +108,8 @@ pub(crate) fn write_differences(
 /// The fields that come first: where the experiment is in its life.
 const FIRST: [ConfigField; 2] = [ConfigField::State, ConfigField::Winner];
 
-fn differences(
+/// What differs between two sides. `time` tells a moment.
+pub(super) fn differences(
     before: &ChangeSide,
     after: &ChangeSide,
     time: impl Fn(u64) -> String,

@@ -1,14 +1,13 @@
-//! Findings in files, for people, for programs, for GitHub and as SARIF.
+//! Findings in files, for people, for programs and for GitHub.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use experiments::declare::{Finding, Lines, Lint, Position, Severity, SourceFile, SourceSpan};
+use experiments::declare::{Finding, Lines, Position, Severity, SourceFile, SourceSpan};
 use experiments::text::{escape, is_unsafe};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::View;
 use super::text::Text;
@@ -19,9 +18,9 @@ const MAX_DRAWN: usize = 100;
 
 /// Findings, with the files they are about.
 pub(crate) struct Findings<'a> {
-    sources: &'a [SourceFile],
+    pub(super) sources: &'a [SourceFile],
     lines: Vec<Lines<'a>>,
-    all: &'a [Finding],
+    pub(super) all: &'a [Finding],
 }
 
 /// A finding as data.
@@ -75,7 +74,7 @@ impl<'a> Findings<'a> {
         )
     }
 
-    fn positions(&self, place: &SourceSpan) -> (Position, Position) {
+    pub(super) fn positions(&self, place: &SourceSpan) -> (Position, Position) {
         let lines = &self.lines[place.file];
         let SourceSpan { span, .. } = place;
         (lines.position(span.start), lines.position(span.end))
@@ -143,7 +142,6 @@ impl<'a> Findings<'a> {
         // Only the line on which it begins, so that what is drawn grows with it and not with the file.
         let around = lines.around(&start);
         let line = &source.text[around.clone()];
-        let line = line.strip_suffix('\r').unwrap_or(line);
         let before = (start.start - around.start).min(line.len());
         let end = (place.span.end.max(start.start) - around.start).clamp(before, line.len());
         let excerpt = Excerpt::new(line, before..end);
@@ -186,87 +184,6 @@ impl<'a> Findings<'a> {
         }
         commands
     }
-
-    /// A SARIF 2.1.0 log: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
-    pub(crate) fn sarif(&self) -> impl Serialize {
-        SarifLog {
-            schema: "https://json.schemastore.org/sarif-2.1.0.json",
-            version: "2.1.0",
-            runs: [SarifRun {
-                tool: json!({ "driver": {
-                    "name": "exp",
-                    "semanticVersion": env!("CARGO_PKG_VERSION"),
-                    "rules": Lint::ALL.iter().map(|lint| sarif_rule(*lint)).collect::<Vec<_>>(),
-                }}),
-                column_kind: "unicodeCodePoints",
-                results: SarifResults(self),
-            }],
-        }
-    }
-
-    fn sarif_result(&self, finding: &Finding) -> Value {
-        let index = Lint::ALL.iter().position(|lint| *lint == finding.lint);
-        let mut result = json!({
-            "ruleId": finding.lint.id(),
-            "ruleIndex": index,
-            "level": finding.severity().as_str(),
-            "message": { "text": format!("{}; {}", finding.message, finding.help) },
-            "locations": [self.sarif_location(&finding.place)],
-        });
-        if let Some((place, what)) = &finding.related {
-            let mut location = self.sarif_location(place);
-            location["message"] = json!({ "text": what });
-            result["relatedLocations"] = json!([location]);
-        }
-        result
-    }
-
-    fn sarif_location(&self, place: &SourceSpan) -> Value {
-        let (start, end) = self.positions(place);
-        json!({ "physicalLocation": {
-            "artifactLocation": { "uri": uri(&self.sources[place.file].name) },
-            "region": {
-                "startLine": start.line,
-                "startColumn": start.column,
-                "endLine": end.line,
-                "endColumn": end.column,
-            },
-        }})
-    }
-}
-
-#[derive(Serialize)]
-struct SarifLog<'a> {
-    #[serde(rename = "$schema")]
-    schema: &'static str,
-    version: &'static str,
-    runs: [SarifRun<'a>; 1],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SarifRun<'a> {
-    tool: Value,
-    column_kind: &'static str,
-    results: SarifResults<'a>,
-}
-
-/// The results, each made when it is written: as values they would take fifty times the bytes of the text.
-struct SarifResults<'a>(&'a Findings<'a>);
-
-impl Serialize for SarifResults<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let findings = self.0;
-        serializer.collect_seq(findings.all.iter().map(|f| findings.sarif_result(f)))
-    }
-}
-
-fn sarif_rule(lint: Lint) -> Value {
-    json!({
-        "id": lint.id(),
-        "shortDescription": { "text": lint.summary() },
-        "defaultConfiguration": { "level": lint.severity().as_str() },
-    })
 }
 
 /// Stands for the name of a file, as it is in no text that is shown: the renderer counts columns in the
@@ -319,23 +236,6 @@ impl Excerpt {
 /// What must not reach a terminal, or another character would stand where it is said to stand.
 fn is_never_shown(c: char) -> bool {
     is_unsafe(c) && c != '\t' || c == '\u{feff}'
-}
-
-/// A path as a URI reference: RFC 3986, with what is not allowed in a path percent-encoded.
-fn uri(path: &str) -> String {
-    let relative = path.strip_prefix("./").unwrap_or(path);
-    let mut uri = String::new();
-    if relative.starts_with('/') {
-        uri.push_str("file://");
-    }
-    for byte in relative.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            let _ = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri
 }
 
 impl Serialize for Findings<'_> {

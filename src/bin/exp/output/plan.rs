@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use experiments::declare::{Action, Plan, PlannedExperiment};
-use experiments::{ChangeSide, ExperimentState};
+use experiments::{ChangeSide, ExperimentConfig, ExperimentState};
 use serde::Serialize;
 
 use super::View;
@@ -25,6 +25,7 @@ impl View for PlanView<'_> {
             "new_actors_per_10000",
             "stored_kept",
             "exploratory",
+            "stored_lost",
             "enter_before_per_10000",
             "enter_after_per_10000",
         ]
@@ -42,6 +43,7 @@ impl View for PlanView<'_> {
                 &planned.moves.new_actors_per_10000.to_string(),
                 &planned.moves.stored_kept.to_string(),
                 &planned.exploratory.join(","),
+                &planned.moves.stored_lost.to_string(),
                 &planned.moves.enter_before_per_10000.to_string(),
                 &planned.moves.enter_after_per_10000.to_string(),
             ]);
@@ -49,39 +51,54 @@ impl View for PlanView<'_> {
     }
 
     fn text(&self, text: &mut Text) {
-        let mut counts = [0_usize; 4];
-        for planned in &self.0.experiments {
-            counts[planned.action as usize] += 1;
-            if planned.action != Action::Nothing {
-                write_experiment(planned, text);
-            }
+        let planned = self.0.experiments.iter();
+        for planned in planned.filter(|planned| planned.action != Action::Nothing) {
+            write_experiment(planned, text);
         }
-        let named = [
-            (Action::Create, "to create"),
-            (Action::Change, "to change"),
-            (Action::Prune, "to archive"),
-            (Action::Nothing, "unchanged"),
-        ];
-        let parts = named
-            .iter()
-            .filter(|(action, _)| counts[*action as usize] > 0);
-        let parts: Vec<String> = parts
-            .map(|(action, words)| format!("{} {words}", counts[*action as usize]))
-            .collect();
-        text.line(if parts.is_empty() {
-            "Plan: nothing is declared".to_owned()
-        } else {
-            format!("Plan: {}", parts.join(", "))
-        });
+        text.line(format_args!("Plan: {}", summary(self.0)));
+    }
+}
+
+/// How many experiments it is about, by what would be done to them.
+pub(super) fn summary(plan: &Plan) -> String {
+    let named = [
+        (Action::Create, "to create"),
+        (Action::Change, "to change"),
+        (Action::Prune, "to archive"),
+        (Action::Nothing, "unchanged"),
+    ];
+    let counted = named.map(|(action, words)| {
+        let planned = plan.experiments.iter();
+        (planned.filter(|e| e.action == action).count(), words)
+    });
+    let counted = counted.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = counted
+        .map(|(count, words)| format!("{count} {words}"))
+        .collect();
+    if parts.is_empty() {
+        "nothing is declared".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+/// What an action looks like: its sign and its words.
+pub(super) fn shown(action: Action) -> (&'static str, &'static str) {
+    match action {
+        Action::Create => ("+", "new"),
+        Action::Change => ("~", "changes"),
+        Action::Prune => ("-", "in no file: archived"),
+        Action::Nothing => (" ", ""),
     }
 }
 
 fn write_experiment(planned: &PlannedExperiment, text: &mut Text) {
-    let (sign, colour, words) = match planned.action {
-        Action::Create => ("+", AnsiColor::Green, "new"),
-        Action::Change => ("~", AnsiColor::Yellow, "changes"),
-        Action::Prune => ("-", AnsiColor::Red, "in no file: archived"),
-        Action::Nothing => (" ", AnsiColor::White, ""),
+    let (sign, words) = shown(planned.action);
+    let colour = match planned.action {
+        Action::Create => AnsiColor::Green,
+        Action::Change => AnsiColor::Yellow,
+        Action::Prune => AnsiColor::Red,
+        Action::Nothing => AnsiColor::White,
     };
     let style: Style = colour.on_default().bold();
     text.line(format_args!(
@@ -102,10 +119,17 @@ fn write_experiment(planned: &PlannedExperiment, text: &mut Text) {
             "    metric {metric}: hypothesis changed after the start: exploratory"
         ));
     }
-    for line in [who_enters(planned), who_moves(planned)].iter().flatten() {
+    for line in affected(planned) {
         text.line(format_args!("    {line}"));
     }
     text.line("");
+}
+
+/// Who is affected, a line for each way.
+pub(super) fn affected(planned: &PlannedExperiment) -> impl Iterator<Item = String> {
+    [who_enters(planned), who_moves(planned)]
+        .into_iter()
+        .flatten()
 }
 
 /// How many of the newcomers enter, where that changes; and nothing about who is in, if `who_moves` says it.
@@ -125,12 +149,16 @@ fn who_enters(planned: &PlannedExperiment) -> Option<String> {
     })
 }
 
+/// Who gets, or is told, something else than before.
 fn who_moves(planned: &PlannedExperiment) -> Option<String> {
     let (before, moves) = (planned.before.as_ref()?, planned.moves);
     let after = &planned.after;
+    if after.state == ExperimentState::Archived {
+        let loses = who_loses(before, moves.stored_lost)?;
+        return Some(format!("who loses: {loses}"));
+    }
     let sets_variants = before.variants != after.variants;
-    let nobody = moves.new_actors_per_10000 + moves.stored_told_another == 0;
-    if after.state == ExperimentState::Archived || nobody && !sets_variants {
+    if moves.new_actors_per_10000 + moves.stored_told_another == 0 && !sets_variants {
         return None;
     }
     let enter_otherwise = moves.enter_before_per_10000 != moves.enter_after_per_10000;
@@ -159,4 +187,25 @@ fn kept(stored: u64) -> String {
         1 => "the 1 stored actor keeps its own".to_owned(),
         stored => format!("all {stored} stored actors keep theirs"),
     }
+}
+
+/// What archiving an experiment with so many stored actors takes away, if anybody is told anything.
+pub(crate) fn who_loses(before: &ExperimentConfig, stored: u64) -> Option<String> {
+    Some(match (before.state, stored) {
+        (ExperimentState::Archived, _) | (ExperimentState::Draft, 0) => return None,
+        (ExperimentState::Concluded, _) => {
+            let winner = safe(before.winner.as_deref().unwrap_or_default());
+            let stored = match stored {
+                0 => "; no actor is stored".to_owned(),
+                1 => ", the 1 stored actor too".to_owned(),
+                stored => format!(", the {stored} stored actors too"),
+            };
+            format!("everybody loses the winner {winner} for good{stored}")
+        }
+        (_, 0) => "no actor is stored; no new actor gets a variant any more".to_owned(),
+        (_, 1) => "the 1 stored actor loses its variant for good; no new actor gets one".to_owned(),
+        (_, stored) => {
+            format!("all {stored} stored actors lose their variant for good; no new actor gets one")
+        }
+    })
 }

@@ -35,9 +35,11 @@ With --actors a line is printed for each actor, in order, once it is stored:
 actor, tab, variant. The variant is empty for an actor whom the group excludes,
 who is outside the coverage or who is new to a closed experiment, and for new
 actors when all weights are 0. The exit code is 0 even so.
-Blank lines are skipped. A line that is no actor (not UTF-8, too long) is
-reported and left out, and the exit code is 1 in the end. When the input
-pauses, what has arrived is answered at once, so that exp can be a coprocess.
+Blank lines are skipped. A line that is no actor (not UTF-8, too long, with a
+blank at its edge) is reported and left out, and the exit code is 1 in the end.
+Input that looks like a table, or whose lines end in carriage returns only, is
+refused. --raw takes every line as it is. When the input pauses, what has
+arrived is answered at once, so that exp can be a coprocess.
 
 TSV columns: actor, variant or, with --value, its value"
 )]
@@ -79,6 +81,10 @@ pub(crate) struct Assign {
     /// Record an exposure for every actor of the file
     #[arg(long, requires = "actors", conflicts_with = "actor")]
     pub(super) expose: bool,
+
+    /// Take every line of the file as an actor, also if it looks like something else
+    #[arg(long, requires = "actors", conflicts_with = "actor")]
+    pub(super) raw: bool,
 
     /// Print what every actor of the file would get, and store nothing
     #[arg(long, requires = "actors", conflicts_with_all = ["actor", "expose"])]

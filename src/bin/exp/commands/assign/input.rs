@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use experiments::{ConfigProblem, MAX_ACTOR_BYTES, actor_problem};
 
+use super::super::looks;
 use crate::context::Context;
-use crate::exit::Failed;
+use crate::exit::{Failed, Hint};
 
 /// A batch is complete at this size, in bytes, or at [`MAX_LINES`].
 const MAX_BYTES: usize = 48 << 20;
@@ -36,6 +37,8 @@ pub(in crate::commands) struct Input {
     lines: u64,
     /// Within a line that is too long, of which the beginning is forgotten already.
     in_long_line: bool,
+    /// Whether every line is an actor, whatever it looks like.
+    raw: bool,
     /// Its size in bytes, if it is a file.
     pub(super) size: Option<u64>,
     /// How many bytes were read.
@@ -48,6 +51,8 @@ pub(in crate::commands) struct Batch {
     actors: Vec<Range<u32>>,
     pub(super) blank: u64,
     bad: Vec<BadLine>,
+    /// Whether a line is bad for a blank at its edge.
+    has_blank_edges: bool,
 }
 
 /// A line that is no actor.
@@ -56,19 +61,23 @@ struct BadLine {
     problem: String,
 }
 
-/// How many lines were no actors.
+/// The lines that were no actors.
 #[derive(Default)]
-pub(in crate::commands) struct BadLines(u64);
+pub(in crate::commands) struct BadLines {
+    count: u64,
+    have_blank_edges: bool,
+}
 
 impl BadLines {
     /// Counts those of a batch, and warns of the first of all.
     pub(in crate::commands) fn take(&mut self, batch: &Batch, context: &Context) {
+        self.have_blank_edges |= batch.has_blank_edges;
         for line in &batch.bad {
-            self.0 += 1;
-            if self.0 <= BAD_LINES_TOLD {
+            self.count += 1;
+            if self.count <= BAD_LINES_TOLD {
                 context.warn(format_args!("line {}: {}", line.number, line.problem));
             }
-            if self.0 == BAD_LINES_TOLD + 1 {
+            if self.count == BAD_LINES_TOLD + 1 {
                 context.warn("further lines that are no actors are only counted");
             }
         }
@@ -76,11 +85,17 @@ impl BadLines {
 
     /// Fails if there were any.
     pub(in crate::commands) fn into_result(self) -> anyhow::Result<()> {
-        match self.0 {
-            0 => Ok(()),
-            1 => Err(Failed("1 line is no actor and was left out".to_owned()).into()),
-            bad => Err(Failed(format!("{bad} lines are no actors and were left out")).into()),
+        let message = match self.count {
+            0 => return Ok(()),
+            1 => "1 line is no actor and was left out".to_owned(),
+            count => format!("{count} lines are no actors and were left out"),
+        };
+        let error = anyhow::Error::new(Failed(message));
+        if !self.have_blank_edges {
+            return Err(error);
         }
+        let hint = "remove the blanks, or keep them with --raw";
+        Err(error.context(Hint(hint.to_owned())))
     }
 }
 
@@ -105,7 +120,7 @@ impl Batch {
 }
 
 impl Input {
-    pub(in crate::commands) fn open(path: &Path) -> anyhow::Result<Self> {
+    pub(in crate::commands) fn open(path: &Path, raw: bool) -> anyhow::Result<Self> {
         let opened = if path == Path::new("-") {
             standard_input()
         } else {
@@ -125,6 +140,7 @@ impl Input {
             at_end: false,
             lines: 0,
             in_long_line: false,
+            raw,
             size: metadata.is_file().then_some(metadata.len()),
             taken: 0,
         })
@@ -150,10 +166,21 @@ impl Input {
             self.taken += read as u64;
             begun.get_or_insert_with(Instant::now);
             if lines == 0 && self.buffer.len() > READ {
+                self.require_list()?;
                 self.forget_long_line();
             }
         }
+        self.require_list()?;
         Ok((!self.buffer.is_empty() || self.in_long_line).then(|| self.split()))
+    }
+
+    /// Refuses input that does not begin like a list of actors.
+    fn require_list(&self) -> anyhow::Result<()> {
+        if self.raw || self.lines > 0 || self.in_long_line {
+            return Ok(());
+        }
+        let text = self.buffer.strip_prefix(BYTE_ORDER_MARK);
+        looks::require_list(text.unwrap_or(&self.buffer))
     }
 
     /// Keeps of a line that is longer than any actor only that it is.
@@ -174,6 +201,7 @@ impl Input {
             actors: Vec::new(),
             blank: 0,
             bad: Vec::new(),
+            has_blank_edges: false,
         };
         let all_utf8 = std::str::from_utf8(&text).is_ok();
         let any_nul = memchr::memchr(0, &text).is_some();
@@ -209,6 +237,9 @@ impl Input {
                 batch.refuse(self.lines, &too_long());
             } else if any_nul && let Some(problem) = problem(line) {
                 batch.refuse(self.lines, &problem.to_string());
+            } else if !self.raw && looks::has_blank_at_edge(line) {
+                batch.has_blank_edges = true;
+                batch.refuse(self.lines, "it has a blank at its edge");
             } else {
                 batch.actors.push(range(start, start + line.len()));
             }

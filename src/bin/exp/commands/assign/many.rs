@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::Assign;
 use super::input::{BadLines, Input};
+use super::repeated::Repeated;
 use super::value;
 use crate::context::{Context, Purpose};
 use crate::options::Format;
@@ -31,7 +32,7 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
         actors: &["-"],
         keep: Keep::Nothing,
     })?;
-    let mut input = Input::open(file)?;
+    let mut input = Input::open(file, command.raw)?;
     let progress = progress(&input, context);
     let mut output = Output {
         writer: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
@@ -43,6 +44,7 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
     };
     let mut summary = Summary::default();
     let mut bad = BadLines::default();
+    let mut repeated = command.dry_run.then(Repeated::default);
     if context.wants_header() && output.format != Format::Json {
         output
             .writer
@@ -55,11 +57,14 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
     }
     while let Some(batch) = input.next_batch()? {
         let actors = batch.actors();
-        let answers = service.assign_many(&AssignManyRequest {
+        let mut answers = service.assign_many(&AssignManyRequest {
             experiment: &command.name,
             actors: &actors,
             keep,
         })?;
+        if let Some(repeated) = &mut repeated {
+            answers = repeated.answers(&actors, &answers);
+        }
         bad.take(&batch, context);
         summary.blank += batch.blank;
         summary.take(&answers);

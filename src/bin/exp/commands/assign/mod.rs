@@ -2,6 +2,7 @@ mod arguments;
 pub(super) mod input;
 mod many;
 mod one;
+mod repeated;
 mod value;
 
 pub(crate) use self::arguments::Assign;

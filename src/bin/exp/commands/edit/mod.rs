@@ -10,7 +10,8 @@ use experiments::text::escape;
 use experiments::{ExperimentError, ExperimentState};
 
 use self::editor::Editor;
-use super::{apply, plan};
+use super::apply::{self, Applied};
+use super::plan;
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::exit::{Failed, Invalid, UsageError};
@@ -57,7 +58,7 @@ impl Edit {
             Edited::Ready { text, plan } if plan.has_changes() => (text, plan),
             Edited::Ready { .. } | Edited::Nothing => {
                 context.say("nothing changed");
-                return apply::show(context, Vec::new());
+                return context.show(&Applied::at_once(Vec::new()));
             }
         };
         if self.yes {
@@ -71,8 +72,9 @@ impl Edit {
         }
         let changes = apply::apply(context, &plan);
         let changes = changes.map_err(|error| editor.keep(text.as_bytes(), error))?;
-        apply::tell(context, &changes);
-        apply::show(context, changes)
+        let applied = Applied::at_once(changes);
+        applied.tell(context);
+        context.show(&applied)
     }
 
     /// Has the experiment edited until it can be applied, or whoever edits it gives up.
