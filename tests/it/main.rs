@@ -61,6 +61,7 @@ mod sqlite_query;
 mod starved;
 mod statistics;
 mod strace;
+mod streams;
 mod survey;
 mod tls;
 mod transcripts;
