@@ -34,6 +34,7 @@ mod copy;
 mod custom_store;
 mod damage;
 mod declare;
+mod default;
 mod driver;
 mod durability;
 mod files;

@@ -1,5 +1,6 @@
 //! `exp`: A/B experiments from the shell. Here it parses, runs and reports; nothing else.
 
+mod actor_word;
 mod cli;
 mod commands;
 mod complete;

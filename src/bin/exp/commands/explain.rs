@@ -1,11 +1,11 @@
 use clap::Args;
 use experiments::{AssignmentReason, Coverage, Explanation, Rule};
 
-use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::View;
 use crate::output::text::{BOLD, DIM, Text, safe, styled};
 use crate::output::tsv::Tsv;
+use crate::{actor_word, complete};
 
 /// Tell which rule decides what an actor gets, and with what numbers
 ///
@@ -18,6 +18,7 @@ pub(crate) struct Explain {
     name: String,
 
     /// Who, for example user:42
+    #[arg(value_parser = actor_word::text(), allow_hyphen_values = true)]
     actor: String,
 }
 

@@ -2,12 +2,12 @@ use clap::Args;
 use experiments::text::escape;
 use serde::Serialize;
 
-use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::View;
 use crate::output::change::Done;
 use crate::output::text::{Text, cell};
 use crate::output::tsv::Tsv;
+use crate::{actor_word, complete};
 
 /// Override the variant of an actor, for QA
 ///
@@ -26,7 +26,8 @@ pub(crate) struct Override {
     name: String,
 
     /// Whose variant it is
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present = "list",
+          value_parser = actor_word::text(), allow_hyphen_values = true)]
     actor: Option<String>,
 
     /// The variant that the actor gets

@@ -1,10 +1,11 @@
 //! What `exp assign` is given, and its help.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::complete;
+use crate::{actor_word, complete};
 
 /// Print an actor's variant, and nothing else
 ///
@@ -16,11 +17,11 @@ use crate::complete;
     override_usage = "exp assign [OPTIONS] <NAME> <ACTOR>\n       \
     exp assign [OPTIONS] <NAME> --actors <FILE>",
     after_help = "Example, in a script that must go on whatever happens:\n  \
-    variant=$(exp assign checkout_v2 \"user:$id\" --default control)\n\n\
+    variant=$(exp assign checkout_v2 --default control -- \"$id\")\n\n\
     TSV columns: actor, variant (empty if there is none)",
     after_long_help = "\
 Example, in a script that must go on whatever happens:
-  variant=$(exp assign checkout_v2 \"user:$id\" --default control)
+  variant=$(exp assign checkout_v2 --default control -- \"$id\")
 
 With --actors a line is printed for each actor, in order, once it is stored:
 actor, tab, variant. The variant is empty for an actor whom the group excludes
@@ -38,12 +39,18 @@ pub(crate) struct Assign {
     pub(super) name: String,
 
     /// Who is to be assigned, for example user:42
-    #[arg(required_unless_present = "actors")]
-    pub(super) actor: Option<String>,
+    #[arg(required_unless_present = "actors",
+          value_parser = actor_word::bytes(), allow_hyphen_values = true)]
+    pub(super) actor: Option<OsString>,
 
     /// The request it happens in, for the exposure
-    #[arg(long, value_name = "ID", conflicts_with = "no_exposure")]
-    pub(super) request_id: Option<String>,
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with = "no_exposure",
+        allow_hyphen_values = true
+    )]
+    pub(super) request_id: Option<OsString>,
 
     /// Record no exposure
     #[arg(long)]

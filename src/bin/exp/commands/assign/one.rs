@@ -1,10 +1,13 @@
 //! One actor.
 
+use std::ffi::OsStr;
+
 use experiments::text::escape;
 use serde::Serialize;
 
 use super::arguments::Assign;
 use crate::context::{Context, Purpose};
+use crate::exit::Invalid;
 use crate::output::View;
 use crate::output::stream::{self, Label};
 use crate::output::text::Text;
@@ -16,7 +19,7 @@ pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
     let actor = command.actor.clone().unwrap_or_default();
     let answer = |variant: String, reason| Assignment {
         experiment: command.name.clone(),
-        actor: actor.clone(),
+        actor: actor.to_string_lossy().into_owned(),
         variant,
         reason,
     };
@@ -49,17 +52,28 @@ pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
 
 fn assign(
     command: &Assign,
-    actor: &str,
+    actor: &OsStr,
     context: &Context,
 ) -> anyhow::Result<experiments::Assigned> {
+    let actor = text(command, "actor", actor)?;
+    let request_id = command.request_id.as_deref();
+    let request_id = request_id.map(|id| text(command, "request id", id));
+    let request_id = request_id.transpose()?;
     let mut service = context.service(Purpose::Use)?;
     if !command.no_exposure {
         service = service.with_stored_exposures();
     }
-    let decided = service.decide(&command.name, actor, command.request_id.as_deref());
+    let decided = service.decide(&command.name, actor, request_id);
     // The process ends now, and the kernel takes back at once what closing would give back bit by bit.
     std::mem::forget(service);
     Ok(decided?)
+}
+
+/// What a store can hold, as it holds text only.
+fn text<'a>(command: &Assign, what: &str, word: &'a OsStr) -> Result<&'a str, Invalid> {
+    let name = escape(&command.name);
+    let refused = || Invalid(format!("experiment '{name}': the {what} is not UTF-8"));
+    word.to_str().ok_or_else(refused)
 }
 
 #[derive(Serialize)]

@@ -8,6 +8,7 @@ use clap::{Args, ValueHint};
 use experiments::text::escape;
 use experiments::{Finite, Outcome, Tracked};
 
+use crate::actor_word;
 use crate::context::{Context, Purpose};
 use crate::environment;
 use crate::exit::UsageError;
@@ -36,7 +37,8 @@ use crate::output::tsv::Tsv;
 )]
 pub(crate) struct Track {
     /// Who did it
-    #[arg(required_unless_present = "file")]
+    #[arg(required_unless_present = "file",
+          value_parser = actor_word::text(), allow_hyphen_values = true)]
     actor: Option<String>,
 
     /// The column of the metric that counts it: the name of the metric, unless the metric has a column of another name
