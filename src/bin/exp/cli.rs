@@ -14,6 +14,7 @@ use crate::commands::{
 use crate::context::Context;
 use crate::exit::UsageError;
 use crate::options::{Format, GlobalOptions};
+use crate::tips;
 
 /// A/B experiments from the shell
 ///
@@ -67,6 +68,7 @@ Environment (a variable that is empty counts as not set):
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    #[command(visible_alias = "new")]
     Create(create::Create),
     Start(start::Start),
     Conclude(conclude::Conclude),
@@ -75,8 +77,10 @@ pub(crate) enum Command {
     Override(overrides::Override),
     Assign(assign::Assign),
     Explain(explain::Explain),
+    #[command(visible_alias = "ls")]
     List(list::List),
     Status(status::Status),
+    #[command(visible_alias = "log")]
     History(history::History),
     Track(track::Track),
     Results(results::Results),
@@ -147,7 +151,8 @@ impl Command {
 
 /// Takes the words of the command line apart.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
-    parse_assign().map_or_else(Cli::try_parse, Ok)
+    let parsed = parse_assign().map_or_else(Cli::try_parse, Ok);
+    parsed.map_err(|error| tips::with_tip(error, &Cli::command()))
 }
 
 /// The short way for `exp assign`, which scripts call once for every request. To build all the other

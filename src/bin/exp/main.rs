@@ -15,6 +15,7 @@ mod output;
 mod page;
 mod panics;
 mod secrets;
+mod tips;
 mod variables;
 
 use std::process::ExitCode;

@@ -22,7 +22,7 @@ use crate::output::tsv::Tsv;
 /// wrote is applied as it was shown: if the store has changed since, nothing is applied. The store
 /// is made if there is none.
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp apply experiments.toml --yes\n\n\
+#[command(after_help = "Examples:\n  exp apply experiments.toml --yes\n\n\
     TSV columns: experiment, then those of exp history")]
 pub(crate) struct Apply {
     /// Files, or directories of .toml files, or one plan; - is standard input

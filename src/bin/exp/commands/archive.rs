@@ -9,9 +9,10 @@ use crate::output::change::Done;
 ///
 /// Nothing about it changes any more. Its assignments stay, and count for its group.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  exp archive checkout_v1")]
 pub(crate) struct Archive {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::live_experiments())]
     name: String,
 }
 

@@ -11,7 +11,9 @@ use crate::{actor_word, complete};
 ///
 /// Writes nothing. It tells what the next `exp assign` would do.
 #[derive(Args)]
-#[command(after_help = "TSV columns: actor, reason, variant, number of the rule, bucket")]
+#[command(after_help = "Examples:\n  \
+    exp explain checkout_v2 user:42\n\n\
+    TSV columns: actor, reason, variant, number of the rule, bucket")]
 pub(crate) struct Explain {
     /// The experiment's name
     #[arg(add = complete::experiments())]

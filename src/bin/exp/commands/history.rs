@@ -11,7 +11,9 @@ use crate::output::tsv::Tsv;
 
 /// Show who changed what and when, newest first
 #[derive(Args)]
-#[command(after_help = "TSV columns: seconds since 1970, operator, change, \
+#[command(after_help = "Examples:\n  \
+    exp history checkout_v2 --limit 10\n\n\
+    TSV columns: seconds since 1970, operator, change, \
     values before and after as JSON")]
 pub(crate) struct History {
     /// The experiment's name

@@ -9,10 +9,10 @@ use crate::output::tsv::Tsv;
 
 /// Show all experiments
 #[derive(Args)]
-#[command(
-    after_help = "TSV columns: name, state, variants, winner, group, bucketing, \
-    seconds since 1970 of the last change"
-)]
+#[command(after_help = "Examples:\n  \
+    exp list\n\n\
+    TSV columns: name, state, variants, winner, group, bucketing, \
+    seconds since 1970 of the last change")]
 pub(crate) struct List {}
 
 impl List {

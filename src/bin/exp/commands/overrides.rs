@@ -18,20 +18,25 @@ use crate::{actor_word, complete};
     override_usage = "exp override [OPTIONS] <NAME> <ACTOR> <VARIANT>\n       \
     exp override [OPTIONS] <NAME> <ACTOR> --clear\n       \
     exp override [OPTIONS] <NAME> --list",
-    after_help = "TSV columns of --list: actor, variant, seconds since 1970"
+    after_help = "Examples:\n  \
+    exp override checkout_v2 qa:ann treatment\n  \
+    exp override checkout_v2 qa:ann --clear\n  \
+    exp override checkout_v2 --list\n\n\
+    TSV columns of --list: actor, variant, seconds since 1970"
 )]
 pub(crate) struct Override {
     /// The experiment's name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::live_experiments())]
     name: String,
 
     /// Whose variant it is
     #[arg(required_unless_present = "list",
-          value_parser = actor_word::text(), allow_hyphen_values = true)]
+          value_parser = actor_word::text(), allow_hyphen_values = true,
+          add = complete::overridden_actors())]
     actor: Option<String>,
 
     /// The variant that the actor gets
-    #[arg(required_unless_present_any = ["list", "clear"])]
+    #[arg(required_unless_present_any = ["list", "clear"], add = complete::variants())]
     variant: Option<String>,
 
     /// Take the actor's override back

@@ -1,4 +1,5 @@
 use clap::Args;
+use experiments::ExperimentState;
 use experiments::text::escape;
 
 use crate::complete;
@@ -9,9 +10,10 @@ use crate::output::change::Done;
 ///
 /// From then on it assigns actors. A concluded experiment runs again, without its winner.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  exp start checkout_v2")]
 pub(crate) struct Start {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::experiments_in(&[ExperimentState::Draft, ExperimentState::Concluded]))]
     name: String,
 }
 

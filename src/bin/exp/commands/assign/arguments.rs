@@ -16,11 +16,18 @@ use crate::{actor_word, complete};
 #[command(
     override_usage = "exp assign [OPTIONS] <NAME> <ACTOR>\n       \
     exp assign [OPTIONS] <NAME> --actors <FILE>",
-    after_help = "Example, in a script that must go on whatever happens:\n  \
+    after_help = "Examples:\n  \
+    exp assign checkout_v2 user:42\n  \
+    exp assign checkout_v2 --actors users.txt > assigned.tsv\n\n\
+    In a script that must go on whatever happens:\n  \
     variant=$(exp assign checkout_v2 --default control -- \"$id\")\n\n\
     TSV columns: actor, variant (empty if there is none)",
     after_long_help = "\
-Example, in a script that must go on whatever happens:
+Examples:
+  exp assign checkout_v2 user:42
+  exp assign checkout_v2 --actors users.txt > assigned.tsv
+
+In a script that must go on whatever happens:
   variant=$(exp assign checkout_v2 --default control -- \"$id\")
 
 With --actors a line is printed for each actor, in order, once it is stored:
@@ -57,7 +64,7 @@ pub(crate) struct Assign {
     pub(super) no_exposure: bool,
 
     /// Print this and succeed, whatever fails; the reason goes to standard error
-    #[arg(long, value_name = "VARIANT")]
+    #[arg(long, value_name = "VARIANT", add = complete::variants())]
     pub(super) default: Option<String>,
 
     /// Assign every actor of this file, one a line; - is standard input

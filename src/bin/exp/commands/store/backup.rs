@@ -11,7 +11,10 @@ use crate::exit::UsageError;
 ///
 /// The copy is a store of its own: name it with --store. A database is copied with pg_dump.
 #[derive(Args)]
-#[command(override_usage = "exp store backup [OPTIONS] --to <FILE>")]
+#[command(
+    override_usage = "exp store backup [OPTIONS] --to <FILE>",
+    after_help = "Examples:\n  exp store backup --to experiments-$(date +%F).db"
+)]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
 pub(crate) struct Backup {
     /// The new file

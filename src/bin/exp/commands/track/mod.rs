@@ -8,7 +8,6 @@ use clap::{Args, ValueHint};
 use experiments::text::escape;
 use experiments::{Finite, Outcome, Tracked};
 
-use crate::actor_word;
 use crate::context::{Context, Purpose};
 use crate::environment;
 use crate::exit::UsageError;
@@ -17,6 +16,7 @@ use crate::moment;
 use crate::output::View;
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
+use crate::{actor_word, complete};
 
 /// Record an outcome: what an actor did that metrics count
 ///
@@ -42,7 +42,7 @@ pub(crate) struct Track {
     actor: Option<String>,
 
     /// The column of the metric that counts it: the name of the metric, unless the metric has a column of another name
-    #[arg(required_unless_present = "file")]
+    #[arg(required_unless_present = "file", add = complete::metrics())]
     metric: Option<String>,
 
     /// The number that is counted
