@@ -54,7 +54,7 @@ impl Shell {
             }
             Self::Zsh => {
                 let rc = "mkdir -p functions; exp completions zsh > functions/_exp
-                    fpath=(~/functions $fpath); autoload -U compinit; compinit -u -D
+                    fpath=(~/functions $fpath); autoload -U compinit; compinit -u
                     compdef _exp show; PS1='READY '";
                 write(".zshrc", &format!("{show}\n{rc}"));
                 "zsh -i"
