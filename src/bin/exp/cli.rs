@@ -202,3 +202,22 @@ fn add_paths(command: &clap::Command, matches: &ArgMatches, paths: &mut Vec<OsSt
         add_paths(command, matches, paths);
     }
 }
+
+/// All commands, each with the words that lead to it.
+#[cfg(test)]
+pub(crate) fn commands() -> Vec<(String, clap::Command)> {
+    let mut exp = Cli::command();
+    exp.build();
+    let mut found = Vec::new();
+    let mut left = vec![("exp".to_owned(), exp)];
+    while let Some((words, command)) = left.pop() {
+        for command in command.get_subcommands() {
+            if command.get_name() != "help" {
+                let words = format!("{words} {}", command.get_name());
+                left.push((words.clone(), command.clone()));
+                found.push((words, command.clone()));
+            }
+        }
+    }
+    found
+}

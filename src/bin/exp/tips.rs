@@ -94,27 +94,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::cli::Cli;
-
-    /// All commands, with the words that lead to each.
-    fn all(command: &Command, words: &str, found: &mut Vec<(String, Command)>) {
-        for command in command
-            .get_subcommands()
-            .filter(|one| one.get_name() != "help")
-        {
-            let words = format!("{words} {}", command.get_name());
-            all(command, &words, found);
-            found.push((words, command.clone()));
-        }
-    }
-
-    fn commands() -> Vec<(String, Command)> {
-        let mut exp = Cli::command();
-        exp.build();
-        let mut found = Vec::new();
-        all(&exp, "exp", &mut found);
-        found
-    }
+    use crate::cli::{Cli, commands};
 
     #[test]
     fn no_tip_is_for_what_is_there() {
@@ -145,33 +125,6 @@ mod tests {
                         is_it && !command.has_subcommands()
                     });
                 assert!(is_there, "the tip for {word} names {named}");
-            }
-        }
-    }
-
-    /// So that every manual page has a section EXAMPLES, and says what each option is for.
-    #[test]
-    fn every_command_has_an_example_and_every_option_a_text() {
-        for (words, command) in commands() {
-            for argument in command.get_arguments() {
-                assert!(
-                    argument.get_help().is_some(),
-                    "{words}: {}",
-                    argument.get_id()
-                );
-            }
-            let short = command.get_after_help().map(ToString::to_string);
-            let long = command.get_after_long_help().map(ToString::to_string);
-            for help in [short.clone(), long.or(short)] {
-                let help = help.unwrap_or_default();
-                let examples = help.split("Examples:\n").nth(1).unwrap_or_default();
-                let examples = examples.split("\n\n").next().unwrap_or_default();
-                let is_example =
-                    |line: &str| line.starts_with("  ") && line.contains(words.as_str());
-                assert!(
-                    command.has_subcommands() || examples.lines().any(is_example),
-                    "{words}: no example"
-                );
             }
         }
     }

@@ -20,7 +20,7 @@ impl Line {
     /// Takes apart what the shell's script has asked for. Bash gives the line itself and the part of it that a
     /// candidate replaces, since its own words break at every `:` and `=`. The others give words; fish
     /// has not taken the quotes from the last one.
-    pub(super) fn new(shell: Shell, asked: Vec<OsString>) -> Self {
+    pub(super) fn new(shell: Shell, asked: &[OsString]) -> Self {
         let asked = asked.iter().map(|word| word.to_string_lossy().into_owned());
         let mut words: Vec<String> = asked.collect();
         let (mut kept, mut in_home) = (String::new(), false);
@@ -67,14 +67,14 @@ mod tests {
 
     /// What is inserted where a line ends, if bash replaces `replaced` and the word becomes `value`.
     fn inserted(line: &str, replaced: &str, value: &str) -> Option<String> {
-        let asked = vec![line.into(), replaced.into()];
-        Line::new(Shell::Bash, asked).rest_of(value)
+        let asked = [line.into(), replaced.into()];
+        Line::new(Shell::Bash, &asked).rest_of(value)
     }
 
     #[test]
     fn a_line_is_taken_apart_as_bash_does() {
         let line = r#"exp --store 'a b'/c\ d start "x $y"z $'it\'s' "un"#;
-        let line = Line::new(Shell::Bash, vec![line.into(), "un".into()]);
+        let line = Line::new(Shell::Bash, &[line.into(), "un".into()]);
         let words = ["exp", "--store", "a b/c d", "start", "x $yz", "it's", "un"];
         assert_eq!(line.words, words);
     }

@@ -62,7 +62,8 @@ pub(crate) fn answer_shell(exp: fn() -> clap::Command) -> Option<ExitCode> {
 /// The candidates for the last of the words behind `--`, one a line.
 fn answer(shell: Shell, exp: fn() -> clap::Command) -> anyhow::Result<String> {
     let asked = std::env::args_os().skip_while(|word| word != "--").skip(1);
-    let line = Line::new(shell, asked.collect());
+    let asked: Vec<OsString> = asked.collect();
+    let line = Line::new(shell, &asked);
     let Some((current, before)) = line.words.split_last() else {
         return Ok(script(shell).unwrap_or_default().to_owned());
     };

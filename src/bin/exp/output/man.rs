@@ -1,6 +1,8 @@
 //! Manual pages. What stands behind a command's help becomes sections of their own, so that its examples are
 //! where `man` readers look for them.
 
+use std::fmt::Write as _;
+
 use clap::Command;
 use clap::builder::Resettable;
 
@@ -34,7 +36,7 @@ pub(crate) fn page(command: &Command) -> anyhow::Result<String> {
     }
     for (heading, section) in sections {
         let heading = heading.unwrap_or_default().to_uppercase();
-        page.push_str(&format!(".SH \"{heading}\"\n.nf\n"));
+        let _ = write!(page, ".SH \"{heading}\"\n.nf\n");
         push_lines(&mut page, section.lines().skip(1));
         page.push_str(".fi\n");
     }
@@ -43,7 +45,9 @@ pub(crate) fn page(command: &Command) -> anyhow::Result<String> {
 
 fn page_of(command: &Command) -> clap_mangen::Man {
     let source = concat!("exp ", env!("CARGO_PKG_VERSION"));
-    clap_mangen::Man::new(command.clone()).source(source)
+    // The page would leave out the text of an option that the short help leaves out.
+    let command = command.clone().mut_args(|arg| arg.hide_short_help(false));
+    clap_mangen::Man::new(command).source(source)
 }
 
 /// The heading of a part whose first line is one, and whose other lines are indented.
@@ -67,5 +71,49 @@ fn push_lines<'a>(page: &mut String, lines: impl Iterator<Item = &'a str>) {
         }
         page.push_str(&line);
         page.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::commands;
+
+    #[test]
+    fn every_option_has_a_text_on_every_page() {
+        for (words, command) in commands() {
+            let page = page(&command).unwrap();
+            let lines: Vec<&str> = page.lines().collect();
+            for entry in lines.windows(3).filter(|lines| lines[0] == ".TP") {
+                assert!(!entry[2].starts_with('.'), "{words}: {}", entry[1]);
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example_and_every_option_a_text() {
+        for (words, command) in commands() {
+            let shown = command.get_arguments().filter(|one| !one.is_hide_set());
+            for argument in shown {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{words}: {}",
+                    argument.get_id()
+                );
+            }
+            let short = command.get_after_help().map(ToString::to_string);
+            let long = command.get_after_long_help().map(ToString::to_string);
+            for help in [short.clone(), long.or(short)] {
+                let help = help.unwrap_or_default();
+                let examples = help.split("Examples:\n").nth(1).unwrap_or_default();
+                let examples = examples.split("\n\n").next().unwrap_or_default();
+                let is_example =
+                    |line: &str| line.starts_with("  ") && line.contains(words.as_str());
+                assert!(
+                    command.has_subcommands() || examples.lines().any(is_example),
+                    "{words}: no example"
+                );
+            }
+        }
     }
 }
