@@ -1,1 +1,2 @@
-complete --keep-order --exclusive --command exp --arguments "(EXP_COMPLETE=fish exp -- (commandline --current-process --tokenize --cut-at-cursor) (commandline --current-token))"
+# fish quotes what it inserts.
+complete --keep-order --exclusive --command exp --arguments "(EXP_COMPLETE=fish exp -- (commandline --current-process --tokenize --cut-at-cursor) (commandline --cut-at-cursor --current-token))"

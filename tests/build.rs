@@ -1,5 +1,5 @@
-//! Has the tests that need a Postgres server, PgBouncer or Chromium ignored where there is none to start. With
-//! `EXP_TEST_POSTGRES`, or `EXP_TEST_CHROMIUM`, set they fail there.
+//! Has the tests that need a Postgres server, PgBouncer, Chromium or a shell ignored where there is none to start. With
+//! `EXP_TEST_POSTGRES`, `EXP_TEST_CHROMIUM` or `EXP_TEST_SHELLS` set they fail there.
 
 #![allow(
     clippy::disallowed_methods,
@@ -22,6 +22,8 @@ fn main() {
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=EXP_TEST_POSTGRES");
     println!("cargo::rerun-if-env-changed=EXP_TEST_CHROMIUM");
+    println!("cargo::rerun-if-env-changed=EXP_TEST_SHELLS");
+    println!("cargo::rustc-check-cfg=cfg(no_bash, no_fish, no_zsh)");
     println!("cargo::rustc-check-cfg=cfg(no_chromium)");
     println!("cargo::rustc-check-cfg=cfg(no_postgres)");
     println!("cargo::rustc-check-cfg=cfg(no_pgbouncer)");
@@ -36,6 +38,14 @@ fn main() {
     let may_miss = env::var_os("EXP_TEST_POSTGRES").is_none();
     if !is_there && may_miss {
         println!("cargo::rustc-cfg=no_postgres");
+    }
+    // `script` gives a shell the terminal at which it completes.
+    let has = |program| env::split_paths(&path).any(|place| place.join(program).is_file());
+    for shell in ["bash", "fish", "zsh"] {
+        let can_run = has(shell) && has("script");
+        if !can_run && env::var_os("EXP_TEST_SHELLS").is_none() {
+            println!("cargo::rustc-cfg=no_{shell}");
+        }
     }
     let has_pooler = env::split_paths(&path)
         .chain(["/usr/sbin".into()])

@@ -19,6 +19,15 @@ macro_rules_attribute::attribute_alias! {
     #[apply(needs_chromium!)] =
         #[test]
         #[cfg_attr(no_chromium, ignore = "there is no Chromium")];
+    #[apply(needs_bash!)] =
+        #[test]
+        #[cfg_attr(no_bash, ignore = "there is no bash")];
+    #[apply(needs_fish!)] =
+        #[test]
+        #[cfg_attr(no_fish, ignore = "there is no fish")];
+    #[apply(needs_zsh!)] =
+        #[test]
+        #[cfg_attr(no_zsh, ignore = "there is no zsh")];
 }
 
 mod adoption;
@@ -34,6 +43,7 @@ mod copy;
 mod custom_store;
 mod damage;
 mod declare;
+mod default;
 mod driver;
 mod durability;
 mod files;
@@ -62,6 +72,7 @@ mod sqlite_query;
 mod starved;
 mod statistics;
 mod strace;
+mod streams;
 mod survey;
 mod tls;
 mod transcripts;

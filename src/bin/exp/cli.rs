@@ -15,6 +15,7 @@ use crate::commands::{
 use crate::context::Context;
 use crate::exit::UsageError;
 use crate::options::{Format, GlobalOptions};
+use crate::tips;
 
 /// A/B experiments from the shell
 ///
@@ -69,6 +70,7 @@ Environment (a variable that is empty counts as not set):
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    #[command(visible_alias = "new")]
     Create(create::Create),
     Rename(rename::Rename),
     Delete(delete::Delete),
@@ -87,8 +89,10 @@ pub(crate) enum Command {
     Unassign(unassign::Unassign),
     Explain(explain::Explain),
     Actor(actor::Actor),
+    #[command(visible_alias = "ls")]
     List(list::List),
     Status(status::Status),
+    #[command(visible_alias = "log")]
     History(history::History),
     Track(track::Track),
     Results(results::Results),
@@ -174,7 +178,8 @@ impl Command {
 
 /// Takes the words of the command line apart.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
-    parse_assign().map_or_else(Cli::try_parse, Ok)
+    let parsed = parse_assign().map_or_else(Cli::try_parse, Ok);
+    parsed.map_err(|error| tips::with_tip(error, &Cli::command()))
 }
 
 /// The short way for `exp assign`, which scripts call once for every request. To build all the other
@@ -223,4 +228,23 @@ fn add_paths(command: &clap::Command, matches: &ArgMatches, paths: &mut Vec<OsSt
     {
         add_paths(command, matches, paths);
     }
+}
+
+/// All commands, each with the words that lead to it.
+#[cfg(test)]
+pub(crate) fn commands() -> Vec<(String, clap::Command)> {
+    let mut exp = Cli::command();
+    exp.build();
+    let mut found = Vec::new();
+    let mut left = vec![("exp".to_owned(), exp)];
+    while let Some((words, command)) = left.pop() {
+        for command in command.get_subcommands() {
+            if command.get_name() != "help" {
+                let words = format!("{words} {}", command.get_name());
+                left.push((words.clone(), command.clone()));
+                found.push((words, command.clone()));
+            }
+        }
+    }
+    found
 }

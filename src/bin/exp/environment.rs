@@ -10,7 +10,7 @@ use etcetera::BaseStrategy as _;
 use experiments::{Clock, PgOptions, SqliteExperimentStore};
 use jiff::tz::TimeZone;
 
-use crate::exit::UsageError;
+use crate::exit::{EnvironmentError, UsageError};
 use crate::output::text::Page;
 use crate::variables::{text_variable, variable};
 
@@ -21,13 +21,16 @@ pub(crate) enum NamedStore {
 }
 
 /// The store: as named by the flag, or else by the environment, or else the default file.
-pub(crate) fn store_place(named: Option<PathBuf>) -> Result<NamedStore, UsageError> {
-    let Some(path) = named.or_else(|| variable("EXP_STORE").map(PathBuf::from)) else {
-        let message = "no home directory to keep the default store in; name one with --store";
-        let default = default_store().map(NamedStore::File);
-        return default.ok_or_else(|| UsageError(message.to_owned()));
-    };
-    place(path)
+pub(crate) fn store_place(named: Option<PathBuf>) -> anyhow::Result<NamedStore> {
+    if let Some(path) = named {
+        return Ok(place(path)?);
+    }
+    if let Some(path) = variable("EXP_STORE") {
+        return Ok(place(path.into()).map_err(|UsageError(message)| EnvironmentError(message))?);
+    }
+    let message = "no home directory to keep the default store in; name one with --store";
+    let default = default_store().map(NamedStore::File);
+    Ok(default.ok_or_else(|| EnvironmentError(message.to_owned()))?)
 }
 
 /// What somebody names as a store: a file, or a database by its address.
@@ -118,11 +121,11 @@ pub(crate) fn editor() -> String {
 }
 
 /// How long to wait for a lock.
-pub(crate) fn lock_timeout(named: Option<u32>) -> Result<Duration, UsageError> {
+pub(crate) fn lock_timeout(named: Option<u32>) -> Result<Duration, EnvironmentError> {
     let secs: u32 = match (named, text_variable("EXP_LOCK_TIMEOUT")) {
         (Some(secs), _) => secs,
         (None, Some(text)) => text.parse().map_err(|_| {
-            UsageError(format!(
+            EnvironmentError(format!(
                 "EXP_LOCK_TIMEOUT is '{text}', not a number of seconds"
             ))
         })?,
@@ -132,13 +135,13 @@ pub(crate) fn lock_timeout(named: Option<u32>) -> Result<Duration, UsageError> {
 }
 
 /// The machine's clock, or the one that is fixed for a test.
-pub(crate) fn clock() -> Result<Clock, UsageError> {
+pub(crate) fn clock() -> Result<Clock, EnvironmentError> {
     match text_variable("EXP_NOW") {
         None => Ok(Clock::System),
         Some(now) => {
             let secs = now.parse::<i64>().ok().and_then(|now| now.try_into().ok());
             secs.map(Clock::Fixed).ok_or_else(|| {
-                UsageError(format!(
+                EnvironmentError(format!(
                     "EXP_NOW is '{now}', not a number of seconds since 1970"
                 ))
             })

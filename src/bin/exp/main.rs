@@ -1,5 +1,6 @@
 //! `exp`: A/B experiments from the shell. Here it parses, runs and reports; nothing else.
 
+mod actor_word;
 mod cli;
 mod commands;
 mod complete;
@@ -14,6 +15,7 @@ mod output;
 mod page;
 mod panics;
 mod secrets;
+mod tips;
 mod variables;
 
 use std::process::ExitCode;

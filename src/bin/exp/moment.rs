@@ -47,8 +47,8 @@ fn absolute(text: &str) -> Result<Option<u64>, UsageError> {
 }
 
 /// The moment that was typed, or the beginning of time.
-pub(crate) fn since(text: Option<&str>) -> Result<u64, UsageError> {
-    text.map_or(Ok(0), |text| parse(text, environment::clock()?))
+pub(crate) fn since(text: Option<&str>) -> anyhow::Result<u64> {
+    text.map_or(Ok(0), |text| Ok(parse(text, environment::clock()?)?))
 }
 
 fn seconds(text: &str) -> Option<i64> {

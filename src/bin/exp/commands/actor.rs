@@ -8,6 +8,7 @@ use experiments::{
 };
 use serde::Serialize;
 
+use crate::actor_word;
 use crate::context::{Context, Purpose};
 use crate::exit::Invalid;
 use crate::output::View;
@@ -40,12 +41,13 @@ impl Actor {
 /// get, and the reason, as exp explain does; then what is stored: the assignment, the override with
 /// who set it, when and what for, and the kept exposures.
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp actor show user:42\n\n\
+#[command(after_help = "Examples:\n  exp actor show user:42\n\n\
     TSV columns: experiment, state, variant, reason, stored variant, seconds since 1970 of it,\n\
     whether an override made it, override, when it expires, exposures, seconds since 1970 of the\n\
     first and of the last, value as JSON")]
 struct Show {
     /// Who, for example user:42
+    #[arg(value_parser = actor_word::text(), allow_hyphen_values = true)]
     actor: String,
 
     /// Also show archived experiments, which give nobody a variant

@@ -21,7 +21,7 @@ use crate::output::tsv::Tsv;
 /// wrote is applied as it was shown: if the store has changed since, nothing is applied, and if it is
 /// as the plan would make it, the plan was applied already. The store is made if there is none.
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp apply experiments.toml --yes\n\n\
+#[command(after_help = "Examples:\n  exp apply experiments.toml --yes\n\n\
     TSV columns: experiment, then those of exp history; of a plan that was applied already a line\n    \
     for each experiment, with applied_already as the mutation")]
 pub(crate) struct Apply {

@@ -15,10 +15,10 @@ use crate::output::stream;
 /// assignments stay stored, and count for its group. On a terminal it asks first; a script is not
 /// asked.
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp archive checkout_v2 --yes")]
+#[command(after_help = "Examples:\n  exp archive checkout_v1\n  exp archive checkout_v1 --yes")]
 pub(crate) struct Archive {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::live_experiments())]
     name: String,
 
     /// Archive without asking

@@ -20,9 +20,16 @@ use crate::output::{json, sarif, stream};
 /// needs no store; with --store it also reports what that store would refuse.
 #[derive(Args)]
 #[command(
-    after_help = "Formats: text, json, tsv, github (annotations of a pull request), \
+    after_help = "Examples:\n  \
+    exp check experiments.toml\n  \
+    exp check experiments/ --actors users.txt\n\n\
+    Formats: text, json, tsv, github (annotations of a pull request), \
     sarif (SARIF 2.1.0)\nExit code 9 if there is an error; see exp check --help",
     after_long_help = "\
+Examples:
+  exp check experiments.toml
+  exp check experiments/ --actors users.txt
+
 Formats: text, json, tsv, github (annotations of a pull request), sarif (SARIF 2.1.0)
 
 TSV columns: severity, rule, file, line, column, message, help

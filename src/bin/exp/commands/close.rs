@@ -11,10 +11,10 @@ use crate::output::change::Done;
 /// Whoever is in stays in and is still exposed, so that the measuring can go on. exp open lets
 /// newcomers in again.
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp close checkout_v2")]
+#[command(after_help = "Examples:\n  exp close checkout_v2")]
 pub(crate) struct Close {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::unfinished_experiments())]
     name: String,
 }
 

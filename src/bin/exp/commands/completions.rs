@@ -1,6 +1,5 @@
 use clap::Args;
 use clap_complete::Shell;
-use clap_complete::env::Shells;
 
 use crate::complete;
 use crate::output::stream;
@@ -9,7 +8,7 @@ use crate::output::stream;
 ///
 /// The script asks `exp` itself for candidates, so it stays right when exp is updated.
 #[derive(Args)]
-#[command(after_help = "Install it:\n  \
+#[command(after_help = "Examples:\n  \
     bash        exp completions bash > ~/.local/share/bash-completion/completions/exp\n  \
     zsh         exp completions zsh > ~/.zfunc/_exp    # with ~/.zfunc in fpath\n  \
     fish        exp completions fish > ~/.config/fish/completions/exp.fish\n  \
@@ -22,13 +21,9 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let name = self.shell.to_string();
-        let shells = Shells::builtins();
-        let Some(shell) = shells.completer(&name) else {
-            anyhow::bail!("there is no completion for {name}");
+        let Some(script) = complete::script(self.shell) else {
+            anyhow::bail!("there is no completion for {}", self.shell);
         };
-        let mut script = Vec::new();
-        shell.write_registration(complete::VARIABLE, "exp", "exp", "exp", &mut script)?;
-        stream::print(&String::from_utf8(script)?)
+        stream::print(script)
     }
 }

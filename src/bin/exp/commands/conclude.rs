@@ -9,12 +9,14 @@ use crate::output::change::Done;
 ///
 /// From then on every actor gets it, and nothing is recorded any more.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  exp conclude checkout_v2 treatment")]
 pub(crate) struct Conclude {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::live_experiments())]
     name: String,
 
     /// The variant that everybody gets
+    #[arg(add = complete::variants())]
     winner: String,
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::value::parse_value;
 use super::weight::parse_weight;
 use super::{dependence, plan, ready};
+use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::exit::{self, Hint, UsageError};
 use crate::output::change::Done;
@@ -18,7 +19,7 @@ use crate::output::change::Done;
 /// It begins as a draft, which assigns nobody; --start makes it run at once. The order of the
 /// variants decides who gets which. The store is made if there is none.
 #[derive(Args)]
-#[command(after_help = "Example:\n  \
+#[command(after_help = "Examples:\n  \
     exp create checkout_v2 --variant control=50 --variant treatment=50 --start")]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -36,7 +37,8 @@ pub(crate) struct Create {
     description: Option<String>,
 
     /// Experiments of one group never share an actor
-    #[arg(long, alias = "exclusion-group", value_name = "GROUP")]
+    #[arg(long, alias = "exclusion-group", value_name = "GROUP",
+          add = complete::groups())]
     group: Option<String>,
 
     /// How actors become buckets; cannot be changed once it has started
@@ -75,7 +77,8 @@ pub(crate) struct Create {
     ///
     /// The first decides, and names no winner without a window. A file, for exp apply, says more of
     /// each.
-    #[arg(long = "metric", value_name = "NAME:KIND[:WINDOW]")]
+    #[arg(long = "metric", value_name = "NAME:KIND[:WINDOW]",
+          add = complete::metric_kinds())]
     metrics: Vec<MetricConfig>,
 
     /// Start it at once

@@ -1,4 +1,5 @@
 use clap::Args;
+use experiments::ExperimentState;
 use experiments::text::escape;
 
 use crate::complete;
@@ -11,10 +12,13 @@ use crate::output::change::Done;
 /// It is refused once the experiment has started, and while assignments, overrides or exposures of
 /// it are stored: exp archive ends such an experiment. The history stays, under the name.
 #[derive(Args)]
-#[command(visible_alias = "rm", after_help = "Example:\n  exp delete chekout_v2")]
+#[command(
+    visible_alias = "rm",
+    after_help = "Examples:\n  exp delete chekout_v2"
+)]
 pub(crate) struct Delete {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::experiments_in(&[ExperimentState::Draft]))]
     name: String,
 }
 

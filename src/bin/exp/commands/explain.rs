@@ -6,24 +6,27 @@ use experiments::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::View;
 use crate::output::text::{BOLD, DIM, Text, safe, styled};
 use crate::output::tsv::Tsv;
+use crate::{actor_word, complete};
 
 /// Tell which rule decides what an actor gets, and with what numbers
 ///
 /// Writes nothing. It tells what the next `exp assign` would do; of a draft or a paused experiment
 /// also what it would do if that ran.
 #[derive(Args)]
-#[command(after_help = "TSV columns: actor, reason, variant, number of the rule, bucket")]
+#[command(after_help = "Examples:\n  \
+    exp explain checkout_v2 user:42\n\n\
+    TSV columns: actor, reason, variant, number of the rule, bucket")]
 pub(crate) struct Explain {
     /// The experiment's name
     #[arg(add = complete::experiments())]
     name: String,
 
     /// Who, for example user:42
+    #[arg(value_parser = actor_word::text(), allow_hyphen_values = true)]
     actor: String,
 }
 

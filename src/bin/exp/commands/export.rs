@@ -12,7 +12,7 @@ use crate::output::stream;
 ///
 /// To apply that file to the same store changes nothing.
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp export > experiments.toml")]
+#[command(after_help = "Examples:\n  exp export > experiments.toml")]
 pub(crate) struct Export {
     /// Only these; all without a name
     #[arg(value_name = "NAME", add = complete::experiments())]

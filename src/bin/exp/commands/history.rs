@@ -15,7 +15,7 @@ use crate::output::tsv::Tsv;
 /// Without a name it shows the changes of all experiments, also of those that were deleted.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
-    exp history checkout_v2\n  \
+    exp history checkout_v2 --limit 10\n  \
     exp history --since 3d\n\n\
     TSV columns: without a name the experiment; seconds since 1970, operator, change, \
     values before and after as JSON")]

@@ -3,6 +3,7 @@ use clap::{Args, ValueEnum};
 use experiments::{Coverage, ExperimentConfig, ExperimentState};
 use serde::Serialize;
 
+use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::View;
 use crate::output::figures;
@@ -12,6 +13,7 @@ use crate::output::tsv::Tsv;
 /// Show the experiments
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
+    exp list\n  \
     exp list --state running --state paused\n  \
     exp list --group checkout --sort changed\n\n\
     TSV columns: name, state, variants, winner, group, bucketing, \
@@ -24,7 +26,8 @@ pub(crate) struct List {
     states: Vec<ExperimentState>,
 
     /// Only those of this exclusion group; repeat for several
-    #[arg(long = "group", alias = "exclusion-group", value_name = "GROUP")]
+    #[arg(long = "group", alias = "exclusion-group", value_name = "GROUP",
+          add = complete::groups())]
     groups: Vec<String>,
 
     /// In which order: by name, or by the last change, newest first

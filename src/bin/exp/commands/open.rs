@@ -9,10 +9,10 @@ use crate::output::change::Done;
 ///
 /// It takes back exp close. How many enter is what the coverage says.
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp open checkout_v2")]
+#[command(after_help = "Examples:\n  exp open checkout_v2")]
 pub(crate) struct Open {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::unfinished_experiments())]
     name: String,
 }
 

@@ -3,6 +3,7 @@ use std::io::Write;
 use clap::Args;
 use experiments::{ExperimentError, ExperimentStore, OutcomeScan};
 
+use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::moment;
 use crate::output::rows::{Field, Rows};
@@ -12,12 +13,12 @@ use crate::output::rows::{Field, Rows};
 /// One line for each outcome, in the order in which they were recorded, as they are read from the store: TSV, --format csv, or
 /// --format json for one JSON object a line. Outcomes of all actors are printed, as an outcome belongs to no experiment.
 #[derive(Args)]
-#[command(after_help = "Example:\n  \
+#[command(after_help = "Examples:\n  \
     exp outcomes --metric revenue --format csv > revenue.csv\n\n\
     Columns: actor, metric, value, timestamp_secs (seconds since 1970), id")]
 pub(crate) struct Outcomes {
     /// Only those of this metric; may be repeated
-    #[arg(long, value_name = "METRIC")]
+    #[arg(long, value_name = "METRIC", add = complete::metrics())]
     metric: Vec<String>,
 
     /// Only those of this time or later: a date, RFC 3339, seconds since 1970, or 3d (ago)

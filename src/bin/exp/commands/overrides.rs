@@ -3,7 +3,6 @@ use experiments::ExperimentConfig;
 use experiments::text::escape;
 use serde::Serialize;
 
-use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::environment;
 use crate::moment;
@@ -11,6 +10,7 @@ use crate::output::View;
 use crate::output::change::Done;
 use crate::output::text::{Text, cell, safe};
 use crate::output::tsv::Tsv;
+use crate::{actor_word, complete};
 
 /// Override the variant of an actor, for QA
 ///
@@ -21,22 +21,26 @@ use crate::output::tsv::Tsv;
     override_usage = "exp override [OPTIONS] <NAME> <ACTOR> <VARIANT>\n       \
     exp override [OPTIONS] <NAME> <ACTOR> --clear\n       \
     exp override [OPTIONS] <NAME> --list",
-    after_help = "Example:\n  \
-    exp override checkout_v2 qa:ann treatment --expires 7d --reason 'screenshots'\n\n\
+    after_help = "Examples:\n  \
+    exp override checkout_v2 qa:ann treatment --expires 7d --reason 'screenshots'\n  \
+    exp override checkout_v2 qa:ann --clear\n  \
+    exp override checkout_v2 --list\n\n\
     TSV columns of --list: actor, variant, seconds since 1970, when it expires, operator, reason,\n\
     whether the variant exists, whether the override has expired"
 )]
 pub(crate) struct Override {
     /// The experiment's name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::live_experiments())]
     name: String,
 
     /// Whose variant it is
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present = "list",
+          value_parser = actor_word::text(), allow_hyphen_values = true,
+          add = complete::overridden_actors())]
     actor: Option<String>,
 
     /// The variant that the actor gets
-    #[arg(required_unless_present_any = ["list", "clear"])]
+    #[arg(required_unless_present_any = ["list", "clear"], add = complete::variants())]
     variant: Option<String>,
 
     /// From when on it counts as none: 7d (from now), a date, RFC 3339, or seconds since 1970
@@ -68,7 +72,8 @@ impl Override {
 
     fn set(&self, actor: &str, variant: &str, context: &Context) -> anyhow::Result<()> {
         let expires = self.expires.as_deref();
-        let expires = expires.map(|text| moment::parse_ahead(text, environment::clock()?));
+        let expires =
+            expires.map(|text| anyhow::Ok(moment::parse_ahead(text, environment::clock()?)?));
         let expires = expires.transpose()?;
         let opened = context.open(Purpose::Change)?;
         let service = opened.service();

@@ -1,4 +1,5 @@
 use clap::Args;
+use experiments::ExperimentState;
 use experiments::text::escape;
 
 use crate::complete;
@@ -11,10 +12,10 @@ use crate::output::change::Done;
 /// Nothing is forgotten: after exp resume everybody has the variant of before. To keep only
 /// newcomers out, use exp close.
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp pause checkout_v2")]
+#[command(after_help = "Examples:\n  exp pause checkout_v2")]
 pub(crate) struct Pause {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::experiments_in(&[ExperimentState::Running]))]
     name: String,
 }
 

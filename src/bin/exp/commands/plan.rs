@@ -24,14 +24,13 @@ use crate::output::{markdown, stream};
 /// Nothing is written. What is in the store and in no file is left alone, unless --prune says
 /// otherwise.
 #[derive(Args)]
-#[command(
-    after_help = "Example, for a plan that is reviewed before it is applied:\n  \
+#[command(after_help = "Examples:\n  \
+    exp plan experiments.toml\n  \
     exp plan experiments.toml --out plan.json && exp apply plan.json\n\n\
     Formats: text, json, tsv, markdown (a comment for a pull request)\n\n\
     TSV columns: action, experiment, state before, state after, steps, new actors of 10000 who\n\
     move, stored assignments that are kept, metrics that become exploratory, stored assignments\n\
-    whose actors lose their variant, newcomers of 10000 who enter before and after"
-)]
+    whose actors lose their variant, newcomers of 10000 who enter before and after")]
 pub(crate) struct Plan {
     /// Files, or directories of .toml files; - is standard input
     #[arg(required = true, value_name = "FILE|DIR", value_hint = ValueHint::AnyPath)]

@@ -1,4 +1,5 @@
 use clap::Args;
+use experiments::ExperimentState;
 use experiments::text::escape;
 
 use super::dependence;
@@ -13,11 +14,11 @@ use crate::output::change::Done;
 #[derive(Args)]
 #[command(
     visible_alias = "mv",
-    after_help = "Example:\n  exp rename chekout_v2 checkout_v2"
+    after_help = "Examples:\n  exp rename chekout_v2 checkout_v2"
 )]
 pub(crate) struct Rename {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::experiments_in(&[ExperimentState::Draft]))]
     old: String,
 
     /// Its next name

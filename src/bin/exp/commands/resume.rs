@@ -10,10 +10,10 @@ use crate::output::change::Done;
 ///
 /// Everybody has the variant of before. For an experiment in another state it is exp start.
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp resume checkout_v2")]
+#[command(after_help = "Examples:\n  exp resume checkout_v2")]
 pub(crate) struct Resume {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::experiments_in(&[ExperimentState::Paused]))]
     name: String,
 }
 

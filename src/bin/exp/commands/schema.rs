@@ -8,7 +8,7 @@ use crate::output::stream;
 /// Editors complete and validate with it. Name it in the first line of a file:
 /// #:schema ./exp.schema.json
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp schema > exp.schema.json")]
+#[command(after_help = "Examples:\n  exp schema > exp.schema.json")]
 pub(crate) struct Schema {}
 
 impl Schema {

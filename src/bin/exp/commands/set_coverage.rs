@@ -11,10 +11,10 @@ use crate::output::change::Done;
 /// Whoever is in stays in. A greater share only adds: whoever would have entered still does. A
 /// smaller one keeps newcomers out, and moves nobody.
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp set-coverage checkout_v2 25%")]
+#[command(after_help = "Examples:\n  exp set-coverage checkout_v2 25%")]
 pub(crate) struct SetCoverage {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::unfinished_experiments())]
     name: String,
 
     /// The share, as 25% or 0.25

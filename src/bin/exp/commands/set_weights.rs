@@ -13,19 +13,20 @@ use crate::output::change::Done;
 /// that is left out is removed, which is refused while it has assignments; weight 0 keeps it and
 /// assigns nobody new to it.
 #[derive(Args)]
-#[command(after_help = "Example:\n  exp set-weights checkout_v2 control=10,treatment=90")]
+#[command(after_help = "Examples:\n  exp set-weights checkout_v2 control=10,treatment=90")]
 pub(crate) struct SetWeights {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::unfinished_experiments())]
     name: String,
 
     /// Variants and their weights; a comma separates two in one word
     #[arg(value_name = "VARIANT=WEIGHT", value_parser = parse_weights,
-          required_unless_present = "named")]
+          required_unless_present = "named", add = complete::weights())]
     listed: Vec<Vec<VariantConfig>>,
 
     /// One variant and its weight, taken as it is, commas and all; repeat for each
-    #[arg(long = "variant", id = "named", value_name = "VARIANT=WEIGHT", value_parser = parse_weight)]
+    #[arg(long = "variant", id = "named", value_name = "VARIANT=WEIGHT", value_parser = parse_weight,
+          add = complete::weights())]
     named: Vec<VariantConfig>,
 }
 

@@ -13,13 +13,12 @@ use crate::output::change::Done;
 /// what could spoil it: no metric, a metric without a window, assignments that depend on those of a
 /// live experiment, a group that has nobody left, one variant only, weights that can't be expressed.
 #[derive(Args)]
-#[command(
-    after_help = "Example, for a script that starts only what is ready:\n  \
-    exp start checkout_v2 --strict"
-)]
+#[command(after_help = "Examples:\n  exp start checkout_v2\n\n\
+    In a script that starts only what is ready:\n  exp start checkout_v2 --strict")]
 pub(crate) struct Start {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::experiments_in(
+        &[ExperimentState::Draft, ExperimentState::Paused, ExperimentState::Concluded]))]
     name: String,
 
     /// Refuse to start it with anything to warn of

@@ -21,11 +21,12 @@ use crate::output::tsv::Tsv;
 
 /// Show one experiment and what its variants have got so far
 #[derive(Args)]
-#[command(
-    after_help = "TSV columns: variant, weight, expected share of 1, assignments, \
+#[command(after_help = "Examples:\n  \
+    exp status checkout_v2\n  \
+    exp status checkout_v2 --fail-on-mismatch\n\n\
+    TSV columns: variant, weight, expected share of 1, assignments, \
     assignments by override, \
-    expected assignments"
-)]
+    expected assignments")]
 pub(crate) struct Status {
     /// Its name
     #[arg(add = complete::experiments())]

@@ -7,7 +7,6 @@ use experiments::{ExperimentService, Unassigned};
 use serde::Serialize;
 
 use super::assign::input::{BadLines, Input};
-use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::environment;
 use crate::exit::Failed;
@@ -16,6 +15,7 @@ use crate::output::figures::plural;
 use crate::output::stream;
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
+use crate::{actor_word, complete};
 
 /// Take assignments back, with their exposures
 ///
@@ -26,17 +26,19 @@ use crate::output::tsv::Tsv;
 #[command(
     override_usage = "exp unassign [OPTIONS] <NAME> <ACTOR>\n       \
     exp unassign [OPTIONS] <NAME> --actors <FILE>",
-    after_help = "Example, for a list that was wrong:\n  \
+    after_help = "Examples:\n  \
+    exp unassign checkout_v2 user:42\n  \
     exp unassign checkout_v2 --actors ids.txt\n\n\
     TSV columns: assignments, exposures"
 )]
 pub(crate) struct Unassign {
     /// The experiment's name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::unfinished_experiments())]
     name: String,
 
     /// Whose assignment it is
-    #[arg(required_unless_present = "actors")]
+    #[arg(required_unless_present = "actors",
+          value_parser = actor_word::text(), allow_hyphen_values = true)]
     actor: Option<String>,
 
     /// Take back those of every actor of this file, one a line; - is standard input

@@ -4,7 +4,7 @@ use experiments::results::OutcomesError;
 use experiments::rows::RowsError;
 use experiments::{ErrorKind, ExperimentError, StoreErrorKind};
 
-use super::errors::{Invalid, UsageError};
+use super::errors::{EnvironmentError, Invalid, UsageError};
 
 const FAILURE: u8 = 1;
 pub(super) const USAGE: u8 = 2;
@@ -18,7 +18,8 @@ pub(super) const FOUND: u8 = 9;
 
 /// The one place that maps an error to its exit code.
 pub(super) fn code(error: &anyhow::Error) -> u8 {
-    if error.downcast_ref::<UsageError>().is_some() {
+    let is_environment = error.downcast_ref::<EnvironmentError>().is_some();
+    if is_environment || error.downcast_ref::<UsageError>().is_some() {
         return USAGE;
     }
     if error.downcast_ref::<Invalid>().is_some() {

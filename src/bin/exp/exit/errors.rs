@@ -5,6 +5,11 @@
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
 
+/// A variable of the environment is set to what can't be used, or something that it must have is missing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct EnvironmentError(pub(crate) String);
+
 /// Not everything that was asked for could be done.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -14,7 +14,9 @@ use clap::error::ErrorKind as ParseErrorKind;
 use experiments::text::is_unsafe;
 
 use self::codes::{FOUND, USAGE, code};
-pub(crate) use self::errors::{Failed, Hint, Invalid, SomethingFound, UsageError};
+pub(crate) use self::errors::{
+    EnvironmentError, Failed, Hint, Invalid, SomethingFound, UsageError,
+};
 use self::hints::hint;
 pub(crate) use self::hints::{positional, quote, start};
 pub(crate) use self::message::message;
@@ -58,8 +60,9 @@ pub(crate) fn report_parse_error(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
+/// Whether the words of the command line are wrong.
 pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
-    code(error) == USAGE
+    error.downcast_ref::<UsageError>().is_some()
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -7,6 +7,7 @@ pub(crate) mod figures;
 pub(crate) mod findings;
 pub(crate) mod interval;
 pub(crate) mod json;
+pub(crate) mod man;
 pub(crate) mod markdown;
 pub(crate) mod metric;
 pub(crate) mod plan;

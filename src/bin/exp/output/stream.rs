@@ -1,10 +1,14 @@
 //! The two streams. Everything that is written goes through here, and no [secret](crate::secrets) goes
 //! to standard error.
+//!
+//! Processes may share a standard error. Each line goes there in one write, so that lines don't mix.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anstream::ColorChoice;
+use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use experiments::text::{escape, is_unsafe};
@@ -52,13 +56,12 @@ pub(crate) fn print_as_it_is(text: &str) -> anyhow::Result<()> {
 /// Writes a line to standard error. If that is closed too, nobody can be told.
 pub(crate) fn tell(message: impl Display) {
     let message = mask(&message.to_string());
-    let _ = writeln!(anstream::stderr().lock(), "{}", escape(&message));
+    write_error(&format!("{}\n", escape(&message)));
 }
 
 /// Writes text that was made for a terminal, colours and all, to standard error.
 pub(crate) fn tell_styled(text: impl Display) {
-    let text = mask(&text.to_string());
-    let _ = write!(anstream::stderr().lock(), "{text}");
+    write_error(&mask(&text.to_string()));
 }
 
 /// Whether somebody sees a question and can answer it.
@@ -68,9 +71,7 @@ pub(crate) fn can_ask() -> bool {
 
 /// Asks on standard error; only a yes from standard input is one.
 pub(crate) fn confirm(question: &str) -> anyhow::Result<bool> {
-    let mut stderr = anstream::stderr().lock();
-    let _ = write!(stderr, "{question} [y/N] ");
-    let _ = stderr.flush();
+    write_error(&format!("{question} [y/N] "));
     let mut answer = String::new();
     io::stdin()
         .read_line(&mut answer)
@@ -108,6 +109,17 @@ impl Label {
 /// Writes a line to standard error that says what it is.
 pub(crate) fn tell_as(label: Label, message: impl Display) {
     let (word, style, message) = (label.word(), label.style(), mask(&message.to_string()));
+    write_error(&format!("{style}{word}{style:#}: {}\n", escape(&message)));
+}
+
+/// Writes to standard error in one piece: a stream that takes the colours out would write one piece for each
+/// stretch between them.
+fn write_error(text: &str) {
     let mut stderr = anstream::stderr().lock();
-    let _ = writeln!(stderr, "{style}{word}{style:#}: {}", escape(&message));
+    let _ = if stderr.current_choice() == ColorChoice::Never {
+        let plain = strip_str(text).to_string();
+        stderr.into_inner().write_all(plain.as_bytes())
+    } else {
+        stderr.write_all(text.as_bytes())
+    };
 }

@@ -1,10 +1,11 @@
 //! What `exp assign` is given, and its help.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::complete;
+use crate::{actor_word, complete};
 
 /// Print an actor's variant, and nothing else
 ///
@@ -15,12 +16,19 @@ use crate::complete;
 #[command(
     override_usage = "exp assign [OPTIONS] <NAME> <ACTOR>\n       \
     exp assign [OPTIONS] <NAME> --actors <FILE>",
-    after_help = "Example, in a script that must go on whatever happens:\n  \
-    variant=$(exp assign checkout_v2 \"user:$id\" --default control)\n\n\
+    after_help = "Examples:\n  \
+    exp assign checkout_v2 user:42\n  \
+    exp assign checkout_v2 --actors users.txt > assigned.tsv\n\n\
+    In a script that must go on whatever happens:\n  \
+    variant=$(exp assign checkout_v2 --default control -- \"$id\")\n\n\
     TSV columns: actor, variant or, with --value, its value (empty if there is none)",
     after_long_help = "\
-Example, in a script that must go on whatever happens:
-  variant=$(exp assign checkout_v2 \"user:$id\" --default control)
+Examples:
+  exp assign checkout_v2 user:42
+  exp assign checkout_v2 --actors users.txt > assigned.tsv
+
+In a script that must go on whatever happens:
+  variant=$(exp assign checkout_v2 --default control -- \"$id\")
 
 With --value the variant's value is printed in its place: a string as it is,
 anything else as JSON on one line. A variant without a value is refused before
@@ -50,12 +58,18 @@ pub(crate) struct Assign {
     pub(super) name: String,
 
     /// Who is to be assigned, for example user:42
-    #[arg(required_unless_present = "actors")]
-    pub(super) actor: Option<String>,
+    #[arg(required_unless_present = "actors",
+          value_parser = actor_word::bytes(), allow_hyphen_values = true)]
+    pub(super) actor: Option<OsString>,
 
     /// The request it happens in, for the exposure
-    #[arg(long, value_name = "ID", conflicts_with = "no_exposure")]
-    pub(super) request_id: Option<String>,
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with = "no_exposure",
+        allow_hyphen_values = true
+    )]
+    pub(super) request_id: Option<OsString>,
 
     /// Record no exposure
     #[arg(long)]
@@ -70,7 +84,7 @@ pub(crate) struct Assign {
     pub(super) preview: bool,
 
     /// Print this and succeed, whatever fails; the reason goes to standard error
-    #[arg(long, value_name = "VARIANT")]
+    #[arg(long, value_name = "VARIANT", add = complete::variants())]
     pub(super) default: Option<String>,
 
     /// Assign every actor of this file, one a line; - is standard input

@@ -1,5 +1,7 @@
 //! One actor.
 
+use std::ffi::OsStr;
+
 use experiments::text::escape;
 use experiments::{Assigned, ExperimentState};
 use serde::Serialize;
@@ -8,6 +10,7 @@ use serde_json::Value;
 use super::arguments::Assign;
 use super::value;
 use crate::context::{Context, Purpose};
+use crate::exit::Invalid;
 use crate::options::Format;
 use crate::output::View;
 use crate::output::stream::{self, Label};
@@ -20,12 +23,12 @@ pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
     let actor = command.actor.clone().unwrap_or_default();
     let Some(default) = command.default.clone() else {
         let assigned = assign(command, &actor, context)?;
-        return answer(command, actor, assigned)?.print(context);
+        return answer(command, &actor, assigned)?.print(context);
     };
     let default = Answer {
         // Nothing is known of the experiment then: what was typed as its name may be an address.
         experiment: mask(&command.name),
-        actor: actor.clone(),
+        actor: actor.to_string_lossy().into_owned(),
         variant: (!command.value).then(|| default.clone()),
         value: command.value.then(|| default.clone().into()),
         reason: "default",
@@ -44,11 +47,15 @@ pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
             );
             default.print(context)
         }
-        assigned => answer(command, actor, assigned?)?.print(context),
+        assigned => answer(command, &actor, assigned?)?.print(context),
     }
 }
 
-fn assign(command: &Assign, actor: &str, context: &Context) -> anyhow::Result<Assigned> {
+fn assign(command: &Assign, actor: &OsStr, context: &Context) -> anyhow::Result<Assigned> {
+    let actor = text(command, "actor", actor)?;
+    let request_id = command.request_id.as_deref();
+    let request_id = request_id.map(|id| text(command, "request id", id));
+    let request_id = request_id.transpose()?;
     let assigned = if command.preview {
         preview(command, actor, context)?
     } else {
@@ -59,7 +66,7 @@ fn assign(command: &Assign, actor: &str, context: &Context) -> anyhow::Result<As
         if command.value {
             value::require(&service.status(&command.name)?)?;
         }
-        let decided = service.decide(&command.name, actor, command.request_id.as_deref());
+        let decided = service.decide(&command.name, actor, request_id);
         // The process ends now, and the kernel takes back at once what closing would give back bit by bit.
         std::mem::forget(service);
         decided?
@@ -89,14 +96,14 @@ fn preview(command: &Assign, actor: &str, context: &Context) -> anyhow::Result<A
     Ok(assigned)
 }
 
-fn answer(command: &Assign, actor: String, assigned: Assigned) -> anyhow::Result<Answer> {
+fn answer(command: &Assign, actor: &OsStr, assigned: Assigned) -> anyhow::Result<Answer> {
     let shown = match &assigned.value {
         Some(value) if command.value => value::text(value)?,
         _ => assigned.variant.clone(),
     };
     Ok(Answer {
         experiment: command.name.clone(),
-        actor,
+        actor: actor.to_string_lossy().into_owned(),
         variant: Some(assigned.variant),
         value: assigned.value,
         reason: assigned.reason.as_str(),
@@ -104,6 +111,13 @@ fn answer(command: &Assign, actor: String, assigned: Assigned) -> anyhow::Result
         shown,
         is_value: command.value,
     })
+}
+
+/// What a store can hold, as it holds text only.
+fn text<'a>(command: &Assign, what: &str, word: &'a OsStr) -> Result<&'a str, Invalid> {
+    let name = escape(&command.name);
+    let refused = || Invalid(format!("experiment '{name}': the {what} is not UTF-8"));
+    word.to_str().ok_or_else(refused)
 }
 
 #[derive(Serialize)]

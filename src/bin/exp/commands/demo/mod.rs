@@ -22,9 +22,8 @@ const FILE: &str = "experiments.db";
 ///
 /// Visitors, what they bought, and a change of weights are made up, always the same. The directory is made if
 /// it is not there; nothing else is touched.
-///
-/// Columns of --format tsv: command.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  exp demo shop\n\nTSV columns: command")]
 pub(crate) struct Demo {
     /// Where the store goes
     #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]

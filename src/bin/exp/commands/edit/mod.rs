@@ -27,12 +27,12 @@ use crate::output::stream;
 /// changes the experiment meanwhile, nothing is applied.
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  EDITOR='code --wait' exp edit checkout_v2\n\n\
+    after_help = "Examples:\n  EDITOR='code --wait' exp edit checkout_v2\n\n\
     TSV columns: experiment, then those of exp history"
 )]
 pub(crate) struct Edit {
     /// Its name
-    #[arg(add = complete::experiments())]
+    #[arg(add = complete::live_experiments())]
     name: String,
 
     /// Apply without asking

@@ -10,6 +10,7 @@ use experiments::MetricConfig;
 use experiments::stats::{Analysis, Detectable, Look, Outcome, Plan, SampleSize};
 use serde::Serialize;
 
+use crate::complete;
 use crate::context::Context;
 use crate::exit::UsageError;
 use crate::input::{self, InputFormat};
@@ -47,7 +48,7 @@ pub(crate) struct Power {
     outcomes: Option<PathBuf>,
 
     /// The metric in the file: NAME:conversion or NAME:mean
-    #[arg(long, value_name = "METRIC", requires = "outcomes")]
+    #[arg(long, value_name = "METRIC", requires = "outcomes", add = complete::metric_kinds())]
     metric: Option<MetricConfig>,
 
     /// How the file is written [default: by its extension]

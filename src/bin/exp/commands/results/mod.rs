@@ -51,7 +51,7 @@ pub(crate) struct Results {
     source: outcomes::Arguments,
 
     /// Also analyse a metric that is not declared, as exploratory: NAME:KIND or NAME:KIND:WINDOW
-    #[arg(long, value_name = "METRIC")]
+    #[arg(long, value_name = "METRIC", add = complete::metric_kinds())]
     metric: Vec<MetricConfig>,
 
     /// Analyse up to this time: a date, RFC 3339, seconds since 1970, or 3d (ago)
@@ -61,7 +61,8 @@ pub(crate) struct Results {
 
     /// Whose outcomes count: assigned (from the assignment on) or exposed (from the first exposure on)
     /// [default: the experiment's]
-    #[arg(long, value_name = "POPULATION", value_parser = population)]
+    #[arg(long, value_name = "POPULATION", value_parser = population,
+          add = complete::words(Population::WORDS))]
     population: Option<Population>,
 
     /// Assert that every outcome is in, so that a metric without a window can have a verdict

@@ -18,8 +18,8 @@ use crate::exit::{Failed, UsageError};
 #[derive(Args)]
 #[command(
     override_usage = "exp store backup [OPTIONS] --to <FILE>",
-    after_help = "Example, to another machine:\n  \
-          exp store backup --to - | ssh backup 'cat > experiments.db'"
+    after_help = "Examples:\n  exp store backup --to experiments-$(date +%F).db\n\n\
+    To another machine:\n  exp store backup --to - | ssh backup 'cat > experiments.db'"
 )]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
 pub(crate) struct Backup {

@@ -25,7 +25,10 @@ use crate::output::tsv::Tsv;
 /// 0, and drops overrides of variants that never were. It changes no assignment, no exposure and no
 /// entry of the history, and adds an entry for what it does.
 #[derive(Args)]
-#[command(after_help = "TSV columns: kind, subject, rows, found|repairable|repaired, message")]
+#[command(after_help = "Examples:\n  \
+    exp store check\n  \
+    exp store check --repair\n\n\
+    TSV columns: kind, subject, rows, found|repairable|repaired, message")]
 pub(crate) struct Check {
     /// Mend what can be mended without a guess
     #[arg(long)]

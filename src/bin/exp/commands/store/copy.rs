@@ -18,7 +18,10 @@ use crate::environment::{self, NamedStore};
 /// interrupted copy; no other command uses the target until it is complete.
 #[derive(Args)]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
-#[command(after_help = "TSV: a line for each figure: its name, its value")]
+#[command(after_help = "Examples:\n  \
+    exp store copy --to postgres://app@db/shop\n  \
+    exp store copy --store postgres://app@db/shop --to experiments.db\n\n\
+    TSV: a line for each figure: its name, its value")]
 pub(crate) struct Copy {
     /// The store to write: a new file, or postgres://USER@HOST/DATABASE
     #[arg(long, value_name = "PATH|URL", value_hint = clap::ValueHint::FilePath)]

@@ -6,7 +6,9 @@ use crate::context::{Context, Opened, Purpose};
 
 /// Show where the store is and how much it holds
 #[derive(Args)]
-#[command(after_help = "TSV: a line for each figure: its name, its value")]
+#[command(after_help = "Examples:\n  \
+    exp store info\n\n\
+    TSV: a line for each figure: its name, its value")]
 pub(crate) struct Info {}
 
 impl Info {

@@ -16,6 +16,7 @@ use crate::moment;
 use crate::output::View;
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
+use crate::{actor_word, complete};
 
 /// Record an outcome: what an actor did that metrics count
 ///
@@ -36,11 +37,12 @@ use crate::output::tsv::Tsv;
 )]
 pub(crate) struct Track {
     /// Who did it
-    #[arg(required_unless_present = "file")]
+    #[arg(required_unless_present = "file",
+          value_parser = actor_word::text(), allow_hyphen_values = true)]
     actor: Option<String>,
 
     /// The column of the metric that counts it: the name of the metric, unless the metric has a column of another name
-    #[arg(required_unless_present = "file")]
+    #[arg(required_unless_present = "file", add = complete::metrics())]
     metric: Option<String>,
 
     /// The number that is counted
