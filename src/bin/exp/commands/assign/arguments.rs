@@ -41,6 +41,7 @@ pauses, what has arrived is answered at once, so that exp can be a coprocess.
 
 TSV columns: actor, variant or, with --value, its value"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Assign {
     /// The experiment's name
     #[arg(add = complete::experiments())]
