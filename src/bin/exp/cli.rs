@@ -70,14 +70,14 @@ Environment (a variable that is empty counts as not set):
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Create(create::Create),
-    Rename(rename::Rename),
-    Delete(delete::Delete),
     Edit(edit::Edit),
     Start(start::Start),
     Pause(pause::Pause),
     Resume(resume::Resume),
     Conclude(conclude::Conclude),
     Archive(archive::Archive),
+    Rename(rename::Rename),
+    Delete(delete::Delete),
     SetWeights(set_weights::SetWeights),
     SetCoverage(set_coverage::SetCoverage),
     Close(close::Close),
@@ -129,14 +129,14 @@ impl Command {
         }
         match self {
             Self::Create(command) => command.run(context),
-            Self::Rename(command) => command.run(context),
-            Self::Delete(command) => command.run(context),
             Self::Edit(command) => command.run(context),
             Self::Start(command) => command.run(context),
             Self::Pause(command) => command.run(context),
             Self::Resume(command) => command.run(context),
             Self::Conclude(command) => command.run(context),
             Self::Archive(command) => command.run(context),
+            Self::Rename(command) => command.run(context),
+            Self::Delete(command) => command.run(context),
             Self::SetWeights(command) => command.run(context),
             Self::SetCoverage(command) => command.run(context),
             Self::Close(command) => command.run(context),
