@@ -10,11 +10,11 @@ use crate::exposure::ExposureRecord;
 use crate::outcome::Outcome;
 use crate::store::transfer::{PeriodRecord, Record, seconds};
 
-const PUT_OVERRIDES: &str =
-    "INSERT INTO autumn_experiment_overrides (experiment, actor, variant, created_at)
-     SELECT experiment, actor, variant, to_timestamp(at)
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
-        AS r (experiment, actor, variant, at)";
+const PUT_OVERRIDES: &str = "INSERT INTO autumn_experiment_overrides
+        (experiment, actor, variant, created_at, expires_at, reason, operator)
+     SELECT experiment, actor, variant, to_timestamp(at), to_timestamp(until), reason, operator
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
+        $7::text[]) AS r (experiment, actor, variant, at, until, reason, operator)";
 const PUT_CHANGES: &str =
     "INSERT INTO autumn_experiment_changes (experiment, mutation, actor, changed_at, detail)
      SELECT experiment, mutation, actor, to_timestamp(at), detail::jsonb
@@ -109,6 +109,9 @@ pub(super) fn append(db: &mut Connection, records: &[Record]) -> Result<(), Fail
                 |record| &*record.actor,
                 |record| &*record.variant,
                 |record| seconds(record.created_at_secs),
+                |record| record.expires_at_secs.map(seconds),
+                |record| record.reason.as_deref(),
+                |record| record.operator.as_deref(),
             ),
         )?;
     }
