@@ -1,11 +1,12 @@
 //! What an experiment has rows of: entries of the log, and overrides.
 
+use serde_json::Value;
 use tokio_postgres::Row;
 
 use super::connection::Connection;
 use super::experiments::{damaged, is_storable, unsigned};
 use super::failure::Failure;
-use crate::experiment::{ChangeRecord, ChangeScan, Override};
+use crate::experiment::{ChangeDetail, ChangeRecord, ChangeScan, Override};
 use crate::store::transfer::seconds;
 
 /// What an entry of the log gets its time from, where none is given.
@@ -25,8 +26,6 @@ pub(super) fn append_change(
     now: Option<i64>,
     timing: Timing,
 ) -> Result<u64, Failure> {
-    let detail = change.detail.as_ref();
-    let detail = detail.and_then(|detail| serde_json::to_string(detail).ok());
     let row = db.row(
         "INSERT INTO autumn_experiment_changes (experiment, mutation, actor, changed_at, detail)
          VALUES ($1, $2, $3, coalesce(to_timestamp($4::bigint),
@@ -38,11 +37,38 @@ pub(super) fn append_change(
             &change.mutation,
             &change.actor,
             &now,
-            &detail,
+            &detail(change),
             &(timing == Timing::Experiment),
         ],
     )?;
     Ok(unsigned(row.map_or(Ok(0), |row| row.try_get(0))?))
+}
+
+/// The detail of a change as it is stored. `jsonb` has other numbers than JSON, and no NUL in a text, so the values of
+/// variants are in it as the text of their JSON.
+pub(super) fn detail(change: &ChangeRecord) -> Option<String> {
+    let mut detail = serde_json::to_value(change.detail.as_ref()?).ok()?;
+    for values in sides(&mut detail) {
+        *values = Value::String(values.to_string());
+    }
+    Some(detail.to_string())
+}
+
+fn read_detail(stored: &str) -> serde_json::Result<ChangeDetail> {
+    let mut detail = serde_json::from_str(stored)?;
+    for values in sides(&mut detail) {
+        if let Some(text) = values.as_str() {
+            *values = serde_json::from_str(text)?;
+        }
+    }
+    serde_json::from_value(detail)
+}
+
+/// The values of variants on either side.
+fn sides(detail: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let sides = detail.as_object_mut().into_iter();
+    let sides = sides.flat_map(|sides| sides.values_mut());
+    sides.filter_map(|side| side.get_mut("values"))
 }
 
 macro_rules! changes {
@@ -83,8 +109,10 @@ pub(super) fn changes(
 pub(super) fn change(store: &str, name: &str, row: &Row) -> Result<ChangeRecord, Failure> {
     let at: i64 = row.try_get(2)?;
     let detail: Option<&str> = row.try_get(3)?;
-    let detail = detail.map(serde_json::from_str).transpose();
-    let unreadable = |_| damaged(store, format!("a change of {name:?} has unreadable detail"));
+    let detail = detail.map(read_detail).transpose();
+    let unreadable = |_: serde_json::Error| {
+        damaged(store, format!("a change of {name:?} has unreadable detail"))
+    };
     Ok(ChangeRecord {
         experiment: name.to_owned(),
         mutation: row.try_get(0)?,

@@ -4,7 +4,7 @@ use super::super::connection::Connection;
 use super::super::experiments::{self, Brought};
 use super::super::failure::Failure;
 use super::super::values::arrays;
-use super::super::{outcomes, periods};
+use super::super::{outcomes, periods, records};
 use crate::experiment::{AssignmentRecord, ChangeRecord, Override};
 use crate::exposure::ExposureRecord;
 use crate::outcome::Outcome;
@@ -71,9 +71,7 @@ impl<'a> Batch<'a> {
                 }
                 Record::Override(record) => batch.overrides.push(record),
                 Record::Change(record) => {
-                    let detail = record.detail.as_ref();
-                    let detail = detail.and_then(|detail| serde_json::to_string(detail).ok());
-                    batch.changes.push((record, detail));
+                    batch.changes.push((record, records::detail(record)));
                 }
                 Record::Exposure(record) => batch.exposures.push(record),
                 Record::Assignment(record) => batch.assignments.push(record),
