@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use experiments::lifecycle::{self, Mutation, MutationFacts, Write};
 use experiments::store::Each;
 use experiments::{
-    AssignRequest, Assigned, Assignment, AssignmentRecord, ChangeRecord, Clock, Expected,
-    ExperimentConfig, ExperimentError, ExperimentService, ExperimentStore, ExperimentStoreError,
-    ExposureRecord, ExposureScan, Outcome, OutcomeScan, Override, Situation, StoreLocation,
-    Tracked, VariantConfig, VariantCount, WeightPeriod,
+    AssignRequest, Assigned, Assignment, AssignmentRecord, ChangeRecord, ChangeScan, Clock,
+    Expected, ExperimentConfig, ExperimentError, ExperimentService, ExperimentState,
+    ExperimentStore, ExperimentStoreError, ExposureRecord, ExposureScan, Facts, Outcome,
+    OutcomeScan, Override, Situation, StoreLocation, StoredOverride, StoredVariant, Tracked,
+    Unassigned, VariantConfig, VariantCount, WeightPeriod,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,14 +43,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One experiment with all that belongs to it.
+/// One experiment with all that belongs to it, but for its log, which outlives it.
 #[derive(Clone, Serialize, Deserialize)]
 struct Entry {
     config: ExperimentConfig,
     periods: Vec<Period>,
     assignments: BTreeMap<String, AssignmentRecord>,
     overrides: BTreeMap<String, Override>,
-    changes: Vec<ChangeRecord>,
     exposures: Vec<ExposureRecord>,
 }
 
@@ -99,6 +99,8 @@ type Entries = BTreeMap<String, Entry>;
 #[derive(Default, Serialize, Deserialize)]
 struct Contents {
     entries: Entries,
+    /// Oldest first.
+    changes: Vec<ChangeRecord>,
     outcomes: Vec<Outcome>,
 }
 
@@ -106,6 +108,7 @@ struct Contents {
 pub(crate) struct JsonStore {
     file: PathBuf,
     operator: Option<String>,
+    clock: Clock,
 }
 
 impl JsonStore {
@@ -114,12 +117,20 @@ impl JsonStore {
         Self {
             file: file.into(),
             operator: None,
+            clock: Clock::System,
         }
     }
 
     /// Has changes logged as this operator's.
     pub(crate) fn with_operator(mut self, operator: impl Into<String>) -> Self {
         self.operator = Some(operator.into());
+        self
+    }
+
+    /// Takes the time from this clock.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the suite"))]
+    pub(crate) fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -182,25 +193,25 @@ impl JsonStore {
     /// Asks the rules, writes what they decide, and appends the change.
     fn apply(
         &self,
-        entries: &mut Entries,
+        contents: &mut Contents,
         mutation: &Mutation<'_>,
         operator: Option<&str>,
     ) -> Result<Option<ChangeRecord>, ExperimentError> {
         let name = mutation.experiment();
+        let now = self.clock.now_secs();
+        let Contents {
+            entries, changes, ..
+        } = contents;
         let current = entries.get(name);
-        let facts = Changing(current);
+        let facts = Changing {
+            entries,
+            current,
+            now,
+        };
         let config = current.map(|entry| &entry.config);
         let step = lifecycle::decide(mutation, config, &facts)?;
         let Some(step) = step else { return Ok(None) };
         let begins_period = step.begins_weight_period(config);
-        let now = self.clock().now_secs();
-        let change = ChangeRecord {
-            experiment: name.to_owned(),
-            mutation: step.mutation,
-            actor: operator.map(str::to_owned),
-            timestamp_secs: now,
-            detail: Some(step.detail),
-        };
         match step.write {
             Write::Config(mut config) => {
                 config.updated_at_secs = now;
@@ -213,25 +224,30 @@ impl JsonStore {
                     periods: vec![period.clone()],
                     assignments: BTreeMap::new(),
                     overrides: BTreeMap::new(),
-                    changes: Vec::new(),
                     exposures: Vec::new(),
                 });
                 if begins_period {
                     entry.periods.push(period);
                 }
                 entry.config = config;
-                entry.changes.push(change.clone());
             }
-            Write::SetOverride { actor, variant } => {
+            Write::SetOverride {
+                actor,
+                variant,
+                expires_at_secs,
+                reason,
+            } => {
                 let entry = known(entries, name)?;
                 let pinned = Override {
                     experiment: name.to_owned(),
                     actor: actor.clone(),
                     variant,
                     created_at_secs: now,
+                    expires_at_secs,
+                    reason,
+                    operator: operator.map(str::to_owned),
                 };
                 entry.overrides.insert(actor, pinned);
-                entry.changes.push(change.clone());
             }
             Write::ClearOverride { actor } => {
                 let entry = known(entries, name)?;
@@ -239,10 +255,42 @@ impl JsonStore {
                 if entry.assignments.get(&actor).is_some_and(|a| a.is_override) {
                     entry.assignments.remove(&actor);
                 }
-                entry.changes.push(change.clone());
+            }
+            Write::Delete => {
+                entries.remove(name);
+            }
+            Write::Rename(to) => {
+                if let Some(mut entry) = entries.remove(name) {
+                    entry.config.name.clone_from(&to);
+                    entry.config.updated_at_secs = now;
+                    entries.insert(to.clone(), entry);
+                }
+                for change in changes.iter_mut().filter(|c| c.experiment == name) {
+                    change.experiment.clone_from(&to);
+                }
             }
         }
+        let change = ChangeRecord {
+            experiment: mutation.next_name().unwrap_or(name).to_owned(),
+            mutation: step.mutation,
+            actor: operator.map(str::to_owned),
+            timestamp_secs: now,
+            detail: Some(step.detail),
+        };
+        changes.push(change.clone());
         Ok(Some(change))
+    }
+
+    /// The entry of the log for what is no mutation.
+    fn note(&self, experiment: &str, text: String, operator: Option<&str>) -> ChangeRecord {
+        let operator = operator.or(self.operator.as_deref());
+        ChangeRecord {
+            experiment: experiment.to_owned(),
+            mutation: text,
+            actor: operator.map(str::to_owned),
+            timestamp_secs: self.clock.now_secs(),
+            detail: None,
+        }
     }
 }
 
@@ -251,15 +299,15 @@ fn known<'e>(entries: &'e mut Entries, name: &str) -> Result<&'e mut Entry, Expe
     entry.ok_or_else(|| ExperimentError::NotFound(name.to_owned()))
 }
 
-/// All that decides an actor's assignment.
-fn situation(entries: &Entries, experiment: &str, actor: &str) -> Situation {
+/// What is stored of an actor, and that of the others in the group which counts by now.
+fn situation(entries: &Entries, experiment: &str, actor: &str, now: u64) -> Situation {
     let mut situation = Situation::unknown(experiment, actor);
+    situation.at_secs = now;
     let Some(entry) = entries.get(experiment) else {
         return situation;
     };
     situation.config = Some(entry.config.clone());
-    let pinned = entry.overrides.get(actor);
-    situation.override_variant = pinned.map(|pinned| pinned.variant.clone());
+    situation.pinned = entry.overrides.get(actor).cloned();
     let stored = entry.assignments.get(actor).cloned();
     situation.assignment = stored.map(|stored| Assignment {
         experiment: stored.experiment,
@@ -272,29 +320,62 @@ fn situation(entries: &Entries, experiment: &str, actor: &str) -> Situation {
         let mut others = entries.values().filter(|other| {
             other.config.name != experiment
                 && other.config.exclusion_group.as_ref() == Some(group)
-                && other.assignments.contains_key(actor)
+                && holds(other, actor, now)
         });
         situation.sibling = others.next().map(|other| other.config.name.clone());
     }
     situation
 }
 
+/// Whether an assignment of the actor counts by now.
+fn holds(entry: &Entry, actor: &str, now: u64) -> bool {
+    let pinned = entry.overrides.get(actor).map(|pinned| StoredOverride {
+        variant: &pinned.variant,
+        expires_at_secs: pinned.expires_at_secs,
+    });
+    let stored = entry.assignments.get(actor).map(|stored| StoredVariant {
+        variant: &stored.variant,
+        is_override: stored.is_override,
+    });
+    Facts::at(|| now, pinned, stored).stored.is_some()
+}
+
 /// What the rules of a change look at.
-struct Changing<'e>(Option<&'e Entry>);
+struct Changing<'e> {
+    entries: &'e Entries,
+    current: Option<&'e Entry>,
+    now: u64,
+}
 
 impl MutationFacts for Changing<'_> {
     fn has_assignments(&self, variant: &str) -> Result<bool, ExperimentStoreError> {
-        let mut assignments = self.0.into_iter().flat_map(|e| e.assignments.values());
+        let mut assignments = self.current.iter().flat_map(|e| e.assignments.values());
         Ok(assignments.any(|assignment| assignment.variant == variant))
     }
 
     fn has_any_assignment(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(self.0.is_some_and(|entry| !entry.assignments.is_empty()))
+        Ok(self.current.is_some_and(|e| !e.assignments.is_empty()))
     }
 
-    fn override_variant(&self, actor: &str) -> Result<Option<String>, ExperimentStoreError> {
-        let pinned = self.0.and_then(|entry| entry.overrides.get(actor));
-        Ok(pinned.map(|pinned| pinned.variant.clone()))
+    fn override_of(&self, actor: &str) -> Result<Option<Override>, ExperimentStoreError> {
+        let pinned = self.current.and_then(|entry| entry.overrides.get(actor));
+        Ok(pinned.cloned())
+    }
+
+    fn has_any_override(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(self.current.is_some_and(|e| !e.overrides.is_empty()))
+    }
+
+    fn has_any_exposure(&self) -> Result<bool, ExperimentStoreError> {
+        Ok(self.current.is_some_and(|e| !e.exposures.is_empty()))
+    }
+
+    fn state_of(&self, name: &str) -> Result<Option<ExperimentState>, ExperimentStoreError> {
+        Ok(self.entries.get(name).map(|entry| entry.config.state))
+    }
+
+    fn now_secs(&self) -> u64 {
+        self.now
     }
 }
 
@@ -333,13 +414,13 @@ impl ExperimentStore for JsonStore {
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
         let operator = operator.or(self.operator.as_deref());
         self.change(|contents| {
-            let entries = &mut contents.entries;
             for expected in expected {
-                expected.verify(entries.get(expected.experiment).map(|e| &e.config))?;
+                let found = contents.entries.get(expected.experiment);
+                expected.verify(found.map(|entry| &entry.config))?;
             }
             let mutations = mutations.iter();
             mutations
-                .map(|m| self.apply(entries, m, operator))
+                .map(|m| self.apply(contents, m, operator))
                 .collect()
         })
     }
@@ -351,7 +432,8 @@ impl ExperimentStore for JsonStore {
         } = *request;
         self.change(|contents| {
             let entries = &mut contents.entries;
-            let situation = situation(entries, experiment, actor);
+            let now = self.clock.now_secs();
+            let situation = situation(entries, experiment, actor, now);
             let config = situation.known()?;
             let assigned = request.decide(config, &config.allocation(), situation.facts())?;
             let entry = known(entries, experiment)?;
@@ -361,19 +443,20 @@ impl ExperimentStore for JsonStore {
                     actor: actor.to_owned(),
                     variant: assigned.variant.clone(),
                     is_override: assigned.is_override,
-                    assigned_at_secs: self.clock().now_secs(),
+                    assigned_at_secs: now,
                     weight_period: entry.present_period(),
                 };
                 entry.assignments.insert(actor.to_owned(), assignment);
             }
-            let exposure = request.exposure_of(&assigned, self.clock());
+            let exposure = request.exposure_of(&assigned, self.clock);
             entry.exposures.extend(exposure);
             Ok(assigned)
         })
     }
 
     fn situation(&self, experiment: &str, actor: &str) -> Result<Situation, ExperimentError> {
-        Ok(situation(&self.read()?.entries, experiment, actor))
+        let now = self.clock.now_secs();
+        Ok(situation(&self.read()?.entries, experiment, actor, now))
     }
 
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
@@ -381,16 +464,14 @@ impl ExperimentStore for JsonStore {
         Ok(entry.flat_map(|e| e.overrides.into_values()).collect())
     }
 
-    fn history(
-        &self,
-        experiment: &str,
-        limit: usize,
-    ) -> Result<Vec<ChangeRecord>, ExperimentError> {
-        let entry = self.entry(experiment)?.into_iter();
-        let newest_first = entry.flat_map(|e| e.changes.into_iter().rev());
-        Ok(newest_first
-            .take(if limit == 0 { usize::MAX } else { limit })
-            .collect())
+    fn changes(&self, scan: &ChangeScan<'_>) -> Result<Vec<ChangeRecord>, ExperimentError> {
+        let newest_first = self.read()?.changes.into_iter().rev();
+        let wanted = newest_first.filter(|change| {
+            scan.experiment.is_none_or(|name| change.experiment == name)
+                && change.timestamp_secs >= scan.since_secs
+        });
+        let limit = Some(scan.limit).filter(|limit| *limit > 0);
+        Ok(wanted.take(limit.unwrap_or(usize::MAX)).collect())
     }
 
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
@@ -440,7 +521,6 @@ impl ExperimentStore for JsonStore {
         before_secs: u64,
         operator: Option<&str>,
     ) -> Result<u64, ExperimentError> {
-        let operator = operator.or(self.operator.as_deref());
         self.change(|contents| {
             let entry = known(&mut contents.entries, experiment)?;
             let kept = entry.exposures.len();
@@ -454,15 +534,35 @@ impl ExperimentStore for JsonStore {
             });
             let pruned = (kept - entry.exposures.len()) as u64;
             if pruned > 0 {
-                entry.changes.push(ChangeRecord {
-                    experiment: experiment.to_owned(),
-                    mutation: lifecycle::pruned(pruned),
-                    actor: operator.map(str::to_owned),
-                    timestamp_secs: self.clock().now_secs(),
-                    detail: None,
-                });
+                let note = self.note(experiment, lifecycle::pruned(pruned), operator);
+                contents.changes.push(note);
             }
             Ok(pruned)
+        })
+    }
+
+    fn unassign(
+        &self,
+        experiment: &str,
+        actors: &[&str],
+        operator: Option<&str>,
+    ) -> Result<Unassigned, ExperimentError> {
+        self.change(|contents| {
+            let entry = known(&mut contents.entries, experiment)?;
+            lifecycle::require_unassignable(&entry.config)?;
+            let (assigned, shown) = (entry.assignments.len(), entry.exposures.len());
+            let stays = |actor: &str| !actors.contains(&actor);
+            entry.assignments.retain(|actor, _| stays(actor));
+            entry.exposures.retain(|exposure| stays(&exposure.actor));
+            let unassigned = Unassigned {
+                assignments: (assigned - entry.assignments.len()) as u64,
+                exposures: (shown - entry.exposures.len()) as u64,
+            };
+            if unassigned != Unassigned::default() {
+                let text = lifecycle::unassigned(unassigned.assignments);
+                contents.changes.push(self.note(experiment, text, operator));
+            }
+            Ok(unassigned)
         })
     }
 
@@ -502,6 +602,6 @@ impl ExperimentStore for JsonStore {
     }
 
     fn clock(&self) -> Clock {
-        Clock::System
+        self.clock
     }
 }

@@ -173,7 +173,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
     ) -> Result<u64, ExperimentError>;
 
     /// Takes the assignments of some actors back, of either kind, with their kept exposures, all in one
-    /// transaction: whoever has no override is a newcomer again. Actors without an assignment are passed over.
+    /// transaction: whoever has no override is a newcomer again. Actors of whom nothing is stored are passed over.
     /// Logs `unassigned=<count>`, with the count of the assignments, if anything went.
     ///
     /// # Errors
@@ -378,8 +378,8 @@ pub trait ExperimentStore: Send + Sync + 'static {
         Ok(situation.facts().pinned.map(str::to_owned))
     }
 
-    /// Whether the actor has an assignment, of either kind, in an experiment of the group other than
-    /// `exclude_experiment`, whatever that experiment's state.
+    /// Whether the actor has an assignment that [counts](crate::Facts::at), of either kind, in an experiment of the
+    /// group other than `exclude_experiment`, whatever that experiment's state.
     ///
     /// # Errors
     /// When the store fails.
@@ -392,7 +392,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
         for config in self.list()? {
             if config.exclusion_group.as_deref() == Some(group)
                 && config.name != exclude_experiment
-                && self.get_assignment(&config.name, actor)?.is_some()
+                && self.situation(&config.name, actor)?.facts().stored.is_some()
             {
                 return Ok(true);
             }

@@ -11,10 +11,10 @@ use experiments::lifecycle::Mutation;
 use experiments::store::Each;
 use experiments::web::FromExtension;
 use experiments::{
-    AssignRequest, Assigned, AssignmentRecord, ChangeRecord, Expected, ExperimentActor,
+    AssignRequest, Assigned, AssignmentRecord, ChangeRecord, ChangeScan, Expected, ExperimentActor,
     ExperimentConfig, ExperimentError, ExperimentService, ExperimentSession, ExperimentStore,
     Experiments, ExposureRecord, ExposureScan, InMemoryExperimentStore, NoOpExposureSink, Outcome,
-    OutcomeScan, Override, RecordingExposureSink, Situation, Tracked, WeightPeriod,
+    OutcomeScan, Override, RecordingExposureSink, Situation, Tracked, Unassigned, WeightPeriod,
 };
 use serde_json::Value;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
@@ -326,11 +326,12 @@ impl ExperimentStore for HeldStore {
             -> Vec<Option<ChangeRecord>>;
         overrides(experiment: &str) -> Vec<Override>;
         situation(experiment: &str, actor: &str) -> Situation;
-        history(experiment: &str, limit: usize) -> Vec<ChangeRecord>;
+        changes(scan: &ChangeScan<'_>) -> Vec<ChangeRecord>;
         record_exposure(exposure: &ExposureRecord) -> ();
         scan_assignments(experiment: &str, each: Each<'_, AssignmentRecord>) -> ();
         scan_exposures(experiment: &str, scan: &ExposureScan, each: Each<'_, ExposureRecord>) -> ();
         prune_exposures(experiment: &str, before_secs: u64, operator: Option<&str>) -> u64;
+        unassign(experiment: &str, actors: &[&str], operator: Option<&str>) -> Unassigned;
         weight_periods(experiment: &str) -> Vec<WeightPeriod>;
         track(outcomes: &[Outcome]) -> Tracked;
         scan_outcomes(scan: &OutcomeScan<'_>, each: Each<'_, Outcome>) -> ();
