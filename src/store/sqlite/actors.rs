@@ -1,21 +1,17 @@
-//! What is stored of actors: assignments, overrides and exposures.
+//! Assignments, and what else is stored of one actor that decides the next one.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::choice::Choice;
-use super::experiments::{self, Stored, contradiction};
-use super::periods;
-use crate::assignment::{Facts, StoredVariant};
-use crate::experiment::{Assignment, Override};
-use crate::exposure::ExposureRecord;
+use super::experiments::{self, Stored};
+use super::{overrides, periods};
+use crate::assignment::{Facts, StoredOverride, StoredVariant};
+use crate::clock::Clock;
+use crate::experiment::Assignment;
 
 /// All assignments of an actor in a space.
 pub(super) const FIND: &str = "SELECT slot, variant, assigned_after, weight_period FROM assignments
     WHERE space_id = ?1 AND actor = ?2";
-
-pub(super) const APPEND_EXPOSURE: &str =
-    "INSERT INTO exposures (experiment_id, variant, actor, request_id, exposed_at)
-    VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// An actor's assignment, with the time of it.
 #[derive(Clone, Copy)]
@@ -29,82 +25,82 @@ struct Placed {
 pub(super) struct Actor<'a> {
     experiment: &'a Stored,
     name: &'a str,
-    pinned: Option<&'a str>,
+    /// Whether it counts or not.
     placed: Option<Placed>,
+    facts: Facts<'a>,
+    /// Of the other experiments in which the actor has an assignment that counts.
     sibling_slots: Vec<i64>,
 }
 
 impl<'a> Actor<'a> {
-    /// Reads all of it: two searches, whatever the number of siblings.
+    /// Reads all of it: two searches, whatever the number of siblings; and one for each sibling in which an
+    /// override has put the actor.
     pub(super) fn load(
         db: &Connection,
         experiment: &'a Stored,
         actor: &'a str,
+        clock: Clock,
     ) -> rusqlite::Result<Self> {
-        let mut found = Self {
-            experiment,
-            name: actor,
-            pinned: pinned(db, experiment, actor)?,
-            placed: None,
-            sibling_slots: Vec::new(),
-        };
+        let mut placed = None;
+        let mut sibling_slots = Vec::new();
         let mut query = db.prepare_cached(FIND)?;
         let mut rows = query.query(params![experiment.space, actor])?;
         while let Some(row) = rows.next()? {
             let slot: i64 = row.get(0)?;
+            let choice = Choice::read(row, 1)?;
             if slot == experiment.slot {
-                found.placed = Some(Placed {
-                    choice: Choice::read(row, 1)?,
+                placed = Some(Placed {
+                    choice,
                     after: row.get(2)?,
                     period: row.get(3)?,
                 });
-            } else {
-                found.sibling_slots.push(slot);
+            } else if counts(db, experiment.space, slot, actor, choice, clock)? {
+                sibling_slots.push(slot);
             }
         }
-        // Checked here, so that asking for the name later cannot fail.
-        if let Some(placed) = found.placed {
-            experiment.variant_name(placed.choice.variant)?;
-        }
-        Ok(found)
+        let stored = placed.map(|placed| stored_variant(experiment, placed.choice));
+        let pinned = overrides::pinned(db, experiment, actor)?;
+        let facts = Facts::at(|| clock.now_secs(), pinned, stored.transpose()?);
+        Ok(Self {
+            experiment,
+            name: actor,
+            placed,
+            facts: Facts {
+                in_sibling: !sibling_slots.is_empty(),
+                ..facts
+            },
+            sibling_slots,
+        })
     }
 
     /// What the rules look at.
     pub(super) fn facts(&self) -> Facts<'a> {
-        Facts {
-            pinned: self.pinned,
-            stored: self.placed.map(|placed| StoredVariant {
-                variant: self.placed_variant(placed),
-                is_override: placed.choice.is_override,
-            }),
-            in_sibling: !self.sibling_slots.is_empty(),
-        }
+        self.facts
     }
 
-    pub(super) fn assignment(&self) -> Option<Assignment> {
-        let placed = self.placed?;
+    /// The assignment in the experiment, whether it counts or not.
+    pub(super) fn assignment(&self) -> rusqlite::Result<Option<Assignment>> {
+        let Some(placed) = self.placed else {
+            return Ok(None);
+        };
+        let stored = stored_variant(self.experiment, placed.choice)?;
         let assigned_at = self.experiment.created_at.saturating_add(placed.after);
-        Some(Assignment {
+        Ok(Some(Assignment {
             experiment: self.experiment.config.name.clone(),
             actor: self.name.to_owned(),
-            variant: self.placed_variant(placed).to_owned(),
-            is_override: placed.choice.is_override,
+            variant: stored.variant.to_owned(),
+            is_override: stored.is_override,
             assigned_at_secs: u64::try_from(assigned_at).unwrap_or(0),
-        })
+        }))
     }
 
-    /// The first by name of the other experiments of the space in which the actor has an assignment.
+    /// The first by name of the other experiments of the space in which the actor has an assignment that counts.
     /// There is more than one only where overrides made them.
     pub(super) fn sibling(&self, db: &Connection) -> rusqlite::Result<Option<String>> {
         let slots = self.sibling_slots.iter();
         let names = slots.map(|&slot| experiments::name_in_slot(db, self.experiment.space, slot));
         let names: rusqlite::Result<Vec<String>> = names.collect();
         Ok(names?.into_iter().min())
-    }
-
-    fn placed_variant(&self, placed: Placed) -> &'a str {
-        let name = self.experiment.variant_name(placed.choice.variant);
-        name.unwrap_or_default()
     }
 
     /// Stores the variant as the actor's assignment, in place of the one that may be there.
@@ -116,7 +112,7 @@ impl<'a> Actor<'a> {
         now: i64,
     ) -> rusqlite::Result<()> {
         let choice = Choice {
-            variant: index_of(self.experiment, variant)?,
+            variant: self.experiment.require_index(variant)?,
             is_override,
         };
         db.prepare_cached(
@@ -158,29 +154,71 @@ impl<'a> Actor<'a> {
     }
 }
 
-fn index_of(experiment: &Stored, variant: &str) -> rusqlite::Result<usize> {
-    experiment.index_of(variant).ok_or_else(|| {
-        contradiction(format!(
-            "experiment {:?} does not know variant {variant:?}",
-            experiment.config.name
-        ))
+/// A variant as the rules look at it.
+pub(super) fn stored_variant(
+    experiment: &Stored,
+    choice: Choice,
+) -> rusqlite::Result<StoredVariant<'_>> {
+    Ok(StoredVariant {
+        variant: experiment.variant_name(choice.variant)?,
+        is_override: choice.is_override,
     })
 }
 
-/// Whether the actor has an assignment in that group, in another experiment than `except`.
+/// Whether an assignment of the actor in that slot counts. The override is looked up only of one that an
+/// override made.
+pub(super) fn counts(
+    db: &Connection,
+    space: i64,
+    slot: i64,
+    actor: &str,
+    choice: Choice,
+    clock: Clock,
+) -> rusqlite::Result<bool> {
+    if !choice.is_override {
+        return Ok(true);
+    }
+    let mut query = db.prepare_cached(
+        "SELECT o.expires_at FROM experiments e JOIN overrides o ON o.experiment_id = e.id
+         WHERE e.space_id = ?1 AND e.slot = ?2 AND o.actor = ?3",
+    )?;
+    let expires_at = query.query_row(params![space, slot, actor], |row| row.get(0));
+    // Which variant it is does not matter.
+    let pinned = expires_at
+        .optional()?
+        .map(|expires_at_secs| StoredOverride {
+            variant: "",
+            expires_at_secs,
+        });
+    let stored = StoredVariant {
+        variant: "",
+        is_override: true,
+    };
+    let facts = Facts::at(|| clock.now_secs(), pinned, Some(stored));
+    Ok(facts.stored.is_some())
+}
+
+/// Whether the actor has an assignment that counts in that group, in another experiment than `except`.
 pub(super) fn is_in_group(
     db: &Connection,
     group: &str,
     actor: &str,
     except: &str,
+    clock: Clock,
 ) -> rusqlite::Result<bool> {
-    db.prepare_cached(
-        "SELECT EXISTS (
-             SELECT 1 FROM assignments a JOIN spaces s ON s.id = a.space_id
-             WHERE s.exclusion_group = ?1 AND a.actor = ?2 AND a.slot IS NOT (
-                 SELECT slot FROM experiments WHERE name = ?3 AND space_id = s.id))",
-    )?
-    .query_row(params![group, actor, except], |row| row.get(0))
+    let mut query = db.prepare_cached(
+        "SELECT a.space_id, a.slot, a.variant FROM assignments a JOIN spaces s ON s.id = a.space_id
+         WHERE s.exclusion_group = ?1 AND a.actor = ?2 AND a.slot IS NOT (
+             SELECT slot FROM experiments WHERE name = ?3 AND space_id = s.id)",
+    )?;
+    let mut rows = query.query(params![group, actor, except])?;
+    while let Some(row) = rows.next()? {
+        let choice = Choice::read(row, 2)?;
+        if counts(db, row.get(0)?, row.get(1)?, actor, choice, clock)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether nobody has an assignment in the experiment's space.
@@ -189,106 +227,24 @@ pub(super) fn is_blank(db: &Connection, experiment: &Stored) -> rusqlite::Result
         .query_row([experiment.space], |row| row.get(0))
 }
 
-/// Whether the experiment has an override at all.
-pub(super) fn has_overrides(db: &Connection, experiment: &Stored) -> rusqlite::Result<bool> {
-    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM overrides WHERE experiment_id = ?1)")?
-        .query_row([experiment.id], |row| row.get(0))
-}
-
-/// The variant pinned to an actor. It may have been removed from the experiment since.
-pub(super) fn pinned<'a>(
-    db: &Connection,
-    experiment: &'a Stored,
-    actor: &str,
-) -> rusqlite::Result<Option<&'a str>> {
-    let mut query =
-        db.prepare_cached("SELECT variant FROM overrides WHERE experiment_id = ?1 AND actor = ?2")?;
-    let index: Option<usize> = query
-        .query_row(params![experiment.id, actor], |row| row.get(0))
-        .optional()?;
-    index
-        .map(|index| experiment.variant_name(index))
-        .transpose()
-}
-
-pub(super) fn put_override(
+/// Removes the assignments of these actors, of either kind. Returns how many there were.
+pub(super) fn unassign(
     db: &Connection,
     experiment: &Stored,
-    actor: &str,
-    variant: &str,
-    now: i64,
-) -> rusqlite::Result<()> {
-    let index = index_of(experiment, variant)?;
-    db.prepare_cached(
-        "INSERT INTO overrides (experiment_id, actor, variant, created_at) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO UPDATE SET variant = excluded.variant, created_at = excluded.created_at",
-    )?
-    .execute(params![experiment.id, actor, index, now])?;
-    Ok(())
-}
-
-pub(super) fn delete_override(
-    db: &Connection,
-    experiment: &Stored,
-    actor: &str,
-) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM overrides WHERE experiment_id = ?1 AND actor = ?2")?
-        .execute(params![experiment.id, actor])?;
-    Ok(())
-}
-
-/// All overrides of an experiment, sorted by actor.
-pub(super) fn overrides(db: &Connection, experiment: &Stored) -> rusqlite::Result<Vec<Override>> {
-    let mut query = db.prepare_cached(
-        "SELECT actor, variant, created_at FROM overrides WHERE experiment_id = ?1 ORDER BY actor",
+    actors: &[&str],
+) -> rusqlite::Result<u64> {
+    let mut delete = db.prepare_cached(
+        "DELETE FROM assignments WHERE space_id = ?1 AND actor = ?2 AND slot = ?3
+         RETURNING variant, weight_period",
     )?;
-    let rows = query.query_map([experiment.id], |row| {
-        Ok(Override {
-            experiment: experiment.config.name.clone(),
-            actor: row.get(0)?,
-            variant: experiment.variant_name(row.get(1)?)?.to_owned(),
-            created_at_secs: row.get(2)?,
-            expires_at_secs: None,
-            reason: None,
-            operator: None,
-        })
-    })?;
-    rows.collect()
-}
-
-pub(super) fn append_exposure(
-    db: &Connection,
-    experiment: &Stored,
-    exposure: &ExposureRecord,
-) -> rusqlite::Result<()> {
-    let choice = Choice {
-        variant: index_of(experiment, &exposure.variant)?,
-        is_override: exposure.is_override,
-    };
-    db.prepare_cached(APPEND_EXPOSURE)?.execute(params![
-        experiment.id,
-        choice.encode(),
-        exposure.actor,
-        exposure.request_id,
-        exposure.timestamp_secs
-    ])?;
-    Ok(())
-}
-
-/// Removes the exposures of before that second, but the first of each actor to each variant, by an override and
-/// without one. Returns how many there were.
-pub(super) fn prune_exposures(
-    db: &Connection,
-    experiment: &Stored,
-    before: i64,
-) -> rusqlite::Result<usize> {
-    db.execute(
-        "DELETE FROM exposures WHERE id IN (
-             SELECT id FROM (
-                 SELECT id, exposed_at, row_number() OVER (
-                     PARTITION BY actor, variant ORDER BY exposed_at, id) AS place
-                 FROM exposures WHERE experiment_id = ?1)
-             WHERE place > 1 AND exposed_at < ?2)",
-        params![experiment.id, before],
-    )
+    let mut removed = 0;
+    for actor in actors {
+        let key = params![experiment.space, actor, experiment.slot];
+        let found = delete.query_row(key, |row| Ok((Choice::read(row, 0)?, row.get(1)?)));
+        if let Some((choice, period)) = found.optional()? {
+            periods::count(db, experiment.id, period, choice, -1)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }

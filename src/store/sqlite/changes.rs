@@ -3,7 +3,8 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
-use crate::experiment::{ChangeDetail, ChangeRecord};
+use crate::experiment::{ChangeDetail, ChangeRecord, ChangeScan};
+use crate::store::transfer::seconds;
 
 /// Appends an entry.
 pub(super) fn append(
@@ -30,32 +31,55 @@ pub(super) fn append(
     Ok(())
 }
 
-/// The entries of an experiment, newest first.
-pub(super) fn of_experiment(
+/// The entries that are wanted, newest first. Those of an experiment that is neither there nor deleted are not shown.
+pub(super) fn find(
     db: &Connection,
-    name: &str,
-    limit: usize,
+    wanted: &ChangeScan<'_>,
 ) -> rusqlite::Result<Vec<ChangeRecord>> {
-    let mut query = db.prepare_cached(
-        "SELECT c.mutation, c.operator, c.changed_at, c.detail
-         FROM experiments e JOIN changes c ON c.experiment_id = e.id
-         WHERE e.name = ?1 ORDER BY c.id DESC LIMIT ?2",
-    )?;
     // SQLite takes a negative limit for none.
-    let limit = match limit {
+    let limit = match wanted.limit {
         0 => -1,
         limit => i64::try_from(limit).unwrap_or(i64::MAX),
     };
-    let rows = query.query_map(params![name, limit], |row| {
-        Ok(ChangeRecord {
-            experiment: name.to_owned(),
-            mutation: row.get(0)?,
-            actor: row.get(1)?,
-            timestamp_secs: row.get(2)?,
-            detail: read_detail(row, 3)?,
-        })
-    })?;
+    let since = seconds(wanted.since_secs);
+    let mut query;
+    let rows = match wanted.experiment {
+        Some(name) => {
+            query = db.prepare_cached(OF_ONE)?;
+            query.query_map(params![since, limit, name], read)?
+        }
+        None => {
+            query = db.prepare_cached(OF_ALL)?;
+            query.query_map(params![since, limit], read)?
+        }
+    };
     rows.collect()
+}
+
+/// One search of the index, from the newest entry on.
+const OF_ONE: &str = "SELECT ?3, mutation, operator, changed_at, detail FROM changes
+    WHERE experiment_id = (
+        SELECT id FROM experiments WHERE name = ?3
+        UNION ALL SELECT id FROM deleted_experiments WHERE name = ?3)
+    AND changed_at >= ?1 ORDER BY id DESC LIMIT ?2";
+
+const OF_ALL: &str =
+    "SELECT coalesce(e.name, d.name) AS name, c.mutation, c.operator, c.changed_at,
+        c.detail
+    FROM changes c
+    LEFT JOIN experiments e ON e.id = c.experiment_id
+    LEFT JOIN deleted_experiments d ON d.id = c.experiment_id
+    WHERE c.changed_at >= ?1 AND name IS NOT NULL ORDER BY c.id DESC LIMIT ?2";
+
+/// Reads the experiment's name, and what follows on it in `changes`.
+fn read(row: &Row<'_>) -> rusqlite::Result<ChangeRecord> {
+    Ok(ChangeRecord {
+        experiment: row.get(0)?,
+        mutation: row.get(1)?,
+        actor: row.get(2)?,
+        timestamp_secs: row.get(3)?,
+        detail: read_detail(row, 4)?,
+    })
 }
 
 /// What was before and after a change, from its JSON.

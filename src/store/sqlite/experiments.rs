@@ -1,12 +1,10 @@
 //! Experiments, their variants and their spaces: domain types to rows and back.
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
+use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::bucketing::Bucketing;
-use crate::coverage::Coverage;
-use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig, VariantValues};
-use crate::metric::AnalysisConfig;
+use super::{deleted, ids};
+use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
 
 /// An experiment as it is stored: its configuration and its row ids.
 pub(super) struct Stored {
@@ -33,6 +31,16 @@ impl Stored {
         self.variants.iter().position(|known| known.name == variant)
     }
 
+    /// The `idx` of the variant of that name, which has to have one.
+    pub(super) fn require_index(&self, variant: &str) -> rusqlite::Result<usize> {
+        self.index_of(variant).ok_or_else(|| {
+            contradiction(format!(
+                "experiment {:?} does not know variant {variant:?}",
+                self.config.name
+            ))
+        })
+    }
+
     /// The name of the variant with that `idx`.
     pub(super) fn variant_name(&self, index: usize) -> rusqlite::Result<&str> {
         let known = self.variants.get(index);
@@ -57,7 +65,7 @@ pub(super) fn contradiction(what: String) -> rusqlite::Error {
 
 const COLUMNS: &str = "e.id, e.name, e.description, e.state, e.winner, e.space_id, e.slot,
     e.bucketing, e.created_at, e.updated_at, s.exclusion_group, e.salt, e.coverage,
-    e.analysis, e.weight_period
+    e.analysis, e.weight_period, e.enrolling, e.variant_values
     FROM experiments e JOIN spaces s ON s.id = e.space_id";
 
 pub(super) fn load(db: &Connection, name: &str) -> rusqlite::Result<Option<Stored>> {
@@ -108,8 +116,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(Stored, WinnerIndex)> {
             bucketing: row.get(7)?,
             salt: row.get(11)?,
             coverage: row.get(12)?,
-            enrolling: true,
-            values: VariantValues::default(),
+            enrolling: row.get(15)?,
+            values: row.get::<_, Option<_>>(16)?.unwrap_or_default(),
             analysis: row.get::<_, Option<_>>(13)?.unwrap_or_default(),
             updated_at_secs: row.get(9)?,
         },
@@ -182,7 +190,8 @@ pub(super) fn save(
         .transpose()?;
     db.prepare_cached(
         "UPDATE experiments SET description = ?2, state = ?3, winner = ?4, bucketing = ?5,
-         salt = ?6, coverage = ?7, analysis = ?8, updated_at = max(?9, created_at) WHERE id = ?1",
+         salt = ?6, coverage = ?7, analysis = ?8, enrolling = ?9, variant_values = ?10,
+         updated_at = max(?11, created_at) WHERE id = ?1",
     )?
     .execute(params![
         id,
@@ -193,32 +202,20 @@ pub(super) fn save(
         config.salt,
         config.coverage.per_10000(),
         config.analysis,
+        config.enrolling,
+        config.values,
         now
     ])?;
     Ok(id)
 }
 
-/// The id of the next experiment. Those that rows of a lost experiment refer to are not free: the new one
-/// would take the rows over. Exposures are not searched, as they have no index.
-const FREE_ID: &str = "SELECT 1 + max(0,
-    coalesce((SELECT max(id) FROM experiments), 0),
-    coalesce((SELECT max(experiment_id) FROM variants), 0),
-    coalesce((SELECT max(experiment_id) FROM weight_periods), 0),
-    coalesce((SELECT max(experiment_id) FROM assignment_counts), 0),
-    coalesce((SELECT max(experiment_id) FROM overrides), 0),
-    coalesce((SELECT max(experiment_id) FROM changes), 0))";
-
-/// The id of the next space. Those that rows refer to are not free, even if the space itself is lost.
-const FREE_SPACE: &str = "SELECT 1 + max(0,
-    coalesce((SELECT max(id) FROM spaces), 0),
-    coalesce((SELECT max(space_id) FROM experiments), 0),
-    coalesce((SELECT max(space_id) FROM assignments), 0))";
-
+/// Adds an experiment. It goes on with the log of a deleted one of its name.
 fn insert(db: &Connection, config: &ExperimentConfig, now: i64) -> rusqlite::Result<i64> {
     let space = space_of(db, config.exclusion_group.as_deref())?;
-    let id: i64 = db
-        .prepare_cached(FREE_ID)?
-        .query_row([], |row| row.get(0))?;
+    let id = match deleted::take(db, &config.name)? {
+        Some(id) => id,
+        None => ids::free_experiment(db)?,
+    };
     db.prepare_cached(
         "INSERT INTO experiments
              (id, name, state, space_id, slot, bucketing, created_at, updated_at)
@@ -229,7 +226,7 @@ fn insert(db: &Connection, config: &ExperimentConfig, now: i64) -> rusqlite::Res
         config.name,
         config.state.as_str(),
         space,
-        free_slot(db, space)?,
+        ids::free_slot(db, space)?,
         config.bucketing.as_str(),
         now
     ])?;
@@ -241,11 +238,47 @@ fn move_to_space(db: &Connection, current: &Stored, group: Option<&str>) -> rusq
     let space = space_of(db, group)?;
     db.execute(
         "UPDATE experiments SET space_id = ?2, slot = ?3 WHERE id = ?1",
-        params![current.id, space, free_slot(db, space)?],
+        params![current.id, space, ids::free_slot(db, space)?],
     )?;
+    drop_own_space(db, current)
+}
+
+/// Removes an experiment of whose actors nothing is stored. Its log stays, under its id and its name.
+pub(super) fn delete(db: &Connection, current: &Stored) -> rusqlite::Result<()> {
+    for table in ["variants", "weight_periods", "assignment_counts"] {
+        let delete = format!("DELETE FROM {table} WHERE experiment_id = ?1");
+        db.execute(&delete, [current.id])?;
+    }
+    db.execute("DELETE FROM experiments WHERE id = ?1", [current.id])?;
+    drop_own_space(db, current)?;
+    deleted::enter(db, current.id, &current.config.name)
+}
+
+/// Gives an experiment another name, under which it goes on with the log of a deleted one.
+pub(super) fn rename(
+    db: &Connection,
+    current: &Stored,
+    to: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
+    if let Some(deleted) = deleted::take(db, to)? {
+        db.execute(
+            "UPDATE changes SET experiment_id = ?1 WHERE experiment_id = ?2",
+            [current.id, deleted],
+        )?;
+    }
+    db.execute(
+        "UPDATE experiments SET name = ?2, updated_at = max(?3, created_at) WHERE id = ?1",
+        params![current.id, to, now],
+    )?;
+    Ok(())
+}
+
+/// The space of an experiment that leaves it goes, unless it is that of a group.
+fn drop_own_space(db: &Connection, leaving: &Stored) -> rusqlite::Result<()> {
     db.execute(
         "DELETE FROM spaces WHERE id = ?1 AND exclusion_group IS NULL",
-        [current.space],
+        [leaving.space],
     )?;
     Ok(())
 }
@@ -256,17 +289,10 @@ fn space_of(db: &Connection, group: Option<&str>) -> rusqlite::Result<i64> {
     if let Some(space) = find.query_row([group], |row| row.get(0)).optional()? {
         return Ok(space);
     }
-    let space: i64 = db
-        .prepare_cached(FREE_SPACE)?
-        .query_row([], |row| row.get(0))?;
+    let space = ids::free_space(db)?;
     db.prepare_cached("INSERT INTO spaces (id, exclusion_group) VALUES (?1, ?2)")?
         .execute(params![space, group])?;
     Ok(space)
-}
-
-fn free_slot(db: &Connection, space: i64) -> rusqlite::Result<i64> {
-    db.prepare_cached("SELECT coalesce(max(slot) + 1, 0) FROM experiments WHERE space_id = ?1")?
-        .query_row([space], |row| row.get(0))
 }
 
 /// Gives every variant of `list` its weight and position, and takes the others out of the list.
@@ -332,45 +358,4 @@ pub(super) fn has_siblings(db: &Connection, experiment: &Stored) -> rusqlite::Re
 pub(super) fn name_in_slot(db: &Connection, space: i64, slot: i64) -> rusqlite::Result<String> {
     db.prepare_cached("SELECT name FROM experiments WHERE space_id = ?1 AND slot = ?2")?
         .query_row([space, slot], |row| row.get(0))
-}
-
-impl FromSql for ExperimentState {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let text = value.as_str()?;
-        Self::named(text)
-            .ok_or_else(|| FromSqlError::Other(format!("unknown state {text:?}").into()))
-    }
-}
-
-impl FromSql for Bucketing {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let text = value.as_str()?;
-        Self::named(text)
-            .ok_or_else(|| FromSqlError::Other(format!("unknown bucketing {text:?}").into()))
-    }
-}
-
-impl FromSql for Coverage {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let parts = value.as_i64()?;
-        let coverage = u64::try_from(parts).ok().and_then(Self::of_10000);
-        coverage.ok_or(FromSqlError::OutOfRange(parts))
-    }
-}
-
-/// As JSON; nothing if all of it is as by default.
-impl ToSql for AnalysisConfig {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let set = (*self != Self::default()).then(|| serde_json::to_string(self));
-        let json = set
-            .transpose()
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        Ok(ToSqlOutput::Owned(json.into()))
-    }
-}
-
-impl FromSql for AnalysisConfig {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        serde_json::from_str(value.as_str()?).map_err(|error| FromSqlError::Other(error.into()))
-    }
 }

@@ -7,6 +7,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_entry.sql"),
     include_str!("migrations/0003_results.sql"),
+    include_str!("migrations/0004_second_thoughts.sql"),
 ];
 
 pub(super) enum SchemaState {
@@ -72,6 +73,7 @@ mod tests {
         0x1c72_1986_99d4_74ae,
         0x6bc6_2238_c25f_2873,
         0x8b28_1698_13dd_4146,
+        0x483c_bbaa_2f55_b598,
     ];
 
     #[test]

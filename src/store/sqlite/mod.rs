@@ -35,8 +35,8 @@
 //! | `migrations.rs` | the schema's history |
 //! | `handle.rs`, `steps.rs` | the connection; one transaction, and what has to hold before and after it |
 //! | `locks.rs`, `neighbours.rs`, `write_ahead_log.rs` | waiting for the write lock, in order; whether the files are still at their names; keeping the write-ahead log short |
-//! | `experiments.rs`, `periods.rs`, `actors.rs`, `outcomes.rs`, `changes.rs` | rows |
-//! | `choice.rs`, `columns.rs` | what of a row is read in more places than one |
+//! | `experiments.rs`, `deleted.rs`, `periods.rs`, `actors.rs`, `overrides.rs`, `exposures.rs`, `outcomes.rs`, `changes.rs` | rows |
+//! | `choice.rs`, `columns.rs`, `types.rs`, `ids.rs` | what of a row is read or found in more places than one |
 //! | `scans.rs`, `query.rs` | records, or the rows of a user's own query, shown one after another by a connection of their own |
 //! | `many/`, `mutation.rs` | many actors; changes |
 //! | `failure.rs` | the errors of SQLite and of the system, sorted into what a caller can tell apart |
@@ -47,11 +47,14 @@ mod backup;
 mod changes;
 mod choice;
 mod columns;
+mod deleted;
 mod durable;
 mod experiments;
+mod exposures;
 mod failure;
 mod handle;
 mod identity;
+mod ids;
 mod journal;
 mod locks;
 mod many;
@@ -60,6 +63,7 @@ mod mutation;
 mod neighbours;
 mod open;
 mod outcomes;
+mod overrides;
 mod periods;
 mod place;
 mod query;
@@ -68,6 +72,7 @@ mod staging;
 mod steps;
 mod survey;
 mod transfer;
+mod types;
 mod write_ahead_log;
 
 use rusqlite::Connection;
@@ -86,7 +91,7 @@ use crate::experiment::{
     AssignmentRecord, ChangeRecord, ChangeScan, ExperimentConfig, ExperimentState, Override,
     Unassigned, VariantCount, WeightPeriod,
 };
-use crate::exposure::{ExposureRecord, ExposureScan, ExposureSink};
+use crate::exposure::{ExposureRecord, ExposureScan, ExposureSink, ExposureTotal};
 use crate::lifecycle::{self, Mutation};
 use crate::outcome::{Outcome, OutcomeScan, Tracked};
 use crate::store::transfer::seconds;
@@ -100,10 +105,29 @@ impl SqliteExperimentStore {
     ) -> Result<Option<Assigned>, ExperimentError> {
         self.read("read an assignment", |db| {
             let stored = load_known(db, request.experiment)?;
-            let found = Actor::load(db, &stored, request.actor)?;
+            let found = Actor::load(db, &stored, request.actor, self.clock)?;
             let assigned = decide(request, &stored, &found)?;
             Ok((!assigned.stored).then_some(assigned))
         })
+    }
+
+    /// Logs what was removed of an experiment.
+    fn log(
+        &self,
+        db: &Connection,
+        stored: &Stored,
+        mutation: String,
+        operator: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        let now = self.now();
+        let change = ChangeRecord {
+            experiment: stored.config.name.clone(),
+            mutation,
+            actor: operator.or(self.operator.as_deref()).map(str::to_owned),
+            timestamp_secs: u64::try_from(now).unwrap_or(0),
+            detail: None,
+        };
+        changes::append(db, stored.id, &change, now)
     }
 
     fn is_running(&self, experiment: &str) -> Result<bool, ExperimentError> {
@@ -141,7 +165,7 @@ impl ExperimentStore for SqliteExperimentStore {
             let operator = operator.or(self.operator.as_deref());
             let mutations = mutations.iter();
             mutations
-                .map(|mutation| mutation::apply(db, mutation, operator, self.now()))
+                .map(|mutation| mutation::apply(db, mutation, operator, self.clock))
                 .collect()
         })
     }
@@ -151,7 +175,7 @@ impl ExperimentStore for SqliteExperimentStore {
             let Some(stored) = experiments::load(db, experiment)? else {
                 return Ok(Vec::new());
             };
-            Ok(actors::overrides(db, &stored)?)
+            Ok(overrides::all(db, &stored)?)
         })
     }
 
@@ -162,7 +186,8 @@ impl ExperimentStore for SqliteExperimentStore {
         exclude_experiment: &str,
     ) -> Result<bool, ExperimentError> {
         self.read("read the assignments of a group", |db| {
-            Ok(actors::is_in_group(db, group, actor, exclude_experiment)?)
+            let except = exclude_experiment;
+            Ok(actors::is_in_group(db, group, actor, except, self.clock)?)
         })
     }
 
@@ -170,9 +195,11 @@ impl ExperimentStore for SqliteExperimentStore {
         self.read("read an assignment", |db| {
             let mut situation = Situation::unknown(experiment, actor);
             if let Some(stored) = experiments::load(db, experiment)? {
-                let found = Actor::load(db, &stored, actor)?;
-                let _ = found.facts().pinned;
-                situation.assignment = found.assignment();
+                situation.at_secs = self.clock.now_secs();
+                let clock = Clock::Fixed(situation.at_secs);
+                let found = Actor::load(db, &stored, actor, clock)?;
+                situation.pinned = overrides::find(db, &stored, actor)?;
+                situation.assignment = found.assignment()?;
                 situation.sibling = found.sibling(db)?;
                 situation.config = Some(stored.config);
             }
@@ -189,19 +216,34 @@ impl ExperimentStore for SqliteExperimentStore {
     }
 
     fn changes(&self, scan: &ChangeScan<'_>) -> Result<Vec<ChangeRecord>, ExperimentError> {
-        self.read("read the audit log", |db| {
-            let experiment = scan.experiment.unwrap_or_default();
-            Ok(changes::of_experiment(db, experiment, scan.limit)?)
+        self.read("read the audit log", |db| Ok(changes::find(db, scan)?))
+    }
+
+    fn exposure_totals(&self, actor: &str) -> Result<Vec<ExposureTotal>, ExperimentError> {
+        self.read("count the exposures", |db| {
+            Ok(exposures::totals(db, actor)?)
         })
     }
 
     fn unassign(
         &self,
         experiment: &str,
-        _actors: &[&str],
-        _operator: Option<&str>,
+        actors: &[&str],
+        operator: Option<&str>,
     ) -> Result<Unassigned, ExperimentError> {
-        Err(ExperimentError::NotFound(experiment.to_owned()))
+        self.write_long("remove assignments", |db| {
+            let stored = load_known(db, experiment)?;
+            lifecycle::require_unassignable(&stored.config)?;
+            let unassigned = Unassigned {
+                assignments: actors::unassign(db, &stored, actors)?,
+                exposures: exposures::remove(db, &stored, actors)? as u64,
+            };
+            if unassigned != Unassigned::default() {
+                let mutation = lifecycle::unassigned(unassigned.assignments);
+                self.log(db, &stored, mutation, operator)?;
+            }
+            Ok(unassigned)
+        })
     }
 
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
@@ -209,7 +251,7 @@ impl ExperimentStore for SqliteExperimentStore {
         self.write("store an exposure", |db| {
             let stored = load_known(db, &exposure.experiment)?;
             stored.config.require_variant(&exposure.variant)?;
-            Ok(actors::append_exposure(db, &stored, exposure)?)
+            Ok(exposures::append(db, &stored, exposure)?)
         })
     }
 
@@ -238,17 +280,9 @@ impl ExperimentStore for SqliteExperimentStore {
     ) -> Result<u64, ExperimentError> {
         self.write_long("remove exposures", |db| {
             let stored = load_known(db, experiment)?;
-            let pruned = actors::prune_exposures(db, &stored, seconds(before_secs))? as u64;
+            let pruned = exposures::prune(db, &stored, seconds(before_secs))? as u64;
             if pruned > 0 {
-                let now = self.now();
-                let change = ChangeRecord {
-                    experiment: experiment.to_owned(),
-                    mutation: lifecycle::pruned(pruned),
-                    actor: operator.or(self.operator.as_deref()).map(str::to_owned),
-                    timestamp_secs: u64::try_from(now).unwrap_or(0),
-                    detail: None,
-                };
-                changes::append(db, stored.id, &change, now)?;
+                self.log(db, &stored, lifecycle::pruned(pruned), operator)?;
             }
             Ok(pruned)
         })
@@ -301,13 +335,13 @@ impl ExperimentStore for SqliteExperimentStore {
         }
         self.write("store an assignment", |db| {
             let stored = load_known(db, request.experiment)?;
-            let found = Actor::load(db, &stored, request.actor)?;
+            let found = Actor::load(db, &stored, request.actor, self.clock)?;
             let assigned = decide(request, &stored, &found)?;
             if assigned.stored {
                 found.put_assignment(db, &assigned.variant, assigned.is_override, self.now())?;
             }
             if let Some(exposure) = request.exposure_of(&assigned, self.clock) {
-                actors::append_exposure(db, &stored, &exposure)?;
+                exposures::append(db, &stored, &exposure)?;
             }
             Ok(assigned)
         })

@@ -2,21 +2,63 @@
 
 use rusqlite::Connection;
 
-use super::actors::{self, Actor};
-use super::changes;
+use super::actors::Actor;
 use super::experiments::{self, Stored};
 use super::failure::Failure;
-use super::periods;
+use super::{changes, exposures, overrides, periods};
+use crate::clock::Clock;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ChangeRecord, ExperimentState, Override};
 use crate::lifecycle::{self, Mutation, MutationFacts, Write};
+use crate::store::transfer::seconds;
 
-/// The experiment that a mutation is about, and what is pinned to the actor whom it names.
+/// The experiment that a mutation is about, and what the rules may ask of it.
 struct Subject<'a> {
     experiment: Option<&'a Stored>,
     /// The `idx` of each variant that has an assignment.
     in_use: Vec<usize>,
-    pinned: Option<&'a str>,
+    /// Of the actor whom the mutation names.
+    pinned: Option<Override>,
+    has_any_override: bool,
+    has_any_exposure: bool,
+    /// Of the experiment that has the next name.
+    next_state: Option<ExperimentState>,
+    now_secs: u64,
+}
+
+impl<'a> Subject<'a> {
+    /// Reads no more than is asked about such a mutation.
+    fn load(
+        db: &Connection,
+        mutation: &Mutation<'_>,
+        experiment: Option<&'a Stored>,
+        now_secs: u64,
+    ) -> rusqlite::Result<Self> {
+        let mut subject = Self {
+            experiment,
+            in_use: Vec::new(),
+            pinned: None,
+            has_any_override: false,
+            has_any_exposure: false,
+            next_state: None,
+            now_secs,
+        };
+        let Some(stored) = experiment else {
+            return Ok(subject);
+        };
+        subject.in_use = periods::in_use(db, stored.id)?;
+        if let Some(actor) = mutation.actor() {
+            subject.pinned = overrides::find(db, stored, actor)?;
+        }
+        if matches!(mutation, Mutation::Delete { .. } | Mutation::Rename { .. }) {
+            subject.has_any_override = overrides::has_any(db, stored)?;
+            subject.has_any_exposure = exposures::has_any(db, stored)?;
+        }
+        if let Some(name) = mutation.next_name() {
+            subject.next_state = experiments::state(db, name)?;
+        }
+        Ok(subject)
+    }
 }
 
 impl MutationFacts for Subject<'_> {
@@ -29,32 +71,24 @@ impl MutationFacts for Subject<'_> {
         Ok(!self.in_use.is_empty())
     }
 
-    fn override_of(&self, actor: &str) -> Result<Option<Override>, ExperimentStoreError> {
-        Ok(self.pinned.map(str::to_owned).map(|variant| Override {
-            experiment: String::new(),
-            actor: actor.to_owned(),
-            variant,
-            created_at_secs: 0,
-            expires_at_secs: None,
-            reason: None,
-            operator: None,
-        }))
+    fn override_of(&self, _actor: &str) -> Result<Option<Override>, ExperimentStoreError> {
+        Ok(self.pinned.clone())
     }
 
     fn has_any_override(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(false)
+        Ok(self.has_any_override)
     }
 
     fn has_any_exposure(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(false)
+        Ok(self.has_any_exposure)
     }
 
     fn state_of(&self, _name: &str) -> Result<Option<ExperimentState>, ExperimentStoreError> {
-        Ok(None)
+        Ok(self.next_state)
     }
 
     fn now_secs(&self) -> u64 {
-        0
+        self.now_secs
     }
 }
 
@@ -63,20 +97,14 @@ pub(super) fn apply(
     db: &Connection,
     mutation: &Mutation<'_>,
     operator: Option<&str>,
-    now: i64,
+    clock: Clock,
 ) -> Result<Option<ChangeRecord>, Failure> {
-    let stored = experiments::load(db, mutation.experiment())?;
+    let name = mutation.experiment();
+    let now_secs = clock.now_secs();
+    let now = seconds(now_secs);
+    let stored = experiments::load(db, name)?;
     let stored = stored.as_ref();
-    let pinned = match (stored, mutation.actor()) {
-        (Some(stored), Some(actor)) => actors::pinned(db, stored, actor)?,
-        _ => None,
-    };
-    let in_use = stored.map(|stored| periods::in_use(db, stored.id));
-    let subject = Subject {
-        experiment: stored,
-        in_use: in_use.transpose()?.unwrap_or_default(),
-        pinned,
-    };
+    let subject = Subject::load(db, mutation, stored, now_secs)?;
     let config = stored.map(|stored| &stored.config);
     let step = lifecycle::decide(mutation, config, &subject)?;
     let Some(step) = step else { return Ok(None) };
@@ -94,27 +122,48 @@ pub(super) fn apply(
             }
             id
         }
-        (Write::SetOverride { actor, variant, .. }, Some(stored)) => {
-            actors::put_override(db, stored, &actor, &variant, now)?;
+        (
+            Write::SetOverride {
+                actor,
+                variant,
+                expires_at_secs,
+                reason,
+            },
+            Some(stored),
+        ) => {
+            let new = Override {
+                experiment: name.to_owned(),
+                actor,
+                variant,
+                created_at_secs: now_secs,
+                expires_at_secs,
+                reason,
+                operator: operator.map(str::to_owned),
+            };
+            overrides::put(db, stored, &new)?;
             stored.id
         }
-        (Write::Delete | Write::Rename(_), Some(stored)) => stored.id,
         (Write::ClearOverride { actor }, Some(stored)) => {
-            Actor::load(db, stored, &actor)?.drop_overridden(db)?;
-            actors::delete_override(db, stored, &actor)?;
+            Actor::load(db, stored, &actor, clock)?.drop_overridden(db)?;
+            overrides::delete(db, stored, &actor)?;
             stored.id
         }
-        // The rules refuse an override of an experiment that is not there.
-        (_, None) => {
-            let name = mutation.experiment().to_owned();
-            return Err(ExperimentError::NotFound(name).into());
+        (Write::Delete, Some(stored)) => {
+            experiments::delete(db, stored)?;
+            stored.id
         }
+        (Write::Rename(to), Some(stored)) => {
+            experiments::rename(db, stored, &to, now)?;
+            stored.id
+        }
+        // The rules refuse all this of an experiment that is not there.
+        (_, None) => return Err(ExperimentError::NotFound(name.to_owned()).into()),
     };
     let change = ChangeRecord {
-        experiment: mutation.experiment().to_owned(),
+        experiment: mutation.next_name().unwrap_or(name).to_owned(),
         mutation: step.mutation,
         actor: operator.map(str::to_owned),
-        timestamp_secs: u64::try_from(now).unwrap_or(0),
+        timestamp_secs: now_secs,
         detail: Some(step.detail),
     };
     changes::append(db, id, &change, now)?;

@@ -6,18 +6,20 @@
 //! What keeps others alive: no transaction lasts much longer than [`HOLD`], and before the next one
 //! comes whoever waits for the lock.
 
+mod found;
 mod rows;
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Row, Statement};
+use rusqlite::{Connection, Statement};
 
+use self::found::Finder;
 use self::rows::Settled;
-use super::actors;
+use super::actors::{self, Actor};
 use super::choice::Choice;
 use super::experiments::{self, Stored};
-use super::{Failure, SqliteExperimentStore, load_known, periods};
-use crate::assignment::{Answers, AssignManyRequest, Facts, Keep, Question, StoredVariant, decide};
+use super::{Failure, SqliteExperimentStore, exposures, load_known, overrides, periods};
+use crate::assignment::{Answers, AssignManyRequest, Keep, Question, decide};
 use crate::bucketing::Allocation;
 use crate::coverage::Coverage;
 use crate::error::ExperimentError;
@@ -31,11 +33,6 @@ const ROWS: usize = 64;
 /// From how many actors on a call gets a large page cache, and moves the write-ahead log into the
 /// file when it is done, so that nobody else has to.
 const LARGE: usize = 10_000;
-/// How many rows are read to find a group's actors among them, before each is searched for.
-const SCANNED_ROWS: usize = 4 * ROWS;
-/// All assignments from one actor to another.
-const SCAN: &str = "SELECT slot, variant, assigned_after, actor FROM assignments
-    WHERE space_id = ?1 AND actor BETWEEN ?2 AND ?3 ORDER BY actor, slot";
 /// After how many groups that had no new actor it is tried again without asking first.
 const CAUTIOUS_GROUPS: u32 = 16;
 
@@ -88,7 +85,7 @@ impl SqliteExperimentStore {
     fn is_blank(&self, experiment: &str) -> Result<bool, ExperimentError> {
         self.read("read the assignments", |db| {
             let experiment = load_known(db, experiment)?;
-            Ok(actors::is_blank(db, &experiment)? && !actors::has_overrides(db, &experiment)?)
+            Ok(actors::is_blank(db, &experiment)? && !overrides::has_any(db, &experiment)?)
         })
     }
 }
@@ -103,32 +100,15 @@ struct Batch<'a> {
     now: i64,
     /// Whether there is anything of an actor to ask for that a conflict doesn't tell.
     must_look: bool,
-    has_overrides: bool,
-    /// Whether nobody has an assignment in the space.
+    /// Whether there is nothing to be found of anybody.
     is_blank: bool,
     /// Groups for which to ask first.
     cautious: u32,
-    find: Statement<'a>,
-    scan: Statement<'a>,
+    finder: Finder<'a>,
     insert: Statement<'a>,
     /// New assignments by `idx`.
     assigned: Vec<u64>,
     exposed: Vec<(u32, Choice)>,
-}
-
-/// Adds a row of the actor's assignments to what was found.
-fn note<'a>(found: &mut Facts<'a>, experiment: &'a Stored, row: &Row<'_>) -> rusqlite::Result<()> {
-    if row.get::<_, i64>(0)? == experiment.slot {
-        let choice = Choice::read(row, 1)?;
-        let variant = experiment.variant_name(choice.variant)?;
-        found.stored = Some(StoredVariant {
-            variant,
-            is_override: choice.is_override,
-        });
-    } else {
-        found.in_sibling = true;
-    }
-    Ok(())
 }
 
 impl<'a> Batch<'a> {
@@ -138,13 +118,14 @@ impl<'a> Batch<'a> {
         request: &'a AssignManyRequest<'a>,
         experiment: &'a Stored,
     ) -> Result<Self, Failure> {
-        let has_overrides = actors::has_overrides(db, experiment)?;
+        let has_overrides = overrides::has_any(db, experiment)?;
         // Taking it that nothing is stored is only right for who would be assigned now: the insertion
         // proves it.
         let is_blank = actors::is_blank(db, experiment)?;
         let must_look = has_overrides
             || request.keep == Keep::Nothing
             || experiment.config.weights().all(|weight| weight == 0)
+            || !experiment.config.enrolling
             || experiment.config.coverage != Coverage::FULL
             || experiments::has_siblings(db, experiment)?;
         Ok(Self {
@@ -155,11 +136,9 @@ impl<'a> Batch<'a> {
             allocation: experiment.config.allocation(),
             now: store.now(),
             must_look,
-            has_overrides,
-            is_blank: is_blank && request.keep == Keep::Nothing,
+            is_blank: is_blank && !has_overrides && request.keep == Keep::Nothing,
             cautious: 0,
-            find: db.prepare(actors::FIND)?,
-            scan: db.prepare(SCAN)?,
+            finder: Finder::new(db, experiment, store.clock, has_overrides)?,
             insert: db.prepare(&rows::insert_statement(ROWS))?,
             assigned: Vec::new(),
             exposed: Vec::new(),
@@ -229,8 +208,11 @@ impl<'a> Batch<'a> {
 
     /// Decides for each actor, having looked at what is stored or else taking it that nothing is.
     fn settle(&mut self, places: &[u32], look: bool) -> Result<Vec<Settled<'a>>, Failure> {
-        let found = if look {
-            self.find_all(places)?
+        let found = if look && !self.is_blank {
+            let actors = places
+                .iter()
+                .map(|&place| self.request.actors[place as usize]);
+            self.finder.find_all(&actors.collect::<Vec<_>>())?
         } else {
             Vec::new()
         };
@@ -240,91 +222,35 @@ impl<'a> Batch<'a> {
                 experiment: &experiment.config,
                 allocation: &self.allocation,
                 actor,
-                facts: found.get(index).copied().unwrap_or_default(),
+                facts: found.get(index).copied().unwrap_or_default().facts,
                 candidate: None,
             })
         });
-        let settled = verdicts.into_iter().map(|(place, verdict)| {
+        let verdicts = verdicts.into_iter().enumerate();
+        let settled = verdicts.map(|(index, (place, verdict))| {
             verdict.require_answer_to_one(&experiment.config)?;
             Ok(Settled {
                 place,
                 verdict,
                 variant: verdict.variant.and_then(|name| experiment.index_of(name)),
+                replaces: found.get(index).is_some_and(|found| found.is_stale),
             })
         });
         settled.collect()
     }
 
-    /// What is stored of each of these actors. Where they stand close together in the store, reading
-    /// from the first to the last is several times cheaper than one search each.
-    fn find_all(&mut self, places: &[u32]) -> Result<Vec<Facts<'a>>, Failure> {
-        let mut all = vec![Facts::default(); places.len()];
-        if !self.is_blank {
-            let actor = |index: usize| self.request.actors[places[index] as usize];
-            let mut reached = 0;
-            let last = places.len().saturating_sub(1);
-            if (1..=last).all(|index| actor(index - 1) <= actor(index)) {
-                let experiment = self.experiment;
-                self.scan.raw_bind_parameter(1, experiment.space)?;
-                self.scan.raw_bind_parameter(2, actor(0))?;
-                self.scan.raw_bind_parameter(3, actor(last))?;
-                let mut rows = self.scan.raw_query();
-                let mut scanned = 0;
-                let mut complete = true;
-                while let Some(row) = rows.next()? {
-                    scanned += 1;
-                    if scanned > SCANNED_ROWS {
-                        complete = false;
-                        break;
-                    }
-                    let stored = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
-                    while reached < last && actor(reached) < stored {
-                        reached += 1;
-                    }
-                    // One who comes twice is found twice.
-                    for index in (reached..=last).take_while(|&index| actor(index) == stored) {
-                        note(&mut all[index], experiment, row)?;
-                    }
-                }
-                if complete {
-                    reached = places.len();
-                }
-            }
-            for (found, &place) in all.iter_mut().zip(places).skip(reached) {
-                *found = self.find(self.request.actors[place as usize])?;
-            }
-        }
-        if self.has_overrides {
-            for (found, &place) in all.iter_mut().zip(places) {
-                let actor = self.request.actors[place as usize];
-                found.pinned = actors::pinned(self.db, self.experiment, actor)?;
-            }
-        }
-        Ok(all)
-    }
-
-    fn find(&mut self, actor: &str) -> Result<Facts<'a>, Failure> {
-        let mut found = Facts::default();
-        self.find.raw_bind_parameter(1, self.experiment.space)?;
-        self.find.raw_bind_parameter(2, actor)?;
-        let mut rows = self.find.raw_query();
-        while let Some(row) = rows.next()? {
-            note(&mut found, self.experiment, row)?;
-        }
-        Ok(found)
-    }
-
     /// Stores what is to be stored. `false`, and nothing stored, if an actor was there already.
     fn insert_all(&mut self, settled: &[Settled<'_>]) -> Result<bool, Failure> {
-        let (overrides, ordinary): (Vec<&Settled<'_>>, Vec<&Settled<'_>>) = settled
+        let (one_by_one, ordinary): (Vec<&Settled<'_>>, Vec<&Settled<'_>>) = settled
             .iter()
             .filter(|settled| settled.verdict.store)
-            .partition(|settled| settled.verdict.is_override);
-        for settled in overrides {
+            .partition(|settled| settled.verdict.is_override || settled.replaces);
+        for settled in one_by_one {
             let actor = self.request.actors[settled.place as usize];
-            let found = actors::Actor::load(self.db, self.experiment, actor)?;
+            let found = Actor::load(self.db, self.experiment, actor, self.store.clock)?;
             let variant = settled.verdict.variant.unwrap_or_default();
-            found.put_assignment(self.db, variant, true, self.now)?;
+            let is_override = settled.verdict.is_override;
+            found.put_assignment(self.db, variant, is_override, self.now)?;
         }
         if ordinary.is_empty() {
             return Ok(true);
@@ -386,7 +312,7 @@ impl<'a> Batch<'a> {
     fn append_exposures(&mut self) -> Result<(), Failure> {
         self.exposed.sort_unstable_by_key(|(place, _)| *place);
         let now = self.store.now();
-        let mut append = self.db.prepare_cached(actors::APPEND_EXPOSURE)?;
+        let mut append = self.db.prepare_cached(exposures::APPEND)?;
         for &(place, choice) in &self.exposed {
             let actor = self.request.actors[place as usize];
             append.execute((

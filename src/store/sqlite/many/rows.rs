@@ -14,6 +14,8 @@ pub(super) struct Settled<'a> {
     pub(super) verdict: Verdict<'a>,
     /// The `idx` of its variant.
     pub(super) variant: Option<usize>,
+    /// Whether an assignment of the actor is there that does not count.
+    pub(super) replaces: bool,
 }
 
 /// Parameters 1 to 4 are the space, the slot, the time and the period; then each row's actor and variant.

@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::super::Failure;
-use super::super::actors::APPEND_EXPOSURE;
 use super::super::changes;
 use super::super::choice::Choice;
 use super::super::experiments::{self, Stored};
-use super::super::{outcomes, periods};
+use super::super::{deleted, exposures, outcomes, overrides, periods};
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
 use crate::experiment::ExperimentConfig;
 use crate::location::StoreLocation;
@@ -62,7 +61,7 @@ pub(super) fn append(
     Ok(())
 }
 
-/// A record of an experiment that is not there has no place in a file.
+/// A record that needs its experiment has no place in a file without it.
 fn orphan(store: StoreLocation, experiment: &str) -> ExperimentStoreError {
     ExperimentStoreError::Corrupt {
         store,
@@ -108,20 +107,14 @@ fn append_one(
         Record::Override(pinned) => {
             let experiment = of(known, store, &pinned.experiment)?;
             let variant = experiment.variant(db, &pinned.variant)?;
-            db.prepare_cached(
-                "INSERT INTO overrides (experiment_id, actor, variant, created_at)
-                 VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![
-                experiment.id,
-                pinned.actor,
-                variant,
-                seconds(pinned.created_at_secs)
-            ])?;
+            overrides::insert(db, experiment.id, variant, pinned)?;
         }
         Record::Change(change) => {
-            let experiment = of(known, store, &change.experiment)?;
-            changes::append(db, experiment.id, change, seconds(change.timestamp_secs))?;
+            let id = match known.get(&change.experiment) {
+                Some(experiment) => experiment.id,
+                None => deleted::id_of(db, &change.experiment)?,
+            };
+            changes::append(db, id, change, seconds(change.timestamp_secs))?;
         }
         Record::Exposure(exposure) => {
             let experiment = of(known, store, &exposure.experiment)?;
@@ -129,7 +122,7 @@ fn append_one(
                 variant: experiment.variant(db, &exposure.variant)?,
                 is_override: exposure.is_override,
             };
-            db.prepare_cached(APPEND_EXPOSURE)?.execute(params![
+            db.prepare_cached(exposures::APPEND)?.execute(params![
                 experiment.id,
                 choice.encode(),
                 exposure.actor,

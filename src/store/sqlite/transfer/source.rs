@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
-use super::super::actors;
 use super::super::changes;
 use super::super::choice::Choice;
 use super::super::experiments::{self, Stored, contradiction};
-use super::super::{Failure, SqliteExperimentStore, outcomes, periods, scans};
+use super::super::{Failure, SqliteExperimentStore, deleted, outcomes, overrides, periods, scans};
 use crate::error::ExperimentError;
 use crate::experiment::ChangeRecord;
 use crate::exposure::ExposureRecord;
@@ -59,7 +58,7 @@ fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
         })?;
     }
     for stored in &all {
-        for pinned in actors::overrides(db, stored)? {
+        for pinned in overrides::all(db, stored)? {
             each(Record::Override(pinned))?;
         }
     }
@@ -67,8 +66,13 @@ fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
         "SELECT experiment_id, mutation, operator, changed_at, detail FROM changes ORDER BY id",
     )?;
     let mut rows = query.query([])?;
+    let deleted = deleted::names(db)?;
     while let Some(row) = rows.next()? {
-        let name = &known(row.get(0)?)?.config.name;
+        let id = row.get(0)?;
+        let name = match deleted.get(&id) {
+            Some(name) => name,
+            None => &known(id)?.config.name,
+        };
         each(Record::Change(ChangeRecord {
             experiment: name.clone(),
             mutation: row.get(1)?,

@@ -270,6 +270,7 @@ fn unfinished(
             "overrides",
             "exposures",
             "changes",
+            "deleted_experiments",
             "weight_periods",
             "assignment_counts",
             "outcomes",
