@@ -392,7 +392,11 @@ pub trait ExperimentStore: Send + Sync + 'static {
         for config in self.list()? {
             if config.exclusion_group.as_deref() == Some(group)
                 && config.name != exclude_experiment
-                && self.situation(&config.name, actor)?.facts().stored.is_some()
+                && self
+                    .situation(&config.name, actor)?
+                    .facts()
+                    .stored
+                    .is_some()
             {
                 return Ok(true);
             }
