@@ -116,6 +116,7 @@ impl StoredRows {
 
     /// What the rules look at.
     pub(super) fn known(&self) -> Result<Known<'_>, Failure> {
+        // An actor who comes twice has each row twice.
         let mut overrides: HashMap<&str, StoredOverride<'_>, FixedState> = HashMap::default();
         for row in &self.overrides {
             let expires_at: Option<i64> = row.try_get(2)?;
@@ -133,15 +134,15 @@ impl StoredRows {
                 variant: row.try_get(1)?,
                 is_override: row.try_get(2)?,
             };
-            let facts = Facts::at(|| now, overrides.remove(actor), Some(stored));
+            let facts = Facts::at(|| now, overrides.get(actor).copied(), Some(stored));
             if facts.stored.is_none() {
                 known.stale.insert(actor);
             }
             known.facts.insert(actor, facts);
         }
         for (actor, pinned) in overrides {
-            let facts = Facts::at(|| now, Some(pinned), None);
-            known.facts.insert(actor, facts);
+            let only_pinned = || Facts::at(|| now, Some(pinned), None);
+            known.facts.entry(actor).or_insert_with(only_pinned);
         }
         for row in &self.in_siblings {
             known.facts.entry(row.try_get(0)?).or_default().in_sibling = true;
