@@ -23,6 +23,7 @@
 //! | [`declare`] | experiments as code: file → findings → plan (feature `declare`) |
 //! | [`suggest`] | the name that was probably meant (features `declare` and `stats`) |
 //! | [`independence`] | pure: whether two experiments disturb each other |
+//! | [`readiness`] | pure: what a careful colleague asks before an experiment starts |
 //! | [`simulation`] | pure: the split some ids would get (feature `stats`) |
 //! | [`results`] | who won: from assignments and outcomes to a report (feature `stats`) |
 //! | [`stats`] | pure: how variants compare, and whether their numbers can be trusted (feature `stats`) |
@@ -52,6 +53,7 @@ mod location;
 pub mod metric;
 mod number;
 mod outcome;
+pub mod readiness;
 #[cfg(feature = "stats")]
 pub mod results;
 #[cfg(feature = "stats")]

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::bucketing::{BUCKETS, bucket_counts};
+use crate::coverage::Coverage;
 use crate::experiment::ExperimentConfig;
 use crate::stats::distributions::chi_square_tail;
 
@@ -13,7 +14,11 @@ pub struct Simulation {
     pub experiment: String,
     /// How many ids were looked at.
     pub actors: u64,
-    /// How many of them enter: all, unless the experiment covers only a share of the newcomers.
+    /// The share of the newcomers whom the experiment covers.
+    pub coverage: Coverage,
+    /// Whether newcomers may enter at present. If not, the rest says what they would get if they might.
+    pub enrolling: bool,
+    /// How many of the ids enter: all, unless the experiment covers only a share of the newcomers.
     pub entered: u64,
     /// What each variant would get, in order.
     pub variants: Vec<SimulatedVariant>,
@@ -53,7 +58,7 @@ pub struct JointSimulation {
     pub expected: Vec<Vec<f64>>,
 }
 
-/// Splits ids as the experiment would split newcomers: by its coverage and their buckets alone.
+/// Splits ids as the experiment would split newcomers if it let them in: by its coverage and their buckets alone.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 ids")]
 pub fn simulate<T: AsRef<str>>(
@@ -108,6 +113,8 @@ pub fn simulate<T: AsRef<str>>(
     Simulation {
         experiment: config.name.clone(),
         actors,
+        coverage: config.coverage,
+        enrolling: config.enrolling,
         entered,
         chi_square,
         p_value,

@@ -79,6 +79,16 @@ impl ExperimentConfig {
     pub fn validate(&self) -> Result<(), ExperimentError> {
         first_problem(&self.name, self.problems())
     }
+
+    /// Checks that it may be declared: what [`validate`](Self::validate) checks, and that each variant has a
+    /// value or none has. A store may hold another, as an application may add a variant.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn validate_new(&self) -> Result<(), ExperimentError> {
+        self.validate()?;
+        validate_values(&self.name, &self.variants, &self.values)
+    }
 }
 
 /// Checks that a store can hold this name.

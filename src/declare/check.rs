@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::declaration::Declaration;
 use super::finding::{Finding, Findings, Lint, Severity};
-use super::judge::{check_metrics, check_weights};
+use super::judge::judge;
 use super::problems::check_config;
 use super::read::read;
 use super::source::SourceFile;
-use crate::experiment::ExperimentConfig;
+use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::field::ConfigField;
-use crate::independence::{IdSample, dependences};
+use crate::independence::{IdSample, dependences, remedies};
 use crate::text::Quoted;
 
 /// What came of looking at files.
@@ -44,8 +44,7 @@ pub fn check(sources: &[SourceFile], live: &[ExperimentConfig]) -> Checked {
     for declaration in &declarations {
         let live = by_name.get(&*declaration.config.name).copied();
         check_config(declaration, live, &mut findings);
-        check_weights(declaration, &mut findings);
-        check_metrics(declaration, &mut findings);
+        judge(declaration, &mut findings);
     }
     let declared: HashSet<&str> = declarations.iter().map(|d| &*d.config.name).collect();
     let others: Vec<&ExperimentConfig> = live
@@ -143,16 +142,15 @@ pub fn check_independence(
     let declarations = &declarations[declarations.len().saturating_sub(MAX_MEASURED)..];
     configs.extend(declarations.iter().map(|d| &d.config));
     let found = dependences(&configs, samples, |_, second| second >= live_only);
-    let found = found.into_iter().map(|dependence| {
+    let started = live.iter().filter(|c| c.state != ExperimentState::Draft);
+    let started: HashSet<&str> = started.map(|config| &*config.name).collect();
+    let may_change = |place: usize| !started.contains(&*configs[place].name);
+    let remedies = remedies(&configs, &found, samples, may_change);
+    let found = found.into_iter().zip(remedies).map(|(dependence, remedy)| {
         let (first, second) = dependence.pair;
         let message = dependence.describe(&configs[first].name, &configs[second].name);
         let place = declarations[second - live_only].name_place();
-        let finding = Finding::new(
-            Lint::DependentAssignments,
-            place,
-            message,
-            dependence.remedy,
-        );
+        let finding = Finding::new(Lint::DependentAssignments, place, message, remedy);
         match first.checked_sub(live_only) {
             Some(first) => {
                 let place = declarations[first].name_place();

@@ -90,7 +90,7 @@ lints! {
     BlankName "blank-name" Error;
     /// A weight that is missing, or no whole number from 0 to 4294967295.
     BadWeight "bad-weight" Error;
-    /// A running experiment that can assign nobody.
+    /// A running or paused experiment that takes newcomers, and can assign nobody.
     AllWeightsZero "all-weights-zero" Error;
     /// A winner that is not one of the variants.
     UnknownWinner "unknown-winner" Error;
@@ -122,9 +122,9 @@ lints! {
     LonelyGroup "lonely-group" Warning;
     /// Two names that are easily taken for each other.
     SimilarNames "similar-names" Warning;
-    /// A running experiment in which everybody gets the same variant.
+    /// A running or paused experiment in which every newcomer gets the same variant.
     SingleVariant "single-variant" Warning;
-    /// A running experiment with a primary metric that counts outcomes without end.
+    /// A running or paused experiment with a primary metric that counts outcomes without end.
     MissingWindow "missing-window" Warning;
     /// An experiment that does not say what it is about.
     MissingDescription "missing-description" Warning;

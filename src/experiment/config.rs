@@ -223,6 +223,18 @@ impl ExperimentConfig {
             .with_coverage(self.hashed(), self.coverage)
     }
 
+    /// How many of 10000 newcomers enter while it runs: as many as it covers; none if it is closed to them, or if
+    /// all weights are 0.
+    #[must_use]
+    pub fn newcomers_per_10000(&self) -> u64 {
+        let takes_newcomers = self.enrolling && self.weights().any(|weight| weight > 0);
+        if takes_newcomers {
+            self.coverage.per_10000()
+        } else {
+            0
+        }
+    }
+
     /// The variant of that name.
     #[must_use]
     pub fn variant(&self, name: &str) -> Option<&VariantConfig> {

@@ -8,11 +8,13 @@
 //! independent, 1 for one deciding the other. It is corrected for bias (Bergsma 2013, "A
 //! bias-correction for Cramér's V and Tschuprow's T", without the correction of the table's size).
 
+mod remedy;
 mod sides;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+pub use self::remedy::remedies;
 use self::sides::{Ids, Sides};
 use crate::bucketing::Bucketing;
 use crate::experiment::{ExperimentConfig, ExperimentState};
@@ -21,9 +23,6 @@ use crate::text::Quoted;
 
 /// Above this, a pair is told.
 pub const PHI_LIMIT: f64 = 0.05;
-
-const OTHER_HASH: &str = "rename one of the two, or set bucketing = \"fnv1a_mixed\" in one";
-const OTHER_SALT: &str = "give one of the two another salt";
 
 /// How many made-up ids every pair is measured over, and how many those of which it can't be told yet.
 const STEPS: [usize; 2] = [1 << 14, 1 << 16];
@@ -78,8 +77,6 @@ pub struct Dependence {
     /// For two variants on either side: the share of actors that get the first of both or the second
     /// of both, and what chance would give.
     pub same_side: Option<(f64, f64)>,
-    /// What to do about it.
-    pub remedy: &'static str,
 }
 
 impl Dependence {
@@ -144,11 +141,11 @@ pub fn dependences(
 }
 
 fn can_interfere(config: &ExperimentConfig) -> bool {
-    let may_run = matches!(
+    let is_over = matches!(
         config.state,
-        ExperimentState::Draft | ExperimentState::Running
+        ExperimentState::Concluded | ExperimentState::Archived
     );
-    may_run && config.weights().filter(|weight| *weight > 0).count() > 1
+    !is_over && config.weights().filter(|weight| *weight > 0).count() > 1
 }
 
 /// Whether the buckets of two experiments may have anything to do with each other.
@@ -210,11 +207,6 @@ fn measure(
                 ids: sample.describe(),
                 phi,
                 same_side,
-                remedy: if configs[pair.0].has_buckets_of(configs[pair.1]) {
-                    OTHER_SALT
-                } else {
-                    OTHER_HASH
-                },
             };
             if is_last {
                 found.extend((phi.abs() > phi_limit(count)).then(dependence));
@@ -265,6 +257,10 @@ mod tests {
         let [mut first, second] = pair();
         first.state = ExperimentState::Concluded;
         assert!(found(&[first, second]).is_empty());
+        // A paused one will run again.
+        let [mut first, second] = pair();
+        first.state = ExperimentState::Paused;
+        assert_eq!(found(&[first, second]).len(), 1);
         let [mut first, second] = pair();
         first.variants[1].weight = 0;
         assert!(found(&[first, second]).is_empty());
@@ -279,10 +275,10 @@ mod tests {
         let [dependence] = &told[..] else {
             panic!("{told:?}");
         };
-        assert_eq!((dependence.pair, dependence.remedy), ((0, 1), OTHER_SALT));
+        assert_eq!(dependence.pair, (0, 1));
         assert!((dependence.phi - 1.0).abs() < 0.01, "{dependence:?}");
         let told = found(&[even("a").salt("checkout_v2"), even("b").salt("email_cta")]);
-        assert_eq!(told[0].remedy, OTHER_HASH);
+        assert_eq!(told.len(), 1);
         assert!(found(&[even("checkout_v2"), even("email_cta").salt("s")]).is_empty());
     }
 

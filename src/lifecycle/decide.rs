@@ -12,7 +12,6 @@ use super::parts::{
 };
 use crate::error::{ConfigProblem, ExperimentError};
 use crate::experiment::{ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState};
-use crate::validation::validate_values;
 
 /// Decides a mutation: its effect, or `None` if all is as asked already.
 ///
@@ -128,8 +127,7 @@ fn create(
     replace_draft: bool,
     facts: &impl MutationFacts,
 ) -> Result<Effect, ExperimentError> {
-    config.validate()?;
-    validate_values(&config.name, &config.variants, &config.values)?;
+    config.validate_new()?;
     let replaced = match current {
         None => None,
         Some(current) => match current.state {

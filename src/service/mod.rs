@@ -89,7 +89,7 @@ impl ExperimentService {
     ///
     /// # Errors
     /// The experiment is [unknown](ExperimentError::NotFound),
-    /// [archived](ExperimentError::Archived) or [a draft](ExperimentError::NotRunning); the actor is
+    /// [archived](ExperimentError::Archived), [a draft or paused](ExperimentError::NotRunning); the actor is
     /// [in another experiment](ExperimentError::ExcludedByGroup) of the group, or new and
     /// [not enrolled](ExperimentError::NotEnrolled); all weights are [zero](ExperimentError::NoVariant); or
     /// the store fails.
@@ -112,7 +112,7 @@ impl ExperimentService {
             .map(|assigned| assigned.variant)
     }
 
-    /// The same, with the rule that chose the variant.
+    /// The same, with the variant's value and the rule that chose it.
     ///
     /// # Errors
     /// As [`assign`](Self::assign).
@@ -176,12 +176,30 @@ impl ExperimentService {
         actor: &str,
         request_id: Option<&str>,
     ) -> Result<String, ExperimentError> {
+        let assigned = self.decide_async(experiment, actor, request_id).await?;
+        Ok(assigned.variant)
+    }
+
+    /// [`decide`](Self::decide) for an async handler: it runs on tokio's blocking pool.
+    ///
+    /// # Errors
+    /// As [`assign`](Self::assign).
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[cfg(feature = "tokio")]
+    pub async fn decide_async(
+        &self,
+        experiment: &str,
+        actor: &str,
+        request_id: Option<&str>,
+    ) -> Result<Assigned, ExperimentError> {
         let (service, experiment, actor) = (self.clone(), experiment.to_owned(), actor.to_owned());
         let request_id = request_id.map(str::to_owned);
-        let assigning = tokio::task::spawn_blocking(move || {
-            service.assign_with_request_id(&experiment, &actor, request_id.as_deref())
+        let deciding = tokio::task::spawn_blocking(move || {
+            service.decide(&experiment, &actor, request_id.as_deref())
         });
-        match assigning.await {
+        match deciding.await {
             Ok(result) => result,
             Err(lost) => match lost.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

@@ -18,6 +18,20 @@
 //!     .with_state(service);
 //! ```
 //!
+//! # What a variant stands for
+//! Where the variants have values, a page need not know their names:
+//!
+//! ```
+//! use axum::Json;
+//! use experiments::{ExperimentError, Experiments};
+//! use serde_json::Value;
+//!
+//! async fn theme(exps: Experiments) -> Result<Json<Option<Value>>, ExperimentError> {
+//!     let assigned = exps.decide_async("theme").await?;
+//!     Ok(Json(assigned.value)) // {"colour":"green","columns":3}
+//! }
+//! ```
+//!
 //! # Who asks
 //! The first of these that gives an actor:
 //!
@@ -53,6 +67,7 @@ use axum::http::request::Parts;
 
 pub use self::actor::{ANONYMOUS_KEY, ExperimentActor, ExperimentSession};
 pub use self::response::{ExperimentsRejection, status_of};
+use crate::assignment::Assigned;
 use crate::error::ExperimentError;
 use crate::service::ExperimentService;
 use crate::validation::request_id_problem;
@@ -95,8 +110,18 @@ impl<F> Experiments<F> {
             .await
     }
 
-    /// The same on the thread that calls: a store that waits for a disk or a database keeps a worker of the
-    /// runtime from everything else meanwhile. In an async handler call
+    /// The same, with what the variant stands for: [`Assigned::value`]. It runs on tokio's blocking pool.
+    ///
+    /// # Errors
+    /// As [`ExperimentService::assign`].
+    pub async fn decide_async(&self, experiment: &str) -> Result<Assigned, ExperimentError> {
+        self.service
+            .decide_async(experiment, &self.actor, self.request_id.as_deref())
+            .await
+    }
+
+    /// The actor's variant, on the thread that calls: a store that waits for a disk or a database keeps a worker
+    /// of the runtime from everything else meanwhile. In an async handler call
     /// [`assign_async`](Self::assign_async).
     ///
     /// # Errors

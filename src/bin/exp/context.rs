@@ -6,6 +6,7 @@ use std::io::{BufWriter, StdoutLock};
 use std::path::Path;
 use std::time::Duration;
 
+use anstream::adapter::strip_str;
 use experiments::{
     ConfigField, ExperimentConfig, ExperimentError, ExperimentService, ExperimentStoreError,
     NoOpExposureSink, PgExperimentStore, PgOptions, SqliteAccess, SqliteExperimentStore,
@@ -15,7 +16,7 @@ use crate::environment::{self, NamedStore};
 use crate::options::{Format, GlobalOptions};
 use crate::output::rows::Rows;
 use crate::output::stream::{self, Label};
-use crate::output::text::{Text, safe};
+use crate::output::text::{Page, Text, safe};
 use crate::output::tsv::Tsv;
 use crate::output::{self, View};
 
@@ -51,6 +52,14 @@ impl Opened {
             Self::Database(store) => ExperimentService::new(store.clone()),
         };
         service.with_exposure_sink(NoOpExposureSink)
+    }
+
+    /// Whether it is the database of an application, which knows nothing of what `exp` adds to it.
+    pub(crate) fn is_of_application(&self) -> anyhow::Result<bool> {
+        Ok(match self {
+            Self::File(_) => false,
+            Self::Database(store) => store.is_adopted()?,
+        })
     }
 }
 
@@ -136,10 +145,7 @@ impl Context {
             new.filter_map(move |field| Some((&after.name, field.unknown_to_application(after)?)))
         });
         let mut unknown = unknown.peekable();
-        if let Opened::Database(store) = opened
-            && unknown.peek().is_some()
-            && store.is_adopted()?
-        {
+        if unknown.peek().is_some() && opened.is_of_application()? {
             for (name, what) in unknown {
                 self.warn(format_args!("'{}' {what}", safe(name)));
             }
@@ -211,6 +217,23 @@ impl Context {
         let mut text = Text::new(environment::page());
         view.text(&mut text);
         text.into_string()
+    }
+
+    /// A moment as people read it.
+    #[expect(clippy::unused_self, reason = "it is the context that knows the page")]
+    pub(crate) fn time(&self, secs: u64) -> String {
+        Text::new(environment::page()).time(secs)
+    }
+
+    /// The same, without colours and however wide.
+    #[expect(clippy::unused_self, reason = "it is the context that knows the page")]
+    pub(crate) fn render_plain(&self, view: &impl View) -> String {
+        let mut text = Text::new(Page {
+            width: None,
+            ..environment::page()
+        });
+        view.text(&mut text);
+        strip_str(&text.into_string()).to_string()
     }
 
     /// Tells a person what was done, on standard error.

@@ -2,13 +2,15 @@ use clap::Args;
 use experiments::text::escape;
 use experiments::{
     Bucketing, ConfigField, Coverage, ExperimentConfig, ExperimentError, ExperimentService,
-    ExperimentState, MetricConfig, VariantConfig,
+    ExperimentState, MetricConfig, VariantConfig, VariantValues,
 };
+use serde_json::Value;
 
-use super::dependence;
+use super::value::parse_value;
 use super::weight::parse_weight;
+use super::{dependence, plan, ready};
 use crate::context::{Context, Purpose};
-use crate::exit::{self, Hint};
+use crate::exit::{self, Hint, UsageError};
 use crate::output::change::Done;
 
 /// Declare an experiment
@@ -19,6 +21,7 @@ use crate::output::change::Done;
 #[command(after_help = "Example:\n  \
     exp create checkout_v2 --variant control=50 --variant treatment=50 --start")]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Create {
     /// Its name, unique in the store
     name: String,
@@ -48,8 +51,23 @@ pub(crate) struct Create {
     salt: Option<String>,
 
     /// The share of new actors who enter, as 0.25 or 25%; the others are refused
-    #[arg(long, value_name = "SHARE", default_value_t)]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t,
+        allow_negative_numbers = true
+    )]
     coverage: Coverage,
+
+    /// Let no new actor enter until exp open; overrides work
+    #[arg(long)]
+    closed: bool,
+
+    /// What a variant stands for, as JSON: control=12 or 'control="green"'; repeat for each
+    ///
+    /// Either every variant has a value or none, and all are of one type. exp assign --value prints it.
+    #[arg(long = "value", value_name = "VARIANT=JSON", value_parser = parse_value)]
+    values: Vec<(String, Value)>,
 
     /// What it is judged by: a name, which is also the column of the outcomes, one of conversion,
     /// mean, ratio and quantile, and how long after an actor's start outcomes count, as 7d or 12h;
@@ -63,6 +81,10 @@ pub(crate) struct Create {
     /// Start it at once
     #[arg(long)]
     start: bool,
+
+    /// Refuse to start it with anything that exp start would warn of
+    #[arg(long, requires = "start")]
+    strict: bool,
 
     /// Succeed if it exists already with the same definition
     #[arg(long)]
@@ -95,12 +117,22 @@ impl Create {
         wanted.bucketing = self.bucketing.into();
         wanted.salt = self.salt;
         wanted.coverage = self.coverage;
+        wanted.enrolling = !self.closed;
+        wanted.values = each_once(self.values)?;
         wanted.analysis.metrics = self.metrics;
         if self.start {
             wanted.state = ExperimentState::Running;
         }
         // Before a store is made for it.
-        wanted.validate()?;
+        wanted.validate_new()?;
+        if self.strict {
+            let current = plan::current(context)?.into_iter();
+            let all: Vec<_> = current.map(|current| current.config).collect();
+            // One that is there already is not started, but accepted or refused.
+            if all.iter().all(|config| config.name != wanted.name) {
+                ready::require(&wanted, &all)?;
+            }
+        }
         let opened = context.open(Purpose::Create)?;
         let service = opened.service();
         let name = escape(&wanted.name);
@@ -130,6 +162,15 @@ impl Create {
         }
         Ok(())
     }
+}
+
+fn each_once(values: Vec<(String, Value)>) -> Result<VariantValues, UsageError> {
+    let count = values.len();
+    let collected: VariantValues = values.into_iter().collect();
+    if collected.iter().count() == count {
+        return Ok(collected);
+    }
+    Err(UsageError("--value names a variant twice".to_owned()))
 }
 
 /// Accepts the experiment that is there if it is the one that is wanted, and tells its state.

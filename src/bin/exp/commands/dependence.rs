@@ -1,7 +1,7 @@
 //! A warning when an experiment would disturb one that is live.
 
-use experiments::independence::{IdSample, dependences};
-use experiments::{ExperimentConfig, ExperimentService};
+use experiments::independence::{IdSample, dependences, remedies};
+use experiments::{ExperimentConfig, ExperimentService, ExperimentState};
 
 use crate::context::Context;
 
@@ -18,9 +18,13 @@ pub(super) fn warn(
     let mut configs: Vec<&ExperimentConfig> = live.iter().filter(|c| c.name != new.name).collect();
     let place = configs.len();
     configs.push(new);
-    for found in dependences(&configs, &IdSample::SHAPES, |_, second| second == place) {
+    let samples = &IdSample::SHAPES;
+    let found = dependences(&configs, samples, |_, second| second == place);
+    let is_draft = |place: usize| configs[place].state == ExperimentState::Draft;
+    let remedies = remedies(&configs, &found, samples, is_draft);
+    for (found, remedy) in found.iter().zip(remedies) {
         let message = found.describe(&configs[found.pair.0].name, &new.name);
-        context.warn(format_args!("{message}; {}", found.remedy));
+        context.warn(format_args!("{message}; {remedy}"));
     }
     Ok(())
 }

@@ -1,5 +1,10 @@
 use clap::Args;
-use experiments::{AssignmentReason, Coverage, Explanation, Rule};
+use experiments::{
+    AssignmentReason, Coverage, ExperimentError, ExperimentState, Explanation, PinnedVariant, Rule,
+    Situation,
+};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::complete;
 use crate::context::{Context, Purpose};
@@ -9,7 +14,8 @@ use crate::output::tsv::Tsv;
 
 /// Tell which rule decides what an actor gets, and with what numbers
 ///
-/// Writes nothing. It tells what the next `exp assign` would do.
+/// Writes nothing. It tells what the next `exp assign` would do; of a draft or a paused experiment
+/// also what it would do if that ran.
 #[derive(Args)]
 #[command(after_help = "TSV columns: actor, reason, variant, number of the rule, bucket")]
 pub(crate) struct Explain {
@@ -24,67 +30,149 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let service = context.service(Purpose::Use)?;
-        context.show(&service.explain(&self.name, &self.actor)?)
+        let situation = service.store().situation(&self.name, &self.actor)?;
+        let explanation = Explanation::of(situation.clone())?;
+        let if_running = match explanation.state {
+            ExperimentState::Draft | ExperimentState::Paused => {
+                Some(IfRunning::of(&situation.as_if_running())?)
+            }
+            ExperimentState::Running | ExperimentState::Concluded | ExperimentState::Archived => {
+                None
+            }
+        };
+        let sibling = explanation.sibling.as_deref();
+        let sibling = sibling.and_then(|sibling| service.status(sibling).ok());
+        context.show(&Explained {
+            sibling_state: sibling.map(|sibling| sibling.state),
+            if_running,
+            explanation,
+        })
     }
 }
 
-impl View for Explanation {
+/// An explanation, with what the rules do not look at.
+#[derive(Serialize)]
+struct Explained {
+    #[serde(flatten)]
+    explanation: Explanation,
+    sibling_state: Option<ExperimentState>,
+    /// Of a draft or a paused experiment.
+    if_running: Option<IfRunning>,
+}
+
+/// What the actor would get if the experiment ran.
+#[derive(Serialize)]
+struct IfRunning {
+    reason: AssignmentReason,
+    variant: Option<String>,
+    value: Option<Value>,
+}
+
+impl IfRunning {
+    fn of(situation: &Situation) -> Result<Self, ExperimentError> {
+        let verdict = situation.verdict()?;
+        Ok(Self {
+            reason: verdict.reason,
+            variant: verdict.variant.map(str::to_owned),
+            value: verdict.value.cloned(),
+        })
+    }
+}
+
+impl View for Explained {
     fn columns(&self) -> &'static [&'static str] {
         &["actor", "reason", "variant", "rule", "bucket"]
     }
 
     fn tsv(&self, tsv: &mut Tsv) {
+        let explained = &self.explanation;
         tsv.line(&[
-            &self.actor,
-            self.reason.as_str(),
-            self.variant.as_deref().unwrap_or_default(),
-            &self.reason.rule().number().to_string(),
-            &self.bucketing.bucket.to_string(),
+            &explained.actor,
+            explained.reason.as_str(),
+            explained.variant.as_deref().unwrap_or_default(),
+            &explained.reason.rule().number().to_string(),
+            &explained.bucketing.bucket.to_string(),
         ]);
     }
 
     fn text(&self, text: &mut Text) {
-        let actor = styled(BOLD, safe(&self.actor));
-        let experiment = styled(BOLD, safe(&self.experiment));
-        text.line(match &self.variant {
-            Some(variant) => {
-                format!(
-                    "{actor} gets {} in {experiment}",
-                    styled(BOLD, safe(variant))
-                )
-            }
-            None => format!(
-                "{actor} gets nothing in {experiment}: {}",
-                refusal(self.reason)
-            ),
-        });
+        let explained = &self.explanation;
+        write_answer(explained, self.if_running.as_ref(), text);
         text.line("");
-        let deciding = self.reason.rule();
+        let deciding = explained.reason.rule();
         let mut was_decided = false;
         for rule in Rule::all() {
             let mark = if rule == deciding { "→" } else { " " };
-            let line = format!(
-                "{mark} {} {:<10}  {}",
+            let mut lines = vec![format!(
+                "{mark} {} {:<11}  {}",
                 rule.number(),
                 rule.as_str(),
-                found_by(rule, self)
-            );
-            text.line(if rule == deciding {
-                styled(BOLD, line)
-            } else if was_decided {
-                styled(DIM, line)
-            } else {
-                line
-            });
+                self.found_by(rule, text)
+            )];
+            if let (Rule::Override, Some(pinned)) = (rule, &explained.pinned) {
+                let details = details(pinned, text).into_iter();
+                lines.extend(details.map(|detail| format!("{:17}{detail}", "")));
+            }
+            for line in lines {
+                text.line(if rule == deciding {
+                    styled(BOLD, line)
+                } else if was_decided {
+                    styled(DIM, line)
+                } else {
+                    line
+                });
+            }
             was_decided |= rule == deciding;
         }
     }
 }
 
-fn refusal(reason: AssignmentReason) -> &'static str {
+/// What the actor gets, and its value.
+fn write_answer(explained: &Explanation, if_running: Option<&IfRunning>, text: &mut Text) {
+    let actor = styled(BOLD, safe(&explained.actor));
+    let experiment = styled(BOLD, safe(&explained.experiment));
+    // Nothing is stored of a newcomer until then.
+    let gets = if explained.reason == AssignmentReason::Assigned {
+        "would get"
+    } else {
+        "gets"
+    };
+    text.line(if let Some(variant) = &explained.variant {
+        let variant = styled(BOLD, safe(variant));
+        format!("{actor} {gets} {variant} in {experiment}")
+    } else {
+        let why = refusal(explained.reason, explained.state);
+        format!("{actor} gets nothing in {experiment}: {why}")
+    });
+    if let Some(if_running) = if_running {
+        text.line(match &if_running.variant {
+            Some(variant) => format!(
+                "if it ran, the actor would get {}",
+                styled(BOLD, safe(variant))
+            ),
+            None => format!(
+                "if it ran, the actor would get nothing: {}",
+                refusal(if_running.reason, ExperimentState::Running)
+            ),
+        });
+    }
+    let value = explained.value.as_ref();
+    let value = value.or_else(|| if_running.and_then(|would| would.value.as_ref()));
+    if let Some(value) = value {
+        text.line(format_args!("value: {}", safe(&value.to_string())));
+    }
+}
+
+fn refusal(reason: AssignmentReason, state: ExperimentState) -> &'static str {
     match reason {
         AssignmentReason::Archived => "it is archived",
-        AssignmentReason::NotRunning => "it is not running",
+        AssignmentReason::NotRunning => match state {
+            ExperimentState::Draft => "it is a draft",
+            ExperimentState::Paused => "it is paused",
+            ExperimentState::Running | ExperimentState::Concluded | ExperimentState::Archived => {
+                "it is not running"
+            }
+        },
         AssignmentReason::Excluded => "another experiment of the group has the actor",
         AssignmentReason::Closed => "it is closed to newcomers",
         AssignmentReason::NotCovered => "its coverage leaves the actor out",
@@ -97,62 +185,121 @@ fn refusal(reason: AssignmentReason) -> &'static str {
     }
 }
 
-/// What a rule found, whether it was asked or not.
-fn found_by(rule: Rule, explained: &Explanation) -> String {
-    let none = || "none".to_owned();
-    let yes_or_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    match rule {
-        Rule::Archived => yes_or_no(explained.reason == AssignmentReason::Archived),
-        Rule::Concluded => match (explained.reason, &explained.variant) {
-            (AssignmentReason::Concluded, Some(winner)) => format!("yes, {} won", safe(winner)),
-            (AssignmentReason::NoWinner, _) => "yes, without a winner".to_owned(),
-            _ => yes_or_no(false),
-        },
-        Rule::NotRunning => match explained.reason {
-            AssignmentReason::NotRunning => explained.state.to_string(),
-            _ => yes_or_no(false),
-        },
-        Rule::Override => match &explained.pinned {
-            None => none(),
-            Some(pinned) if pinned.exists => safe(&pinned.variant),
-            Some(pinned) => format!("{}, which was removed: ignored", safe(&pinned.variant)),
-        },
-        Rule::Assignment => explained.assignment.as_deref().map_or_else(none, safe),
-        Rule::Group => match (&explained.exclusion_group, &explained.sibling) {
-            (None, _) => none(),
-            (Some(group), None) => format!("{}: the actor is free", safe(group)),
-            (Some(group), Some(sibling)) => {
-                format!("{}: the actor is in {}", safe(group), safe(sibling))
-            }
-        },
-        Rule::Enrolment => if explained.enrolling {
-            "open"
+/// Who set an override, when, until when and what for.
+fn details(pinned: &PinnedVariant, text: &Text) -> Vec<String> {
+    let set = text.time(pinned.created_at_secs);
+    let by = pinned.operator.as_deref().unwrap_or("(unknown)");
+    let mut details = vec![format!("by {}, since {set}", safe(by))];
+    details.extend(pinned.expires_at_secs.map(|expires_at| {
+        let ends = if pinned.has_expired {
+            "expired"
         } else {
-            "closed"
-        }
-        .to_owned(),
-        Rule::Coverage => {
-            let trace = &explained.coverage;
-            if trace.share == Coverage::FULL {
-                return "everybody".to_owned();
+            "expires"
+        };
+        format!("{ends} {}", text.time(expires_at))
+    }));
+    let reason = pinned.reason.as_deref();
+    details.extend(reason.map(|reason| format!("reason: {}", safe(reason))));
+    details
+}
+
+impl Explained {
+    /// What a rule found, whether it was asked or not.
+    fn found_by(&self, rule: Rule, text: &Text) -> String {
+        let explained = &self.explanation;
+        let none = || "none".to_owned();
+        let yes_or_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+        match rule {
+            Rule::Archived => yes_or_no(explained.reason == AssignmentReason::Archived),
+            Rule::Concluded => match (explained.reason, &explained.variant) {
+                (AssignmentReason::Concluded, Some(winner)) => format!("yes, {} won", safe(winner)),
+                (AssignmentReason::NoWinner, _) => "yes, without a winner".to_owned(),
+                _ => yes_or_no(false),
+            },
+            Rule::NotRunning => match explained.reason {
+                AssignmentReason::NotRunning => format!("yes, {}", explained.state),
+                _ => yes_or_no(false),
+            },
+            Rule::Override => match &explained.pinned {
+                None => none(),
+                Some(pinned) => {
+                    let variant = safe(&pinned.variant);
+                    if !pinned.exists {
+                        format!("{variant}, which was removed: ignored")
+                    } else if pinned.has_expired {
+                        format!("{variant}, which has expired: ignored")
+                    } else {
+                        variant
+                    }
+                }
+            },
+            Rule::Assignment => assignment(explained, text).unwrap_or_else(none),
+            Rule::Group => group(explained, self.sibling_state).unwrap_or_else(none),
+            Rule::Enrolment => if explained.enrolling {
+                "open"
+            } else {
+                "closed"
             }
-            let parts = trace.share.per_10000();
-            let enters = if trace.covers { "enters" } else { "stays out" };
-            format!("{} of 10000 (limit {parts}) → {enters}", trace.bucket)
-        }
-        Rule::Bucket => {
-            let trace = &explained.bucketing;
-            let variant = trace.variant.as_deref();
-            let salt = trace.salt.as_deref();
-            let salt = salt.map_or_else(String::new, |salt| format!(" with salt {}", safe(salt)));
-            format!(
-                "{} of 10000 ({}{salt}) × weight {} = {} → {}",
-                trace.bucket,
-                trace.hash,
-                trace.total_weight,
-                trace.threshold,
-                variant.map_or_else(|| "no variant".to_owned(), safe)
-            )
+            .to_owned(),
+            Rule::Coverage => coverage(explained),
+            Rule::Bucket => bucket(explained),
         }
     }
+}
+
+fn assignment(explained: &Explanation, text: &Text) -> Option<String> {
+    let variant = safe(explained.assignment.as_deref()?);
+    let pinned = explained.pinned.as_ref();
+    if explained.assigned_by_override && pinned.is_some_and(|pinned| pinned.has_expired) {
+        return Some(format!(
+            "{variant}, by the override that has expired: ignored"
+        ));
+    }
+    let by = if explained.assigned_by_override {
+        ", by an override"
+    } else {
+        ""
+    };
+    let since = explained.assigned_at_secs.map(|since| text.time(since));
+    let since = since.map_or_else(String::new, |since| format!(", since {since}"));
+    Some(format!("{variant}{by}{since}"))
+}
+
+fn group(explained: &Explanation, sibling_state: Option<ExperimentState>) -> Option<String> {
+    let group = safe(explained.exclusion_group.as_deref()?);
+    let Some(sibling) = &explained.sibling else {
+        return Some(format!("{group}: the actor is free"));
+    };
+    // It keeps the actor whatever its state is, which is easily overlooked.
+    let state = match sibling_state {
+        None | Some(ExperimentState::Running) => String::new(),
+        Some(ExperimentState::Draft) => ", a draft".to_owned(),
+        Some(state) => format!(", which is {state}"),
+    };
+    Some(format!("{group}: the actor is in {}{state}", safe(sibling)))
+}
+
+fn coverage(explained: &Explanation) -> String {
+    let trace = &explained.coverage;
+    if trace.share == Coverage::FULL {
+        return "everybody".to_owned();
+    }
+    let parts = trace.share.per_10000();
+    let enters = if trace.covers { "enters" } else { "stays out" };
+    format!("{} of 10000 (limit {parts}) → {enters}", trace.bucket)
+}
+
+fn bucket(explained: &Explanation) -> String {
+    let trace = &explained.bucketing;
+    let variant = trace.variant.as_deref();
+    let salt = trace.salt.as_deref();
+    let salt = salt.map_or_else(String::new, |salt| format!(" with salt {}", safe(salt)));
+    format!(
+        "{} of 10000 ({}{salt}) × weight {} = {} → {}",
+        trace.bucket,
+        trace.hash,
+        trace.total_weight,
+        trace.threshold,
+        variant.map_or_else(|| "no variant".to_owned(), safe)
+    )
 }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use experiments::declare::{self, Checked, Severity};
 use experiments::simulation::{JointSimulation, Simulation, simulate, simulate_jointly};
-use experiments::{ExperimentConfig, ExperimentError, IdShape};
+use experiments::{Coverage, ExperimentConfig, ExperimentError, IdShape};
 use serde::Serialize;
 
 use super::files;
@@ -13,7 +13,7 @@ use crate::exit::{Invalid, UsageError};
 use crate::output::View;
 use crate::output::findings::Findings;
 use crate::output::stream;
-use crate::output::text::{BOLD, Text, bar, cell, number, percent, safe, styled};
+use crate::output::text::{BOLD, Text, bar, cell, full_percent, number, percent, safe, styled};
 use crate::output::tsv::Tsv;
 
 /// Show the split that experiments would give
@@ -188,15 +188,22 @@ impl View for Simulated<'_> {
 
 fn write_simulation(simulation: &Simulation, over: &str, text: &mut Text) {
     let head = styled(BOLD, safe(&simulation.experiment));
-    let entered = if simulation.entered == simulation.actors {
+    let entered = if simulation.coverage == Coverage::FULL {
         String::new()
     } else {
-        format!(", of which {} enter", simulation.entered)
+        let coverage = full_percent(simulation.coverage);
+        format!(
+            ", of which {} enter (coverage {coverage})",
+            simulation.entered
+        )
     };
     text.line(format_args!(
         "{head}: {} of {over}{entered}",
         simulation.actors
     ));
+    if !simulation.enrolling {
+        text.line("closed to newcomers: nobody enters at present; once it is open, they get this");
+    }
     let header = ["VARIANT", "EXPECTED", "COUNT", "SHARE", "DIFF"];
     let bar_width = match text.width() {
         Some(width) if width < 60 => 0,

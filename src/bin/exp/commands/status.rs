@@ -1,7 +1,11 @@
 use clap::Args;
 use experiments::results::{SampleRatioReport, sample_ratio_of_periods};
-use experiments::{ConfigField, ExperimentSummary, FieldValue, VariantSummary};
+use experiments::{
+    ConfigField, Coverage, ExperimentConfig, ExperimentSummary, FieldValue, Override,
+    VariantSummary,
+};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::activity::Activity;
 use crate::complete;
@@ -11,7 +15,7 @@ use crate::exit::SomethingFound;
 use crate::output::View;
 use crate::output::metric;
 use crate::output::text::{
-    BOLD, DIM, Text, bar, cell, number, percent, safe, state_style, styled, wrapped,
+    BOLD, DIM, Text, bar, cell, full_percent, number, percent, safe, state_style, styled, wrapped,
 };
 use crate::output::tsv::Tsv;
 
@@ -40,7 +44,9 @@ impl Status {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let service = context.service(Purpose::Use)?;
         let summary = service.summary(&self.name)?;
+        let now = environment::clock()?.now_secs();
         let shown = Shown {
+            overrides: Overrides::count(&service.overrides(&self.name)?, &summary.config, now),
             sample_ratio: sample_ratio_of_periods(&summary.periods),
             full: self
                 .full
@@ -62,8 +68,50 @@ struct Shown {
     #[serde(flatten)]
     summary: ExperimentSummary,
     sample_ratio: SampleRatioReport,
+    overrides: Overrides,
     #[serde(flatten)]
     full: Option<Activity>,
+}
+
+/// How many overrides there are, and how many of them count as none.
+#[derive(Serialize)]
+struct Overrides {
+    count: usize,
+    expired: usize,
+    of_removed_variants: usize,
+}
+
+impl Overrides {
+    fn count(overrides: &[Override], config: &ExperimentConfig, now_secs: u64) -> Self {
+        let is_expired = |pinned: &&Override| pinned.has_expired(now_secs);
+        let is_removed = |pinned: &&Override| config.variant(&pinned.variant).is_none();
+        Self {
+            count: overrides.len(),
+            expired: overrides.iter().filter(is_expired).count(),
+            of_removed_variants: overrides.iter().filter(is_removed).count(),
+        }
+    }
+
+    fn write(&self, text: &mut Text) {
+        if self.count == 0 {
+            return;
+        }
+        let mut without_effect = Vec::new();
+        if self.expired > 0 {
+            without_effect.push(format!("{} expired", self.expired));
+        }
+        match self.of_removed_variants {
+            0 => {}
+            1 => without_effect.push("1 of a removed variant".to_owned()),
+            several => without_effect.push(format!("{several} of removed variants")),
+        }
+        let without_effect = if without_effect.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", without_effect.join(", "))
+        };
+        text.line(format_args!("overrides: {}{without_effect}", self.count));
+    }
 }
 
 impl View for Shown {
@@ -108,7 +156,13 @@ impl View for Shown {
             text.line(safe(description));
         }
         let others = ConfigField::ALL.into_iter().filter(|f| f.is_definition());
-        for field in others.filter(|field| *field != ConfigField::Description) {
+        // These stand elsewhere.
+        let elsewhere = [
+            ConfigField::Description,
+            ConfigField::Enrolling,
+            ConfigField::Coverage,
+        ];
+        for field in others.filter(|field| !elsewhere.contains(field)) {
             if let Some(value) = field.declared(config).and_then(FieldValue::to_text) {
                 text.line(styled(DIM, format!("{}: {}", field.label(), safe(&value))));
             }
@@ -117,6 +171,9 @@ impl View for Shown {
         text.line(styled(DIM, format!("changed: {changed}")));
         text.line("");
         table(&self.summary.variants, text);
+        newcomers(config, text);
+        self.overrides.write(text);
+        values(config, text);
         sample_ratio(&self.sample_ratio, text);
         if let Some(activity) = &self.full {
             activity.write(text);
@@ -127,6 +184,41 @@ impl View for Shown {
             metric::table(metrics, text);
         }
     }
+}
+
+/// How many of the newcomers enter, unless all do.
+fn newcomers(config: &ExperimentConfig, text: &mut Text) {
+    let coverage = full_percent(config.coverage);
+    match (config.enrolling, config.coverage == Coverage::FULL) {
+        (true, true) => {}
+        (true, false) => text.line(format_args!("newcomers: {coverage} enter")),
+        (false, true) => text.line("newcomers: closed, none enter"),
+        (false, false) => text.line(format_args!(
+            "newcomers: closed, none enter ({coverage} once it is open)"
+        )),
+    }
+}
+
+/// How many characters of a value are shown; exp export has all.
+const MAX_SHOWN: usize = 200;
+
+fn values(config: &ExperimentConfig, text: &mut Text) {
+    if config.values.is_empty() {
+        return;
+    }
+    let shown = |value: &Value| {
+        let json = value.to_string();
+        match json.char_indices().nth(MAX_SHOWN) {
+            None => json,
+            Some((end, _)) => format!("{}…", &json[..end]),
+        }
+    };
+    let rows = config.variants.iter().map(|variant| {
+        let value = config.values.get(&variant.name).map(shown);
+        vec![cell(&variant.name), cell(value.as_deref().unwrap_or("–"))]
+    });
+    text.line("");
+    text.table(&["VARIANT", "VALUE"], rows.collect());
 }
 
 /// Whether the variants have the actors that their weights promise; by period, if the weights have changed.

@@ -2,12 +2,12 @@
 //! to standard error.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
-use experiments::text::escape;
+use experiments::text::{escape, is_unsafe};
 
 use crate::secrets::mask;
 
@@ -28,6 +28,27 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
         .context("cannot write to standard output")
 }
 
+/// Writes text from outside to standard output, every byte as it is; but on a terminal nothing that would drive it.
+pub(crate) fn print_as_it_is(text: &str) -> anyhow::Result<()> {
+    if io::stdout().is_terminal() {
+        let is_kept = |c: char| !is_unsafe(c) || matches!(c, '\n' | '\t');
+        let escaped = text.chars().map(|c| {
+            if is_kept(c) {
+                c.to_string()
+            } else {
+                c.escape_default().to_string()
+            }
+        });
+        return print(&escaped.collect::<String>());
+    }
+    HAS_PRINTED.store(true, Ordering::Relaxed);
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .context("cannot write to standard output")
+}
+
 /// Writes a line to standard error. If that is closed too, nobody can be told.
 pub(crate) fn tell(message: impl Display) {
     let message = mask(&message.to_string());
@@ -40,13 +61,18 @@ pub(crate) fn tell_styled(text: impl Display) {
     let _ = write!(anstream::stderr().lock(), "{text}");
 }
 
+/// Whether somebody sees a question and can answer it.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Asks on standard error; only a yes from standard input is one.
 pub(crate) fn confirm(question: &str) -> anyhow::Result<bool> {
     let mut stderr = anstream::stderr().lock();
     let _ = write!(stderr, "{question} [y/N] ");
     let _ = stderr.flush();
     let mut answer = String::new();
-    std::io::stdin()
+    io::stdin()
         .read_line(&mut answer)
         .context("cannot read the answer")?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))

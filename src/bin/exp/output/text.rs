@@ -6,8 +6,8 @@ use std::fmt::{Display, Write as _};
 use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
-use experiments::ExperimentState;
 use experiments::text::escape;
+use experiments::{Coverage, ExperimentState};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthStr as _;
@@ -187,6 +187,13 @@ pub(crate) fn styled(style: Style, text: impl Display) -> String {
 /// A share of 1 as a percentage with one decimal.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
+}
+
+/// A coverage as a percentage, with as many decimals as it has.
+pub(crate) fn full_percent(coverage: Coverage) -> String {
+    let parts = coverage.per_10000();
+    let decimals = format!("{}.{:02}", parts / 100, parts % 100);
+    format!("{}%", decimals.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// A bar of `width` columns, filled to `share` of 1 in steps of an eighth of a column.

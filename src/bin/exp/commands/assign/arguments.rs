@@ -17,21 +17,31 @@ use crate::complete;
     exp assign [OPTIONS] <NAME> --actors <FILE>",
     after_help = "Example, in a script that must go on whatever happens:\n  \
     variant=$(exp assign checkout_v2 \"user:$id\" --default control)\n\n\
-    TSV columns: actor, variant (empty if there is none)",
+    TSV columns: actor, variant or, with --value, its value (empty if there is none)",
     after_long_help = "\
 Example, in a script that must go on whatever happens:
   variant=$(exp assign checkout_v2 \"user:$id\" --default control)
 
+With --value the variant's value is printed in its place: a string as it is,
+anything else as JSON on one line. A variant without a value is refused before
+anybody is assigned. With --format json the value stands beside the variant,
+with --value or without.
+
+Before an experiment starts, or while it is paused, --preview shows what it would
+do: an actor with an override gets that, anybody else what is stored or what the
+rules give. An actor who could not enter is refused as always (exit code 6).
+
 With --actors a line is printed for each actor, in order, once it is stored:
-actor, tab, variant. The variant is empty for an actor whom the group excludes
-or who is outside the coverage, and for new actors when all weights are 0. The
-exit code is 0 even so.
+actor, tab, variant. The variant is empty for an actor whom the group excludes,
+who is outside the coverage or who is new to a closed experiment, and for new
+actors when all weights are 0. The exit code is 0 even so.
 Blank lines are skipped. A line that is no actor (not UTF-8, too long) is
 reported and left out, and the exit code is 1 in the end. When the input
 pauses, what has arrived is answered at once, so that exp can be a coprocess.
 
-TSV columns: actor, variant"
+TSV columns: actor, variant or, with --value, its value"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Assign {
     /// The experiment's name
     #[arg(add = complete::experiments())]
@@ -48,6 +58,14 @@ pub(crate) struct Assign {
     /// Record no exposure
     #[arg(long)]
     pub(super) no_exposure: bool,
+
+    /// Print the variant's value in place of its name
+    #[arg(long)]
+    pub(super) value: bool,
+
+    /// Print what the actor would get if a draft or paused experiment ran, and store nothing
+    #[arg(long, conflicts_with_all = ["request_id", "actors"])]
+    pub(super) preview: bool,
 
     /// Print this and succeed, whatever fails; the reason goes to standard error
     #[arg(long, value_name = "VARIANT")]

@@ -8,14 +8,11 @@ use experiments::{Allocation, Answers, AssignManyRequest, AssignmentReason, Keep
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::Assign;
-use super::input::{Batch, Input};
+use super::input::{BadLines, Input};
+use super::value;
 use crate::context::{Context, Purpose};
-use crate::exit::Failed;
 use crate::options::Format;
 use crate::output::{json, tsv};
-
-/// How many bad lines are reported one by one.
-const BAD_LINES_TOLD: u64 = 20;
 
 pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::Result<()> {
     let (keep, purpose) = match (command.dry_run, command.expose) {
@@ -26,6 +23,9 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
     let service = context.service(purpose)?;
     // An experiment that assigns nobody is told before the input is waited for.
     let config = service.status(&command.name)?;
+    if command.value {
+        value::require(&config)?;
+    }
     service.assign_many(&AssignManyRequest {
         experiment: &command.name,
         actors: &["-"],
@@ -37,13 +37,20 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
         writer: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
         format: context.format(),
         allocation: config.allocation(),
+        experiment: &command.name,
+        prints_values: command.value,
         line: String::new(),
     };
     let mut summary = Summary::default();
+    let mut bad = BadLines::default();
     if context.wants_header() && output.format != Format::Json {
         output
             .writer
-            .write_all(b"actor\tvariant\n")
+            .write_all(if command.value {
+                b"actor\tvalue\n"
+            } else {
+                b"actor\tvariant\n"
+            })
             .context("cannot write to standard output")?;
     }
     while let Some(batch) = input.next_batch()? {
@@ -53,20 +60,16 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
             actors: &actors,
             keep,
         })?;
-        summary.take(&batch, &answers, context);
-        output
-            .write(&actors, &answers)
-            .context("cannot write to standard output")?;
+        bad.take(&batch, context);
+        summary.blank += batch.blank;
+        summary.take(&answers);
+        output.write(&actors, &answers)?;
         // It moves with the batches, not by a thread of its own, which may not be to be had.
         progress.set_position(input.taken);
     }
     progress.finish_and_clear();
     context.say(&summary);
-    match summary.bad {
-        0 => Ok(()),
-        1 => Err(Failed("1 line is no actor and was left out".to_owned()).into()),
-        bad => Err(Failed(format!("{bad} lines are no actors and were left out")).into()),
-    }
+    bad.into_result()
 }
 
 fn progress(input: &Input, context: &Context) -> ProgressBar {
@@ -91,38 +94,58 @@ fn progress(input: &Input, context: &Context) -> ProgressBar {
     }
 }
 
-struct Output<W> {
+struct Output<'a, W> {
     writer: W,
     format: Format,
     allocation: Allocation,
+    experiment: &'a str,
+    prints_values: bool,
     line: String,
 }
 
-impl<W: Write> Output<W> {
-    fn write(&mut self, actors: &[&str], answers: &Answers) -> io::Result<()> {
+impl<W: Write> Output<'_, W> {
+    fn write(&mut self, actors: &[&str], answers: &Answers) -> anyhow::Result<()> {
+        const FAILED: &str = "cannot write to standard output";
         for (actor, verdict) in actors.iter().zip(answers.iter()) {
             self.line.clear();
             match self.format {
                 Format::Json => {
                     let bucket = self.allocation.bucket(actor);
-                    json_line(&mut self.line, actor, &verdict, bucket);
+                    json_line(&mut self.line, actor, &verdict, bucket)?;
                 }
-                _ => tsv_line(&mut self.line, actor, verdict.variant),
+                _ if self.prints_values => {
+                    let shown = match (verdict.variant, verdict.value) {
+                        (None, _) => String::new(),
+                        (Some(_), Some(value)) => value::text(value)?,
+                        // Somebody has taken it away meanwhile.
+                        (Some(variant), None) => {
+                            return Err(value::missing(self.experiment, variant));
+                        }
+                    };
+                    tsv_line(&mut self.line, actor, &shown);
+                }
+                _ => tsv_line(&mut self.line, actor, verdict.variant.unwrap_or_default()),
             }
-            self.writer.write_all(self.line.as_bytes())?;
+            let line = self.line.as_bytes();
+            self.writer.write_all(line).context(FAILED)?;
         }
-        self.writer.flush()
+        self.writer.flush().context(FAILED)
     }
 }
 
-fn tsv_line(line: &mut String, actor: &str, variant: Option<&str>) {
+fn tsv_line(line: &mut String, actor: &str, shown: &str) {
     tsv::field(line, actor);
     line.push('\t');
-    tsv::field(line, variant.unwrap_or_default());
+    tsv::field(line, shown);
     line.push('\n');
 }
 
-fn json_line(line: &mut String, actor: &str, verdict: &Verdict<'_>, bucket: u64) {
+fn json_line(
+    line: &mut String,
+    actor: &str,
+    verdict: &Verdict<'_>,
+    bucket: u64,
+) -> anyhow::Result<()> {
     use std::fmt::Write as _;
     line.push_str("{\"actor\":");
     json::string(line, actor);
@@ -131,11 +154,16 @@ fn json_line(line: &mut String, actor: &str, verdict: &Verdict<'_>, bucket: u64)
         Some(variant) => json::string(line, variant),
         None => line.push_str("null"),
     }
-    let _ = writeln!(
+    if let Some(value) = verdict.value {
+        line.push_str(",\"value\":");
+        line.push_str(json::safe_line(value)?.trim_end());
+    }
+    writeln!(
         line,
         ",\"reason\":\"{}\",\"bucket\":{bucket}}}",
         verdict.reason.as_str()
-    );
+    )?;
+    Ok(())
 }
 
 /// What came of it all.
@@ -143,21 +171,10 @@ fn json_line(line: &mut String, actor: &str, verdict: &Verdict<'_>, bucket: u64)
 struct Summary {
     by_reason: [u64; AssignmentReason::ALL.len()],
     blank: u64,
-    bad: u64,
 }
 
 impl Summary {
-    fn take(&mut self, batch: &Batch, answers: &Answers, context: &Context) {
-        self.blank += batch.blank;
-        for line in &batch.bad {
-            self.bad += 1;
-            if self.bad <= BAD_LINES_TOLD {
-                context.warn(format_args!("line {}: {}", line.number, line.problem));
-            }
-            if self.bad == BAD_LINES_TOLD + 1 {
-                context.warn("further lines that are no actors are only counted");
-            }
-        }
+    fn take(&mut self, answers: &Answers) {
         for verdict in answers.iter() {
             let place = AssignmentReason::ALL
                 .iter()

@@ -1,7 +1,8 @@
 mod arguments;
-mod input;
+pub(super) mod input;
 mod many;
 mod one;
+mod value;
 
 pub(crate) use self::arguments::Assign;
 use crate::context::Context;

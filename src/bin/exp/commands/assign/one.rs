@@ -1,10 +1,14 @@
 //! One actor.
 
 use experiments::text::escape;
+use experiments::{Assigned, ExperimentState};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::arguments::Assign;
+use super::value;
 use crate::context::{Context, Purpose};
+use crate::options::Format;
 use crate::output::View;
 use crate::output::stream::{self, Label};
 use crate::output::text::Text;
@@ -14,22 +18,22 @@ use crate::{exit, panics};
 
 pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
     let actor = command.actor.clone().unwrap_or_default();
-    let answer = |variant: String, reason| Assignment {
-        experiment: command.name.clone(),
-        actor: actor.clone(),
-        variant,
-        reason,
-    };
     let Some(default) = command.default.clone() else {
         let assigned = assign(command, &actor, context)?;
-        return context.show(&answer(assigned.variant, assigned.reason.as_str()));
+        return answer(command, actor, assigned)?.print(context);
     };
-    // Nothing is known of the experiment then: what was typed as its name may be an address.
-    let default = context.render(&Assignment {
+    let default = Answer {
+        // Nothing is known of the experiment then: what was typed as its name may be an address.
         experiment: mask(&command.name),
-        ..answer(default, "default")
-    })?;
-    panics::set_default(default.clone());
+        actor: actor.clone(),
+        variant: (!command.value).then(|| default.clone()),
+        value: command.value.then(|| default.clone().into()),
+        reason: "default",
+        preview: command.preview,
+        shown: default,
+        is_value: command.value,
+    };
+    panics::set_default(context.render(&default)?);
     match assign(command, &actor, context) {
         Err(error) if !exit::is_usage(&error) => {
             let reason = exit::message(&error);
@@ -38,48 +42,110 @@ pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
                 Label::Warning,
                 format_args!("{reason}; the default was used"),
             );
-            stream::print(&default)
+            default.print(context)
         }
-        assigned => {
-            let assigned = assigned?;
-            context.show(&answer(assigned.variant, assigned.reason.as_str()))
-        }
+        assigned => answer(command, actor, assigned?)?.print(context),
     }
 }
 
-fn assign(
-    command: &Assign,
-    actor: &str,
-    context: &Context,
-) -> anyhow::Result<experiments::Assigned> {
-    let mut service = context.service(Purpose::Use)?;
-    if !command.no_exposure {
-        service = service.with_stored_exposures();
+fn assign(command: &Assign, actor: &str, context: &Context) -> anyhow::Result<Assigned> {
+    let assigned = if command.preview {
+        preview(command, actor, context)?
+    } else {
+        let mut service = context.service(Purpose::Use)?;
+        if !command.no_exposure {
+            service = service.with_stored_exposures();
+        }
+        if command.value {
+            value::require(&service.status(&command.name)?)?;
+        }
+        let decided = service.decide(&command.name, actor, command.request_id.as_deref());
+        // The process ends now, and the kernel takes back at once what closing would give back bit by bit.
+        std::mem::forget(service);
+        decided?
+    };
+    // Somebody may have taken it away since it was there.
+    if command.value && assigned.value.is_none() {
+        return Err(value::missing(&command.name, &assigned.variant));
     }
-    let decided = service.decide(&command.name, actor, command.request_id.as_deref());
-    // The process ends now, and the kernel takes back at once what closing would give back bit by bit.
-    std::mem::forget(service);
-    Ok(decided?)
+    Ok(assigned)
+}
+
+fn preview(command: &Assign, actor: &str, context: &Context) -> anyhow::Result<Assigned> {
+    let service = context.service(Purpose::Look)?;
+    let config = service.status(&command.name)?;
+    if command.value {
+        value::require(&config)?;
+    }
+    let assigned = service.preview(&command.name, actor)?;
+    let name = escape(&config.name);
+    context.say(match config.state {
+        ExperimentState::Draft => format!("preview: {name} is a draft; nothing was stored"),
+        ExperimentState::Paused => format!("preview: {name} is paused; nothing was stored"),
+        ExperimentState::Running | ExperimentState::Concluded | ExperimentState::Archived => {
+            "preview: nothing was stored".to_owned()
+        }
+    });
+    Ok(assigned)
+}
+
+fn answer(command: &Assign, actor: String, assigned: Assigned) -> anyhow::Result<Answer> {
+    let shown = match &assigned.value {
+        Some(value) if command.value => value::text(value)?,
+        _ => assigned.variant.clone(),
+    };
+    Ok(Answer {
+        experiment: command.name.clone(),
+        actor,
+        variant: Some(assigned.variant),
+        value: assigned.value,
+        reason: assigned.reason.as_str(),
+        preview: command.preview,
+        shown,
+        is_value: command.value,
+    })
 }
 
 #[derive(Serialize)]
-struct Assignment {
+struct Answer {
     experiment: String,
     actor: String,
-    variant: String,
+    variant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Value>,
     reason: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    preview: bool,
+    /// The variant's name, or its value.
+    #[serde(skip)]
+    shown: String,
+    #[serde(skip)]
+    is_value: bool,
 }
 
-impl View for Assignment {
+impl Answer {
+    fn print(&self, context: &Context) -> anyhow::Result<()> {
+        if self.is_value && context.format() == Format::Text {
+            return stream::print_as_it_is(&format!("{}\n", self.shown));
+        }
+        context.show(self)
+    }
+}
+
+impl View for Answer {
     fn columns(&self) -> &'static [&'static str] {
-        &["actor", "variant"]
+        if self.is_value {
+            &["actor", "value"]
+        } else {
+            &["actor", "variant"]
+        }
     }
 
     fn tsv(&self, tsv: &mut Tsv) {
-        tsv.line(&[&self.actor, &self.variant]);
+        tsv.line(&[&self.actor, &self.shown]);
     }
 
     fn text(&self, text: &mut Text) {
-        text.line(escape(&self.variant));
+        text.line(escape(&self.shown));
     }
 }

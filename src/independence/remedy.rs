@@ -1,0 +1,173 @@
+//! What can be done about two experiments whose assignments are not independent.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use super::{Dependence, IdSample, dependences};
+use crate::experiment::ExperimentConfig;
+use crate::field::MAX_NAME_BYTES;
+use crate::text::{Quoted, is_unsafe};
+
+/// What is tried behind what an experiment hashes now. About seven in ten of such salts are independent of fifty
+/// other experiments.
+const ROUNDS: RangeInclusive<u32> = 2..=9;
+
+/// For how many experiments salts are measured at once. Where there are more, no salt of one is independent of all
+/// others, and the mixed hash is the remedy.
+const MAX_MEASURED: usize = 16;
+
+/// What to do about each of the dependences that [`dependences`] found between these experiments over these ids, as
+/// a sentence. Where one of the two `may_change` what it hashes, the second rather than the first, the sentence names
+/// a salt that was measured to make it independent of all the others, if there is one.
+#[must_use]
+pub fn remedies(
+    configs: &[&ExperimentConfig],
+    found: &[Dependence],
+    samples: &[IdSample<'_>],
+    may_change: impl Fn(usize) -> bool,
+) -> Vec<String> {
+    let changing = |dependence: &Dependence| {
+        let (first, second) = dependence.pair;
+        [second, first].into_iter().find(|&place| may_change(place))
+    };
+    let mut places: Vec<usize> = Vec::new();
+    for place in found.iter().filter_map(changing) {
+        if places.len() < MAX_MEASURED && !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    let salts = independent_salts(configs, &places, samples);
+    let sentence = |dependence: &Dependence| {
+        let Some(place) = changing(dependence) else {
+            return "both have started: begin one of them anew, under another name".to_owned();
+        };
+        let (first, second) = dependence.pair;
+        let name = Quoted(&configs[place].name);
+        // Two that hash the same are alike under either hash.
+        let other_hash = (!configs[first].has_buckets_of(configs[second]))
+            .then_some("bucketing = \"fnv1a_mixed\"");
+        match (salts.get(&place), other_hash) {
+            (Some(salt), Some(hash)) => format!(
+                "set salt = '{salt}' in {name}, which was measured to be independent, or {hash}; or rename it"
+            ),
+            (Some(salt), None) => {
+                format!("set salt = '{salt}' in {name}, which was measured to be independent")
+            }
+            (None, Some(hash)) => format!("set {hash} in {name}, or rename it"),
+            (None, None) => format!("set another salt in {name}"),
+        }
+    };
+    found.iter().map(sentence).collect()
+}
+
+/// For each of the experiments at these places, if there is one: a salt with which it is independent of all the others,
+/// also if those get theirs.
+fn independent_salts(
+    configs: &[&ExperimentConfig],
+    places: &[usize],
+    samples: &[IdSample<'_>],
+) -> BTreeMap<usize, String> {
+    let candidates: Vec<(usize, ExperimentConfig)> = places
+        .iter()
+        .flat_map(|&place| {
+            let salts = ROUNDS.map(move |round| format!("{}-{round}", configs[place].hashed()));
+            // What can be shown as it is.
+            let is_plain = |salt: &String| {
+                salt.len() <= MAX_NAME_BYTES && !salt.contains(|c| is_unsafe(c) || c == '\'')
+            };
+            salts
+                .filter(is_plain)
+                .map(move |salt| (place, configs[place].clone().salt(salt)))
+        })
+        .collect();
+    let mut all = configs.to_vec();
+    all.extend(candidates.iter().map(|(_, config)| config));
+    let others = configs.len();
+    let dependent = dependences(&all, samples, |_, second| second >= others);
+    let mut chosen: BTreeMap<usize, usize> = BTreeMap::new();
+    for (candidate, (place, _)) in (others..).zip(&candidates) {
+        let is_dependent = dependent.iter().any(|dependence| {
+            let (first, second) = dependence.pair;
+            second == candidate && (first < others || chosen.values().any(|&it| it == first))
+        });
+        if !is_dependent {
+            chosen.entry(*place).or_insert(candidate);
+        }
+    }
+    let salt = |candidate: usize| candidates[candidate - others].1.hashed().to_owned();
+    let chosen = chosen.into_iter();
+    chosen
+        .map(|(place, candidate)| (place, salt(candidate)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bucketing::Bucketing;
+    use crate::experiment::VariantConfig;
+
+    fn even(name: &str) -> ExperimentConfig {
+        let variants = vec![VariantConfig::new("a", 50), VariantConfig::new("b", 50)];
+        ExperimentConfig::new(name, variants)
+    }
+
+    fn remedies_of(configs: &[ExperimentConfig], may_change: &[usize]) -> Vec<String> {
+        let configs: Vec<&ExperimentConfig> = configs.iter().collect();
+        let found = dependences(&configs, &IdSample::SHAPES, |_, _| true);
+        remedies(&configs, &found, &IdSample::SHAPES, |place| {
+            may_change.contains(&place)
+        })
+    }
+
+    /// The salt that a remedy names.
+    fn salt(remedy: &str) -> &str {
+        remedy.split('\'').nth(1).unwrap()
+    }
+
+    #[test]
+    fn the_salt_that_is_named_helps() {
+        let names = ["checkout_v2", "search_v2", "email_cta", "home_v2"];
+        let mut configs = names.map(even).to_vec();
+        let told = remedies_of(&configs, &[0, 1, 2, 3]);
+        assert!(told.len() > 1, "{told:?}");
+        // As a user would, one after the other.
+        for remedy in told {
+            let (salt, rest) = remedy.split_at(remedy.find(" in ").unwrap());
+            let name = self::salt(rest);
+            let config = configs.iter_mut().find(|config| config.name == name);
+            config.unwrap().salt = Some(self::salt(salt).to_owned());
+        }
+        assert_eq!(remedies_of(&configs, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_salt_that_is_taken_or_does_not_help_is_not_named() {
+        let taken = even("x").salt("email_cta-2");
+        let configs = [even("checkout_v2"), taken, even("email_cta")];
+        let told = remedies_of(&configs, &[2]);
+        let remedy = told.last().unwrap();
+        assert!(remedy.contains("in 'email_cta'"), "{told:?}");
+        assert_ne!(salt(remedy), "email_cta-2");
+    }
+
+    #[test]
+    fn only_what_may_change_is_to_be_changed() {
+        let pair = [even("checkout_v2"), even("email_cta")];
+        let [first] = &remedies_of(&pair, &[0])[..] else {
+            panic!("one pair");
+        };
+        assert!(first.contains("in 'checkout_v2'"), "{first}");
+        let [neither] = &remedies_of(&pair, &[])[..] else {
+            panic!("one pair");
+        };
+        assert!(neither.starts_with("both have started"), "{neither}");
+        // The mixed hash does not help two that hash the same.
+        let mixed = |name| even(name).bucketing(Bucketing::Fnv1aMixed).salt("s");
+        let [same] = &remedies_of(&[mixed("a"), mixed("b")], &[1])[..] else {
+            panic!("one pair");
+        };
+        assert_eq!(salt(same), "s-2");
+        assert!(!same.contains("fnv1a_mixed"), "{same}");
+    }
+}

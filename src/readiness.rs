@@ -1,0 +1,448 @@
+//! What a careful colleague asks before an experiment starts. Pure. `exp check` finds some of it in files, and says it
+//! in the same sentences.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::bucketing::{BUCKETS, bucket_counts, total_weight};
+use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::independence::{Dependence, IdSample, dependences, remedies};
+use crate::text::Quoted;
+
+/// Under this share of the newcomers, the other experiments of a group leave hardly anybody.
+const FEW: f64 = 0.05;
+
+/// Something to think about before an experiment starts. It displays as a sentence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartConcern {
+    /// The name of the experiment that is to start.
+    pub experiment: String,
+    /// What it is.
+    pub kind: ConcernKind,
+}
+
+/// What there is to think about. A place is that in the experiment's list, counted from 0.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ConcernKind {
+    /// It has no metric.
+    NoMetric,
+    /// A primary metric counts outcomes without end.
+    NoWindow {
+        /// Its place.
+        place: usize,
+        /// Its name.
+        metric: String,
+    },
+    /// All weights are 0.
+    NoWeight,
+    /// Everybody gets the same variant.
+    OneVariant {
+        /// Its name.
+        variant: String,
+    },
+    /// The buckets can't express a weight.
+    InexpressibleWeight {
+        /// The variant's place.
+        place: usize,
+        /// The variant's name.
+        variant: String,
+        /// The share that it asks for, from 0 to 1.
+        wanted: f64,
+        /// The share that it gets.
+        got: f64,
+    },
+    /// Its assignments and those of a running or paused experiment are not independent.
+    Dependent {
+        /// The other experiment's name.
+        other: String,
+        /// What was measured. The other one is the first of the pair.
+        dependence: Dependence,
+        /// What to do.
+        remedy: String,
+    },
+    /// A running experiment of its group takes everybody whom it covers, unless it meets them first.
+    GroupTaken {
+        /// The group.
+        group: String,
+        /// The other experiment's name.
+        by: String,
+    },
+    /// The running experiments of its group leave hardly anybody.
+    GroupScarce {
+        /// The group.
+        group: String,
+        /// The share that they leave of the newcomers whom it covers, from 0 to 1.
+        left: f64,
+        /// Their names.
+        by: Vec<String>,
+    },
+}
+
+/// All there is to think about before this experiment starts beside those of `all` that run or are paused. It may be
+/// among them itself.
+#[must_use]
+pub fn concerns(config: &ExperimentConfig, all: &[ExperimentConfig]) -> Vec<StartConcern> {
+    let is_live = |state| matches!(state, ExperimentState::Running | ExperimentState::Paused);
+    let others = all.iter();
+    let others = others.filter(|other| other.name != config.name && is_live(other.state));
+    let others: Vec<&ExperimentConfig> = others.collect();
+    let mut kinds = Vec::new();
+    if config.analysis.metrics.is_empty() {
+        kinds.push(ConcernKind::NoMetric);
+    }
+    kinds.extend(of_windows(config));
+    kinds.extend(of_weights(config));
+    kinds.extend(of_group(config, &others));
+    kinds.extend(of_independence(config, &others));
+    let named = kinds.into_iter().map(|kind| StartConcern {
+        experiment: config.name.clone(),
+        kind,
+    });
+    named.collect()
+}
+
+/// The primary metrics that have no window.
+pub(crate) fn of_windows(config: &ExperimentConfig) -> impl Iterator<Item = ConcernKind> {
+    let metrics = config.analysis.deciding_without_window();
+    metrics.map(|(place, metric)| ConcernKind::NoWindow {
+        place,
+        metric: metric.name.clone(),
+    })
+}
+
+/// Weights that probably don't do what was meant.
+pub(crate) fn of_weights(config: &ExperimentConfig) -> Vec<ConcernKind> {
+    let total = total_weight(config.weights());
+    if total == 0 {
+        return vec![ConcernKind::NoWeight];
+    }
+    let mut kinds = Vec::new();
+    let mut taken = config.variants.iter().filter(|variant| variant.weight > 0);
+    if let (Some(only), None) = (taken.next(), taken.next()) {
+        kinds.push(ConcernKind::OneVariant {
+            variant: only.name.clone(),
+        });
+    }
+    let counts = bucket_counts(config.weights());
+    for (place, (variant, got)) in config.variants.iter().zip(counts).enumerate() {
+        // In parts of `total`, to compare without rounding: wanted is `weight * BUCKETS`.
+        let wanted = u128::from(variant.weight) * u128::from(BUCKETS);
+        let got = u128::from(got) * u128::from(total);
+        if wanted.abs_diff(got) * 100 <= wanted {
+            continue;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "for show")]
+        let share = |parts: u128| parts as f64 / (u128::from(total) * u128::from(BUCKETS)) as f64;
+        kinds.push(ConcernKind::InexpressibleWeight {
+            place,
+            variant: variant.name.clone(),
+            wanted: share(wanted),
+            got: share(got),
+        });
+    }
+    kinds
+}
+
+/// Whether the running experiments of its group leave anybody. Whom each covers is independent of whom another does,
+/// unless both hash the same: then one covers a part of those whom the other covers.
+fn of_group(config: &ExperimentConfig, others: &[&ExperimentConfig]) -> Option<ConcernKind> {
+    let group = config.exclusion_group.as_ref()?;
+    let takes_newcomers = |other: &&&ExperimentConfig| {
+        other.exclusion_group.as_ref() == Some(group)
+            && other.state == ExperimentState::Running
+            && other.newcomers_per_10000() > 0
+    };
+    let siblings: Vec<_> = others.iter().filter(takes_newcomers).collect();
+    let share = |config: &ExperimentConfig| config.coverage.share();
+    let takes_all = |other: &ExperimentConfig| {
+        let is_same = other.hashed() == config.hashed() && share(other) >= share(config);
+        is_same || share(other) >= 1.0
+    };
+    if let Some(by) = siblings.iter().find(|other| takes_all(other)) {
+        return Some(ConcernKind::GroupTaken {
+            group: group.clone(),
+            by: by.name.clone(),
+        });
+    }
+    let mut greatest: HashMap<&str, f64> = HashMap::new();
+    for other in &siblings {
+        let greatest = greatest.entry(other.hashed()).or_default();
+        *greatest = greatest.max(share(other));
+    }
+    let left = greatest.into_iter().map(|(hashed, taken)| {
+        if hashed == config.hashed() {
+            1.0 - taken / share(config)
+        } else {
+            1.0 - taken
+        }
+    });
+    let left: f64 = left.product();
+    (left < FEW).then(|| ConcernKind::GroupScarce {
+        group: group.clone(),
+        left,
+        by: siblings.iter().map(|other| other.name.clone()).collect(),
+    })
+}
+
+fn of_independence(config: &ExperimentConfig, others: &[&ExperimentConfig]) -> Vec<ConcernKind> {
+    let place = others.len();
+    let started = ExperimentConfig {
+        state: ExperimentState::Running,
+        ..config.clone()
+    };
+    let mut configs = others.to_vec();
+    configs.push(&started);
+    let samples = &IdSample::SHAPES;
+    let found = dependences(&configs, samples, |_, second| second == place);
+    let is_draft = config.state == ExperimentState::Draft;
+    let remedies = remedies(&configs, &found, samples, |changed| {
+        changed == place && is_draft
+    });
+    let found = found.into_iter().zip(remedies);
+    let kinds = found.map(|(dependence, remedy)| ConcernKind::Dependent {
+        other: others[dependence.pair.0].name.clone(),
+        dependence,
+        remedy,
+    });
+    kinds.collect()
+}
+
+impl StartConcern {
+    /// What to do about it, as the rest of a sentence.
+    #[must_use]
+    pub fn help(&self) -> String {
+        let name = Quoted(&self.experiment);
+        let fixed = match &self.kind {
+            ConcernKind::NoMetric => {
+                "declare one now: a metric that is added after the start is exploratory"
+            }
+            ConcernKind::NoWindow { .. } => {
+                "without a window results name no winner unless --final; add window = \"7d\""
+            }
+            ConcernKind::NoWeight => "give a variant a weight, or leave it a draft",
+            ConcernKind::OneVariant { .. } => "give another variant a weight, or conclude it",
+            ConcernKind::InexpressibleWeight { .. } => {
+                "shares are whole ten-thousandths; give it a weight that is one"
+            }
+            ConcernKind::Dependent { remedy, .. } => remedy,
+            ConcernKind::GroupTaken { by, .. } => {
+                let by = Quoted(by);
+                return format!(
+                    "close {by} to newcomers or lower its coverage, or take {name} out of the group"
+                );
+            }
+            ConcernKind::GroupScarce { .. } => {
+                return format!("lower their coverage, or take {name} out of the group");
+            }
+        };
+        fixed.to_owned()
+    }
+}
+
+impl fmt::Display for StartConcern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Quoted(&self.experiment);
+        match &self.kind {
+            ConcernKind::NoMetric => {
+                write!(f, "{name} has no metric: its results can name no winner")
+            }
+            ConcernKind::NoWindow { metric, .. } => {
+                let metric = Quoted(metric);
+                write!(f, "the primary metric {metric} of {name} has no window")
+            }
+            ConcernKind::NoWeight => {
+                write!(f, "all weights of {name} are 0: nobody new gets a variant")
+            }
+            ConcernKind::OneVariant { variant } => {
+                let variant = Quoted(variant);
+                write!(
+                    f,
+                    "everybody new in {name} gets the same variant, {variant}"
+                )
+            }
+            ConcernKind::InexpressibleWeight {
+                variant,
+                wanted,
+                got,
+                ..
+            } => {
+                let (wanted, got) = (percent(*wanted), percent(*got));
+                write!(f, "{} asks for {wanted}, and gets {got}", Quoted(variant))
+            }
+            ConcernKind::Dependent {
+                other, dependence, ..
+            } => f.write_str(&dependence.describe(other, &self.experiment)),
+            ConcernKind::GroupTaken { group, by } => write!(
+                f,
+                "{}, which runs in the same group {}, takes everybody whom {name} covers and whom it meets first",
+                Quoted(by),
+                Quoted(group)
+            ),
+            ConcernKind::GroupScarce { group, left, by } => {
+                let by: Vec<String> = by.iter().map(|by| Quoted(by).to_string()).collect();
+                write!(
+                    f,
+                    "what runs in the same group {} leaves {name} {} of the newcomers: {}",
+                    Quoted(group),
+                    percent(*left),
+                    by.join(", ")
+                )
+            }
+        }
+    }
+}
+
+/// A share as a percentage, without zeros at its end.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let digits = if percent < 0.01 { 6 } else { 4 };
+    let text = format!("{percent:.digits$}");
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coverage::Coverage;
+    use crate::experiment::VariantConfig;
+    use crate::metric::{AnalysisConfig, MetricConfig, MetricKind, Window};
+
+    fn config(name: &str, weights: [u32; 2]) -> ExperimentConfig {
+        let [a, b] = weights;
+        let variants = vec![VariantConfig::new("a", a), VariantConfig::new("b", b)];
+        let metric = MetricConfig {
+            window: Window::of_secs(60),
+            ..MetricConfig::new("m", MetricKind::Mean)
+        };
+        ExperimentConfig::new(name, variants).analysis(AnalysisConfig {
+            metrics: vec![metric],
+            ..AnalysisConfig::default()
+        })
+    }
+
+    fn running(name: &str, group: &str, per_10000: u64) -> ExperimentConfig {
+        let coverage = Coverage::of_10000(per_10000).unwrap();
+        let config = config(name, [1, 1]).exclusion_group(group);
+        ExperimentConfig {
+            state: ExperimentState::Running,
+            ..config.coverage(coverage)
+        }
+    }
+
+    fn told(config: &ExperimentConfig, all: &[ExperimentConfig]) -> Vec<String> {
+        let concerns = concerns(config, all).into_iter();
+        concerns
+            .map(|concern| format!("{concern}; {}", concern.help()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_ready_raises_no_concern() {
+        let ready = config("new", [1, 1]).exclusion_group("g");
+        let mut others = vec![ready.clone()];
+        others.extend([running("other", "h", 10_000), running("half", "g", 5000)]);
+        assert_eq!(told(&ready, &others), [""; 0]);
+    }
+
+    #[test]
+    fn what_it_lacks_itself_is_told() {
+        let bare = ExperimentConfig::new("new", vec![VariantConfig::new("a", 1)]);
+        assert_eq!(
+            told(&bare, &[]),
+            [
+                "'new' has no metric: its results can name no winner; declare one now: a metric that is added after \
+                 the start is exploratory",
+                "everybody new in 'new' gets the same variant, 'a'; give another variant a weight, or conclude it",
+            ]
+        );
+        let mut odd = config("new", [1, 999_999]);
+        odd.analysis.metrics[0].window = None;
+        assert_eq!(
+            told(&odd, &[]),
+            [
+                "the primary metric 'm' of 'new' has no window; without a window results name no winner unless \
+                 --final; add window = \"7d\"",
+                "'a' asks for 0.0001%, and gets 0.01%; shares are whole ten-thousandths; give it a weight that is one",
+            ]
+        );
+        let told = told(&config("new", [0, 0]), &[]);
+        assert_eq!(
+            told,
+            [
+                "all weights of 'new' are 0: nobody new gets a variant; give a variant a weight, or leave it a draft"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_sibling_that_takes_everybody_is_named() {
+        let new = config("new", [1, 1]).exclusion_group("g");
+        let all = running("all", "g", 10_000);
+        assert_eq!(
+            told(&new, &[running("half", "g", 5000), all.clone()]),
+            [
+                "'all', which runs in the same group 'g', takes everybody whom 'new' covers and whom it meets first; \
+                 close 'all' to newcomers or lower its coverage, or take 'new' out of the group"
+            ]
+        );
+        // One that takes no newcomers leaves them.
+        let closed = all.clone().enrolling(false);
+        let mut empty = all.clone();
+        empty.variants.iter_mut().for_each(|v| v.weight = 0);
+        let mut paused = all;
+        paused.state = ExperimentState::Paused;
+        for other in [closed, empty, paused] {
+            assert_eq!(told(&new, &[other]), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_group_with_few_left_is_told() {
+        let new = config("new", [1, 1]).exclusion_group("g");
+        let others = [running("x", "g", 9000), running("y", "g", 6000)];
+        assert_eq!(
+            told(&new, &others),
+            [
+                "what runs in the same group 'g' leaves 'new' 4% of the newcomers: 'x', 'y'; lower their coverage, or \
+                 take 'new' out of the group"
+            ]
+        );
+        assert_eq!(told(&new, &others[..1]), [""; 0]);
+    }
+
+    /// Whom two that hash the same cover is not left to chance.
+    #[test]
+    fn the_same_salt_covers_the_same_actors() {
+        let half = Coverage::of_10000(5000).unwrap();
+        let new = config("new", [1, 1]).exclusion_group("g").salt("s");
+        let kind = |config: &ExperimentConfig, per_10000| {
+            let other = running("other", "g", per_10000).salt("s");
+            concerns(config, &[other]).pop().map(|told| told.kind)
+        };
+        let taken = Some(ConcernKind::GroupTaken {
+            group: "g".to_owned(),
+            by: "other".to_owned(),
+        });
+        assert_eq!(kind(&new, 5000), None);
+        assert_eq!(kind(&new.clone().coverage(half), 5000), taken);
+        let Some(ConcernKind::GroupScarce { left, .. }) = kind(&new.coverage(half), 4900) else {
+            panic!("2% are left");
+        };
+        assert!((left - 0.02).abs() < 1e-9, "{left}");
+    }
+
+    #[test]
+    fn what_runs_and_depends_is_named_with_a_way_out() {
+        let new = config("email_cta", [1, 1]);
+        let other = running("checkout_v2", "g", 10_000);
+        let [sentence] = &told(&new, std::slice::from_ref(&other))[..] else {
+            panic!("one pair");
+        };
+        assert!(sentence.starts_with("85% of actors land on the same side"));
+        assert!(sentence.contains("in 'email_cta'"), "{sentence}");
+        let mut over = other;
+        over.state = ExperimentState::Concluded;
+        assert_eq!(told(&new, &[over]), [""; 0]);
+    }
+}
