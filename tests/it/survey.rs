@@ -735,6 +735,18 @@ const FAULTS_OF_A_DATABASE: &[Fault] = &[
         false,
     ),
     (
+        "UPDATE autumn_experiments SET variant_values = '{\"a\": }'",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiments SET paused = true WHERE name = 'one'",
+        "invalid-experiment",
+        "one",
+        false,
+    ),
+    (
         "UPDATE autumn_experiments SET exclusion_group = ' '",
         "invalid-experiment",
         "one",
@@ -760,6 +772,12 @@ const FAULTS_OF_A_DATABASE: &[Fault] = &[
     ),
     (
         "UPDATE autumn_experiment_overrides SET created_at = 'infinity'",
+        "infinite-time",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiment_overrides SET expires_at = 'infinity'",
         "infinite-time",
         "one",
         false,
@@ -841,15 +859,15 @@ const FAULTS_OF_A_DATABASE: &[Fault] = &[
         true,
     ),
     (
-        "DROP FUNCTION exp_situation_4",
+        "DROP FUNCTION exp_situation_5",
         "schema",
-        "exp_situation_4",
+        "exp_situation_5",
         true,
     ),
     (
-        "DROP FUNCTION exp_store_assignment_4",
+        "DROP FUNCTION exp_store_assignment_5",
         "schema",
-        "exp_store_assignment_4",
+        "exp_store_assignment_5",
         true,
     ),
     (
