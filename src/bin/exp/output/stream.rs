@@ -61,6 +61,11 @@ pub(crate) fn tell_styled(text: impl Display) {
     let _ = write!(anstream::stderr().lock(), "{text}");
 }
 
+/// Whether somebody sees a question and can answer it.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Asks on standard error; only a yes from standard input is one.
 pub(crate) fn confirm(question: &str) -> anyhow::Result<bool> {
     let mut stderr = anstream::stderr().lock();
