@@ -7,9 +7,10 @@ use clap::{
 };
 
 use crate::commands::{
-    apply, archive, assign, assignments, check, completions, conclude, create, edit, explain,
-    export, exposures, history, list, man, outcomes, overrides, plan, power, results, schema,
-    set_weights, simulate, start, status, store, track,
+    actor, apply, archive, assign, assignments, check, close, completions, conclude, create,
+    delete, edit, explain, export, exposures, history, list, man, open, outcomes, overrides, pause,
+    plan, power, rename, results, resume, schema, set_coverage, set_weights, simulate, start,
+    status, store, track, unassign,
 };
 use crate::context::Context;
 use crate::exit::UsageError;
@@ -47,12 +48,13 @@ Exit codes:
   1  failure: the store is missing, busy or damaged; reading or writing failed
   2  usage
   3  experiment not found
-  4  wrong state: a draft cannot assign, concluded weights are fixed
+  4  wrong state: a draft or a paused one cannot assign, concluded weights are fixed
   5  archived
-  6  not in the experiment: excluded by the group, or outside the coverage
+  6  not in the experiment: excluded by the group, closed to newcomers, or
+     outside the coverage
   7  no variant to assign
-  8  refused: exists already, variant in use, invalid, unknown variant,
-     changed since the plan
+  8  refused: exists already, in use, invalid, unknown variant, changed
+     since the plan
   9  found: an error (check), changes (plan --exit-code), a fault (store check),
      a broken sample ratio (--fail-on-mismatch)
 
@@ -69,13 +71,22 @@ Environment (a variable that is empty counts as not set):
 pub(crate) enum Command {
     Create(create::Create),
     Edit(edit::Edit),
+    Rename(rename::Rename),
+    Delete(delete::Delete),
     Start(start::Start),
+    Pause(pause::Pause),
+    Resume(resume::Resume),
     Conclude(conclude::Conclude),
     Archive(archive::Archive),
     SetWeights(set_weights::SetWeights),
+    SetCoverage(set_coverage::SetCoverage),
+    Close(close::Close),
+    Open(open::Open),
     Override(overrides::Override),
     Assign(assign::Assign),
+    Unassign(unassign::Unassign),
     Explain(explain::Explain),
+    Actor(actor::Actor),
     List(list::List),
     Status(status::Status),
     History(history::History),
@@ -118,13 +129,22 @@ impl Command {
         match self {
             Self::Create(command) => command.run(context),
             Self::Edit(command) => command.run(context),
+            Self::Rename(command) => command.run(context),
+            Self::Delete(command) => command.run(context),
             Self::Start(command) => command.run(context),
+            Self::Pause(command) => command.run(context),
+            Self::Resume(command) => command.run(context),
             Self::Conclude(command) => command.run(context),
             Self::Archive(command) => command.run(context),
             Self::SetWeights(command) => command.run(context),
+            Self::SetCoverage(command) => command.run(context),
+            Self::Close(command) => command.run(context),
+            Self::Open(command) => command.run(context),
             Self::Override(command) => command.run(context),
             Self::Assign(command) => command.run(context),
+            Self::Unassign(command) => command.run(context),
             Self::Explain(command) => command.run(context),
+            Self::Actor(command) => command.run(context),
             Self::List(command) => command.run(context),
             Self::Status(command) => command.run(context),
             Self::History(command) => command.run(context),

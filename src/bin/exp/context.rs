@@ -53,6 +53,14 @@ impl Opened {
         };
         service.with_exposure_sink(NoOpExposureSink)
     }
+
+    /// Whether it is the database of an application, which knows nothing of what `exp` adds to it.
+    pub(crate) fn is_of_application(&self) -> anyhow::Result<bool> {
+        Ok(match self {
+            Self::File(_) => false,
+            Self::Database(store) => store.is_adopted()?,
+        })
+    }
 }
 
 impl Context {
@@ -137,10 +145,7 @@ impl Context {
             new.filter_map(move |field| Some((&after.name, field.unknown_to_application(after)?)))
         });
         let mut unknown = unknown.peekable();
-        if let Opened::Database(store) = opened
-            && unknown.peek().is_some()
-            && store.is_adopted()?
-        {
+        if unknown.peek().is_some() && opened.is_of_application()? {
             for (name, what) in unknown {
                 self.warn(format_args!("'{}' {what}", safe(name)));
             }
@@ -223,6 +228,12 @@ impl Context {
         });
         view.text(&mut text);
         strip_str(&text.into_string()).to_string()
+    }
+
+    /// A moment as people read it.
+    #[expect(clippy::unused_self, reason = "it is the context that knows the page")]
+    pub(crate) fn time(&self, secs: u64) -> String {
+        Text::new(environment::page()).time(secs)
     }
 
     /// Tells a person what was done, on standard error.

@@ -15,19 +15,35 @@ pub(crate) const FORMS: &str = "2026-11-28, 2026-11-28T09:30:00Z, seconds since 
 const MILLISECONDS_FROM: i64 = 100_000_000_000;
 
 /// The moment in seconds since 1970: RFC 3339, a date or a date and time of the local zone, seconds since
-/// 1970, or how long ago it was.
+/// 1970, or how long ago it was. `3d` and `3d ago` mean the same.
 pub(crate) fn parse(text: &str, clock: Clock) -> Result<u64, UsageError> {
-    let now = clock.now_secs();
+    let ago = |span: Span| Some(-span.abs());
+    let moment = absolute(text)?.or_else(|| after(text, ago, clock));
+    moment.ok_or_else(|| UsageError(format!("'{text}' is not a time; write {FORMS}")))
+}
+
+/// What may be typed as a moment to come, for help texts.
+pub(crate) const FORMS_AHEAD: &str =
+    "7d (from now), 2026-11-28, 2026-11-28T09:30:00Z or seconds since 1970";
+
+/// The same for a moment to come: in place of how long ago it was, how far ahead it is.
+pub(crate) fn parse_ahead(text: &str, clock: Clock) -> Result<u64, UsageError> {
+    let ahead = |span: Span| (!span.is_negative()).then_some(span);
+    let moment = absolute(text)?.or_else(|| after(text, ahead, clock));
+    let message = || format!("'{text}' is not a time to come; write {FORMS_AHEAD}");
+    moment.ok_or_else(|| UsageError(message()))
+}
+
+/// A moment that does not depend on the present one; `None` if it is no such.
+fn absolute(text: &str) -> Result<Option<u64>, UsageError> {
     if seconds(text).is_some_and(|secs| secs >= MILLISECONDS_FROM) {
         let message = format!("'{text}' looks like milliseconds; write seconds since 1970");
         return Err(UsageError(message));
     }
     let moment = seconds(text)
         .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second))
-        .or_else(|| local(text))
-        .or_else(|| ago(text, now));
-    let moment = moment.and_then(|moment| u64::try_from(moment).ok());
-    moment.ok_or_else(|| UsageError(format!("'{text}' is not a time; write {FORMS}")))
+        .or_else(|| local(text));
+    Ok(moment.and_then(|moment| u64::try_from(moment).ok()))
 }
 
 /// The moment that was typed, or the beginning of time.
@@ -45,12 +61,13 @@ fn local(text: &str) -> Option<i64> {
     Some(zoned.timestamp().as_second())
 }
 
-/// So long before `now`; `3d` and `3d ago` mean the same.
-fn ago(text: &str, now: u64) -> Option<i64> {
-    let span: Span = text.parse().ok()?;
-    let span = span.abs();
-    let now = Timestamp::from_second(i64::try_from(now).ok()?).ok()?;
-    let now = now.to_zoned_datetime(TimeZone::UTC);
-    let moment = now.checked_sub(span).ok()?;
-    Some(moment.timestamp().as_second())
+/// The present moment and what is made of the span that was typed.
+fn after(text: &str, span: impl Fn(Span) -> Option<Span>, clock: Clock) -> Option<u64> {
+    let span = span(text.parse().ok()?)?;
+    let now = Timestamp::from_second(i64::try_from(clock.now_secs()).ok()?).ok()?;
+    let moment = now
+        .to_zoned_datetime(TimeZone::UTC)
+        .checked_add(span)
+        .ok()?;
+    u64::try_from(moment.timestamp().as_second()).ok()
 }

@@ -10,7 +10,7 @@ use super::{files, plan};
 use crate::context::{Context, Purpose};
 use crate::exit::{Failed, UsageError};
 use crate::output::View;
-use crate::output::change::write_tsv;
+use crate::output::change;
 use crate::output::plan::PlanView;
 use crate::output::stream;
 use crate::output::text::{Text, safe};
@@ -125,19 +125,12 @@ struct Applied(Vec<ChangeRecord>);
 
 impl View for Applied {
     fn columns(&self) -> &'static [&'static str] {
-        &[
-            "experiment",
-            "timestamp_secs",
-            "operator",
-            "mutation",
-            "before",
-            "after",
-        ]
+        change::COLUMNS_WITH_EXPERIMENT
     }
 
     fn tsv(&self, tsv: &mut Tsv) {
         for change in &self.0 {
-            write_tsv(Some(&change.experiment), change, tsv);
+            change::write_tsv(Some(&change.experiment), change, tsv);
         }
     }
 

@@ -1,22 +1,32 @@
 use clap::Args;
-use experiments::ChangeRecord;
+use experiments::{ChangeRecord, ChangeScan, ExperimentService};
 use serde::Serialize;
 
 use crate::complete;
 use crate::context::{Context, Purpose};
+use crate::moment;
 use crate::output::View;
 use crate::output::change;
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
 
 /// Show who changed what and when, newest first
+///
+/// Without a name it shows the changes of all experiments, also of those that were deleted.
 #[derive(Args)]
-#[command(after_help = "TSV columns: seconds since 1970, operator, change, \
+#[command(after_help = "Examples:\n  \
+    exp history checkout_v2\n  \
+    exp history --since 3d\n\n\
+    TSV columns: without a name the experiment; seconds since 1970, operator, change, \
     values before and after as JSON")]
 pub(crate) struct History {
     /// The experiment's name
     #[arg(add = complete::experiments())]
-    name: String,
+    name: Option<String>,
+
+    /// Only changes of this time or later: a date, RFC 3339, seconds since 1970, or 3d (ago)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
 
     /// Show this many; 0 for all
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -25,34 +35,72 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let since_secs = moment::since(self.since.as_deref())?;
         let service = context.service(Purpose::Use)?;
-        let changes = service.history(&self.name, self.limit)?;
+        let experiment = self.name.as_deref();
+        let changes = service.changes(&ChangeScan {
+            experiment,
+            since_secs,
+            limit: self.limit,
+        })?;
         if changes.is_empty() {
-            // Every experiment has an entry, unless another program made it.
-            service.status(&self.name)?;
+            if let Some(name) = experiment {
+                require_known(&service, name)?;
+            }
+            context.say(match self.since {
+                Some(_) => "no changes since then",
+                None => "no changes yet",
+            });
         }
-        context.show(&Changes(changes))
+        context.show(&Changes {
+            changes,
+            of_all: experiment.is_none(),
+        })
     }
+}
+
+/// Refuses the name of an experiment that neither is nor was.
+fn require_known(service: &ExperimentService, name: &str) -> anyhow::Result<()> {
+    if service.history(name, 1)?.is_empty() {
+        // Every experiment has an entry, unless another program made it.
+        service.status(name)?;
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Changes(Vec<ChangeRecord>);
+struct Changes {
+    changes: Vec<ChangeRecord>,
+    /// Whether each is shown with its experiment.
+    #[serde(skip)]
+    of_all: bool,
+}
+
+impl Changes {
+    fn experiment<'a>(&self, change: &'a ChangeRecord) -> Option<&'a str> {
+        self.of_all.then_some(&*change.experiment)
+    }
+}
 
 impl View for Changes {
     fn columns(&self) -> &'static [&'static str] {
-        change::COLUMNS
+        if self.of_all {
+            change::COLUMNS_WITH_EXPERIMENT
+        } else {
+            change::COLUMNS
+        }
     }
 
     fn tsv(&self, tsv: &mut Tsv) {
-        for change in &self.0 {
-            change::write_tsv(None, change, tsv);
+        for change in &self.changes {
+            change::write_tsv(self.experiment(change), change, tsv);
         }
     }
 
     fn text(&self, text: &mut Text) {
-        for change in &self.0 {
-            change::write_text(change, text);
+        for change in &self.changes {
+            change::write_text(self.experiment(change), change, text);
         }
     }
 }

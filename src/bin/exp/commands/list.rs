@@ -1,34 +1,81 @@
-use clap::Args;
-use experiments::ExperimentConfig;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, ValueEnum};
+use experiments::{Coverage, ExperimentConfig, ExperimentState};
 use serde::Serialize;
 
 use crate::context::{Context, Purpose};
 use crate::output::View;
+use crate::output::figures;
 use crate::output::text::{Text, cell, safe, state_cell};
 use crate::output::tsv::Tsv;
 
-/// Show all experiments
+/// Show the experiments
 #[derive(Args)]
-#[command(
-    after_help = "TSV columns: name, state, variants, winner, group, bucketing, \
-    seconds since 1970 of the last change"
-)]
-pub(crate) struct List {}
+#[command(after_help = "Examples:\n  \
+    exp list --state running --state paused\n  \
+    exp list --group checkout --sort changed\n\n\
+    TSV columns: name, state, variants, winner, group, bucketing, \
+    seconds since 1970 of the last change, whether newcomers may enter, coverage")]
+pub(crate) struct List {
+    /// Only those in this state; repeat for several
+    #[arg(long = "state", value_name = "STATE", value_delimiter = ',',
+          value_parser = PossibleValuesParser::new(ExperimentState::ALL.map(ExperimentState::as_str))
+              .try_map(|word| ExperimentState::named(&word).ok_or("no state")))]
+    states: Vec<ExperimentState>,
+
+    /// Only those of this exclusion group; repeat for several
+    #[arg(long = "group", alias = "exclusion-group", value_name = "GROUP")]
+    groups: Vec<String>,
+
+    /// In which order: by name, or by the last change, newest first
+    #[arg(long, value_enum, default_value_t, value_name = "ORDER")]
+    sort: Sort,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    #[default]
+    Name,
+    Changed,
+}
 
 impl List {
-    #[expect(clippy::unused_self, reason = "every command is run alike")]
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let all = context.service(Purpose::Use)?.list()?;
-        if all.is_empty() {
+        let mut shown = context.service(Purpose::Use)?.list()?;
+        if shown.is_empty() {
             context.say("no experiments yet; exp create makes one");
+        } else {
+            shown.retain(|config| self.wants(config));
+            if shown.is_empty() {
+                context.say("no experiment is in these states and groups");
+            }
         }
-        context.show(&Experiments(all))
+        if self.sort == Sort::Changed {
+            shown.sort_by_key(|config| std::cmp::Reverse(config.updated_at_secs));
+        }
+        context.show(&Experiments {
+            shown,
+            shows_changed: self.sort == Sort::Changed,
+        })
+    }
+
+    fn wants(&self, config: &ExperimentConfig) -> bool {
+        let of_state = self.states.is_empty() || self.states.contains(&config.state);
+        let group = config.exclusion_group.as_ref();
+        let of_group =
+            self.groups.is_empty() || group.is_some_and(|group| self.groups.contains(group));
+        of_state && of_group
     }
 }
 
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Experiments(Vec<ExperimentConfig>);
+struct Experiments {
+    shown: Vec<ExperimentConfig>,
+    /// Whether people are told when each changed.
+    #[serde(skip)]
+    shows_changed: bool,
+}
 
 impl View for Experiments {
     fn columns(&self) -> &'static [&'static str] {
@@ -40,11 +87,13 @@ impl View for Experiments {
             "group",
             "bucketing",
             "updated_at_secs",
+            "enrolling",
+            "coverage",
         ]
     }
 
     fn tsv(&self, tsv: &mut Tsv) {
-        for config in &self.0 {
+        for config in &self.shown {
             tsv.line(&[
                 &config.name,
                 config.state.as_str(),
@@ -53,28 +102,56 @@ impl View for Experiments {
                 config.exclusion_group.as_deref().unwrap_or_default(),
                 config.bucketing.as_str(),
                 &config.updated_at_secs.to_string(),
+                &config.enrolling.to_string(),
+                &config.coverage.to_string(),
             ]);
         }
     }
 
     fn text(&self, text: &mut Text) {
-        if self.0.is_empty() {
+        if self.shown.is_empty() {
             return;
+        }
+        let shows_entry = self.shown.iter().any(|config| !entry(config).is_empty());
+        let mut header = vec!["NAME", "STATE", "VARIANTS", "GROUP"];
+        if shows_entry {
+            header.push("ENTRY");
+        }
+        if self.shows_changed {
+            header.push("CHANGED");
         }
         let row = |config: &ExperimentConfig| {
             let variants = match config.deciding_winner() {
                 Some(winner) => format!("{} wins", safe(winner)),
                 None => safe(&weights(config, " ", ", ")),
             };
-            vec![
+            let mut row = vec![
                 cell(&config.name),
                 state_cell(config.state),
                 cell(&variants),
                 cell(config.exclusion_group.as_deref().unwrap_or_default()),
-            ]
+            ];
+            if shows_entry {
+                row.push(cell(&entry(config)));
+            }
+            if self.shows_changed {
+                row.push(cell(&text.time(config.updated_at_secs)));
+            }
+            row
         };
-        let rows = self.0.iter().map(row).collect();
-        text.table(&["NAME", "STATE", "VARIANTS", "GROUP"], rows);
+        let rows = self.shown.iter().map(row).collect();
+        text.table(&header, rows);
+    }
+}
+
+/// Which newcomers enter, if not all of them do.
+fn entry(config: &ExperimentConfig) -> String {
+    if !config.enrolling {
+        "closed".to_owned()
+    } else if config.coverage == Coverage::FULL {
+        String::new()
+    } else {
+        figures::share(config.coverage.share())
     }
 }
 

@@ -1,24 +1,30 @@
 use clap::Args;
+use experiments::ExperimentConfig;
 use experiments::text::escape;
 use serde::Serialize;
 
 use crate::complete;
 use crate::context::{Context, Purpose};
+use crate::environment;
+use crate::moment;
 use crate::output::View;
 use crate::output::change::Done;
-use crate::output::text::{Text, cell};
+use crate::output::text::{Text, cell, safe};
 use crate::output::tsv::Tsv;
 
 /// Override the variant of an actor, for QA
 ///
-/// An override bypasses weights and the exclusion group. Clearing it also drops the assignment that
-/// it made, so that the actor is bucketed again.
+/// An override bypasses weights, coverage and the exclusion group. Clearing it also drops the
+/// assignment that it made, so that the actor is bucketed again; so does the time at which it expires.
 #[derive(Args)]
 #[command(
     override_usage = "exp override [OPTIONS] <NAME> <ACTOR> <VARIANT>\n       \
     exp override [OPTIONS] <NAME> <ACTOR> --clear\n       \
     exp override [OPTIONS] <NAME> --list",
-    after_help = "TSV columns of --list: actor, variant, seconds since 1970"
+    after_help = "Example:\n  \
+    exp override checkout_v2 qa:ann treatment --expires 7d --reason 'screenshots'\n\n\
+    TSV columns of --list: actor, variant, seconds since 1970, when it expires, operator, reason,\n\
+    whether the variant exists, whether the override has expired"
 )]
 pub(crate) struct Override {
     /// The experiment's name
@@ -33,6 +39,15 @@ pub(crate) struct Override {
     #[arg(required_unless_present_any = ["list", "clear"])]
     variant: Option<String>,
 
+    /// From when on it counts as none: 7d (from now), a date, RFC 3339, or seconds since 1970
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true,
+          conflicts_with_all = ["clear", "list"])]
+    expires: Option<String>,
+
+    /// What it is for
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["clear", "list"])]
+    reason: Option<String>,
+
     /// Take the actor's override back
     #[arg(long, conflicts_with_all = ["variant", "list"])]
     clear: bool,
@@ -45,26 +60,45 @@ pub(crate) struct Override {
 impl Override {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         match (&self.actor, &self.variant) {
-            (Some(actor), Some(variant)) => set(context, &self.name, actor, variant),
+            (Some(actor), Some(variant)) => self.set(actor, variant, context),
             (Some(actor), None) => clear(context, &self.name, actor),
-            _ => {
-                let service = context.service(Purpose::Use)?;
-                context.show(&Overrides(service.overrides(&self.name)?))
-            }
+            _ => list(context, &self.name),
         }
     }
-}
 
-fn set(context: &Context, name: &str, actor: &str, variant: &str) -> anyhow::Result<()> {
-    let service = context.service(Purpose::Change)?;
-    let change = service.set_override(name, actor, variant)?;
-    context.show(&Done(change.clone()))?;
-    let (actor, name, variant) = (escape(actor), escape(name), escape(variant));
-    context.say(match change {
-        Some(_) => format!("set the override of {actor} in {name}: {variant}"),
-        None => format!("{actor} has the override {variant} in {name} already: nothing changed"),
-    });
-    Ok(())
+    fn set(&self, actor: &str, variant: &str, context: &Context) -> anyhow::Result<()> {
+        let expires = self.expires.as_deref();
+        let expires = expires.map(|text| moment::parse_ahead(text, environment::clock()?));
+        let expires = expires.transpose()?;
+        let opened = context.open(Purpose::Change)?;
+        let service = opened.service();
+        let reason = self.reason.as_deref();
+        let change = service.set_override_until(&self.name, actor, variant, expires, reason)?;
+        context.show(&Done(change.clone()))?;
+        let (actor, name, variant) = (escape(actor), escape(&self.name), escape(variant));
+        let until =
+            expires.map_or_else(String::new, |secs| format!(" until {}", context.time(secs)));
+        context.say(match change {
+            Some(_) => format!("set the override of {actor} in {name}: {variant}{until}"),
+            None => format!(
+                "{actor} has the override {variant} in {name} already{until}: nothing changed"
+            ),
+        });
+        if expires.is_some() && opened.is_of_application()? {
+            context.warn(format_args!(
+                "the application that made these tables does not know that the override of {actor} \
+                 expires: it goes on giving {variant}"
+            ));
+        }
+        let config = service.status(&self.name)?;
+        if let Some(winner) = config.deciding_winner() {
+            context.warn(format_args!(
+                "{name} is concluded: everybody gets {}, and the override has no effect",
+                escape(winner)
+            ));
+        }
+        Ok(())
+    }
 }
 
 fn clear(context: &Context, name: &str, actor: &str) -> anyhow::Result<()> {
@@ -80,30 +114,111 @@ fn clear(context: &Context, name: &str, actor: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn list(context: &Context, name: &str) -> anyhow::Result<()> {
+    let now = environment::clock()?.now_secs();
+    let service = context.service(Purpose::Use)?;
+    let config = service.status(name)?;
+    let overrides = service.overrides(name)?.into_iter();
+    let listed = overrides.map(|set| Listed::new(set, &config, now));
+    context.show(&Overrides(listed.collect()))
+}
+
+/// An override as it is shown.
 #[derive(Serialize)]
-#[serde(transparent)]
-struct Overrides(Vec<experiments::Override>);
+struct Listed {
+    #[serde(flatten)]
+    set: experiments::Override,
+    /// Whether the experiment still has the variant.
+    exists: bool,
+    has_expired: bool,
+}
 
-impl View for Overrides {
-    fn columns(&self) -> &'static [&'static str] {
-        &["actor", "variant", "created_at_secs"]
-    }
-
-    fn tsv(&self, tsv: &mut Tsv) {
-        for set in &self.0 {
-            tsv.line(&[&set.actor, &set.variant, &set.created_at_secs.to_string()]);
+impl Listed {
+    fn new(set: experiments::Override, config: &ExperimentConfig, now_secs: u64) -> Self {
+        Self {
+            exists: config.variant(&set.variant).is_some(),
+            has_expired: set.has_expired(now_secs),
+            set,
         }
     }
 
+    /// The variant, and whether it was removed.
+    fn variant(&self) -> String {
+        let removed = if self.exists { "" } else { " (removed)" };
+        format!("{}{removed}", safe(&self.set.variant))
+    }
+
+    /// When it expires, or that it has.
+    fn expiry(&self, text: &Text) -> String {
+        let expired = if self.has_expired { "expired " } else { "" };
+        let expires_at = self.set.expires_at_secs;
+        expires_at.map_or_else(String::new, |secs| format!("{expired}{}", text.time(secs)))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Overrides(Vec<Listed>);
+
+impl View for Overrides {
+    fn columns(&self) -> &'static [&'static str] {
+        &[
+            "actor",
+            "variant",
+            "created_at_secs",
+            "expires_at_secs",
+            "operator",
+            "reason",
+            "exists",
+            "has_expired",
+        ]
+    }
+
+    fn tsv(&self, tsv: &mut Tsv) {
+        for listed in &self.0 {
+            let set = &listed.set;
+            let expires_at = set.expires_at_secs.map(|secs| secs.to_string());
+            tsv.line(&[
+                &set.actor,
+                &set.variant,
+                &set.created_at_secs.to_string(),
+                &expires_at.unwrap_or_default(),
+                set.operator.as_deref().unwrap_or_default(),
+                set.reason.as_deref().unwrap_or_default(),
+                &listed.exists.to_string(),
+                &listed.has_expired.to_string(),
+            ]);
+        }
+    }
+
+    /// What no override has gets no column.
     fn text(&self, text: &mut Text) {
         if self.0.is_empty() {
             return;
         }
-        let row = |set: &experiments::Override| {
-            let since = text.time(set.created_at_secs);
-            vec![cell(&set.actor), cell(&set.variant), cell(&since)]
+        let any = |has: fn(&experiments::Override) -> bool| self.0.iter().any(|l| has(&l.set));
+        let any_expires = any(|set| set.expires_at_secs.is_some());
+        let any_operator = any(|set| set.operator.is_some());
+        let any_reason = any(|set| set.reason.is_some());
+        let mut header = vec!["ACTOR", "VARIANT", "SINCE"];
+        header.extend(any_expires.then_some("EXPIRES"));
+        header.extend(any_operator.then_some("BY"));
+        header.extend(any_reason.then_some("REASON"));
+        let row = |listed: &Listed| {
+            let set = &listed.set;
+            let mut row = vec![
+                cell(&set.actor),
+                cell(&listed.variant()),
+                cell(&text.time(set.created_at_secs)),
+            ];
+            row.extend(any_expires.then(|| cell(&listed.expiry(text))));
+            let operator = || cell(set.operator.as_deref().unwrap_or_default());
+            row.extend(any_operator.then(operator));
+            let reason = || cell(set.reason.as_deref().unwrap_or_default());
+            row.extend(any_reason.then(reason));
+            row
         };
         let rows = self.0.iter().map(row).collect();
-        text.table(&["ACTOR", "VARIANT", "SINCE"], rows);
+        text.table(&header, rows);
     }
 }

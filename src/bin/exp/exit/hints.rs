@@ -193,7 +193,7 @@ pub(crate) fn start(name: &str) -> String {
 }
 
 /// Quotes the first word after a command's name, which must not be taken for an option.
-fn positional(word: &str) -> String {
+pub(crate) fn positional(word: &str) -> String {
     let options_end = if word.starts_with('-') { "-- " } else { "" };
     format!("{options_end}{}", quote(word))
 }

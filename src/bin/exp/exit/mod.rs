@@ -16,7 +16,7 @@ use experiments::text::is_unsafe;
 use self::codes::{FOUND, USAGE, code};
 pub(crate) use self::errors::{Failed, Hint, Invalid, SomethingFound, UsageError};
 use self::hints::hint;
-pub(crate) use self::hints::start;
+pub(crate) use self::hints::{positional, start};
 pub(crate) use self::message::message;
 use crate::output::stream::{self, Label};
 

@@ -2,6 +2,7 @@
 
 use experiments::{
     ChangeDetail, ChangeRecord, ChangeSide, ConfigField, Coverage, FieldValue, VariantConfig,
+    VariantValues,
 };
 use serde::Serialize;
 
@@ -34,6 +35,16 @@ impl View for Done {
 /// What [`write_tsv`] writes of a change, without the experiment.
 pub(crate) const COLUMNS: &[&str] = &["timestamp_secs", "operator", "mutation", "before", "after"];
 
+/// The same with the experiment.
+pub(crate) const COLUMNS_WITH_EXPERIMENT: &[&str] = &[
+    "experiment",
+    "timestamp_secs",
+    "operator",
+    "mutation",
+    "before",
+    "after",
+];
+
 /// The experiment if it is given, seconds since 1970, operator, mutation, the values before and after as JSON.
 pub(crate) fn write_tsv(experiment: Option<&str>, change: &ChangeRecord, tsv: &mut Tsv) {
     let side = |side: fn(&ChangeDetail) -> &ChangeSide| {
@@ -55,11 +66,13 @@ pub(crate) fn write_tsv(experiment: Option<&str>, change: &ChangeRecord, tsv: &m
     tsv.line(&fields);
 }
 
-/// When, who and what, then a line `before → after` for each value that changed.
-pub(crate) fn write_text(change: &ChangeRecord, text: &mut Text) {
+/// When, who, in which experiment if it is given, and what; then a line `before → after` for each value that
+/// changed.
+pub(crate) fn write_text(experiment: Option<&str>, change: &ChangeRecord, text: &mut Text) {
     let operator = change.actor.as_deref().unwrap_or("(unknown)");
+    let experiment = experiment.map_or_else(String::new, |name| format!("{}  ", safe(name)));
     let head = format!(
-        "{}  {}  {}",
+        "{}  {}  {experiment}{}",
         styled(DIM, text.time(change.timestamp_secs)),
         safe(operator),
         styled(BOLD, safe(&change.mutation))
@@ -70,11 +83,14 @@ pub(crate) fn write_text(change: &ChangeRecord, text: &mut Text) {
     }
 }
 
-/// What an entry of the log changed.
-pub(crate) fn differences_of(change: &ChangeRecord) -> Vec<Difference> {
+/// What an entry of the log changed. `time` tells a moment.
+pub(crate) fn differences_of(
+    change: &ChangeRecord,
+    time: impl Fn(u64) -> String,
+) -> Vec<Difference> {
     let detail = change.detail.as_ref();
     detail.map_or_else(Vec::new, |detail| {
-        differences(&detail.before, &detail.after)
+        differences(&detail.before, &detail.after, time)
     })
 }
 
@@ -85,13 +101,18 @@ pub(crate) fn write_differences(
     indent: &str,
     text: &mut Text,
 ) {
-    difference::write(&differences(before, after), indent, text);
+    let differences = differences(before, after, |secs| text.time(secs));
+    difference::write(&differences, indent, text);
 }
 
 /// The fields that come first: where the experiment is in its life.
 const FIRST: [ConfigField; 2] = [ConfigField::State, ConfigField::Winner];
 
-fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
+fn differences(
+    before: &ChangeSide,
+    after: &ChangeSide,
+    time: impl Fn(u64) -> String,
+) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, before: Option<String>, after: Option<String>| {
         differences.extend(Difference::of(what, before, after));
@@ -103,19 +124,19 @@ fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
     for field in FIRST {
         compare(field.label(), value(field, before), value(field, after));
     }
-    let pinned = |side: &ChangeSide| side.pinned.as_deref().map(safe);
-    compare("override", pinned(before), pinned(after));
+    let shown = |text: &Option<String>| text.as_deref().map(safe);
+    compare("name", shown(&before.name), shown(&after.name));
+    compare("override", shown(&before.pinned), shown(&after.pinned));
+    let expiry = |side: &ChangeSide| side.expires_at_secs.map(&time);
+    compare("expires", expiry(before), expiry(after));
+    compare("reason", shown(&before.reason), shown(&after.reason));
     for field in ConfigField::ALL {
-        // Of a new experiment, that everybody enters goes without saying.
         let sides = (field.of_side(before), field.of_side(after));
-        let is_said = !matches!(
-            sides,
-            (
-                None,
-                Some(FieldValue::Share(Coverage::FULL) | FieldValue::Flag(true))
-            )
-        );
-        if is_said && !FIRST.contains(&field) {
+        let goes_without_saying = match sides {
+            (None, Some(value)) | (Some(value), None) => lets_everybody_in(value),
+            _ => false,
+        };
+        if !goes_without_saying && !FIRST.contains(&field) {
             compare(field.label(), value(field, before), value(field, after));
         }
     }
@@ -138,9 +159,35 @@ fn differences(before: &ChangeSide, after: &ChangeSide) -> Vec<Difference> {
         names.join(", ")
     };
     compare("order", Some(order(old, new)), Some(order(new, old)));
+    let values = |side: &'_ ChangeSide| side.values.clone().unwrap_or_default();
+    let (old, new) = (values(before), values(after));
+    let removed = old.iter().filter(|(variant, _)| new.get(variant).is_none());
+    for (variant, _) in new.iter().chain(removed) {
+        let json = |values: &VariantValues| values.get(variant).map(shortened);
+        compare(&format!("value of {variant}"), json(&old), json(&new));
+    }
     let metrics = |side: &'_ ChangeSide| side.metrics.clone().unwrap_or_default();
     differences.extend(metric::differences(&metrics(before), &metrics(after)));
     differences
+}
+
+/// A value as JSON, cut where it would fill the page. The other formats have all of it.
+fn shortened(value: &serde_json::Value) -> String {
+    const MOST: usize = 200;
+    let json = value.to_string();
+    match json.char_indices().nth(MOST) {
+        None => safe(&json),
+        Some((end, _)) => format!("{}…", safe(&json[..end])),
+    }
+}
+
+/// Whether it is the value of a field that keeps no newcomer out: of an experiment that comes or goes, that is
+/// not worth a line.
+fn lets_everybody_in(value: FieldValue<'_>) -> bool {
+    matches!(
+        value,
+        FieldValue::Share(Coverage::FULL) | FieldValue::Flag(true)
+    )
 }
 
 fn variants(side: &ChangeSide) -> &[VariantConfig] {

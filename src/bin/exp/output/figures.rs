@@ -30,6 +30,12 @@ pub(crate) fn count(value: u64) -> String {
     separated(&value.to_string())
 }
 
+/// So many of something: `1 actor`, `12 actors`.
+pub(crate) fn plural(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
+
 /// A change relative to something, with its sign: `+4.1%`.
 pub(crate) fn change(share: f64) -> String {
     let percent = share * 100.0;

@@ -72,7 +72,7 @@ pub(crate) fn confirm(question: &str) -> anyhow::Result<bool> {
     let _ = write!(stderr, "{question} [y/N] ");
     let _ = stderr.flush();
     let mut answer = String::new();
-    std::io::stdin()
+    io::stdin()
         .read_line(&mut answer)
         .context("cannot read the answer")?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))

@@ -224,7 +224,7 @@ pub(super) fn history(history: &[ChangeRecord], experiment: &str) -> Markup {
                 td.text { (isolated(entry.actor.as_deref().unwrap_or("(unknown)"))) }
                 td.text {
                     (isolated(&entry.mutation))
-                    @for difference in change::differences_of(entry) {
+                    @for difference in change::differences_of(entry, time) {
                         div.faint {
                             bdi { (difference.what) } ": "
                             bdi { (difference.before) } " → " bdi { (difference.after) }

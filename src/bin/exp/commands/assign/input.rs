@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use experiments::{ConfigProblem, MAX_ACTOR_BYTES, actor_problem};
 
+use crate::context::Context;
+use crate::exit::Failed;
+
 /// A batch is complete at this size, in bytes, or at [`MAX_LINES`].
 const MAX_BYTES: usize = 48 << 20;
 const MAX_LINES: usize = 1_000_000;
@@ -21,7 +24,10 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// A batch of input that trickles without pausing is complete at this age.
 const MAX_AGE: Duration = Duration::from_millis(250);
 
-pub(super) struct Input {
+/// How many bad lines are reported one by one.
+const BAD_LINES_TOLD: u64 = 20;
+
+pub(in crate::commands) struct Input {
     source: File,
     /// What was read and not yet handed out.
     buffer: Vec<u8>,
@@ -37,22 +43,50 @@ pub(super) struct Input {
 }
 
 /// Some lines of the input.
-pub(super) struct Batch {
+pub(in crate::commands) struct Batch {
     text: Vec<u8>,
     actors: Vec<Range<u32>>,
     pub(super) blank: u64,
-    pub(super) bad: Vec<BadLine>,
+    bad: Vec<BadLine>,
 }
 
 /// A line that is no actor.
-pub(super) struct BadLine {
-    pub(super) number: u64,
-    pub(super) problem: String,
+struct BadLine {
+    number: u64,
+    problem: String,
+}
+
+/// How many lines were no actors.
+#[derive(Default)]
+pub(in crate::commands) struct BadLines(u64);
+
+impl BadLines {
+    /// Counts those of a batch, and warns of the first of all.
+    pub(in crate::commands) fn take(&mut self, batch: &Batch, context: &Context) {
+        for line in &batch.bad {
+            self.0 += 1;
+            if self.0 <= BAD_LINES_TOLD {
+                context.warn(format_args!("line {}: {}", line.number, line.problem));
+            }
+            if self.0 == BAD_LINES_TOLD + 1 {
+                context.warn("further lines that are no actors are only counted");
+            }
+        }
+    }
+
+    /// Fails if there were any.
+    pub(in crate::commands) fn into_result(self) -> anyhow::Result<()> {
+        match self.0 {
+            0 => Ok(()),
+            1 => Err(Failed("1 line is no actor and was left out".to_owned()).into()),
+            bad => Err(Failed(format!("{bad} lines are no actors and were left out")).into()),
+        }
+    }
 }
 
 impl Batch {
     /// The actors, in order.
-    pub(super) fn actors(&self) -> Vec<&str> {
+    pub(in crate::commands) fn actors(&self) -> Vec<&str> {
         let place = |range: &Range<u32>| range.start as usize..range.end as usize;
         // Checked at once when all is well, and line by line otherwise.
         if let Ok(text) = std::str::from_utf8(&self.text) {
@@ -71,7 +105,7 @@ impl Batch {
 }
 
 impl Input {
-    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+    pub(in crate::commands) fn open(path: &Path) -> anyhow::Result<Self> {
         let opened = if path == Path::new("-") {
             standard_input()
         } else {
@@ -97,7 +131,7 @@ impl Input {
     }
 
     /// Waits for input and gives what has arrived; `None` at the end.
-    pub(super) fn next_batch(&mut self) -> anyhow::Result<Option<Batch>> {
+    pub(in crate::commands) fn next_batch(&mut self) -> anyhow::Result<Option<Batch>> {
         let mut lines = memchr::memchr_iter(b'\n', &self.buffer).count();
         let mut begun = None;
         while !self.at_end {

@@ -8,15 +8,11 @@ use experiments::{Allocation, Answers, AssignManyRequest, AssignmentReason, Keep
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::Assign;
-use super::input::{Batch, Input};
+use super::input::{BadLines, Input};
 use super::value;
 use crate::context::{Context, Purpose};
-use crate::exit::Failed;
 use crate::options::Format;
 use crate::output::{json, tsv};
-
-/// How many bad lines are reported one by one.
-const BAD_LINES_TOLD: u64 = 20;
 
 pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::Result<()> {
     let (keep, purpose) = match (command.dry_run, command.expose) {
@@ -46,6 +42,7 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
         line: String::new(),
     };
     let mut summary = Summary::default();
+    let mut bad = BadLines::default();
     if context.wants_header() && output.format != Format::Json {
         output
             .writer
@@ -63,18 +60,16 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
             actors: &actors,
             keep,
         })?;
-        summary.take(&batch, &answers, context);
+        bad.take(&batch, context);
+        summary.blank += batch.blank;
+        summary.take(&answers);
         output.write(&actors, &answers)?;
         // It moves with the batches, not by a thread of its own, which may not be to be had.
         progress.set_position(input.taken);
     }
     progress.finish_and_clear();
     context.say(&summary);
-    match summary.bad {
-        0 => Ok(()),
-        1 => Err(Failed("1 line is no actor and was left out".to_owned()).into()),
-        bad => Err(Failed(format!("{bad} lines are no actors and were left out")).into()),
-    }
+    bad.into_result()
 }
 
 fn progress(input: &Input, context: &Context) -> ProgressBar {
@@ -176,21 +171,10 @@ fn json_line(
 struct Summary {
     by_reason: [u64; AssignmentReason::ALL.len()],
     blank: u64,
-    bad: u64,
 }
 
 impl Summary {
-    fn take(&mut self, batch: &Batch, answers: &Answers, context: &Context) {
-        self.blank += batch.blank;
-        for line in &batch.bad {
-            self.bad += 1;
-            if self.bad <= BAD_LINES_TOLD {
-                context.warn(format_args!("line {}: {}", line.number, line.problem));
-            }
-            if self.bad == BAD_LINES_TOLD + 1 {
-                context.warn("further lines that are no actors are only counted");
-            }
-        }
+    fn take(&mut self, answers: &Answers) {
         for verdict in answers.iter() {
             let place = AssignmentReason::ALL
                 .iter()

@@ -1,5 +1,5 @@
 mod arguments;
-mod input;
+pub(super) mod input;
 mod many;
 mod one;
 mod value;
