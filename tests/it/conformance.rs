@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use experiments::store::conformance::{self, Application, OPERATOR};
 use experiments::{
-    ExperimentStore, InMemoryExperimentStore, PgExperimentStore, SqliteExperimentStore,
+    Clock, ExperimentStore, InMemoryExperimentStore, PgExperimentStore, SqliteExperimentStore,
 };
 use macro_rules_attribute::apply;
 
@@ -84,6 +84,16 @@ mod memory {
     }
     experiments::for_each_promise!(promises);
 
+    macro_rules! time_promises {
+        ($($name:ident)*) => {
+            $(#[test] fn $name() {
+                let store = in_memory();
+                conformance::$name(&|secs| Box::new(store.clone().with_clock(Clock::Fixed(secs))));
+            })*
+        };
+    }
+    experiments::for_each_time_promise!(time_promises);
+
     macro_rules! beside_an_application {
         ($($name:ident)*) => {
             $(#[test] fn $name() {
@@ -121,6 +131,17 @@ mod sqlite {
         };
     }
     experiments::for_each_promise!(promises);
+
+    macro_rules! time_promises {
+        ($($name:ident)*) => {
+            $(#[test] fn $name() {
+                let directory = tempfile::tempdir().unwrap();
+                let store = in_file(&directory);
+                conformance::$name(&|secs| Box::new(store.clone().with_clock(Clock::Fixed(secs))));
+            })*
+        };
+    }
+    experiments::for_each_time_promise!(time_promises);
 
     macro_rules! beside_an_application {
         ($($name:ident)*) => {
@@ -179,6 +200,16 @@ mod postgres {
     }
     experiments::for_each_promise!(promises);
 
+    macro_rules! time_promises {
+        ($($name:ident)*) => {
+            $(#[apply(needs_postgres!)] fn $name() {
+                let store = in_database(&server::shared().database());
+                conformance::$name(&|secs| Box::new(store.clone().with_clock(Clock::Fixed(secs))));
+            })*
+        };
+    }
+    experiments::for_each_time_promise!(time_promises);
+
     macro_rules! beside_an_application {
         ($($name:ident)*) => {
             $(#[apply(needs_postgres!)] fn $name() {
@@ -204,6 +235,16 @@ mod postgres {
             };
         }
         experiments::for_each_promise!(promises);
+
+        macro_rules! time_promises {
+            ($($name:ident)*) => {
+                $(#[apply(needs_postgres!)] fn $name() {
+                    let store = in_database(&server::shared().database()).watched().unwrap();
+                    conformance::$name(&|secs| Box::new(store.clone().with_clock(Clock::Fixed(secs))));
+                })*
+            };
+        }
+        experiments::for_each_time_promise!(time_promises);
 
         macro_rules! races {
             ($($name:ident)*) => {
@@ -269,6 +310,18 @@ mod pooled {
         };
     }
     experiments::for_each_promise!(promises);
+
+    macro_rules! time_promises {
+        ($($name:ident)*) => {
+            $(#[apply(needs_pgbouncer!)] fn $name() {
+                for url in urls() {
+                    let store = in_database(&url);
+                    conformance::$name(&|secs| Box::new(store.clone().with_clock(Clock::Fixed(secs))));
+                }
+            })*
+        };
+    }
+    experiments::for_each_time_promise!(time_promises);
 
     mod two_machines {
         use super::*;

@@ -1,7 +1,7 @@
 //! The store that `examples/custom_store.rs` writes outside the crate keeps every promise.
 
-use experiments::ExperimentStore;
 use experiments::store::conformance;
+use experiments::{Clock, ExperimentStore};
 
 #[path = "../../examples/custom_store.rs"]
 #[expect(dead_code, reason = "its `main`")]
@@ -22,6 +22,18 @@ macro_rules! promises {
     };
 }
 experiments::for_each_promise!(promises);
+
+macro_rules! time_promises {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() {
+            let directory = tempfile::tempdir().unwrap();
+            conformance::$name(&|secs| {
+                Box::new(in_directory(&directory).with_clock(Clock::Fixed(secs)))
+            });
+        })*
+    };
+}
+experiments::for_each_time_promise!(time_promises);
 
 mod races {
     use super::*;

@@ -3,12 +3,13 @@
 //! which keeps its winner; or a hand in the database removes an override. Each function also takes what
 //! does that to the store.
 
+use super::naming::delete;
 use super::{
-    assert_refused, assign, conclude, even, log, record, running, start, stored_variant,
-    variant_of, weights,
+    assert_refused, assign, conclude, even, log, pause, record, running, start, state_of,
+    stored_variant, variant_of, weights,
 };
 use crate::assignment::AssignRequest;
-use crate::error::ExperimentError;
+use crate::error::{ExperimentError, UsedBy};
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::lifecycle::Mutation;
 use crate::rule::AssignmentReason;
@@ -195,4 +196,58 @@ pub fn an_assignment_outlives_its_override(
     let marks: Vec<bool> = exposures.iter().map(|e| e.is_override).collect();
     assert_eq!(marks, [true, true]);
     assert_eq!(store.clear_override("e", "qa").unwrap(), None);
+}
+
+/// A draft with assignments is neither deleted nor renamed, until they are taken back.
+pub fn a_draft_with_assignments_keeps_its_name(
+    store: &dyn ExperimentStore,
+    application: &dyn Application,
+) {
+    reset(store, application);
+    let before = (store.get("e").unwrap(), log(store, "e"));
+    for mutation in [
+        Mutation::Delete { experiment: "e" },
+        Mutation::Rename {
+            experiment: "e",
+            to: "f",
+        },
+    ] {
+        for batch in [&[mutation][..], &[mutation, mutation]] {
+            match store.mutate_all(&[], batch, None) {
+                Err(ExperimentError::InUse { used_by, .. }) => {
+                    assert_eq!(used_by, UsedBy::Assignments);
+                }
+                other => panic!("{mutation:?} gave {other:?}"),
+            }
+            assert_eq!((store.get("e").unwrap(), log(store, "e")), before);
+        }
+    }
+    assert_eq!(store.unassign("e", &["a"], None).unwrap().assignments, 1);
+    delete(store, "e").unwrap().unwrap();
+    assert_eq!(log(store, "e"), ["deleted", "unassigned=1", "created"]);
+}
+
+/// If the application starts a paused experiment, that is a resume; and if it makes a draft of it then, it is a draft.
+pub fn an_application_resumes_what_is_paused(
+    store: &dyn ExperimentStore,
+    application: &dyn Application,
+) {
+    running(store, "e");
+    let before = variant_of(store, "e", "a");
+    pause(store, "e").unwrap().unwrap();
+    application.restart("e");
+    assert_eq!(state_of(store, "e"), ExperimentState::Running);
+    let again = assign(store, "e", "a").unwrap();
+    assert_eq!(
+        (again.variant, again.reason),
+        (before, AssignmentReason::Sticky)
+    );
+    assign(store, "e", "b").unwrap();
+    assert_eq!(start(store, "e").unwrap(), None);
+    application.reset_to_draft("e");
+    assert_eq!(state_of(store, "e"), ExperimentState::Draft);
+    assert_refused!(
+        pause(store, "e"),
+        ExperimentError::NotRunning(_, ExperimentState::Draft)
+    );
 }

@@ -2,28 +2,15 @@
 
 use super::{
     archive, assert_refused, assign, conclude, create, even, log, record, running,
-    running_in_group, stored_variant,
+    running_in_group, set_coverage, stored_variant,
 };
 use crate::assignment::{AssignManyRequest, AssignRequest, Keep};
 use crate::bucketing::{Bucketing, coverage_bucket};
 use crate::coverage::Coverage;
 use crate::error::ExperimentError;
-use crate::experiment::{ChangeRecord, ExperimentConfig, ExperimentState};
-use crate::lifecycle::Mutation;
+use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::rule::AssignmentReason;
 use crate::store::ExperimentStore;
-
-fn set_coverage(
-    store: &dyn ExperimentStore,
-    experiment: &str,
-    per_10000: u64,
-) -> Result<Option<ChangeRecord>, ExperimentError> {
-    let mutation = Mutation::SetCoverage {
-        experiment,
-        coverage: Coverage::of_10000(per_10000).unwrap(),
-    };
-    store.mutate(&mutation, None)
-}
 
 /// The share of an experiment that covers the actor by a hair, and the one that does not.
 fn around(experiment: &str, actor: &str) -> (u64, u64) {

@@ -4,9 +4,10 @@
 //! promise is broken. Those in [`races`] take several handles to one empty store and use them all at
 //! once, each from a thread of its own: the same handle many times, or handles of many connections.
 //!
-//! [`for_each_promise!`](crate::for_each_promise), [`for_each_race!`](crate::for_each_race) and
+//! [`for_each_promise!`](crate::for_each_promise), [`for_each_race!`](crate::for_each_race),
 //! [`for_each_application_promise!`](crate::for_each_application_promise), whose functions take an
-//! [`Application`] as well, pass all their names to a macro of yours, which makes a test of each.
+//! [`Application`] as well, and [`for_each_time_promise!`](crate::for_each_time_promise), whose functions take
+//! [`At`] in place of a handle, pass all their names to a macro of yours, which makes a test of each.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -20,39 +21,59 @@ mod application;
 mod assignment;
 mod audit;
 mod batch;
+mod enrolment;
 mod entry;
+mod expiry;
 mod lifecycle;
+mod looking;
 mod many;
+mod naming;
 mod outcomes;
 mod overrides;
+mod paused;
 mod periods;
 pub mod races;
 mod reading;
 mod scans;
+mod unassign;
+mod values;
 
 pub use analysis::*;
 pub use application::*;
 pub use assignment::*;
 pub use audit::*;
 pub use batch::*;
+pub use enrolment::*;
 pub use entry::*;
+pub use expiry::*;
 pub use lifecycle::*;
+pub use looking::*;
 pub use many::*;
+pub use naming::*;
 pub use outcomes::*;
 pub use overrides::*;
+pub use paused::*;
 pub use periods::*;
 pub use reading::*;
 pub use scans::*;
+pub use unassign::*;
+pub use values::*;
 
-use crate::assignment::{AssignRequest, Assigned};
+use crate::assignment::{AssignManyRequest, AssignRequest, Assigned, Explanation, Keep};
+use crate::coverage::Coverage;
 use crate::error::ExperimentError;
 use crate::experiment::{
     Assignment, AssignmentRecord, ChangeRecord, ExperimentConfig, ExperimentState, VariantConfig,
 };
+use crate::lifecycle::Mutation;
+use crate::rule::AssignmentReason;
 use crate::store::ExperimentStore;
 
 /// The operator that the handles must carry.
 pub const OPERATOR: &str = "conformance";
+
+/// Gives a handle, always to the same store, whose [clock](crate::Clock) stands at that second since the Unix epoch.
+pub type At<'a> = &'a (dyn Fn(u64) -> Box<dyn ExperimentStore> + Sync);
 
 /// Calls `$callback! { name… }` with the name of every function that takes one handle.
 #[macro_export]
@@ -133,6 +154,44 @@ macro_rules! for_each_promise {
             a_coverage_changes_until_the_conclusion
             a_salt_is_hashed_in_place_of_the_name
 
+            a_closed_experiment_refuses_newcomers
+            a_closed_experiment_serves_whoever_is_in
+            a_closed_experiment_takes_whom_staff_bring_in
+            entry_rules_are_asked_in_order
+            many_find_it_closed_as_one_would
+            closing_and_opening_are_logged
+
+            a_paused_experiment_refuses_everybody
+            a_pause_forgets_nothing
+            a_pause_is_logged
+            each_state_allows_what_the_table_says
+            a_paused_experiment_may_be_created
+
+            an_answer_carries_the_value
+            values_are_kept_as_they_are
+            values_that_are_wrong_are_refused
+            a_changed_value_is_answered_at_once
+            a_value_goes_with_its_variant
+            a_replaced_draft_changes_its_values
+
+            unassigning_takes_assignments_and_exposures_back
+            whoever_was_unassigned_is_a_newcomer
+            unassigning_is_counted_in_each_period
+            unassigning_frees_the_group_and_the_variant
+            unassigning_nobody_is_not_logged
+            a_long_list_is_unassigned_in_one_step
+            unassigning_ends_with_the_conclusion
+
+            a_deleted_draft_leaves_its_log
+            a_deleted_name_is_used_again
+            a_used_draft_keeps_its_name
+            a_renamed_draft_keeps_what_it_is
+            buckets_follow_the_next_name
+            a_name_that_is_taken_is_refused
+            a_renamed_draft_goes_on_with_the_log_of_its_name
+            a_batch_renames_and_deletes
+            a_deleted_experiment_is_not_expected
+
             assignments_are_scanned_by_actor
             exposures_are_scanned_as_they_were_kept
             exposures_of_a_removed_variant_are_scanned
@@ -170,6 +229,35 @@ macro_rules! for_each_application_promise {
             an_override_in_a_draft_counts_until_it_is_cleared
             starting_clears_a_winner_that_was_left
             an_assignment_outlives_its_override
+            a_draft_with_assignments_keeps_its_name
+            an_application_resumes_what_is_paused
+        }
+    };
+}
+
+/// Calls `$callback! { name… }` with the name of every function that takes an
+/// [`At`](crate::store::conformance::At).
+#[macro_export]
+macro_rules! for_each_time_promise {
+    ($callback:ident) => {
+        $callback! {
+            an_override_expires_at_its_second
+            an_override_expires_for_everybody_who_asks
+            an_expired_override_leaves_a_newcomer
+            an_expired_override_leaves_what_the_bucket_made
+            an_expired_override_does_not_block_the_group
+            many_enter_the_group_once_it_has_expired
+            an_override_is_renewed
+            an_expired_override_is_cleared
+            an_end_in_the_past_is_refused
+            an_override_says_what_it_is_for
+            the_same_override_again_is_no_change
+            an_unusable_reason_is_refused
+            overrides_expire_under_a_crowd
+
+            the_log_of_all_is_newest_first
+            the_log_of_one_is_a_part_of_that_of_all
+            an_actors_exposures_are_added_up
         }
     };
 }
@@ -190,6 +278,13 @@ macro_rules! for_each_race {
             nothing_is_shown_after_archiving
             no_variant_is_removed_under_an_assignment
             racing_weights_decide_the_period
+
+            nobody_enters_after_closing
+            nobody_enters_after_lowering_the_coverage
+            nobody_is_served_while_it_is_paused
+            racing_unassignments_balance
+            a_change_is_answered_by_every_handle
+            nothing_is_kept_of_what_is_deleted
         }
     };
 }
@@ -289,6 +384,49 @@ fn snapshot(store: &dyn ExperimentStore, experiment: &str) -> impl PartialEq + s
     )
 }
 
+/// Asserts that the actor is refused for that reason in whatever way they are asked for, and that nothing is stored
+/// of it.
+fn assert_kept_out(
+    store: &dyn ExperimentStore,
+    experiment: &str,
+    actor: &str,
+    reason: AssignmentReason,
+) {
+    let before = snapshot(store, experiment);
+    let request = AssignRequest::new(experiment, actor);
+    for request in [request, request.keep_exposure(Some("r"))] {
+        let refusal = store.assign(&request).unwrap_err();
+        assert_eq!(refusal.reason(), Some(reason), "{request:?}");
+    }
+    let explanation = Explanation::of(store.situation(experiment, actor).unwrap()).unwrap();
+    assert_eq!((explanation.reason, explanation.variant), (reason, None));
+    for keep in [
+        Keep::Nothing,
+        Keep::Assignments,
+        Keep::AssignmentsAndExposures,
+    ] {
+        let request = AssignManyRequest {
+            experiment,
+            actors: &[actor, actor],
+            keep,
+        };
+        match store.assign_many(&request) {
+            Ok(answers) => {
+                assert_eq!(answers.len(), 2);
+                for verdict in answers.iter() {
+                    let seen = (verdict.reason, verdict.variant, verdict.store);
+                    assert_eq!(seen, (reason, None, false), "{request:?}");
+                }
+            }
+            Err(refusal) => {
+                assert!(reason.concerns_everyone(), "{request:?}");
+                assert_eq!(refusal.reason(), Some(reason), "{request:?}");
+            }
+        }
+    }
+    assert_eq!(snapshot(store, experiment), before);
+}
+
 /// Asserts that a call was refused as expected.
 macro_rules! assert_refused {
     ($result:expr, $pattern:pat) => {
@@ -312,6 +450,37 @@ fn start(
     experiment: &str,
 ) -> Result<Option<ChangeRecord>, ExperimentError> {
     store.set_state(experiment, ExperimentState::Running, None)
+}
+
+fn pause(
+    store: &dyn ExperimentStore,
+    experiment: &str,
+) -> Result<Option<ChangeRecord>, ExperimentError> {
+    store.set_state(experiment, ExperimentState::Paused, None)
+}
+
+fn set_coverage(
+    store: &dyn ExperimentStore,
+    experiment: &str,
+    per_10000: u64,
+) -> Result<Option<ChangeRecord>, ExperimentError> {
+    let mutation = Mutation::SetCoverage {
+        experiment,
+        coverage: Coverage::of_10000(per_10000).unwrap(),
+    };
+    store.mutate(&mutation, None)
+}
+
+fn set_enrolling(
+    store: &dyn ExperimentStore,
+    experiment: &str,
+    enrolling: bool,
+) -> Result<Option<ChangeRecord>, ExperimentError> {
+    let mutation = Mutation::SetEnrolling {
+        experiment,
+        enrolling,
+    };
+    store.mutate(&mutation, None)
 }
 
 fn conclude(
@@ -339,12 +508,20 @@ mod tests {
             include_str!("assignment.rs"),
             include_str!("many.rs"),
             include_str!("entry.rs"),
+            include_str!("enrolment.rs"),
+            include_str!("paused.rs"),
+            include_str!("values.rs"),
+            include_str!("unassign.rs"),
+            include_str!("naming.rs"),
             include_str!("scans.rs"),
             include_str!("periods.rs"),
             include_str!("outcomes.rs"),
             include_str!("analysis.rs"),
             include_str!("application.rs"),
-            include_str!("races.rs"),
+            include_str!("expiry.rs"),
+            include_str!("looking.rs"),
+            include_str!("races/mod.rs"),
+            include_str!("races/entry.rs"),
         ];
         let functions: Vec<&str> = sources
             .iter()
@@ -355,6 +532,7 @@ mod tests {
         let listed = [
             &for_each_promise!(names)[..],
             &for_each_application_promise!(names)[..],
+            &for_each_time_promise!(names)[..],
             &for_each_race!(names)[..],
         ];
         assert_eq!(functions, listed.concat());

@@ -1,6 +1,10 @@
 //! What holds when many callers are at it at once. Every function uses each handle from a thread of
 //! its own; all threads start together.
 
+mod entry;
+
+pub use entry::*;
+
 use std::collections::HashSet;
 use std::sync::Barrier;
 use std::thread;
@@ -17,26 +21,28 @@ use crate::lifecycle::Mutation;
 use crate::rule::AssignmentReason;
 use crate::store::{Expected, ExperimentStore};
 
+/// Runs `work(index)` in so many threads at once and returns what each gave.
+pub(super) fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let together = Barrier::new(threads);
+    thread::scope(|scope| {
+        let start = |index| {
+            let (together, work) = (&together, &work);
+            scope.spawn(move || {
+                together.wait();
+                work(index)
+            })
+        };
+        let threads: Vec<_> = (0..threads).map(start).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    })
+}
+
 /// Runs `work(index, handle)` for all handles at once and returns what each gave.
 fn race<T: Send>(
     handles: &[&dyn ExperimentStore],
     work: impl Fn(usize, &dyn ExperimentStore) -> T + Sync,
 ) -> Vec<T> {
-    let together = Barrier::new(handles.len());
-    thread::scope(|scope| {
-        let threads: Vec<_> = handles
-            .iter()
-            .enumerate()
-            .map(|(index, &handle)| {
-                let (together, work) = (&together, &work);
-                scope.spawn(move || {
-                    together.wait();
-                    work(index, handle)
-                })
-            })
-            .collect();
-        threads.into_iter().map(|t| t.join().unwrap()).collect()
-    })
+    at_once(handles.len(), |index| work(index, handles[index]))
 }
 
 fn actors(count: usize) -> Vec<String> {
