@@ -219,6 +219,12 @@ impl Context {
         text.into_string()
     }
 
+    /// A moment as people read it.
+    #[expect(clippy::unused_self, reason = "it is the context that knows the page")]
+    pub(crate) fn time(&self, secs: u64) -> String {
+        Text::new(environment::page()).time(secs)
+    }
+
     /// The same, without colours and however wide.
     #[expect(clippy::unused_self, reason = "it is the context that knows the page")]
     pub(crate) fn render_plain(&self, view: &impl View) -> String {
@@ -228,12 +234,6 @@ impl Context {
         });
         view.text(&mut text);
         strip_str(&text.into_string()).to_string()
-    }
-
-    /// A moment as people read it.
-    #[expect(clippy::unused_self, reason = "it is the context that knows the page")]
-    pub(crate) fn time(&self, secs: u64) -> String {
-        Text::new(environment::page()).time(secs)
     }
 
     /// Tells a person what was done, on standard error.
