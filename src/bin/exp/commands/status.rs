@@ -271,7 +271,7 @@ fn table(variants: &[VariantSummary], text: &mut Text) {
             .sum::<usize>();
     let bar_width = text
         .width()
-        .map_or(30, |width| width.saturating_sub(taken + 1).min(30));
+        .map_or(30, |width| width.saturating_sub(taken + text.gap()).min(30));
     if bar_width > 0 {
         header.push("");
     }
