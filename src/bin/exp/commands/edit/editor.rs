@@ -49,9 +49,7 @@ impl Editor {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             read => read,
         };
-        directory
-            .close()
-            .context("cannot remove the temporary directory")?;
+        drop(directory);
         drop(watch);
         let failed = |why: &str| {
             Failed(format!(

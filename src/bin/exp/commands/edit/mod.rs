@@ -149,13 +149,13 @@ impl Edit {
             let other = escape(other);
             return Ok(Err(if declared.len() == 1 {
                 format!(
-                    "error: the name {name} has become {other}\n\
-                     put it back: exp rename gives an experiment another name"
+                    "error: the name {name} has become {other}\n  \
+                     = help: put it back; exp rename gives a draft another name"
                 )
             } else {
                 format!(
-                    "error: this is the definition of {name}, and {other} is beside it\n\
-                     remove it: exp apply takes a file of several experiments"
+                    "error: this is the definition of {name}, and {other} is beside it\n  \
+                     = help: remove it; exp apply takes a file of several experiments"
                 )
             }));
         }
