@@ -31,7 +31,7 @@ pub(super) fn require(config: &ExperimentConfig, all: &[ExperimentConfig]) -> an
         1 => "1 warning".to_owned(),
         several => format!("{several} warnings"),
     };
-    let message = format!("{} was not started: {count}", escape(&config.name));
+    let message = format!("{} is not ready to start: {count}", escape(&config.name));
     let hint = Hint("without --strict it starts all the same".to_owned());
     Err(anyhow::Error::new(Invalid(message)).context(hint))
 }

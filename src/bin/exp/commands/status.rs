@@ -268,11 +268,11 @@ fn table(variants: &[VariantSummary], text: &mut Text) {
         + text.gap()
         + header[1..]
             .iter()
-            .map(|name| name.len() + text.gap())
+            .map(|name| name.len().max("100.0%".len()) + text.gap())
             .sum::<usize>();
     let bar_width = text
         .width()
-        .map_or(30, |width| width.saturating_sub(taken + 1).min(30));
+        .map_or(30, |width| width.saturating_sub(taken + text.gap()).min(30));
     if bar_width > 0 {
         header.push("");
     }
