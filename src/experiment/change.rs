@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{ExperimentConfig, ExperimentState, VariantConfig};
+use super::config::{ExperimentConfig, ExperimentState};
 use super::values::VariantValues;
+use super::variant::VariantConfig;
 use crate::bucketing::Bucketing;
 use crate::coverage::Coverage;
 use crate::metric::{AnalysisConfig, MetricConfig, Population};

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::values::VariantValues;
+use super::variant::VariantConfig;
 use crate::bucketing::{Allocation, Bucketing};
 use crate::coverage::Coverage;
 use crate::metric::AnalysisConfig;
@@ -63,27 +64,6 @@ impl ExperimentState {
 impl fmt::Display for ExperimentState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-/// One arm of an experiment.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct VariantConfig {
-    /// Unique within the experiment.
-    pub name: String,
-    /// Relative to the other weights; they need not add up to anything. `0` disables the variant
-    /// for new actors without removing it.
-    pub weight: u32,
-}
-
-impl VariantConfig {
-    /// A variant of this name and relative weight.
-    #[must_use]
-    pub fn new(name: impl Into<String>, weight: u32) -> Self {
-        Self {
-            name: name.into(),
-            weight,
-        }
     }
 }
 

@@ -4,9 +4,11 @@ mod change;
 mod config;
 mod records;
 mod values;
+mod variant;
 
 pub use self::change::{ChangeDetail, ChangeRecord, ChangeScan, ChangeSide, Unassigned};
-pub use self::config::{ExperimentConfig, ExperimentState, VariantConfig};
+pub use self::config::{ExperimentConfig, ExperimentState};
 pub(crate) use self::records::has_expired;
 pub use self::records::{Assignment, AssignmentRecord, Override, VariantCount, WeightPeriod};
 pub use self::values::{VariantValues, json_type};
+pub use self::variant::VariantConfig;

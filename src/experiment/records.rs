@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::VariantConfig;
+use super::variant::VariantConfig;
 
 /// The stored, sticky variant of one actor in one experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::config::VariantConfig;
+use super::variant::VariantConfig;
 
 /// The JSON value of each variant, by the variant's name. Empty if the experiment has none. All are of one
 /// [type](json_type).

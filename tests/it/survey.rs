@@ -352,6 +352,69 @@ const FAULTS_OF_A_FILE: &[Fault] = &[
         false,
     ),
     (
+        "INSERT INTO deleted_experiments VALUES (9, 'one')",
+        "invalid-experiment",
+        "one",
+        false,
+    ),
+    (
+        "INSERT INTO deleted_experiments VALUES (2, 'three')",
+        "invalid-experiment",
+        "three",
+        false,
+    ),
+    (
+        "INSERT INTO deleted_experiments VALUES (9, CAST(x'66ff' AS TEXT))",
+        "unreadable",
+        "f\u{fffd}",
+        false,
+    ),
+    (
+        "INSERT INTO deleted_experiments VALUES (9, 'gone');
+         INSERT INTO changes (experiment_id, mutation, changed_at, detail)
+         VALUES (9, 'deleted', 0, '{')",
+        "unreadable",
+        "gone",
+        false,
+    ),
+    (
+        "INSERT INTO deleted_experiments VALUES (9, 'gone');
+         INSERT INTO overrides (experiment_id, actor, variant, created_at) VALUES (9, 'a', 0, 0)",
+        "orphan",
+        "number 9",
+        false,
+    ),
+    (
+        "UPDATE experiments SET variant_values = '{' WHERE id = 2",
+        "unreadable",
+        "two",
+        false,
+    ),
+    (
+        "UPDATE experiments SET variant_values = '{\"c\":1}' WHERE id = 2",
+        "invalid-experiment",
+        "two",
+        false,
+    ),
+    (
+        "UPDATE overrides SET expires_at = -1",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE overrides SET reason = CAST(x'66ff' AS TEXT)",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE overrides SET operator = CAST(x'66ff' AS TEXT)",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
         "DROP VIEW exp_view_assignments",
         "schema",
         "exp_view_assignments",

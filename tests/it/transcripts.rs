@@ -20,17 +20,24 @@ use crate::server;
 
 /// Those of the sessions that look at no file of a store, nor at the year 3,170,843.
 const SAME_ON_POSTGRES: &[&str] = &[
+    "actor",
     "assign",
     "bulk",
-    "export",
     "create",
+    "entry",
     "explain",
+    "export",
+    "history",
     "lifecycle",
+    "list",
+    "naming",
     "override",
-    "set_weights",
+    "pause",
     "results",
+    "set_weights",
     "simulate",
     "track",
+    "unassign",
 ];
 
 #[test]

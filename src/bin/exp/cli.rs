@@ -8,9 +8,9 @@ use clap::{
 
 use crate::commands::{
     actor, apply, archive, assign, assignments, check, close, completions, conclude, create,
-    delete, explain, export, exposures, history, list, man, open, outcomes, overrides, pause, plan,
-    power, rename, results, resume, schema, set_coverage, set_weights, simulate, start, status,
-    store, track, unassign,
+    delete, edit, explain, export, exposures, history, list, man, open, outcomes, overrides, pause,
+    plan, power, rename, results, resume, schema, set_coverage, set_weights, simulate, start,
+    status, store, track, unassign,
 };
 use crate::context::Context;
 use crate::exit::UsageError;
@@ -62,6 +62,7 @@ Environment (a variable that is empty counts as not set):
   EXP_STORE         the store, as --store
   EXP_BY            the operator, as --by
   EXP_LOCK_TIMEOUT  the waiting time, as --lock-timeout
+  VISUAL, EDITOR    the editor of exp edit; vi without them
   PGUSER, PGPASSWORD  for a database whose address says neither
   EXP_NOW           seconds since 1970 in place of the clock, for tests
   NO_COLOR          no colour, also on a terminal
@@ -70,13 +71,14 @@ Environment (a variable that is empty counts as not set):
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Create(create::Create),
-    Rename(rename::Rename),
-    Delete(delete::Delete),
+    Edit(edit::Edit),
     Start(start::Start),
     Pause(pause::Pause),
     Resume(resume::Resume),
     Conclude(conclude::Conclude),
     Archive(archive::Archive),
+    Rename(rename::Rename),
+    Delete(delete::Delete),
     SetWeights(set_weights::SetWeights),
     SetCoverage(set_coverage::SetCoverage),
     Close(close::Close),
@@ -127,13 +129,14 @@ impl Command {
         }
         match self {
             Self::Create(command) => command.run(context),
-            Self::Rename(command) => command.run(context),
-            Self::Delete(command) => command.run(context),
+            Self::Edit(command) => command.run(context),
             Self::Start(command) => command.run(context),
             Self::Pause(command) => command.run(context),
             Self::Resume(command) => command.run(context),
             Self::Conclude(command) => command.run(context),
             Self::Archive(command) => command.run(context),
+            Self::Rename(command) => command.run(context),
+            Self::Delete(command) => command.run(context),
             Self::SetWeights(command) => command.run(context),
             Self::SetCoverage(command) => command.run(context),
             Self::Close(command) => command.run(context),

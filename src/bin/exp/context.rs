@@ -6,6 +6,7 @@ use std::io::{BufWriter, StdoutLock};
 use std::path::Path;
 use std::time::Duration;
 
+use anstream::adapter::strip_str;
 use experiments::{
     ConfigField, ExperimentConfig, ExperimentError, ExperimentService, ExperimentStoreError,
     NoOpExposureSink, PgExperimentStore, PgOptions, SqliteAccess, SqliteExperimentStore,
@@ -15,7 +16,7 @@ use crate::environment::{self, NamedStore};
 use crate::options::{Format, GlobalOptions};
 use crate::output::rows::Rows;
 use crate::output::stream::{self, Label};
-use crate::output::text::{Text, safe};
+use crate::output::text::{Page, Text, safe};
 use crate::output::tsv::Tsv;
 use crate::output::{self, View};
 
@@ -222,6 +223,17 @@ impl Context {
     #[expect(clippy::unused_self, reason = "it is the context that knows the page")]
     pub(crate) fn time(&self, secs: u64) -> String {
         Text::new(environment::page()).time(secs)
+    }
+
+    /// The same, without colours and however wide.
+    #[expect(clippy::unused_self, reason = "it is the context that knows the page")]
+    pub(crate) fn render_plain(&self, view: &impl View) -> String {
+        let mut text = Text::new(Page {
+            width: None,
+            ..environment::page()
+        });
+        view.text(&mut text);
+        strip_str(&text.into_string()).to_string()
     }
 
     /// Tells a person what was done, on standard error.

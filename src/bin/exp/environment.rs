@@ -111,6 +111,12 @@ pub(crate) fn operator(named: Option<String>) -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
+/// The editor, as a line of the shell.
+pub(crate) fn editor() -> String {
+    let named = ["VISUAL", "EDITOR"].into_iter().find_map(text_variable);
+    named.unwrap_or_else(|| "vi".to_owned())
+}
+
 /// How long to wait for a lock.
 pub(crate) fn lock_timeout(named: Option<u32>) -> Result<Duration, UsageError> {
     let secs: u32 = match (named, text_variable("EXP_LOCK_TIMEOUT")) {

@@ -278,6 +278,13 @@ macro_rules! for_each_race {
             nothing_is_shown_after_archiving
             no_variant_is_removed_under_an_assignment
             racing_weights_decide_the_period
+
+            nobody_enters_after_closing
+            nobody_enters_after_lowering_the_coverage
+            nobody_is_served_while_it_is_paused
+            racing_unassignments_balance
+            a_change_is_answered_by_every_handle
+            nothing_is_kept_of_what_is_deleted
         }
     };
 }
@@ -513,7 +520,8 @@ mod tests {
             include_str!("application.rs"),
             include_str!("expiry.rs"),
             include_str!("looking.rs"),
-            include_str!("races.rs"),
+            include_str!("races/mod.rs"),
+            include_str!("races/entry.rs"),
         ];
         let functions: Vec<&str> = sources
             .iter()

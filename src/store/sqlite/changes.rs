@@ -63,13 +63,11 @@ const OF_ONE: &str = "SELECT ?3, mutation, operator, changed_at, detail FROM cha
         UNION ALL SELECT id FROM deleted_experiments WHERE name = ?3)
     AND changed_at >= ?1 ORDER BY id DESC LIMIT ?2";
 
-const OF_ALL: &str =
-    "SELECT coalesce(e.name, d.name) AS name, c.mutation, c.operator, c.changed_at,
-        c.detail
+const OF_ALL: &str = "SELECT coalesce(e.name, d.name), c.mutation, c.operator, c.changed_at, c.detail
     FROM changes c
     LEFT JOIN experiments e ON e.id = c.experiment_id
     LEFT JOIN deleted_experiments d ON d.id = c.experiment_id
-    WHERE c.changed_at >= ?1 AND name IS NOT NULL ORDER BY c.id DESC LIMIT ?2";
+    WHERE c.changed_at >= ?1 AND (e.id IS NOT NULL OR d.id IS NOT NULL) ORDER BY c.id DESC LIMIT ?2";
 
 /// Reads the experiment's name, and what follows on it in `changes`.
 fn read(row: &Row<'_>) -> rusqlite::Result<ChangeRecord> {

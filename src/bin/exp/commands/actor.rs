@@ -153,59 +153,60 @@ impl Part {
         }
         if let (Some(variant), Some(at)) = (&explained.assignment, explained.assigned_at_secs) {
             let has_expired = explained.pinned.as_ref().is_some_and(|p| p.has_expired);
-            let by = match (explained.assigned_by_override, has_expired) {
-                (false, _) => "",
-                (true, false) => ", by an override",
-                (true, true) => ", by the override that has expired: ignored",
+            let (variant, since) = (safe(variant), time(at));
+            let assigned = match (explained.assigned_by_override, has_expired) {
+                (false, _) => format!("{variant}, since {since}"),
+                (true, false) => format!("{variant}, by an override, since {since}"),
+                (true, true) => format!("{variant}, by the override that has expired: ignored"),
             };
-            details.push((
-                "assigned",
-                format!("{} since {}{by}", safe(variant), time(at)),
-            ));
+            details.push(("assigned", assigned));
         }
         if let Some(pinned) = &explained.pinned {
-            details.push(("override", of_override(pinned, &time)));
+            add_override(pinned, &time, &mut details);
         }
         if let (Some(group), Some(sibling)) = (&explained.exclusion_group, &explained.sibling) {
             let place = format!("{}: the actor is in {}", safe(group), safe(sibling));
             details.push(("group", place));
         }
-        let exposures = self.exposures.iter();
-        details.extend(exposures.map(|total| ("exposures", of_exposures(total, &time))));
+        for total in &self.exposures {
+            let by = if total.is_override {
+                ", by an override"
+            } else {
+                ""
+            };
+            let of = format!("{} of {}{by}", total.exposures, safe(&total.variant));
+            details.push(("exposures", of));
+            details.push(("first", time(total.first_secs)));
+            details.push(("last", time(total.last_secs)));
+        }
         details
     }
 }
 
-fn of_override(pinned: &PinnedVariant, time: impl Fn(u64) -> String) -> String {
+fn add_override(
+    pinned: &PinnedVariant,
+    time: impl Fn(u64) -> String,
+    details: &mut Vec<(&'static str, String)>,
+) {
     let removed = if pinned.exists {
         ""
     } else {
         " (removed: ignored)"
     };
     let operator = pinned.operator.as_deref();
-    let by = operator.map_or_else(String::new, |operator| format!(" by {}", safe(operator)));
-    let expiry = match pinned.expires_at_secs {
-        None => String::new(),
-        Some(at) if pinned.has_expired => format!(", expired {}", time(at)),
-        Some(at) => format!(", expires {}", time(at)),
-    };
-    let reason = pinned.reason.as_deref();
-    let reason = reason.map_or_else(String::new, |reason| format!(": {}", safe(reason)));
+    let by = operator.map_or_else(String::new, |operator| format!(", by {}", safe(operator)));
     let (variant, since) = (safe(&pinned.variant), time(pinned.created_at_secs));
-    format!("{variant}{removed} since {since}{by}{expiry}{reason}")
-}
-
-fn of_exposures(total: &ExposureTotal, time: impl Fn(u64) -> String) -> String {
-    let by = if total.is_override {
-        " by an override"
-    } else {
-        ""
-    };
-    let variant = safe(&total.variant);
-    let (first, last) = (time(total.first_secs), time(total.last_secs));
-    match total.exposures {
-        1 => format!("{variant}{by}, once: {first}"),
-        count => format!("{variant}{by}, {count} times: first {first}, last {last}"),
+    details.push(("override", format!("{variant}{removed}{by}, since {since}")));
+    if let Some(at) = pinned.expires_at_secs {
+        let ends = if pinned.has_expired {
+            "expired"
+        } else {
+            "expires"
+        };
+        details.push((ends, time(at)));
+    }
+    if let Some(reason) = &pinned.reason {
+        details.push(("reason", safe(reason)));
     }
 }
 

@@ -67,32 +67,47 @@ impl Apply {
         }
         // A ready plan is held against the store also when it changes nothing.
         let changes = if plan.has_changes() || is_ready && !plan.experiments.is_empty() {
-            let is_for_nothing = plan.experiments.iter().all(|e| e.before.is_none());
-            let purpose = if is_for_nothing {
-                Purpose::Create
-            } else {
-                Purpose::Change
-            };
-            let opened = context.open(purpose)?;
-            let changes = opened.service().apply(&plan)?;
-            let planned = plan.experiments.iter();
-            let planned = planned.map(|e| (e.before.as_ref(), &e.after));
-            context.warn_of_application(&opened, planned)?;
-            changes
+            apply(context, &plan)?
         } else {
             Vec::new()
         };
-        context.say(match changes.len() {
-            0 => "nothing to change".to_owned(),
-            1 => "applied 1 change".to_owned(),
-            count => format!("applied {count} changes"),
-        });
-        context.show(&Applied(changes))
+        tell(context, &changes);
+        show(context, changes)
     }
 }
 
+/// Applies a plan to the store, which may be new.
+pub(super) fn apply(context: &Context, plan: &Plan) -> anyhow::Result<Vec<ChangeRecord>> {
+    let is_for_nothing = plan.experiments.iter().all(|e| e.before.is_none());
+    let purpose = if is_for_nothing {
+        Purpose::Create
+    } else {
+        Purpose::Change
+    };
+    let opened = context.open(purpose)?;
+    let changes = opened.service().apply(plan)?;
+    let planned = plan.experiments.iter();
+    let planned = planned.map(|e| (e.before.as_ref(), &e.after));
+    context.warn_of_application(&opened, planned)?;
+    Ok(changes)
+}
+
+/// Tells a person how much was changed.
+pub(super) fn tell(context: &Context, changes: &[ChangeRecord]) {
+    context.say(match changes.len() {
+        0 => "nothing to change".to_owned(),
+        1 => "applied 1 change".to_owned(),
+        count => format!("applied {count} changes"),
+    });
+}
+
+/// Shows what was changed.
+pub(super) fn show(context: &Context, changes: Vec<ChangeRecord>) -> anyhow::Result<()> {
+    context.show(&Applied(changes))
+}
+
 /// Says what a plan that nobody sees would have shown.
-fn warn_of_hypothesis(context: &Context, plan: &Plan) {
+pub(super) fn warn_of_hypothesis(context: &Context, plan: &Plan) {
     for planned in &plan.experiments {
         for metric in &planned.exploratory {
             context.warn(format_args!(

@@ -6,9 +6,9 @@ use experiments::{
 };
 use serde_json::Value;
 
-use super::dependence;
 use super::value::parse_value;
 use super::weight::parse_weight;
+use super::{dependence, plan, ready};
 use crate::context::{Context, Purpose};
 use crate::exit::{self, Hint, UsageError};
 use crate::output::change::Done;
@@ -21,6 +21,7 @@ use crate::output::change::Done;
 #[command(after_help = "Example:\n  \
     exp create checkout_v2 --variant control=50 --variant treatment=50 --start")]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Create {
     /// Its name, unique in the store
     name: String,
@@ -124,6 +125,14 @@ impl Create {
         }
         // Before a store is made for it.
         wanted.validate_new()?;
+        if self.strict {
+            let current = plan::current(context)?.into_iter();
+            let all: Vec<_> = current.map(|current| current.config).collect();
+            // One that is there already is not started, but accepted or refused.
+            if all.iter().all(|config| config.name != wanted.name) {
+                ready::require(&wanted, &all)?;
+            }
+        }
         let opened = context.open(Purpose::Create)?;
         let service = opened.service();
         let name = escape(&wanted.name);
@@ -157,7 +166,7 @@ impl Create {
 
 fn each_once(values: Vec<(String, Value)>) -> Result<VariantValues, UsageError> {
     let count = values.len();
-    let collected: VariantValues = values.iter().cloned().collect();
+    let collected: VariantValues = values.into_iter().collect();
     if collected.iter().count() == count {
         return Ok(collected);
     }

@@ -137,15 +137,12 @@ fn write_answer(explained: &Explanation, if_running: Option<&IfRunning>, text: &
     } else {
         "gets"
     };
-    text.line(match &explained.variant {
-        Some(variant) => {
-            let variant = styled(BOLD, safe(variant));
-            format!("{actor} {gets} {variant} in {experiment}")
-        }
-        None => {
-            let why = refusal(explained.reason, explained.state);
-            format!("{actor} gets nothing in {experiment}: {why}")
-        }
+    text.line(if let Some(variant) = &explained.variant {
+        let variant = styled(BOLD, safe(variant));
+        format!("{actor} {gets} {variant} in {experiment}")
+    } else {
+        let why = refusal(explained.reason, explained.state);
+        format!("{actor} gets nothing in {experiment}: {why}")
     });
     if let Some(if_running) = if_running {
         text.line(match &if_running.variant {

@@ -1,7 +1,9 @@
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use experiments::ExperimentConfig;
 use experiments::text::escape;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::complete;
 use crate::context::{Context, Purpose};
@@ -9,13 +11,13 @@ use crate::environment;
 use crate::moment;
 use crate::output::View;
 use crate::output::change::Done;
-use crate::output::text::{Text, cell, safe};
+use crate::output::text::{BOLD, Text, cell, safe, styled, wrapped};
 use crate::output::tsv::Tsv;
 
 /// Override the variant of an actor, for QA
 ///
-/// An override bypasses weights, coverage and the exclusion group. Clearing it also drops the
-/// assignment that it made, so that the actor is bucketed again; so does the time at which it expires.
+/// An override bypasses weights, coverage, exp close and the exclusion group. Clearing it also drops
+/// the assignment that it made, so that the actor is bucketed again. The same happens when it expires.
 #[derive(Args)]
 #[command(
     override_usage = "exp override [OPTIONS] <NAME> <ACTOR> <VARIANT>\n       \
@@ -45,7 +47,8 @@ pub(crate) struct Override {
     expires: Option<String>,
 
     /// What it is for
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["clear", "list"])]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new(),
+          conflicts_with_all = ["clear", "list"])]
     reason: Option<String>,
 
     /// Take the actor's override back
@@ -81,7 +84,7 @@ impl Override {
         context.say(match change {
             Some(_) => format!("set the override of {actor} in {name}: {variant}{until}"),
             None => format!(
-                "{actor} has the override {variant} in {name} already{until}: nothing changed"
+                "{actor} has the override {variant}{until} in {name} already: nothing changed"
             ),
         });
         if expires.is_some() && opened.is_of_application()? {
@@ -148,13 +151,47 @@ impl Listed {
         format!("{}{removed}", safe(&self.set.variant))
     }
 
-    /// When it expires, or that it has.
-    fn expiry(&self, text: &Text) -> String {
+    /// What a table shows of it.
+    fn cells(&self, text: &Text) -> [String; HEADER.len()] {
+        let set = &self.set;
         let expired = if self.has_expired { "expired " } else { "" };
-        let expires_at = self.set.expires_at_secs;
-        expires_at.map_or_else(String::new, |secs| format!("{expired}{}", text.time(secs)))
+        let expiry = set.expires_at_secs;
+        let expiry = expiry.map(|secs| format!("{expired}{}", text.time(secs)));
+        [
+            safe(&set.actor),
+            self.variant(),
+            text.time(set.created_at_secs),
+            set.operator.as_deref().map(safe).unwrap_or_default(),
+            expiry.unwrap_or_default(),
+            set.reason.as_deref().map(safe).unwrap_or_default(),
+        ]
+    }
+
+    /// The same below one another.
+    fn write_lines(&self, text: &mut Text) {
+        let set = &self.set;
+        let actor = styled(BOLD, safe(&set.actor));
+        text.line(format_args!("{actor}  {}", self.variant()));
+        let since = text.time(set.created_at_secs);
+        let by = set.operator.as_deref();
+        let by = by.map_or_else(String::new, |by| format!(" by {}", safe(by)));
+        wrapped(text, "  ", &format!("since {since}{by}"));
+        if let Some(secs) = set.expires_at_secs {
+            let ends = if self.has_expired {
+                "expired"
+            } else {
+                "expires"
+            };
+            let line = format!("{ends} {}", text.time(secs));
+            wrapped(text, "  ", &line);
+        }
+        if let Some(reason) = &set.reason {
+            wrapped(text, "  ", &format!("reason: {}", safe(reason)));
+        }
     }
 }
+
+const HEADER: [&str; 6] = ["ACTOR", "VARIANT", "SINCE", "BY", "EXPIRES", "REASON"];
 
 #[derive(Serialize)]
 #[serde(transparent)]
@@ -191,34 +228,28 @@ impl View for Overrides {
         }
     }
 
-    /// What no override has gets no column.
+    /// A table if it fits the page, and otherwise a few lines for each.
     fn text(&self, text: &mut Text) {
         if self.0.is_empty() {
             return;
         }
-        let any = |has: fn(&experiments::Override) -> bool| self.0.iter().any(|l| has(&l.set));
-        let any_expires = any(|set| set.expires_at_secs.is_some());
-        let any_operator = any(|set| set.operator.is_some());
-        let any_reason = any(|set| set.reason.is_some());
-        let mut header = vec!["ACTOR", "VARIANT", "SINCE"];
-        header.extend(any_expires.then_some("EXPIRES"));
-        header.extend(any_operator.then_some("BY"));
-        header.extend(any_reason.then_some("REASON"));
-        let row = |listed: &Listed| {
-            let set = &listed.set;
-            let mut row = vec![
-                cell(&set.actor),
-                cell(&listed.variant()),
-                cell(&text.time(set.created_at_secs)),
-            ];
-            row.extend(any_expires.then(|| cell(&listed.expiry(text))));
-            let operator = || cell(set.operator.as_deref().unwrap_or_default());
-            row.extend(any_operator.then(operator));
-            let reason = || cell(set.reason.as_deref().unwrap_or_default());
-            row.extend(any_reason.then(reason));
-            row
-        };
-        let rows = self.0.iter().map(row).collect();
-        text.table(&header, rows);
+        let rows: Vec<_> = self.0.iter().map(|listed| listed.cells(text)).collect();
+        // What no override has gets no column.
+        let is_shown = |column: &usize| rows.iter().any(|row| !row[*column].is_empty());
+        let columns: Vec<usize> = (0..HEADER.len()).filter(is_shown).collect();
+        let widths = columns.iter().map(|&column| {
+            let cells = rows.iter().map(|row| row[column].width());
+            cells.max().unwrap_or(0).max(HEADER[column].len()) + text.gap()
+        });
+        let width = widths.sum::<usize>() - text.gap();
+        if text.width().is_some_and(|page| page < width) {
+            for listed in &self.0 {
+                listed.write_lines(text);
+            }
+            return;
+        }
+        let header: Vec<&str> = columns.iter().map(|&column| HEADER[column]).collect();
+        let row = |row: &[String; HEADER.len()]| columns.iter().map(|&c| cell(&row[c])).collect();
+        text.table(&header, rows.iter().map(row).collect());
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
 use experiments::declare::{
-    self, Action, Checked, Current, Lint, Plan as Planned, Severity, SourceFile,
+    self, Action, Checked, Current, Finding, Lint, Plan as Planned, Severity, SourceFile,
 };
 use experiments::independence::IdSample;
 use experiments::{ExperimentConfig, ExperimentError, ExperimentStoreError};
@@ -108,17 +108,29 @@ pub(super) fn make(
     current: &[Current],
     prune: bool,
 ) -> anyhow::Result<Planned> {
+    propose(context, sources, current, prune)?.map_err(|findings| {
+        let view = Findings::new(sources, &findings);
+        stream::tell_styled(context.render_text(&view));
+        Invalid(view.summary()).into()
+    })
+}
+
+/// The same, with the errors in hand.
+pub(super) fn propose(
+    context: &Context,
+    sources: &[SourceFile],
+    current: &[Current],
+    prune: bool,
+) -> anyhow::Result<Result<Planned, Vec<Finding>>> {
     let live: Vec<ExperimentConfig> = current.iter().map(|c| c.config.clone()).collect();
     let Checked {
         declarations,
         findings,
         ..
     } = declare::check(sources, &live);
-    let refuse = |mut findings: Vec<declare::Finding>| {
+    let refuse = |mut findings: Vec<Finding>| {
         findings.retain(|finding| finding.severity() == Severity::Error);
-        let view = Findings::new(sources, &findings);
-        stream::tell_styled(context.render_text(&view));
-        Err(Invalid(view.summary()).into())
+        Ok(Err(findings))
     };
     // A store may hold it, and what is exported can be applied.
     let (mut zero, findings): (Vec<_>, Vec<_>) = findings
@@ -157,7 +169,7 @@ pub(super) fn make(
             context.warn(format_args!("{}; {}", warning.message, warning.help));
         }
     }
-    Ok(plan)
+    Ok(Ok(plan))
 }
 
 /// The plan that was written by `--out`, if that is what the one file is.

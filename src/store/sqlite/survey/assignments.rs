@@ -65,7 +65,8 @@ fn assignments(
         let name = || format!("the assignment of {}", Quoted(&lossy(row, 0)));
         let read = row.get_ref(0);
         let read = read.and_then(|actor| Ok(actor.as_str().map(drop)?));
-        report("assignments", name, stored, read, found)?;
+        let subject = stored.map_or("", |stored| &*stored.config.name);
+        report("assignments", name, subject, read, found)?;
         let Some(stored) = stored else { continue };
         let variant = Choice::read(row, 3).map(|choice| choice.variant);
         unknown_variant("assignments", name, stored, variant, found, false);

@@ -64,6 +64,15 @@ const INVARIANTS: &[Invariant] = &[
         repairable: false,
     },
     Invariant {
+        code: StoreFault::InvalidExperiment,
+        sql: "SELECT d.name, count(*) FROM deleted_experiments d
+             JOIN experiments e ON e.id = d.id OR e.name = d.name GROUP BY d.id",
+        subject: "deleted experiment",
+        noun: "experiment",
+        what: "there all the same",
+        repairable: false,
+    },
+    Invariant {
         code: StoreFault::Unlogged,
         sql: "SELECT name, 1 FROM experiments
              WHERE id NOT IN (SELECT experiment_id FROM changes)",
@@ -109,7 +118,9 @@ fn experiments(db: &Connection, found: &mut Surveyed) -> Result<KnownExperiments
         by_id: HashMap::new(),
         unreadable: HashSet::new(),
         slots: HashMap::new(),
+        deleted: HashMap::new(),
     };
+    deleted(db, &mut known, found)?;
     let mut query = db.prepare("SELECT id, space_id, slot FROM experiments")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
@@ -137,6 +148,30 @@ fn experiments(db: &Connection, found: &mut Surveyed) -> Result<KnownExperiments
         }
     }
     Ok(known)
+}
+
+/// The names under which the logs of deleted experiments stay.
+fn deleted(
+    db: &Connection,
+    known: &mut KnownExperiments,
+    found: &mut Surveyed,
+) -> Result<(), Failure> {
+    let mut query = db.prepare("SELECT id, name FROM deleted_experiments")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let name = lossy(row, 1);
+        if let Err(error) = row.get::<_, String>(1) {
+            let problem = decoding(error)?;
+            let message = format!(
+                "the name of the deleted experiment {} cannot be read: {problem}",
+                Quoted(&name)
+            );
+            let finding = StoreFinding::new(StoreFault::Unreadable, &*name, message);
+            found.name("deleted experiments", finding);
+        }
+        known.deleted.insert(row.get(0)?, name);
+    }
+    Ok(())
 }
 
 /// An experiment whose space is missing is not there for any command.
@@ -171,6 +206,8 @@ struct Table {
     read: fn(&Row<'_>) -> rusqlite::Result<()>,
     /// Whether a row that names an unknown variant means nothing, so that a repair drops it.
     is_dropped: bool,
+    /// Whether its rows stay when their experiment is deleted.
+    outlives: bool,
 }
 
 const CHANGES: Table = Table {
@@ -185,6 +222,7 @@ const CHANGES: Table = Table {
         changes::read_detail(row, 5).map(drop)
     },
     is_dropped: false,
+    outlives: true,
 };
 
 const EXPOSURES: Table = Table {
@@ -198,18 +236,25 @@ const EXPOSURES: Table = Table {
         row.get::<_, u64>(5).map(drop)
     },
     is_dropped: false,
+    outlives: false,
 };
 
 const OVERRIDES: Table = Table {
     rows: "overrides",
     row: "override",
-    sql: "SELECT actor, experiment_id, variant, created_at FROM overrides",
+    sql: "SELECT actor, experiment_id, variant, created_at, expires_at, reason, operator
+        FROM overrides",
     variant: Some(|row| row.get(2)),
     read: |row| {
         row.get_ref(0)?.as_str()?;
-        row.get::<_, u64>(3).map(drop)
+        row.get::<_, u64>(3)?;
+        row.get::<_, Option<u64>>(4)?;
+        row.get_ref(5)?.as_str_or_null()?;
+        row.get_ref(6)?.as_str_or_null()?;
+        Ok(())
     },
     is_dropped: true,
+    outlives: false,
 };
 
 fn read_rows(
@@ -224,12 +269,13 @@ fn read_rows(
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(1)?;
         let stored = known.by_id.get(&id);
-        if stored.is_none() && !known.unreadable.contains(&id) {
+        let is_deleted = table.outlives && known.deleted.contains_key(&id);
+        if stored.is_none() && !known.unreadable.contains(&id) && !is_deleted {
             orphans.count(format!("number {id}"));
         }
         let read = (table.read)(row);
         let name = || format!("{} {}", table.row, Quoted(&lossy(row, 0)));
-        report(table.rows, name, stored, read, found)?;
+        report(table.rows, name, known.name(id), read, found)?;
         let (Some(stored), Some(variant)) = (stored, table.variant) else {
             continue;
         };

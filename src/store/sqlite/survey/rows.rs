@@ -13,9 +13,18 @@ pub(super) struct KnownExperiments {
     pub(super) unreadable: HashSet<i64>,
     /// The experiments in their spaces.
     pub(super) slots: HashMap<(i64, i64), i64>,
+    /// The names of those that are deleted, whose log is there.
+    pub(super) deleted: HashMap<i64, String>,
 }
 
 impl KnownExperiments {
+    /// The name of an experiment, there or deleted, that can be read; nothing for another.
+    pub(super) fn name(&self, id: i64) -> &str {
+        let stored = self.by_id.get(&id).map(|stored| &*stored.config.name);
+        let deleted = self.deleted.get(&id).map(|name| &**name);
+        stored.or(deleted).unwrap_or_default()
+    }
+
     pub(super) fn by_name(&self) -> Vec<&Stored> {
         let mut all: Vec<&Stored> = self.by_id.values().collect();
         all.sort_unstable_by_key(|stored| &*stored.config.name);
@@ -26,13 +35,12 @@ impl KnownExperiments {
 pub(super) fn report(
     rows: &'static str,
     name: impl Fn() -> String,
-    stored: Option<&Stored>,
+    subject: &str,
     read: rusqlite::Result<()>,
     found: &mut Surveyed,
 ) -> Result<(), Failure> {
     let Err(error) = read else { return Ok(()) };
     let problem = decoding(error)?;
-    let subject = stored.map_or("", |stored| &*stored.config.name);
     let message = format!(
         "experiment {}: {} cannot be read: {problem}",
         Quoted(subject),

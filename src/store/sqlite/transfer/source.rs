@@ -46,10 +46,8 @@ impl<F: Fn(rusqlite::Error) -> ExperimentError> View for Scan<'_, F> {
 fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
     let all = experiments::load_all(db)?;
     let by_id: HashMap<i64, &Stored> = all.iter().map(|stored| (stored.id, stored)).collect();
-    let known = |id: i64| {
-        let stored = by_id.get(&id).copied();
-        stored.ok_or_else(|| contradiction(format!("an entry is of experiment number {id}")))
-    };
+    let unknown = |id: i64| contradiction(format!("an entry is of experiment number {id}"));
+    let known = |id: i64| by_id.get(&id).copied().ok_or_else(|| unknown(id));
     for stored in &all {
         each(Record::Experiment {
             config: stored.config.clone(),
@@ -69,9 +67,9 @@ fn scan(db: &Connection, each: Each<'_>) -> Result<(), Failure> {
     let deleted = deleted::names(db)?;
     while let Some(row) = rows.next()? {
         let id = row.get(0)?;
-        let name = match deleted.get(&id) {
+        let name = match by_id.get(&id).map(|stored| &stored.config.name) {
             Some(name) => name,
-            None => &known(id)?.config.name,
+            None => deleted.get(&id).ok_or_else(|| unknown(id))?,
         };
         each(Record::Change(ChangeRecord {
             experiment: name.clone(),

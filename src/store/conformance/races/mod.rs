@@ -1,6 +1,10 @@
 //! What holds when many callers are at it at once. Every function uses each handle from a thread of
 //! its own; all threads start together.
 
+mod entry;
+
+pub use entry::*;
+
 use std::collections::HashSet;
 use std::sync::Barrier;
 use std::thread;

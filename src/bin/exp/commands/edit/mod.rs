@@ -1,0 +1,169 @@
+mod buffer;
+mod editor;
+mod signals;
+
+use std::io::{self, IsTerminal as _};
+
+use clap::Args;
+use experiments::declare::{self, Current, Finding, Plan, SourceFile, to_toml};
+use experiments::text::escape;
+use experiments::{ExperimentError, ExperimentState};
+
+use self::editor::Editor;
+use super::{apply, plan};
+use crate::complete;
+use crate::context::{Context, Purpose};
+use crate::exit::{Failed, Invalid, UsageError};
+use crate::output::findings::Findings;
+use crate::output::plan::PlanView;
+use crate::output::stream;
+
+/// Change an experiment in an editor
+///
+/// Opens its definition, as exp export writes it, in $VISUAL, $EDITOR or vi. Then it checks what was
+/// saved, shows what would change and who would move, and asks. What can't be applied opens the editor
+/// again, with the reasons at the top; a file that is saved unchanged, or empty, ends it. If somebody
+/// changes the experiment meanwhile, nothing is applied.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  EDITOR='code --wait' exp edit checkout_v2\n\n\
+    TSV columns: experiment, then those of exp history"
+)]
+pub(crate) struct Edit {
+    /// Its name
+    #[arg(add = complete::experiments())]
+    name: String,
+
+    /// Apply without asking
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// How often an editor is opened that no person sees: a script may never come to an end.
+const MAX_OPENED_UNSEEN: usize = 10;
+
+/// What came of an edit.
+enum Edited {
+    Nothing,
+    Ready { text: String, plan: Plan },
+}
+
+impl Edit {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        if !self.yes && !stream::can_ask() {
+            let message = "there is nobody to ask; --yes applies without asking";
+            return Err(UsageError(message.to_owned()).into());
+        }
+        let current = context.service(Purpose::Look)?.current()?;
+        let editor = Editor::new(&self.name);
+        let (text, plan) = match self.edit(context, &editor, &current)? {
+            Edited::Ready { text, plan } if plan.has_changes() => (text, plan),
+            Edited::Ready { .. } | Edited::Nothing => {
+                context.say("nothing changed");
+                return apply::show(context, Vec::new());
+            }
+        };
+        if self.yes {
+            apply::warn_of_hypothesis(context, &plan);
+        } else {
+            stream::tell_styled(context.render_text(&PlanView(&plan)));
+            if !stream::confirm("Apply this?")? {
+                let error = Failed("nothing was applied".to_owned()).into();
+                return Err(editor.keep(text.as_bytes(), error));
+            }
+        }
+        let changes = apply::apply(context, &plan);
+        let changes = changes.map_err(|error| editor.keep(text.as_bytes(), error))?;
+        apply::tell(context, &changes);
+        apply::show(context, changes)
+    }
+
+    /// Has the experiment edited until it can be applied, or whoever edits it gives up.
+    fn edit(
+        &self,
+        context: &Context,
+        editor: &Editor,
+        current: &[Current],
+    ) -> anyhow::Result<Edited> {
+        let found = current.iter().find(|found| found.config.name == self.name);
+        let found = found.ok_or_else(|| ExperimentError::NotFound(self.name.clone()))?;
+        if found.config.state == ExperimentState::Archived {
+            return Err(ExperimentError::Archived(self.name.clone()).into());
+        }
+        let mut shown = buffer::first(&self.name, &to_toml(std::slice::from_ref(&found.config)));
+        for opened in 0.. {
+            let is_first = opened == 0;
+            if opened == MAX_OPENED_UNSEEN && !io::stdin().is_terminal() {
+                break;
+            }
+            let saved = editor.edit(&shown);
+            let saved = saved.map_err(|error| {
+                if is_first {
+                    error
+                } else {
+                    editor.keep(shown.as_bytes(), error)
+                }
+            })?;
+            let saved = String::from_utf8(saved).map_err(|saved| {
+                let error = Invalid("the file is not UTF-8".to_owned()).into();
+                editor.keep(saved.as_bytes(), error)
+            })?;
+            let definition = buffer::definition(&saved);
+            if buffer::is_empty(definition) {
+                return Ok(Edited::Nothing);
+            }
+            if definition == buffer::definition(&shown) {
+                if is_first {
+                    return Ok(Edited::Nothing);
+                }
+                break;
+            }
+            let judge = |text: &str| self.judge(context, editor.file_name(), text, current);
+            match buffer::with_problems(definition, judge)? {
+                Ok(plan) => return Ok(Edited::Ready { text: saved, plan }),
+                Err(again) => shown = again,
+            }
+        }
+        stream::tell_styled(buffer::above(&shown));
+        let message = "what was saved can't be applied".to_owned();
+        Err(editor.keep(shown.as_bytes(), Invalid(message).into()))
+    }
+
+    /// The plan of what was written, or why there is none, as text.
+    fn judge(
+        &self,
+        context: &Context,
+        file_name: &str,
+        text: &str,
+        current: &[Current],
+    ) -> anyhow::Result<Result<Plan, String>> {
+        let source = SourceFile::new(file_name, text);
+        let sources = std::slice::from_ref(&source);
+        let declared = declare::check(sources, &[]).declarations;
+        let names = declared.iter().map(|declared| &*declared.config.name);
+        let others: Vec<&str> = names
+            .filter(|name| *name != self.name && !name.is_empty())
+            .collect();
+        let name = escape(&self.name);
+        if let Some(other) = others.first() {
+            let other = escape(other);
+            return Ok(Err(if declared.len() == 1 {
+                format!(
+                    "error: the name {name} has become {other}\n  \
+                     = help: put it back; exp rename gives a draft another name"
+                )
+            } else {
+                format!(
+                    "error: this is the definition of {name}, and {other} is beside it\n  \
+                     = help: remove it; exp apply takes a file of several experiments"
+                )
+            }));
+        }
+        let planned = plan::propose(context, sources, current, false)?;
+        Ok(planned.map_err(|findings| drawn(context, sources, &findings)))
+    }
+}
+
+fn drawn(context: &Context, sources: &[SourceFile], findings: &[Finding]) -> String {
+    context.render_plain(&Findings::new(sources, findings))
+}

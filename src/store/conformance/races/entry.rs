@@ -1,0 +1,331 @@
+//! Who enters while an experiment is closed, covers fewer, is paused, or loses its actors again; and what is kept of a
+//! draft that is deleted meanwhile.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::json;
+
+use super::super::naming::{delete, rename};
+use super::super::periods::assert_counted;
+use super::super::values::{set_values, values};
+use super::super::{
+    assert_refused, assign, create, even, log, pause, running, running_in_group, scanned,
+    set_coverage, set_enrolling, start,
+};
+use super::{actors, race};
+use crate::assignment::{AssignManyRequest, AssignRequest, Keep};
+use crate::bucketing::coverage_bucket;
+use crate::error::ExperimentError;
+use crate::experiment::{ExperimentState, Unassigned};
+use crate::exposure::ExposureRecord;
+use crate::rule::AssignmentReason;
+use crate::store::ExperimentStore;
+
+/// How many calls each caller makes.
+const CALLS: usize = 10;
+
+/// Counts the calls of all, so that one of them can wait until the others are at it.
+#[derive(Default)]
+struct Begun(AtomicUsize);
+
+impl Begun {
+    fn count(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Waits until the others have made a third of their calls.
+    fn wait(&self, handles: &[&dyn ExperimentStore]) {
+        while self.0.load(Ordering::SeqCst) < (handles.len() - 1) * CALLS / 3 {
+            thread::yield_now();
+        }
+    }
+}
+
+/// While everybody brings newcomers, whom no coverage of 1 in 10000 takes in, the first caller stops it. Whoever was
+/// given a variant is stored, nobody else is, and nobody is after the call that stopped it has returned; but
+/// whoever is in is served.
+fn nobody_enters_after(
+    handles: &[&dyn ExperimentStore],
+    stop: impl Fn(&dyn ExperimentStore) + Sync,
+    reason: AssignmentReason,
+) {
+    let store = handles[0];
+    running(store, "e");
+    let begun = Begun::default();
+    let newcomer = |index: usize, n: usize| {
+        let mut names = (0..).map(|turn| format!("{index}/{n}/{turn}"));
+        names.find(|name| coverage_bucket("e", name) > 0).unwrap()
+    };
+    let told = race(handles, |index, handle| {
+        if index == 0 {
+            begun.wait(handles);
+            stop(handle);
+            let stored = scanned(handle, "e").into_iter();
+            return stored
+                .map(|stored| (stored.actor, stored.variant))
+                .collect();
+        }
+        let mut told = BTreeSet::new();
+        for n in 0..CALLS {
+            begun.count();
+            let actor = newcomer(index, n);
+            if index % 2 == 0 {
+                match assign(handle, "e", &actor) {
+                    Ok(assigned) => drop(told.insert((actor, assigned.variant))),
+                    Err(refusal) => assert_eq!(refusal.reason(), Some(reason)),
+                }
+                continue;
+            }
+            let other = newcomer(index, n + CALLS);
+            let request = AssignManyRequest {
+                experiment: "e",
+                actors: &[&actor, &other],
+                keep: Keep::Assignments,
+            };
+            let answers = handle.assign_many(&request).unwrap();
+            for (actor, verdict) in [&actor, &other].into_iter().zip(answers.iter()) {
+                match verdict.variant {
+                    Some(variant) => drop(told.insert((actor.clone(), variant.to_owned()))),
+                    None => assert_eq!(verdict.reason, reason),
+                }
+            }
+        }
+        for (actor, variant) in &told {
+            let again = assign(handle, "e", actor).unwrap();
+            assert_eq!(
+                (&again.variant, again.reason),
+                (variant, AssignmentReason::Sticky)
+            );
+        }
+        told
+    });
+    let stored = scanned(store, "e").into_iter();
+    let stored: BTreeSet<_> = stored
+        .map(|stored| (stored.actor, stored.variant))
+        .collect();
+    assert_eq!(stored, told[0], "entered after that");
+    let all: BTreeSet<_> = told[1..].iter().flatten().cloned().collect();
+    assert_eq!(stored, all, "told, not stored");
+    assert_counted(store, "e");
+}
+
+/// Nobody enters once closing has returned.
+pub fn nobody_enters_after_closing(handles: &[&dyn ExperimentStore]) {
+    let close = |handle: &dyn ExperimentStore| {
+        set_enrolling(handle, "e", false).unwrap().unwrap();
+    };
+    nobody_enters_after(handles, close, AssignmentReason::Closed);
+}
+
+/// Nobody whom the next coverage leaves out enters once it has been lowered.
+pub fn nobody_enters_after_lowering_the_coverage(handles: &[&dyn ExperimentStore]) {
+    let lower = |handle: &dyn ExperimentStore| {
+        set_coverage(handle, "e", 1).unwrap().unwrap();
+    };
+    nobody_enters_after(handles, lower, AssignmentReason::NotCovered);
+}
+
+/// Nobody is shown anything once pausing has returned, whether they were in or not; and what was told before is there
+/// after the pause.
+pub fn nobody_is_served_while_it_is_paused(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    running(store, "e");
+    let begun = Begun::default();
+    let state =
+        |handle: &dyn ExperimentStore| (scanned(handle, "e"), handle.exposures("e").unwrap().len());
+    let paused = |handle: &dyn ExperimentStore| {
+        begun.wait(handles);
+        pause(handle, "e").unwrap().unwrap();
+        state(handle)
+    };
+    let told = race(handles, |index, handle| {
+        if index == 0 {
+            return Err(paused(handle));
+        }
+        let mut told = Vec::new();
+        for n in 0..CALLS {
+            begun.count();
+            // By turns somebody who is new, and somebody whom everybody asks for.
+            let actor = [format!("{index}/{n}"), "all".to_owned()][n % 2].clone();
+            let request = AssignRequest::new("e", &actor).keep_exposure(None);
+            match handle.assign(&request) {
+                Ok(assigned) => told.push((actor, assigned.variant)),
+                Err(ExperimentError::NotRunning(_, ExperimentState::Paused)) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+        Ok(told)
+    });
+    let mut shown = Vec::new();
+    for told in told {
+        match told {
+            Err(seen) => assert_eq!(state(store), seen, "stored after pausing"),
+            Ok(told) => shown.extend(told),
+        }
+    }
+    assert_eq!(store.exposures("e").unwrap().len(), shown.len());
+    let distinct: BTreeSet<_> = shown.into_iter().collect();
+    assert_eq!(scanned(store, "e").len(), distinct.len());
+    assert_counted(store, "e");
+    start(store, "e").unwrap().unwrap();
+    for (actor, variant) in distinct {
+        let again = assign(store, "e", &actor).unwrap();
+        assert_eq!(
+            (again.variant, again.reason),
+            (variant, AssignmentReason::Sticky)
+        );
+    }
+}
+
+/// Of assignments that are taken back while they are made, each is either there or has been counted as taken back,
+/// and so is each exposure. The log has the same numbers, and no actor is in two experiments of the group.
+pub fn racing_unassignments_balance(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    let names = ["one", "two"];
+    for name in names {
+        running_in_group(store, name, "g");
+    }
+    let actors = actors(10);
+    let all: Vec<&str> = actors.iter().map(|actor| &**actor).collect();
+    let done = race(handles, |index, handle| {
+        let mut done = [Unassigned::default(); 2];
+        // Two of them take back, the others assign.
+        for (turn, actor) in actors.iter().cycle().take(CALLS * 2).enumerate() {
+            let which = (index / 2 + turn) % 2;
+            if index < 2 {
+                let gone = handle.unassign(names[which], &all[turn % 5..], None);
+                let gone = gone.unwrap();
+                done[which].assignments += gone.assignments;
+                done[which].exposures += gone.exposures;
+                continue;
+            }
+            let request = AssignRequest::new(names[which], actor).keep_exposure(None);
+            match handle.assign(&request) {
+                Ok(assigned) => {
+                    done[which].assignments += u64::from(assigned.stored);
+                    done[which].exposures += 1;
+                }
+                Err(ExperimentError::ExcludedByGroup(..)) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+        done
+    });
+    let mut members = Vec::new();
+    for (which, name) in names.into_iter().enumerate() {
+        let sum = |part: &[[Unassigned; 2]]| {
+            let part = part.iter().map(|done| done[which]);
+            part.fold((0, 0), |sum, done| {
+                (sum.0 + done.assignments, sum.1 + done.exposures)
+            })
+        };
+        let (gone, made) = (sum(&done[..2]), sum(&done[2..]));
+        let stored = scanned(store, name);
+        assert_eq!(stored.len() as u64, made.0 - gone.0, "{name}");
+        let kept = store.exposures(name).unwrap().len() as u64;
+        assert_eq!(kept, made.1 - gone.1, "{name}");
+        assert_counted(store, name);
+        let entries = log(store, name);
+        let logged = entries.iter().filter_map(|entry| {
+            let count = entry.strip_prefix("unassigned=")?;
+            Some(count.parse::<u64>().unwrap())
+        });
+        assert_eq!(logged.sum::<u64>(), gone.0, "{name}");
+        members.extend(stored.into_iter().map(|stored| stored.actor));
+    }
+    let distinct: BTreeSet<_> = members.iter().collect();
+    assert_eq!(distinct.len(), members.len(), "in both");
+}
+
+/// What one handle changes is what every handle answers next, also for an experiment that all of them know.
+pub fn a_change_is_answered_by_every_handle(handles: &[&dyn ExperimentStore]) {
+    running(handles[0], "e");
+    for (index, &handle) in handles.iter().enumerate() {
+        assign(handle, "e", "in").unwrap();
+        if ![0, 1, handles.len() - 1].contains(&index) {
+            continue;
+        }
+        let each = |asked: &str, check: &dyn Fn(Result<_, ExperimentError>)| {
+            for (other, handle) in handles.iter().enumerate() {
+                check(assign(*handle, "e", &format!("{index}/{other}/{asked}")));
+            }
+        };
+        set_enrolling(handle, "e", false).unwrap().unwrap();
+        each("closed", &|answer| {
+            assert_eq!(answer.unwrap_err().reason(), Some(AssignmentReason::Closed));
+        });
+        set_enrolling(handle, "e", true).unwrap().unwrap();
+        each("open", &|answer| {
+            assert_eq!(answer.unwrap().reason, AssignmentReason::Assigned);
+        });
+        let value = json!({ "turn": index });
+        let next = values(&[("control", value.clone()), ("treatment", value.clone())]);
+        set_values(handle, "e", &next).unwrap().unwrap();
+        each("open", &|answer| {
+            let answer = answer.unwrap();
+            assert_eq!(
+                (answer.value.as_ref(), answer.reason),
+                (Some(&value), AssignmentReason::Sticky)
+            );
+        });
+        pause(handle, "e").unwrap().unwrap();
+        each("open", &|answer| {
+            assert_refused!(
+                answer,
+                ExperimentError::NotRunning(_, ExperimentState::Paused)
+            );
+        });
+        start(handle, "e").unwrap().unwrap();
+        each("open", &|answer| {
+            assert_eq!(answer.unwrap().reason, AssignmentReason::Sticky);
+        });
+    }
+}
+
+/// A draft is either deleted or renamed, or an override or an exposure of it is kept: never both. What is created
+/// under the name afterwards has nothing of it.
+pub fn nothing_is_kept_of_what_is_deleted(handles: &[&dyn ExperimentStore]) {
+    let store = handles[0];
+    for round in 0..10 {
+        let name = format!("e{round}");
+        let other = format!("other{round}");
+        create(store, &even(&name, ExperimentState::Draft));
+        let done = race(handles, |index, handle| {
+            let done = match index {
+                0 if round % 2 == 0 => delete(handle, &name).map(drop),
+                0 => rename(handle, &name, &other).map(drop),
+                n if n % 2 == 0 => {
+                    let actor = index.to_string();
+                    handle.set_override(&name, &actor, "control").map(drop)
+                }
+                _ => handle.record_exposure(&ExposureRecord {
+                    experiment: name.clone(),
+                    variant: "control".to_owned(),
+                    actor: index.to_string(),
+                    request_id: None,
+                    is_override: false,
+                    timestamp_secs: 7,
+                }),
+            };
+            match done {
+                Ok(()) => true,
+                Err(ExperimentError::NotFound(_) | ExperimentError::InUse { .. }) => false,
+                Err(refusal) => panic!("{refusal}"),
+            }
+        });
+        let is_gone = done[0];
+        assert_eq!(store.get(&name).unwrap().is_none(), is_gone);
+        let used = done[1..].iter().filter(|used| **used).count();
+        let expected = if is_gone { 0 } else { handles.len() - 1 };
+        assert_eq!(used, expected, "{name}");
+        if is_gone {
+            create(store, &even(&name, ExperimentState::Draft));
+        }
+        let kept = store.overrides(&name).unwrap().len() + store.exposures(&name).unwrap().len();
+        assert_eq!(kept, expected, "{name}");
+        assert_eq!(store.overrides(&other).unwrap(), []);
+        assert_eq!(store.exposures(&other).unwrap(), []);
+    }
+}
