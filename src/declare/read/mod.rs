@@ -180,7 +180,13 @@ impl Reader<'_> {
                 continue;
             }
             let longer = known.iter().copied().find(|known| known.contains(name));
+            let is_of_variants =
+                name == ConfigField::Values.key() && known.contains(&ConfigField::Variants.key());
             let help = match nearest(name, known.iter().copied()).or(longer) {
+                _ if is_of_variants => {
+                    "give each variant its own: { name = ..., weight = ..., value = ... }"
+                        .to_owned()
+                }
                 Some(nearest) => format!("did you mean '{nearest}'?"),
                 None => format!("known here: {}", known.join(", ")),
             };
