@@ -31,6 +31,7 @@ mod chromium;
 mod completions;
 mod conformance;
 mod copy;
+mod coverage;
 mod custom_store;
 mod damage;
 mod declare;
