@@ -7,7 +7,7 @@ use crate::number::Finite;
 use crate::validation::{MAX_ACTOR_BYTES, actor_problem, name_problem, text_problem};
 
 /// The last second of the year 9999.
-const LAST_SECOND: u64 = 253_402_300_799;
+pub(crate) const LAST_SECOND: u64 = 253_402_300_799;
 
 /// What an actor did that a metric counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use super::effect::{Effect, Write};
 use super::mutation::MutationFacts;
 use crate::error::{ConfigProblem, ExperimentError};
 use crate::experiment::{ChangeDetail, ChangeSide, ExperimentConfig, Override, has_expired};
+use crate::outcome::LAST_SECOND;
 use crate::validation::{validate_actor, validate_reason};
 
 /// What an override says.
@@ -42,11 +43,15 @@ pub(super) fn set_override(
     validate_actor(&current.name, actor)?;
     validate_reason(&current.name, pin.reason)?;
     current.require_variant(pin.variant)?;
+    let invalid = |problem| ExperimentError::InvalidConfig {
+        experiment: current.name.clone(),
+        problem,
+    };
     if has_expired(pin.expires_at_secs, facts.now_secs()) {
-        return Err(ExperimentError::InvalidConfig {
-            experiment: current.name.clone(),
-            problem: ConfigProblem::ExpiryPassed,
-        });
+        return Err(invalid(ConfigProblem::ExpiryPassed));
+    }
+    if pin.expires_at_secs > Some(LAST_SECOND) {
+        return Err(invalid(ConfigProblem::TooLate));
     }
     let before = facts.override_of(actor)?;
     let before = before.as_ref().map(Pin::of);

@@ -4,9 +4,9 @@ use experiments::lifecycle::Mutation;
 use experiments::metric::{MetricKind, Window};
 use experiments::store::transfer::{Copied, Record, Source, Tally, Target, copy};
 use experiments::{
-    AssignManyRequest, AssignRequest, AssignmentRecord, Clock, ExperimentConfig, ExperimentError,
-    ExperimentState, ExperimentStore, ExperimentStoreError, ExposureRecord, Finite, Keep,
-    MetricConfig, Outcome, OutcomeScan, PgCopy, PgExperimentStore, SqliteCopy,
+    AssignManyRequest, AssignRequest, AssignmentRecord, ChangeScan, Clock, ExperimentConfig,
+    ExperimentError, ExperimentState, ExperimentStore, ExperimentStoreError, ExposureRecord,
+    Finite, Keep, MetricConfig, Outcome, OutcomeScan, PgCopy, PgExperimentStore, SqliteCopy,
     SqliteExperimentStore, StoreLocation, VariantConfig,
 };
 use macro_rules_attribute::apply;
@@ -32,9 +32,32 @@ fn fill(store: &(impl ExperimentStore + Clone)) {
             .insert(config.description("line one\nline \\two"))
             .unwrap();
     }
-    store
-        .insert(ExperimentConfig::new("draft", variants(&["only"])))
-        .unwrap();
+    let value = (
+        "only".to_owned(),
+        serde_json::json!({"say": "a\0b", "at": [1, 0.5, 1e16]}),
+    );
+    let draft = ExperimentConfig::new("drft", variants(&["only"]))
+        .values([value].into_iter().collect())
+        .enrolling(false);
+    store.insert(draft).unwrap();
+    for name in ["deleted", "ünï \"gone\""] {
+        store
+            .insert(ExperimentConfig::new(name, variants(&["a"])))
+            .unwrap();
+    }
+    let mutations = [
+        Mutation::Rename {
+            experiment: "drft",
+            to: "draft",
+        },
+        Mutation::Delete {
+            experiment: "ünï \"gone\"",
+        },
+        Mutation::Delete {
+            experiment: "deleted",
+        },
+    ];
+    store.mutate_all(&[], &mutations, None).unwrap();
     store.set_override("b", "qa", "gone").unwrap();
     store
         .record_exposure(&ExposureRecord {
@@ -49,7 +72,14 @@ fn fill(store: &(impl ExperimentStore + Clone)) {
     store
         .set_variants("b", variants(&["y\\n", "x", "new"]), None)
         .unwrap();
-    store.set_override("b", "pinned", "new").unwrap();
+    let pinned = Mutation::SetOverride {
+        experiment: "b",
+        actor: "pinned",
+        variant: "new",
+        expires_at_secs: Some(4_102_444_800),
+        reason: Some("a\tb"),
+    };
+    store.mutate(&pinned, None).unwrap();
     let actors: Vec<String> = (0..2_000).map(|n| format!("user\\{n}\t")).collect();
     let names: Vec<&str> = actors.iter().map(String::as_str).collect();
     for (experiment, share) in ["b", "B", "a\\b"].into_iter().zip(names.chunks(700)) {
@@ -99,6 +129,7 @@ fn fill(store: &(impl ExperimentStore + Clone)) {
         ("B", ExperimentState::Concluded),
         ("B", ExperimentState::Archived),
         ("a\\b", ExperimentState::Concluded),
+        ("b", ExperimentState::Paused),
     ] {
         store.set_state(name, state, Some("x")).unwrap();
     }
@@ -145,6 +176,8 @@ fn scanned(store: &dyn ExperimentStore) -> (Vec<AssignmentRecord>, Vec<Outcome>)
 fn assert_same(copy: &dyn ExperimentStore, source: &dyn ExperimentStore) {
     assert_eq!(copy.list().unwrap(), source.list().unwrap());
     assert_eq!(scanned(copy), scanned(source));
+    let all = ChangeScan::default();
+    assert_eq!(copy.changes(&all).unwrap(), source.changes(&all).unwrap());
     for config in source.list().unwrap() {
         let name = &config.name;
         let history = source.history(name, 0).unwrap();
@@ -159,7 +192,9 @@ fn assert_same(copy: &dyn ExperimentStore, source: &dyn ExperimentStore) {
         assert_eq!(copy.variant_counts(name).unwrap(), counts);
     }
     let situation = source.situation("b", "user\\7\t").unwrap();
-    assert_eq!(copy.situation("b", "user\\7\t").unwrap(), situation);
+    let mut in_copy = copy.situation("b", "user\\7\t").unwrap();
+    in_copy.at_secs = situation.at_secs;
+    assert_eq!(in_copy, situation);
 }
 
 #[test]
@@ -508,7 +543,8 @@ fn what_others_have_written_is_not_thrown_away() {
     assert_eq!(kept.unwrap().len(), 1);
 }
 
-/// An application that deletes an experiment leaves what belonged to it.
+/// An application that deletes an experiment leaves what belonged to it. Its log is copied, as that of one which
+/// was deleted.
 #[apply(needs_postgres!)]
 fn what_belongs_to_nothing_is_left_out_and_told() {
     let directory = tempfile::tempdir().unwrap();
@@ -517,14 +553,19 @@ fn what_belongs_to_nothing_is_left_out_and_told() {
     fill(&source);
     let before = tally(&source);
     client(&url)
-        .batch_execute("DELETE FROM autumn_experiments WHERE name = 'draft'")
+        .batch_execute(
+            "INSERT INTO autumn_experiment_overrides (experiment, actor, variant)
+                VALUES ('draft', 'qa', 'only');
+            DELETE FROM autumn_experiments WHERE name = 'draft'",
+        )
         .unwrap();
-    let copied = copied(
-        &source,
-        &mut SqliteCopy::new(directory.path().join("copy.db")),
-    );
+    let path = directory.path().join("copy.db");
+    let copied = copied(&source, &mut SqliteCopy::new(&path));
     assert_eq!((copied.left_out, copied.is_outdated), (1, false));
-    assert_eq!(copied.tally.records(), before.records() - 2);
+    assert_eq!(copied.tally.records(), before.records() - 1);
+    let copy = SqliteExperimentStore::open(&path).unwrap();
+    assert_eq!(copy.history("draft", 0).unwrap().len(), 2);
+    assert_eq!(copy.check().unwrap(), []);
 }
 
 #[test]

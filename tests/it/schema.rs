@@ -9,7 +9,7 @@ use std::process::Stdio;
 use experiments::lifecycle::Mutation;
 use experiments::store::transfer::copy;
 use experiments::{
-    AssignManyRequest, AssignRequest, Bucketing, Clock, Expected, ExperimentConfig,
+    AssignManyRequest, AssignRequest, Bucketing, ChangeScan, Clock, Expected, ExperimentConfig,
     ExperimentError, ExperimentState, ExperimentStore as _, ExperimentStoreError, ExposureRecord,
     Finite, Keep, Outcome, OutcomeScan, SqliteCopy, SqliteExperimentStore, VariantConfig,
 };
@@ -87,7 +87,9 @@ fn every_version_is_brought_up_to_date() {
         let store = SqliteExperimentStore::open(&path).unwrap();
         assert_eq!(pragma(&path, "user_version"), latest());
 
-        let all = store.list().unwrap();
+        // A store of an older version has no such experiment.
+        let mut all = store.list().unwrap();
+        all.retain(|config| config.name != "button");
         let states: Vec<_> = all.iter().map(|c| (&*c.name, c.state)).collect();
         let expected = [
             ("banner", ExperimentState::Running),
@@ -124,8 +126,15 @@ fn every_version_is_brought_up_to_date() {
         let pinned = store.get_assignment("checkout_v2", "qa").unwrap().unwrap();
         assert_eq!((&*pinned.variant, pinned.is_override), ("treatment", true));
         let pinned = store.overrides("checkout_v2").unwrap();
-        let pinned: Vec<_> = pinned.iter().map(|o| (&*o.actor, &*o.variant)).collect();
-        assert_eq!(pinned, [("qa", "treatment"), ("tester", "control")]);
+        let pinned: Vec<_> = pinned
+            .iter()
+            .map(|o| (&*o.actor, &*o.variant, o.operator.as_deref()))
+            .collect();
+        let expected = [
+            ("qa", "treatment", Some("ann")),
+            ("tester", "control", Some("ann")),
+        ];
+        assert_eq!(pinned, expected);
         let counts = store.variant_counts("checkout_v2").unwrap();
         let counts: Vec<_> = counts.iter().map(|c| (c.assigned, c.overridden)).collect();
         assert_eq!(counts, [(1, 0), (1, 1)]);
@@ -158,6 +167,83 @@ fn every_version_is_brought_up_to_date() {
         SqliteExperimentStore::open_or_create(&fresh).unwrap();
         assert_eq!(schema(&path), schema(&fresh));
     }
+}
+
+/// What came with version 4 is read back as it was written.
+#[test]
+fn who_enters_and_second_thoughts_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = restored(&directory.path().join("store.db"), 4);
+    let store = SqliteExperimentStore::open(&path).unwrap();
+    let store = store.with_clock(Clock::Fixed(NOW + 120));
+    let button = store.get("button").unwrap().unwrap();
+    assert_eq!(button.state, ExperimentState::Paused);
+    assert!(!button.enrolling);
+    let values: Vec<_> = button.values.iter().collect();
+    let expected = [
+        ("green", &serde_json::json!({"hex": "#0a0"})),
+        ("grey", &serde_json::json!({"hex": "#888"})),
+    ];
+    assert_eq!(values, expected);
+    let [hasty, qa] = &store.overrides("button").unwrap()[..] else {
+        panic!("two overrides");
+    };
+    assert_eq!(hasty.expires_at_secs, Some(NOW + 120));
+    assert_eq!(qa.expires_at_secs, Some(NOW + 60 + 7 * 24 * 60 * 60));
+    assert_eq!(qa.reason.as_deref(), Some("Looks at it for a week"));
+    assert_eq!(qa.operator.as_deref(), Some("ann"));
+    // The override has expired, and with it what it made.
+    let situation = store.situation("button", "hasty").unwrap();
+    assert!(situation.assignment.is_some_and(|found| found.is_override));
+    assert_eq!(store.get_override("button", "hasty").unwrap(), None);
+    assert_eq!(
+        store.get_override("button", "qa").unwrap().as_deref(),
+        Some("green")
+    );
+    let log = |name| {
+        let log = store.history(name, 0).unwrap();
+        log.into_iter()
+            .map(|change| change.mutation)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(log("mistake"), ["deleted", "created"]);
+    assert_eq!(log("idea"), ["renamed=idea", "created"]);
+    assert_eq!(log("ida"), [""; 0]);
+}
+
+/// The log of an older store tells who set its overrides, also where it was set several times.
+#[test]
+fn the_operators_of_older_overrides_are_found_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = restored(&directory.path().join("store.db"), 3);
+    let connection = Connection::open(&path).unwrap();
+    let mut expected = Vec::new();
+    for (actor, entries) in [
+        ("a:treatment", &[Some("ann"), Some("bob"), None][..]),
+        ("nobody_told", &[]),
+        ("twice", &[None, Some("bob")]),
+    ] {
+        connection
+            .execute(
+                "INSERT INTO overrides VALUES (1, ?1, 1, 1763985660)",
+                [actor],
+            )
+            .unwrap();
+        for operator in entries {
+            let insert = "INSERT INTO changes (experiment_id, mutation, operator, changed_at)
+                VALUES (1, 'override=' || ?1 || ':treatment', ?2, 1763985660)";
+            connection.execute(insert, (actor, operator)).unwrap();
+        }
+        expected.push((actor, entries.last().copied().flatten()));
+    }
+    drop(connection);
+    let store = SqliteExperimentStore::open(&path).unwrap();
+    let found = store.overrides("checkout_v2").unwrap();
+    let found = found.iter().map(|o| (&*o.actor, o.operator.as_deref()));
+    let found: Vec<_> = found
+        .filter(|(actor, _)| !["qa", "tester"].contains(actor))
+        .collect();
+    assert_eq!(found, expected);
 }
 
 /// Whoever reads a store by SQL finds plain names and times, by these names and columns for good.
@@ -199,7 +285,10 @@ checkout_v2 user:1 control 0 2025-11-24T12:01:00Z 0
 checkout_v2 user:2 treatment 0 2025-11-24T12:01:00Z 0 "
     );
     assert_eq!(
-        shown("SELECT * FROM exp_view_exposures WHERE actor IN ('qa', 'user:1')"),
+        shown(
+            "SELECT * FROM exp_view_exposures
+            WHERE actor IN ('qa', 'user:1') AND experiment <> 'button'"
+        ),
         "experiment actor variant is_override request_id exposed_at
 checkout_v2 user:1 control 0 r-1 2025-11-24T12:01:00Z 
 search user:1 fuzzy 0 - 2025-11-24T12:01:00Z 
@@ -218,6 +307,17 @@ user:9 revenue -5.0 2025-11-24T12:01:42Z order 2 "
         "experiment mutation operator changed_at detail
 search concluded=fuzzy bob 2025-11-24T12:02:00Z \
 {\"before\":{\"state\":\"running\"},\"after\":{\"state\":\"concluded\",\"winner\":\"fuzzy\"}} "
+    );
+    assert_eq!(
+        shown(
+            "SELECT experiment, mutation FROM exp_view_changes
+            WHERE experiment IN ('ida', 'idea', 'mistake')"
+        ),
+        "experiment mutation
+idea created 
+idea renamed=idea 
+mistake created 
+mistake deleted "
     );
 }
 
@@ -336,7 +436,7 @@ fn every_version_answers_as_before() {
         };
         prints("exp store check --format tsv", "");
         prints(
-            "exp list --format tsv | cut -f 1",
+            "exp list --format tsv | cut -f 1 | grep -v button",
             "banner\ncheckout_v2\nfooter\nidea\nold_one\nsearch\n",
         );
         prints("exp assign checkout_v2 user:1", "control\n");
@@ -464,7 +564,10 @@ fn call_all(
         ("situation", store.situation("banner", "x").map(drop)),
         ("variant_counts", store.variant_counts("banner").map(drop)),
         ("history", store.history("banner", 0).map(drop)),
+        ("changes", store.changes(&ChangeScan::default()).map(drop)),
         ("exposures", store.exposures("banner").map(drop)),
+        ("exposure_totals", store.exposure_totals("user:1").map(drop)),
+        ("unassign", store.unassign("banner", &["x"], None).map(drop)),
         (
             "scan_assignments",
             store.scan_assignments("banner", &mut |_| Ok(())),
@@ -590,6 +693,8 @@ fn contradictions_are_reported_as_damage() {
         "UPDATE changes SET detail = '{'",
         "UPDATE variants SET weight = -1",
         "UPDATE experiments SET analysis = '{'",
+        "UPDATE experiments SET variant_values = '{'",
+        "UPDATE overrides SET expires_at = -1",
     ];
     for damage in damages {
         let directory = tempfile::tempdir().unwrap();

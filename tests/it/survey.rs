@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::thread;
 
+use experiments::lifecycle::Mutation;
 use experiments::store::transfer;
 use experiments::{
     AssignRequest, ExperimentConfig, ExperimentState, ExperimentStore, Finite, Outcome,
@@ -534,6 +535,70 @@ fn a_new_experiment_does_not_take_the_place_of_a_lost_one() {
     }
 }
 
+/// The log of what was deleted or renamed stays under its name, in a sound file.
+#[test]
+fn deleting_and_renaming_leave_a_sound_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteExperimentStore::open_or_create(directory.path().join("x.db")).unwrap();
+    fill(&store);
+    let draft = |name: &str| ExperimentConfig::new(name, vec![VariantConfig::new("a", 1)]);
+    let rename = |experiment, to| Mutation::Rename { experiment, to };
+    let delete = |experiment| Mutation::Delete { experiment };
+    let log = |name: &str| {
+        let log = store.history(name, 0).unwrap();
+        log.into_iter()
+            .map(|change| change.mutation)
+            .collect::<Vec<_>>()
+    };
+    for group in [None, Some("g")] {
+        let mut config = draft("old");
+        config.exclusion_group = group.map(str::to_owned);
+        store.insert(config.clone()).unwrap();
+        store.mutate(&delete("old"), None).unwrap();
+        assert_eq!(store.check().unwrap(), []);
+        config.name = "other".to_owned();
+        store.insert(config).unwrap();
+        // The next experiment takes no log over but that of its name.
+        store.mutate(&rename("other", "old"), None).unwrap();
+        assert_eq!(
+            log("old")[..4],
+            ["renamed=old", "created", "deleted", "created"]
+        );
+        assert_eq!(log("other"), [""; 0]);
+        assert_eq!(store.check().unwrap(), []);
+        store.mutate(&delete("old"), None).unwrap();
+        store.insert(draft("other")).unwrap();
+        assert_eq!(log("other"), ["created"]);
+        store.mutate(&delete("other"), None).unwrap();
+        store.mutate(&rename("other", "old"), None).unwrap_err();
+        // Whoever would give the number of a deleted one away would mix two logs.
+        for name in ["third", "fourth"] {
+            store.insert(draft(name)).unwrap();
+            assert_eq!(log(name)[..1], ["created"]);
+            store.mutate(&delete(name), None).unwrap();
+        }
+        assert_eq!(store.check().unwrap(), []);
+        connection_of(directory.path())
+            .execute_batch(
+                "DELETE FROM changes WHERE experiment_id IN (SELECT id FROM deleted_experiments);
+                 DELETE FROM deleted_experiments",
+            )
+            .unwrap();
+        assert_eq!(log("old"), [""; 0]);
+    }
+    let connection = connection_of(directory.path());
+    let left =
+        "SELECT (SELECT count(*) FROM experiments) || ' ' || (SELECT count(*) FROM spaces) || ' '
+        || (SELECT count(DISTINCT experiment_id) FROM variants) || ' '
+        || (SELECT count(DISTINCT experiment_id) FROM weight_periods)";
+    let left: String = connection.query_row(left, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, "2 1 2 2");
+}
+
+fn connection_of(directory: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(directory.join("x.db")).unwrap()
+}
+
 /// A variant that actors still hold is listed again, and nobody new gets it.
 #[test]
 fn a_removed_variant_that_actors_hold_comes_back_without_weight() {
@@ -582,14 +647,15 @@ fn very_many_damaged_rows_are_repaired_at_once() {
     let many = "
         WITH RECURSIVE n(n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM n WHERE n < 8)
         INSERT INTO spaces (id) SELECT n FROM n;
-        INSERT INTO experiments SELECT id, 'e' || id, NULL, 'draft', NULL, id, 0, 'fnv1a', 0, 0, NULL, 10000,
-            NULL, 0 FROM spaces WHERE id > 2;
+        INSERT INTO experiments (id, name, space_id, slot, bucketing, created_at, updated_at)
+            SELECT id, 'e' || id, id, 0, 'fnv1a', 0, 0 FROM spaces WHERE id > 2;
         INSERT INTO variants SELECT id, 0, 'a', 1, 0 FROM experiments WHERE id > 2;
         INSERT INTO weight_periods SELECT id, 0, 0, '[]' FROM experiments WHERE id > 2;
         INSERT INTO changes (experiment_id, mutation, changed_at)
             SELECT id, 'created', 0 FROM experiments WHERE id > 2;
         WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 150)
-        INSERT INTO overrides SELECT id, 'user:' || n, 9, 0 FROM n, experiments WHERE id > 2";
+        INSERT INTO overrides (experiment_id, actor, variant, created_at)
+            SELECT id, 'user:' || n, 9, 0 FROM n, experiments WHERE id > 2";
     let store = damaged_file(directory, many);
     let found = store.check().unwrap();
     let counts: u64 = found.iter().map(|finding| finding.count).sum();
@@ -669,6 +735,18 @@ const FAULTS_OF_A_DATABASE: &[Fault] = &[
         false,
     ),
     (
+        "UPDATE autumn_experiments SET variant_values = '{\"a\": }'",
+        "unreadable",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiments SET paused = true WHERE name = 'one'",
+        "invalid-experiment",
+        "one",
+        false,
+    ),
+    (
         "UPDATE autumn_experiments SET exclusion_group = ' '",
         "invalid-experiment",
         "one",
@@ -694,6 +772,12 @@ const FAULTS_OF_A_DATABASE: &[Fault] = &[
     ),
     (
         "UPDATE autumn_experiment_overrides SET created_at = 'infinity'",
+        "infinite-time",
+        "one",
+        false,
+    ),
+    (
+        "UPDATE autumn_experiment_overrides SET expires_at = 'infinity'",
         "infinite-time",
         "one",
         false,
@@ -775,15 +859,15 @@ const FAULTS_OF_A_DATABASE: &[Fault] = &[
         true,
     ),
     (
-        "DROP FUNCTION exp_situation_4",
+        "DROP FUNCTION exp_situation_5",
         "schema",
-        "exp_situation_4",
+        "exp_situation_5",
         true,
     ),
     (
-        "DROP FUNCTION exp_store_assignment_4",
+        "DROP FUNCTION exp_store_assignment_5",
         "schema",
-        "exp_store_assignment_4",
+        "exp_store_assignment_5",
         true,
     ),
     (

@@ -4,12 +4,16 @@
 //! assignments: each question is one probe of a map, and the counts that the rules ask for are kept
 //! rather than taken. Looking something up allocates nothing but what is given back.
 
+mod experiment;
+mod log;
+mod mutation;
 mod scans;
 mod state;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use self::state::{Experiment, ExperimentId, PinnedVariant, Placement, State, Subject};
+use self::experiment::Experiment;
+use self::state::{ExperimentId, Placement, State};
 use crate::assignment::{AssignRequest, Assigned, Situation};
 use crate::clock::Clock;
 use crate::error::ExperimentError;
@@ -20,7 +24,7 @@ use crate::experiment::{
     WeightPeriod,
 };
 use crate::exposure::{ExposureRecord, ExposureScan};
-use crate::lifecycle::{self, Mutation, Write};
+use crate::lifecycle::{self, Mutation};
 use crate::outcome::{Outcome, OutcomeScan, Tracked};
 use crate::store::{Each, Expected, ExperimentStore};
 
@@ -60,67 +64,6 @@ impl InMemoryExperimentStore {
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
-    }
-
-    fn apply(
-        &self,
-        state: &mut State,
-        mutation: &Mutation<'_>,
-        operator: Option<&str>,
-    ) -> Result<Option<ChangeRecord>, ExperimentError> {
-        let name = mutation.experiment();
-        let at_secs = self.clock.now_secs();
-        let subject = Subject {
-            state,
-            experiment: state.experiment(name),
-            now_secs: at_secs,
-        };
-        let current = subject.experiment.map(|e| &e.config);
-        let step = lifecycle::decide(mutation, current, &subject)?;
-        let Some(step) = step else { return Ok(None) };
-        let operator = operator.map(str::to_owned);
-        match step.write {
-            Write::Config(mut config) => {
-                config.updated_at_secs = at_secs;
-                state.put_config(config, at_secs);
-            }
-            Write::SetOverride {
-                actor,
-                variant,
-                expires_at_secs,
-                reason,
-            } => {
-                let id = state.ids[name];
-                let pinned = PinnedVariant {
-                    variant,
-                    at_secs,
-                    expires_at_secs,
-                    reason,
-                    operator: operator.clone(),
-                };
-                let overrides = &mut state.experiments[id].overrides;
-                overrides.insert(actor.into_boxed_str(), pinned);
-            }
-            Write::ClearOverride { actor } => {
-                let id = state.ids[name];
-                state.drop_override(id, &actor);
-            }
-            Write::Delete => state.delete(name),
-            Write::Rename(to) => {
-                state.rename(name, &to);
-                let id = state.ids[&to];
-                state.experiments[id].config.updated_at_secs = at_secs;
-            }
-        }
-        let change = ChangeRecord {
-            experiment: mutation.next_name().unwrap_or(name).to_owned(),
-            mutation: step.mutation,
-            actor: operator,
-            timestamp_secs: at_secs,
-            detail: Some(step.detail),
-        };
-        state.log(change.clone());
-        Ok(Some(change))
     }
 
     // A panic can't leave the maps half-changed in a way that matters more than going on does.
@@ -193,6 +136,7 @@ impl ExperimentStore for InMemoryExperimentStore {
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
         let operator = operator.or(self.operator.as_deref());
         let mut state = self.write();
+        let at_secs = self.clock.now_secs();
         for expected in expected {
             expected.verify(state.experiment(expected.experiment).map(|e| &e.config))?;
         }
@@ -200,12 +144,12 @@ impl ExperimentStore for InMemoryExperimentStore {
             // Tried on a copy, as nothing may stay of a batch of which one is refused.
             let mut copy = state.excerpt(mutations);
             for mutation in mutations {
-                self.apply(&mut copy, mutation, operator)?;
+                copy.apply(mutation, operator, at_secs)?;
             }
         }
         mutations
             .iter()
-            .map(|m| self.apply(&mut state, m, operator))
+            .map(|mutation| state.apply(mutation, operator, at_secs))
             .collect()
     }
 
@@ -274,7 +218,7 @@ impl ExperimentStore for InMemoryExperimentStore {
     }
 
     fn changes(&self, scan: &ChangeScan<'_>) -> Result<Vec<ChangeRecord>, ExperimentError> {
-        Ok(self.read().changes(scan))
+        Ok(self.read().log.find(scan))
     }
 
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {
@@ -328,7 +272,7 @@ impl ExperimentStore for InMemoryExperimentStore {
         let found = &mut state.experiments[id];
         let pruned = found.prune_exposures(before_secs);
         if pruned > 0 {
-            state.log(ChangeRecord {
+            state.log.push(ChangeRecord {
                 experiment: experiment.to_owned(),
                 mutation: lifecycle::pruned(pruned),
                 actor: operator.map(str::to_owned),
@@ -353,7 +297,7 @@ impl ExperimentStore for InMemoryExperimentStore {
         lifecycle::require_unassignable(&state.experiments[id].config)?;
         let unassigned = state.unassign(id, actors);
         if unassigned != Unassigned::default() {
-            state.log(ChangeRecord {
+            state.log.push(ChangeRecord {
                 experiment: experiment.to_owned(),
                 mutation: lifecycle::unassigned(unassigned.assignments),
                 actor: operator.map(str::to_owned),

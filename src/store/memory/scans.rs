@@ -3,7 +3,8 @@
 
 use smol_str::SmolStr;
 
-use super::state::{Experiment, State, StoredAssignment};
+use super::experiment::{Experiment, StoredAssignment};
+use super::state::State;
 use crate::error::ExperimentError;
 use crate::experiment::AssignmentRecord;
 use crate::exposure::{ExposureRecord, ExposureScan, first_places};

@@ -7,17 +7,19 @@ use tokio_postgres::Row;
 
 use super::PgExperimentStore;
 use super::connection::Values;
-use super::experiments::{
-    self, ASSIGN, ASSIGNED, IS_NEW, IS_OVERRIDE, IS_PINNED, ONE, SHOWN_AGAIN, SITUATION,
-    SITUATION_AND_EXPOSURE, STORE_ASSIGNMENT,
-};
+use super::experiments::{self, ONE};
 use super::failure::{self, Failure};
 use super::memory::Remembered;
 use super::mutation;
 use super::pace::Pace;
+use super::situation::{
+    self, ASSIGN, ASSIGNED, IS_NEW, IS_OVERRIDE, IS_PINNED, SHOWN_AGAIN, SITUATION,
+    SITUATION_AND_EXPOSURE, STORE_ASSIGNMENT,
+};
 use crate::assignment::{AssignRequest, Assigned, Facts, Situation};
 use crate::error::ExperimentError;
 use crate::rule::AssignmentReason;
+use crate::store::transfer::seconds;
 
 /// What the first round trip of an assignment finds.
 #[expect(
@@ -73,6 +75,7 @@ impl PgExperimentStore {
         experiment: &str,
         actor: &str,
     ) -> Result<(Situation, i64), ExperimentError> {
+        let at = self.now();
         self.read("read an assignment", Pace::Quick, |db| {
             if !experiments::is_storable(actor) {
                 let mut found = Situation::unknown(experiment, actor);
@@ -82,11 +85,11 @@ impl PgExperimentStore {
                 return Ok((found, version));
             }
             let row = if experiments::is_storable(experiment) {
-                db.row(SITUATION, &[&experiment, &actor])?
+                db.row(SITUATION, &[&experiment, &actor, &at])?
             } else {
                 None
             };
-            experiments::situation(self.address(), row.as_ref(), experiment, actor)
+            situation::read(self.address(), row.as_ref(), experiment, actor, at)
         })
     }
 
@@ -126,6 +129,7 @@ impl PgExperimentStore {
             keep_exposure,
             ..
         } = *request;
+        let at = self.now();
         // It writes, so it is not repeated on another connection.
         let mut loan = self.pool.get()?;
         let tried = loan.run(|db| {
@@ -134,7 +138,7 @@ impl PgExperimentStore {
                 &actor,
                 &known.version,
                 &bucketed,
-                &self.now(),
+                &at,
                 &keep_exposure,
                 &request_id,
             ];
@@ -142,7 +146,7 @@ impl PgExperimentStore {
             let variant = row.as_ref().map(|row| row.try_get(ASSIGNED));
             let variant: Option<String> = variant.transpose()?.flatten();
             let (Some(row), Some(variant)) = (&row, variant) else {
-                return self.found(row.as_ref(), request);
+                return self.found(row.as_ref(), request, at);
             };
             let reason = match (row.try_get(IS_NEW)?, row.try_get(IS_PINNED)?) {
                 (true, _) => AssignmentReason::Assigned,
@@ -175,15 +179,16 @@ impl PgExperimentStore {
             request_id,
             ..
         } = *request;
+        let at = self.now();
         // It writes, so it is not repeated on another connection.
         let mut loan = self.pool.get()?;
         let ticket = self.pool.memory.ticket();
         let looked = loan.run(|db| {
-            let values: Values<'_> = &[&experiment, &actor, &request_id, &self.now()];
+            let values: Values<'_> = &[&experiment, &actor, &request_id, &at];
             let row = db.single(SITUATION_AND_EXPOSURE, values)?;
             let shown = row.as_ref().map(|row| row.try_get(SHOWN_AGAIN));
             let shown: Option<String> = shown.transpose()?.flatten();
-            let found = self.found(row.as_ref(), request)?;
+            let found = self.found(row.as_ref(), request, at)?;
             let (Some(variant), Looked::Found(situation, version)) = (shown, &found) else {
                 return Ok(found);
             };
@@ -209,11 +214,16 @@ impl PgExperimentStore {
         looked.map_err(|failure| self.failed("read an assignment", failure))
     }
 
-    fn found(&self, row: Option<&Row>, request: &AssignRequest<'_>) -> Result<Looked, Failure> {
+    fn found(
+        &self,
+        row: Option<&Row>,
+        request: &AssignRequest<'_>,
+        at: i64,
+    ) -> Result<Looked, Failure> {
         let AssignRequest {
             experiment, actor, ..
         } = *request;
-        let (situation, version) = experiments::situation(self.address(), row, experiment, actor)?;
+        let (situation, version) = situation::read(self.address(), row, experiment, actor, at)?;
         Ok(Looked::Found(situation, version))
     }
 
@@ -228,10 +238,13 @@ impl PgExperimentStore {
         let Situation {
             experiment,
             actor,
+            pinned,
             assignment,
+            at_secs,
             ..
         } = seen;
-        let override_variant = seen.facts().pinned;
+        let seen_pinned = pinned.as_ref().map(|pinned| &pinned.variant);
+        let seen_until = pinned.as_ref().and_then(|pinned| pinned.expires_at_secs);
         let seen_variant = assignment.as_ref().map(|stored| &stored.variant);
         let seen_is_override = assignment.as_ref().map(|stored| stored.is_override);
         let exposes = request.keep_exposure && assigned.is_exposure();
@@ -243,12 +256,13 @@ impl PgExperimentStore {
                     experiment,
                     actor,
                     &version,
-                    &override_variant,
+                    &seen_pinned,
+                    &seen_until.map(seconds),
                     &seen_variant,
                     &seen_is_override,
                     &assigned.variant,
                     &assigned.is_override,
-                    &self.now(),
+                    &seconds(*at_secs),
                     &assigned.stored,
                     &exposes,
                     &request.request_id,

@@ -1,18 +1,15 @@
-//! Experiments, and an actor's situation in one: domain types to rows and back.
+//! Experiments: domain types to rows and back.
 
+use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
 
 use super::connection::Connection;
 use super::failure::Failure;
 use super::values::arrays;
-use super::version::schema_version;
-use crate::assignment::Situation;
 use crate::bucketing::Bucketing;
 use crate::coverage::Coverage;
 use crate::error::{ConfigProblem, ExperimentError, ExperimentStoreError};
-use crate::experiment::{
-    Assignment, ExperimentConfig, ExperimentState, Override, VariantConfig, VariantValues,
-};
+use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
 use crate::location::StoreLocation;
 use crate::metric::AnalysisConfig;
 use crate::store::transfer::seconds;
@@ -20,9 +17,11 @@ use crate::store::transfer::seconds;
 /// The columns of an experiment, as [`stored`] reads them; an actor's situation begins with them, too.
 macro_rules! columns {
     () => {
-        "e.name, e.description, e.state::text, e.variants::text, e.winner, e.exclusion_group, \
+        "e.name, e.description, \
+         CASE WHEN e.paused AND e.state = 'draft' THEN 'paused' ELSE e.state::text END, \
+         e.variants::text, e.winner, e.exclusion_group, \
          e.bucketing, floor(extract(epoch FROM e.updated_at))::bigint, e.exp_version, \
-         e.salt, e.coverage, e.analysis::text"
+         e.salt, e.coverage, e.analysis::text, e.enrolling, e.variant_values"
     };
 }
 /// What `functions.sql` knows of them: the same, their types, and which decide how actors are assigned and are
@@ -31,12 +30,11 @@ pub(super) const CONFIGURATION: &str = columns!();
 pub(super) const TYPED_CONFIGURATION: &str = "name text, description text, state text, \
     variants text, winner text, exclusion_group text, \
     bucketing text, updated_at bigint, version bigint, salt text, coverage integer, \
-    analysis text";
+    analysis text, enrolling boolean, variant_values text";
 /// As text, because of a `jsonb` Postgres's hash is the same for many lists of nine variants and more.
-pub(super) const DECIDING: &str =
-    "state, variants::text, winner, exclusion_group, bucketing, salt, coverage";
+pub(super) const DECIDING: &str = "state, paused, variants::text, winner, exclusion_group, bucketing, salt, coverage, enrolling, variant_values";
 /// Where the columns that follow them begin.
-pub(super) const FOLLOWING: usize = 12;
+pub(super) const FOLLOWING: usize = 14;
 
 pub(super) const ONE: &str = concat!(
     "SELECT ",
@@ -85,52 +83,6 @@ pub(super) const WITH_WHAT_IT_HOLDS: &str = concat!(
        e.weight_period \
      FROM autumn_experiments e WHERE e.name = $1"
 );
-/// All that decides an actor's assignment, as [`situation`] reads it.
-pub(super) const SITUATION: &str = concat!(
-    "SELECT * FROM exp_situation_",
-    schema_version!(),
-    "($1, $2)"
-);
-const PINNED: usize = FOLLOWING;
-const STORED: usize = FOLLOWING + 1;
-pub(super) const IS_OVERRIDE: usize = FOLLOWING + 2;
-const STORED_AT: usize = FOLLOWING + 3;
-const SIBLING: usize = FOLLOWING + 4;
-
-/// The same, and in the same round trip the exposure of the common cases: the experiment runs, and an
-/// assignment is there that nothing has been pinned over. Whatever else there is the rules decide
-/// first. The last column is the variant whose exposure was kept; the others may be older than that.
-pub(super) const SITUATION_AND_EXPOSURE: &str = concat!(
-    "WITH found AS MATERIALIZED (SELECT * FROM exp_situation_",
-    schema_version!(),
-    "($1, $2))
-     SELECT found.*, CASE WHEN state = 'running'
-         AND (pinned IS NULL AND assigned IS NOT NULL OR is_override AND pinned = assigned)
-         THEN exp_show_again_",
-    schema_version!(),
-    "($1, $2, pinned IS NOT NULL, is_override, $3,
-             to_timestamp($4::bigint)) END
-     FROM found"
-);
-pub(super) const SHOWN_AGAIN: usize = FOLLOWING + 5;
-
-/// A whole assignment, and if that can't decide it, what does.
-pub(super) const ASSIGN: &str = concat!(
-    "SELECT * FROM exp_assign_",
-    schema_version!(),
-    "($1, $2, $3, $4, to_timestamp($5::bigint), $6, $7)"
-);
-pub(super) const ASSIGNED: usize = FOLLOWING + 5;
-pub(super) const IS_NEW: usize = FOLLOWING + 6;
-pub(super) const IS_PINNED: usize = FOLLOWING + 7;
-
-/// What the rules decided, if all that they saw is still so.
-pub(super) const STORE_ASSIGNMENT: &str = concat!(
-    "SELECT exp_store_assignment_",
-    schema_version!(),
-    "($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::bigint), $10, $11, $12)"
-);
-
 /// An experiment as it is stored, and its `exp_version`.
 pub(super) struct Stored {
     pub(super) config: ExperimentConfig,
@@ -178,10 +130,7 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
             format!("experiment {name:?} has the {what} {value:?}"),
         )
     };
-    let state = ExperimentState::ALL
-        .into_iter()
-        .find(|known| known.as_str() == state)
-        .ok_or_else(|| unknown("state", state))?;
+    let state = ExperimentState::named(state).ok_or_else(|| unknown("state", state))?;
     let bucketing = Bucketing::ALL
         .into_iter()
         .find(|known| known.as_str() == bucketing)
@@ -191,14 +140,12 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
         .ok()
         .and_then(Coverage::of_10000)
         .ok_or_else(|| unknown("coverage", &coverage.to_string()))?;
-    let analysis: Option<&str> = row.try_get(11)?;
-    let analysis = match analysis.map(serde_json::from_str).transpose() {
-        Ok(analysis) => analysis.unwrap_or_default(),
-        Err(error) => {
-            let found = format!("experiment {name:?} has an analysis that cannot be read: {error}");
-            return Err(damaged(store, found).into());
-        }
+    let unreadable = |what: &str, error: serde_json::Error| {
+        let found = format!("experiment {name:?} has {what} that cannot be read: {error}");
+        damaged(store, found)
     };
+    let analysis = json(row.try_get(11)?).map_err(|error| unreadable("an analysis", error))?;
+    let values = json(row.try_get(13)?).map_err(|error| unreadable("values", error))?;
     let variants = serde_json::from_str::<Vec<VariantConfig>>(variants);
     let is_unreadable = variants.is_err();
     let updated_at: i64 = row.try_get(7)?;
@@ -212,8 +159,8 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
             bucketing,
             salt: row.try_get(9)?,
             coverage,
-            enrolling: true,
-            values: VariantValues::default(),
+            enrolling: row.try_get(12)?,
+            values,
             analysis,
             updated_at_secs: unsigned(updated_at),
             name,
@@ -223,47 +170,9 @@ pub(super) fn stored(store: &str, row: &Row) -> Result<Stored, Failure> {
     })
 }
 
-/// What was found of an actor, and the experiment's `exp_version`.
-pub(super) fn situation(
-    store: &str,
-    row: Option<&Row>,
-    experiment: &str,
-    actor: &str,
-) -> Result<(Situation, i64), Failure> {
-    let mut found = Situation::unknown(experiment, actor);
-    // Of an outer join the row may be empty.
-    let name = row
-        .map(|row| row.try_get::<_, Option<&str>>(0))
-        .transpose()?;
-    let (Some(row), Some(Some(_))) = (row, name) else {
-        return Ok((found, 0));
-    };
-    let Stored {
-        config, version, ..
-    } = stored(store, row)?;
-    found.config = Some(config);
-    let pinned: Option<String> = row.try_get(PINNED)?;
-    found.pinned = pinned.map(|variant| Override {
-        experiment: experiment.to_owned(),
-        actor: actor.to_owned(),
-        variant,
-        created_at_secs: 0,
-        expires_at_secs: None,
-        reason: None,
-        operator: None,
-    });
-    if let Some(variant) = row.try_get(STORED)? {
-        let assigned_at: i64 = row.try_get(STORED_AT)?;
-        found.assignment = Some(Assignment {
-            experiment: experiment.to_owned(),
-            actor: actor.to_owned(),
-            variant,
-            is_override: row.try_get(IS_OVERRIDE)?,
-            assigned_at_secs: unsigned(assigned_at),
-        });
-    }
-    found.sibling = row.try_get(SIBLING)?;
-    Ok((found, version))
+/// What is kept as JSON, where anything is set.
+fn json<T: DeserializeOwned + Default>(stored: Option<&str>) -> serde_json::Result<T> {
+    stored.map_or(Ok(T::default()), serde_json::from_str)
 }
 
 /// Whether Postgres can hold the text at all. What it can't is nowhere in it.
@@ -302,9 +211,10 @@ pub(super) fn save(
     let variants = (!stays).then(|| serde_json::to_string(&config.variants).unwrap_or_default());
     let sql = if current.is_none() {
         "INSERT INTO autumn_experiments (name, description, state, variants, winner,
-            exclusion_group, bucketing, salt, coverage, analysis, created_at, updated_at)
+            exclusion_group, bucketing, salt, coverage, analysis, paused, enrolling, variant_values,
+            created_at, updated_at)
          VALUES ($1, $2, $3::text::autumn_experiment_state, $4::text::jsonb, $5, $6, $7, $9, $10,
-            $11::text::jsonb,
+            $11::text::jsonb, $12, $13, $14,
             coalesce(to_timestamp($8::bigint), statement_timestamp()),
             coalesce(to_timestamp($8::bigint), statement_timestamp()))"
     } else {
@@ -312,7 +222,7 @@ pub(super) fn save(
             state = $3::text::autumn_experiment_state,
             variants = coalesce($4::text::jsonb, variants), winner = $5,
             exclusion_group = $6, bucketing = $7, salt = $9, coverage = $10,
-            analysis = $11::text::jsonb,
+            analysis = $11::text::jsonb, paused = $12, enrolling = $13, variant_values = $14,
             updated_at = coalesce(to_timestamp($8::bigint), clock_timestamp())
          WHERE name = $1"
     };
@@ -321,7 +231,7 @@ pub(super) fn save(
         &[
             &config.name,
             &config.description,
-            &config.state.as_str(),
+            &state(config),
             &variants,
             &config.winner,
             &config.exclusion_group,
@@ -330,12 +240,33 @@ pub(super) fn save(
             &config.salt,
             &config.coverage.parts(),
             &analysis(config),
+            &is_paused(config),
+            &config.enrolling,
+            &values(config),
         ],
     )?;
     if written == 0 {
         return Err(in_use(db, &config.name, variants.as_deref())?.into());
     }
     Ok(())
+}
+
+/// The state as it is stored: to an application a paused experiment is a draft.
+fn state(config: &ExperimentConfig) -> &'static str {
+    match config.state {
+        ExperimentState::Paused => ExperimentState::Draft.as_str(),
+        other => other.as_str(),
+    }
+}
+
+fn is_paused(config: &ExperimentConfig) -> bool {
+    config.state == ExperimentState::Paused
+}
+
+/// What the variants stand for, as it is stored; `None` where nothing is set.
+fn values(config: &ExperimentConfig) -> Option<String> {
+    let is_set = !config.values.is_empty();
+    is_set.then(|| serde_json::to_string(&config.values).unwrap_or_default())
 }
 
 /// How it is analysed, as it is stored; `None` where nothing is set.
@@ -345,15 +276,17 @@ fn analysis(config: &ExperimentConfig) -> Option<String> {
 }
 
 const APPEND: &str = "INSERT INTO autumn_experiments (name, description, state, variants, winner,
-        exclusion_group, bucketing, created_at, updated_at, salt, coverage, analysis, weight_period)
+        exclusion_group, bucketing, created_at, updated_at, salt, coverage, analysis, weight_period,
+        paused, enrolling, variant_values)
      SELECT name, description, state::autumn_experiment_state, variants::jsonb, winner,
         exclusion_group, bucketing, to_timestamp(created_at), to_timestamp(updated_at),
-        salt, coverage, analysis::jsonb, weight_period
+        salt, coverage, analysis::jsonb, weight_period, paused, enrolling, variant_values
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
         $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::integer[], $12::text[],
-        $13::integer[])
+        $13::integer[], $14::boolean[], $15::boolean[], $16::text[])
      WITH ORDINALITY AS r (name, description, state, variants, winner, exclusion_group,
-        bucketing, created_at, updated_at, salt, coverage, analysis, weight_period, place)
+        bucketing, created_at, updated_at, salt, coverage, analysis, weight_period,
+        paused, enrolling, variant_values, place)
      ORDER BY place";
 
 /// An experiment that a copy brings.
@@ -373,7 +306,7 @@ pub(super) fn append(db: &mut Connection, experiments: &[Brought<'_>]) -> Result
             experiments,
             |brought| &*brought.config.name,
             |brought| brought.config.description.as_deref(),
-            |brought| brought.config.state.as_str(),
+            |brought| state(brought.config),
             |brought| variants(brought.config).unwrap_or_default(),
             |brought| brought.config.winner.as_deref(),
             |brought| brought.config.exclusion_group.as_deref(),
@@ -384,6 +317,9 @@ pub(super) fn append(db: &mut Connection, experiments: &[Brought<'_>]) -> Result
             |brought| brought.config.coverage.parts(),
             |brought| analysis(brought.config),
             |brought| brought.weight_period,
+            |brought| is_paused(brought.config),
+            |brought| brought.config.enrolling,
+            |brought| values(brought.config),
         ),
     )?;
     Ok(())

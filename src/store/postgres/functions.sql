@@ -72,6 +72,7 @@ $$;
 
 -- An update that would remove a variant with assignments affects no row: the application reports that
 -- as it reports the assignments that its own check finds. One that makes the list another begins a period.
+-- Whoever moves a paused experiment to another state ends the pause: the application sees a draft, and starts it.
 CREATE OR REPLACE FUNCTION exp_close_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     removed text;
@@ -92,6 +93,7 @@ BEGIN
         END IF;
     END LOOP;
     NEW.updated_at := greatest(NEW.updated_at, NEW.created_at);
+    NEW.paused := NEW.paused AND NEW.state = 'draft';
     IF NEW.variants <> OLD.variants THEN
         NEW.weight_period := OLD.weight_period + 1;
     END IF;
@@ -257,6 +259,21 @@ CREATE TRIGGER exp_share_gate BEFORE INSERT OR UPDATE ON autumn_experiment_overr
     FOR EACH ROW WHEN (coalesce(current_setting('exp.writer', true), '') = '')
     EXECUTE FUNCTION exp_share_gate();
 
+-- An override that the application sets again is another one, without end: what it knows nothing of goes.
+CREATE OR REPLACE FUNCTION exp_set_again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.expires_at := NULL;
+    NEW.reason := NULL;
+    NEW.operator := NULL;
+    RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS exp_set_again ON autumn_experiment_overrides;
+CREATE TRIGGER exp_set_again BEFORE UPDATE OF variant ON autumn_experiment_overrides
+    FOR EACH ROW WHEN (coalesce(current_setting('exp.writer', true), '') = ''
+        AND (NEW.expires_at, NEW.reason, NEW.operator)
+            IS NOT DISTINCT FROM (OLD.expires_at, OLD.reason, OLD.operator))
+    EXECUTE FUNCTION exp_set_again();
+
 -- The application shows the log by time, and `exp` as it was written: an entry is later than the one
 -- before it, also if its transaction began earlier or a clock says otherwise. Several of the application
 -- may be written at once: each waits for the one before it, (1163415638, hashtext(name)), and only then
@@ -283,17 +300,31 @@ DROP TRIGGER IF EXISTS exp_order_change ON autumn_experiment_changes;
 CREATE TRIGGER exp_order_change BEFORE INSERT ON autumn_experiment_changes
     FOR EACH ROW EXECUTE FUNCTION exp_order_change();
 
--- All that decides an actor's assignment. `sibling` is another experiment of the group in which the
--- actor has an assignment.
-CREATE OR REPLACE FUNCTION exp_situation_VERSION(in_experiment text, in_actor text) RETURNS TABLE (
+-- Whether the actor's override has expired at that time. An expired one counts as none, and so does the
+-- assignment that it made: whoever looks at an assignment asks if it `is_override`.
+CREATE OR REPLACE FUNCTION exp_has_expired(in_experiment text, in_actor text, at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM autumn_experiment_overrides
+        WHERE experiment = in_experiment AND actor = in_actor AND expires_at <= at
+    )
+$$;
+
+-- All that decides an actor's assignment at that time. Override and assignment are told as they are stored;
+-- `sibling` is another experiment of the group in which the actor has an assignment that counts.
+CREATE OR REPLACE FUNCTION exp_situation_VERSION(in_experiment text, in_actor text, at timestamptz) RETURNS TABLE (
     TYPED_CONFIGURATION,
-    pinned text, assigned text, is_override boolean, assigned_at bigint, sibling text
+    pinned text, pinned_at bigint, pinned_until bigint, pinned_for text, pinned_by text,
+    assigned text, is_override boolean, assigned_at bigint, sibling text
 ) LANGUAGE sql STABLE AS $$
     SELECT CONFIGURATION,
-        o.variant, a.variant, a.is_override, floor(extract(epoch FROM a.assigned_at))::bigint,
+        o.variant, floor(extract(epoch FROM o.created_at))::bigint,
+        floor(extract(epoch FROM o.expires_at))::bigint, o.reason, o.operator,
+        a.variant, a.is_override, floor(extract(epoch FROM a.assigned_at))::bigint,
         (SELECT s.name FROM autumn_experiment_assignments b
          JOIN autumn_experiments s ON s.name = b.experiment
          WHERE b.actor = in_actor AND s.exclusion_group = e.exclusion_group AND s.name <> e.name
+            AND NOT (b.is_override AND exp_has_expired(b.experiment, in_actor, at))
          ORDER BY s.name COLLATE "C" LIMIT 1)
     FROM autumn_experiments e
     LEFT JOIN autumn_experiment_overrides o ON o.experiment = e.name AND o.actor = in_actor
@@ -308,15 +339,15 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT variants @> jsonb_build_array(jsonb_build_object('name', variant))
 $$;
 
--- The exposure of an assignment that is stored: its variant, or NULL and no exposure if the experiment
--- does not run or nothing is stored. `pinned` is whether an override is behind it, to a variant that
--- the experiment has, and `seen_is_override` whether the assignment is an override's, which may have
--- outlived it; it is NULL as well if either is not so any more.
+-- The exposure of an assignment that is stored in a running experiment: its variant, or NULL and no exposure if
+-- the experiment is not as it was seen or nothing is stored. `pinned` is whether an override is behind it that
+-- holds, to a variant that the experiment has, and `seen_is_override` whether the assignment is an override's,
+-- which may have outlived it; it is NULL as well if either is not so any more.
 --
 -- A function, because its INSERT sees what was committed before the gate opened, which the statement
 -- that calls it may not.
 CREATE OR REPLACE FUNCTION exp_show_again_VERSION(
-    in_experiment text, in_actor text, pinned boolean, seen_is_override boolean,
+    in_experiment text, in_actor text, seen_version bigint, pinned boolean, seen_is_override boolean,
     in_request_id text, at timestamptz
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -329,23 +360,24 @@ BEGIN
         JOIN autumn_experiments e ON e.name = a.experiment
         LEFT JOIN autumn_experiment_overrides o
             ON o.experiment = a.experiment AND o.actor = a.actor
-        WHERE a.experiment = in_experiment AND a.actor = in_actor AND e.state = 'running'
+        WHERE a.experiment = in_experiment AND a.actor = in_actor AND e.exp_version = seen_version
             AND a.is_override = seen_is_override
             AND CASE WHEN pinned THEN a.is_override AND o.variant = a.variant
-                AND exp_has_variant(e.variants, o.variant)
-                ELSE o.variant IS NULL END
+                AND exp_has_variant(e.variants, o.variant) AND (o.expires_at > at) IS NOT FALSE
+                ELSE o.variant IS NULL OR o.expires_at <= at AND NOT a.is_override END
         RETURNING variant INTO shown;
     RETURN shown;
 END $$;
 
 -- The second half of an assignment: stores what the rules decided, if all that they looked at is
 -- still so. FALSE, and nothing stored, if anything is otherwise; the caller then reads and decides
--- again.
+-- again. `seen_pinned` and `seen_until` are the override, expired or not, and `seen_variant` is the assignment, also
+-- of an override that has expired; a newcomer's takes its place.
 --
 -- A function, because each of its statements sees what was committed before it began: those after
 -- the lock see what its last holder stored. The lock is the one that the application takes.
 CREATE OR REPLACE FUNCTION exp_store_assignment_VERSION(
-    in_experiment text, in_actor text, seen_version bigint, seen_pinned text,
+    in_experiment text, in_actor text, seen_version bigint, seen_pinned text, seen_until bigint,
     seen_variant text, seen_is_override boolean,
     new_variant text, new_is_override boolean, at timestamptz,
     store boolean, expose boolean, in_request_id text
@@ -353,6 +385,8 @@ CREATE OR REPLACE FUNCTION exp_store_assignment_VERSION(
 DECLARE
     in_group text;
     in_period integer;
+    found_pinned text;
+    found_until bigint;
     found_variant text;
     found_is_override boolean;
 BEGIN
@@ -364,8 +398,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    IF (SELECT variant FROM autumn_experiment_overrides
-        WHERE experiment = in_experiment AND actor = in_actor) IS DISTINCT FROM seen_pinned THEN
+    SELECT variant, floor(extract(epoch FROM expires_at))::bigint INTO found_pinned, found_until
+        FROM autumn_experiment_overrides
+        WHERE experiment = in_experiment AND actor = in_actor;
+    IF found_pinned IS DISTINCT FROM seen_pinned OR found_until IS DISTINCT FROM seen_until THEN
         RETURN false;
     END IF;
     SELECT variant, is_override INTO found_variant, found_is_override
@@ -389,13 +425,17 @@ BEGIN
                 JOIN autumn_experiments e ON e.name = a.experiment
                 WHERE a.actor = in_actor AND e.exclusion_group = in_group
                     AND e.name <> in_experiment
+                    AND NOT (a.is_override AND exp_has_expired(a.experiment, in_actor, at))
             ) THEN
                 RETURN false;
             END IF;
-            INSERT INTO autumn_experiment_assignments
+            INSERT INTO autumn_experiment_assignments AS stored
                 (experiment, actor, variant, is_override, assigned_at, weight_period)
                 VALUES (in_experiment, in_actor, new_variant, false, at, in_period)
-                ON CONFLICT (experiment, actor) DO NOTHING;
+                ON CONFLICT (experiment, actor) DO UPDATE
+                SET variant = excluded.variant, is_override = false, assigned_at = excluded.assigned_at,
+                    weight_period = excluded.weight_period
+                WHERE stored.is_override AND stored.variant = seen_variant;
             IF NOT FOUND THEN
                 RETURN false;
             END IF;
@@ -411,14 +451,15 @@ END $$;
 -- A whole assignment in one call, for who has seen the running experiment in this version before:
 -- what is stored, or `new_variant` where nothing is. Only standing rules are repeated here: whether a
 -- newcomer may enter, and with which variant, the caller's entry rules have decided. If there is anything
--- else to know, an override that is not stored yet, a sibling, a newer version, nothing is
--- stored, `given` is NULL, and the other columns are the situation, for the caller to decide.
+-- else to know, an override that is not stored yet or whose assignment has expired with it, a sibling, a newer
+-- version, nothing is stored, `given` is NULL, and the other columns are the situation, for the caller to decide.
 CREATE OR REPLACE FUNCTION exp_assign_VERSION(
     in_experiment text, in_actor text, seen_version bigint, new_variant text, at timestamptz,
     expose boolean, in_request_id text
 ) RETURNS TABLE (
     TYPED_CONFIGURATION,
-    pinned text, assigned text, is_override boolean, assigned_at bigint, sibling text,
+    pinned text, pinned_at bigint, pinned_until bigint, pinned_for text, pinned_by text,
+    assigned text, is_override boolean, assigned_at bigint, sibling text,
     given text, is_new boolean, is_pinned boolean
 ) LANGUAGE plpgsql ROWS 1 AS $$
 #variable_conflict use_column
@@ -433,19 +474,21 @@ BEGIN
         FROM autumn_experiments e
         WHERE e.name = in_experiment AND e.exp_version = seen_version;
     IF NOT exp_assign_VERSION.is_new THEN
-        SELECT a.variant, o.variant IS NOT NULL, a.is_override INTO given, is_pinned, is_override
+        SELECT a.variant, o.variant IS NOT NULL AND (o.expires_at > at) IS NOT FALSE, a.is_override
+            INTO given, is_pinned, is_override
             FROM autumn_experiments e
             JOIN autumn_experiment_assignments a
                 ON a.experiment = in_experiment AND a.actor = in_actor
             LEFT JOIN autumn_experiment_overrides o
                 ON o.experiment = in_experiment AND o.actor = in_actor
             WHERE e.name = in_experiment AND e.exp_version = seen_version
-                AND (o.variant IS NULL OR a.is_override AND a.variant = o.variant
-                    AND exp_has_variant(e.variants, o.variant));
+                AND CASE WHEN o.variant IS NULL THEN true
+                    WHEN o.expires_at <= at THEN NOT a.is_override
+                    ELSE a.is_override AND a.variant = o.variant AND exp_has_variant(e.variants, o.variant) END;
         IF FOUND AND expose THEN
             exp_assign_VERSION.given := exp_show_again_VERSION(
-                in_experiment, in_actor, exp_assign_VERSION.is_pinned, exp_assign_VERSION.is_override,
-                in_request_id, at);
+                in_experiment, in_actor, seen_version, exp_assign_VERSION.is_pinned,
+                exp_assign_VERSION.is_override, in_request_id, at);
         END IF;
     ELSIF exp_assign_VERSION.is_new THEN
         is_pinned := false;
@@ -467,6 +510,7 @@ BEGIN
                     JOIN autumn_experiments s ON s.name = b.experiment
                     WHERE b.actor = in_actor AND s.exclusion_group = e.exclusion_group
                         AND s.name <> in_experiment
+                        AND NOT (b.is_override AND exp_has_expired(b.experiment, in_actor, at))
                 )
             ON CONFLICT (experiment, actor) DO NOTHING
             RETURNING stored.variant, stored.id, stored.weight_period
@@ -489,7 +533,7 @@ BEGIN
         RETURN NEXT;
     ELSE
         RETURN QUERY SELECT s.*, NULL::text, false, false
-            FROM exp_situation_VERSION(in_experiment, in_actor) s;
+            FROM exp_situation_VERSION(in_experiment, in_actor, at) s;
     END IF;
 END $$;
 

@@ -46,7 +46,7 @@
 //! | `pool.rs` | connections on loan |
 //! | `memory.rs`, `watch.rs` | the experiments that were read: to try an assignment at once, and to answer from where they are watched; the thread that keeps them fresh |
 //! | `version.rs`, `migrations.rs`, `functions.sql` | the schema's versions, and what keeps a program of another version from deciding |
-//! | `experiments.rs`, `periods.rs`, `records.rs` | rows to domain types and back: experiments and an actor's situation; the periods of weights and their counts; the audit log and overrides |
+//! | `experiments.rs`, `situation.rs`, `periods.rs`, `records.rs` | rows to domain types and back: experiments; all that decides an actor's assignment; the periods of weights and their counts; the audit log and overrides |
 //! | `scans.rs`, `outcomes.rs` | assignments, exposures and outcomes, one after another, and how they are kept and removed |
 //! | `query.rs` | a query of a user's own |
 //! | `locks.rs`, `steps.rs` | every lock, in the order in which they are taken; one transaction, again where that is safe |
@@ -77,6 +77,7 @@ mod query;
 mod records;
 mod scans;
 mod session;
+mod situation;
 mod steps;
 mod survey;
 mod tls;
@@ -99,7 +100,7 @@ use crate::experiment::{
     AssignmentRecord, ChangeRecord, ChangeScan, ExperimentConfig, Override, Unassigned,
     VariantCount, WeightPeriod,
 };
-use crate::exposure::{ExposureRecord, ExposureScan, ExposureSink};
+use crate::exposure::{ExposureRecord, ExposureScan, ExposureSink, ExposureTotal};
 use crate::lifecycle::Mutation;
 use crate::outcome::{Outcome, OutcomeScan, Tracked};
 use crate::store::{Each, Expected, ExperimentStore};
@@ -144,7 +145,16 @@ impl ExperimentStore for PgExperimentStore {
         operator: Option<&str>,
     ) -> Result<Vec<Option<ChangeRecord>>, ExperimentError> {
         let operator = operator.or(self.operator());
-        let changes = self.write("write a change", Pace::Quick, |db| {
+        // Whether an exposure is kept of a draft is found by reading all exposures.
+        let reads_all = |mutation: &Mutation<'_>| {
+            matches!(mutation, Mutation::Delete { .. } | Mutation::Rename { .. })
+        };
+        let pace = if mutations.iter().any(reads_all) {
+            Pace::Long
+        } else {
+            Pace::Quick
+        };
+        let changes = self.write("write a change", pace, |db| {
             self.apply_all(db, expected, mutations, operator)
         })?;
         self.remember_changes();
@@ -158,7 +168,10 @@ impl ExperimentStore for PgExperimentStore {
         actor: &str,
     ) -> Result<Option<String>, ExperimentError> {
         self.read("read an override", Pace::Quick, |db| {
-            records::pinned(db, experiment, actor)
+            let pinned = records::override_of(db, experiment, actor)?;
+            let now = self.clock.now_secs();
+            let pinned = pinned.filter(|pinned| !pinned.has_expired(now));
+            Ok(pinned.map(|pinned| pinned.variant))
         })
     }
 
@@ -184,8 +197,11 @@ impl ExperimentStore for PgExperimentStore {
             let found = db.row(
                 "SELECT 1 FROM autumn_experiment_assignments a
                  JOIN autumn_experiments e ON e.name = a.experiment
-                 WHERE a.actor = $2 AND e.exclusion_group = $1 AND e.name <> $3 LIMIT 1",
-                &[&group, &actor, &exclude_experiment],
+                 WHERE a.actor = $2 AND e.exclusion_group = $1 AND e.name <> $3
+                    AND NOT (a.is_override
+                        AND exp_has_expired(a.experiment, $2, to_timestamp($4::bigint)))
+                 LIMIT 1",
+                &[&group, &actor, &exclude_experiment, &self.now()],
             )?;
             Ok(found.is_some())
         })
@@ -208,18 +224,28 @@ impl ExperimentStore for PgExperimentStore {
 
     fn changes(&self, scan: &ChangeScan<'_>) -> Result<Vec<ChangeRecord>, ExperimentError> {
         self.read("read the audit log", Pace::Long, |db| {
-            let experiment = scan.experiment.unwrap_or_default();
-            records::changes(self.address(), db, experiment, scan.limit)
+            records::changes(self.address(), db, scan)
         })
     }
 
     fn unassign(
         &self,
         experiment: &str,
-        _actors: &[&str],
-        _operator: Option<&str>,
+        actors: &[&str],
+        operator: Option<&str>,
     ) -> Result<Unassigned, ExperimentError> {
-        Err(ExperimentError::NotFound(experiment.to_owned()))
+        let operator = operator.or(self.operator());
+        let actors = actors.iter().copied();
+        let actors: Vec<&str> = actors
+            .filter(|actor| experiments::is_storable(actor))
+            .collect();
+        self.write("take assignments back", Pace::Unbounded, |db| {
+            self.take_back(db, experiment, &actors, operator)
+        })
+    }
+
+    fn exposure_totals(&self, actor: &str) -> Result<Vec<ExposureTotal>, ExperimentError> {
+        self.exposure_totals_of(actor)
     }
 
     fn record_exposure(&self, exposure: &ExposureRecord) -> Result<(), ExperimentError> {

@@ -2,13 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 
-use tokio_postgres::Row;
-
 use super::PgExperimentStore;
 use super::connection::{Connection, Values};
 use super::experiments::{self, LOCKED};
-use super::failure::{CallError, Failure};
+use super::failure::Failure;
 use super::locks::{CLOSE_GATE, LOCK_ACTORS, LOCK_EXPERIMENT, TAKE_TURNS};
+use super::migrations;
 use super::records::{self, Timing};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ChangeRecord, ExperimentState, Override};
@@ -19,25 +18,28 @@ use crate::store::Expected;
 struct Subject<'a> {
     db: RefCell<&'a mut Connection>,
     experiment: &'a str,
-    pinned: Option<String>,
     store: &'a PgExperimentStore,
     /// Why a question has no answer; whoever runs the step decides by it what comes next.
-    fault: Cell<Option<CallError>>,
+    failure: Cell<Option<Failure>>,
 }
 
 impl Subject<'_> {
-    fn exists(&self, sql: &'static str, values: Values<'_>) -> Result<bool, ExperimentStoreError> {
-        let found = self.db.borrow_mut().row(sql, values);
-        let read = |row: Row| row.try_get(0).map_err(CallError::from);
-        let found = found.and_then(|row| row.map_or(Ok(false), read));
-        found.map_err(|fault| {
-            self.fault.set(Some(fault));
+    fn ask<T>(
+        &self,
+        read: impl FnOnce(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, ExperimentStoreError> {
+        read(&mut self.db.borrow_mut()).map_err(|failure| {
+            self.failure.set(Some(failure));
             ExperimentStoreError::Lost {
                 store: self.store.location(),
-                doing: "read the assignments",
+                doing: "read what is stored",
                 reason: None,
             }
         })
+    }
+
+    fn exists(&self, sql: &'static str, values: Values<'_>) -> Result<bool, ExperimentStoreError> {
+        self.ask(|db| Ok(db.one(sql, values)?.try_get(0)?))
     }
 }
 
@@ -58,31 +60,30 @@ impl MutationFacts for Subject<'_> {
     }
 
     fn override_of(&self, actor: &str) -> Result<Option<Override>, ExperimentStoreError> {
-        Ok(self.pinned.clone().map(|variant| Override {
-            experiment: String::new(),
-            actor: actor.to_owned(),
-            variant,
-            created_at_secs: 0,
-            expires_at_secs: None,
-            reason: None,
-            operator: None,
-        }))
+        self.ask(|db| records::override_of(db, self.experiment, actor))
     }
 
     fn has_any_override(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(false)
+        self.exists(
+            "SELECT EXISTS (SELECT FROM autumn_experiment_overrides WHERE experiment = $1)",
+            &[&self.experiment],
+        )
     }
 
     fn has_any_exposure(&self) -> Result<bool, ExperimentStoreError> {
-        Ok(false)
+        self.exists(
+            "SELECT EXISTS (SELECT FROM exp_exposures WHERE experiment = $1)",
+            &[&self.experiment],
+        )
     }
 
-    fn state_of(&self, _name: &str) -> Result<Option<ExperimentState>, ExperimentStoreError> {
-        Ok(None)
+    fn state_of(&self, name: &str) -> Result<Option<ExperimentState>, ExperimentStoreError> {
+        let found = self.ask(|db| experiments::load(self.store.address(), db, LOCKED, name))?;
+        Ok(found.map(|stored| stored.config.state))
     }
 
     fn now_secs(&self) -> u64 {
-        0
+        self.store.clock.now_secs()
     }
 }
 
@@ -109,6 +110,7 @@ impl PgExperimentStore {
             .map(|expected| expected.experiment)
             .collect();
         names.extend(mutations.iter().map(Mutation::experiment));
+        names.extend(mutations.iter().filter_map(Mutation::next_name));
         names.retain(|name| experiments::is_storable(name));
         names.sort_unstable();
         names.dedup();
@@ -136,43 +138,52 @@ fn apply(
 ) -> Result<Option<ChangeRecord>, Failure> {
     let name = mutation.experiment();
     let stored = experiments::load(store.address(), db, LOCKED, name)?;
-    let pinned = match mutation.actor() {
-        Some(actor) => records::pinned(db, name, actor)?,
-        None => None,
-    };
     let current = stored.as_ref().map(|stored| &stored.config);
     let step = {
         let subject = Subject {
             db: RefCell::new(db),
             experiment: name,
-            pinned,
             store,
-            fault: Cell::new(None),
+            failure: Cell::new(None),
         };
         let decided = lifecycle::decide(mutation, current, &subject);
-        if let Some(fault) = subject.fault.take() {
-            return Err(fault.into());
+        if let Some(failure) = subject.failure.take() {
+            return Err(failure);
         }
         decided?
     };
     let Some(step) = step else { return Ok(None) };
     let now = store.given_time();
     let timing = match step.write {
-        Write::Config(_) => Timing::Experiment,
+        Write::Config(_) | Write::Rename(_) => Timing::Experiment,
         _ => Timing::Clock,
     };
     match step.write {
         Write::Config(config) => experiments::save(db, current, &config, now)?,
-        Write::SetOverride { actor, variant, .. } => {
-            db.execute(
-                "INSERT INTO autumn_experiment_overrides (experiment, actor, variant, created_at)
-                 VALUES ($1, $2, $3, coalesce(to_timestamp($4::bigint), clock_timestamp()))
-                 ON CONFLICT (experiment, actor) DO UPDATE
-                 SET variant = excluded.variant, created_at = excluded.created_at",
-                &[&name, &actor, &variant, &now],
-            )?;
+        Write::SetOverride {
+            actor,
+            variant,
+            expires_at_secs,
+            reason,
+        } => {
+            let pinned = Override {
+                experiment: name.to_owned(),
+                actor,
+                variant,
+                created_at_secs: 0,
+                expires_at_secs,
+                reason,
+                operator: operator.map(str::to_owned),
+            };
+            records::set_override(db, &pinned, now)?;
         }
-        Write::Delete | Write::Rename(_) => {}
+        Write::Delete => delete(db, name)?,
+        Write::Rename(to) => {
+            if migrations::inspect(db)?.was_adopted {
+                return Err(ExperimentError::NameIsShared(name.to_owned()).into());
+            }
+            rename(db, name, &to, now)?;
+        }
         Write::ClearOverride { actor } => {
             db.execute(
                 "DELETE FROM autumn_experiment_assignments
@@ -186,7 +197,7 @@ fn apply(
         }
     }
     let mut change = ChangeRecord {
-        experiment: name.to_owned(),
+        experiment: mutation.next_name().unwrap_or(name).to_owned(),
         mutation: step.mutation,
         actor: operator.map(str::to_owned),
         timestamp_secs: 0,
@@ -194,6 +205,38 @@ fn apply(
     };
     change.timestamp_secs = records::append_change(db, &change, now, timing)?;
     Ok(Some(change))
+}
+
+/// Removes an experiment of which nothing is kept but its log.
+fn delete(db: &mut Connection, name: &str) -> Result<(), Failure> {
+    for sql in [
+        "DELETE FROM autumn_experiments WHERE name = $1",
+        "DELETE FROM exp_weight_periods WHERE experiment = $1",
+        "DELETE FROM exp_assignment_counts WHERE experiment = $1",
+    ] {
+        db.execute(sql, &[&name])?;
+    }
+    Ok(())
+}
+
+/// Gives such an experiment another name, and its log with it.
+fn rename(db: &mut Connection, name: &str, to: &str, now: Option<i64>) -> Result<(), Failure> {
+    db.execute(
+        "UPDATE autumn_experiments
+         SET name = $2, updated_at = coalesce(to_timestamp($3::bigint), clock_timestamp())
+         WHERE name = $1",
+        &[&name, &to, &now],
+    )?;
+    for sql in [
+        // They are left of an experiment that was deleted by hand.
+        "DELETE FROM exp_weight_periods WHERE experiment = $2",
+        "UPDATE exp_weight_periods SET experiment = $2 WHERE experiment = $1",
+        "DELETE FROM exp_assignment_counts WHERE experiment = $1",
+        "UPDATE autumn_experiment_changes SET experiment = $2 WHERE experiment = $1",
+    ] {
+        db.execute(sql, &[&name, &to])?;
+    }
+    Ok(())
 }
 
 /// The error of a step that was refused because somebody else was faster, again and again.

@@ -1,18 +1,19 @@
-//! Scans: records shown one after another, in one view and in constant memory; and the pruning of exposures.
+//! Scans: records shown one after another, in one view and in constant memory; and how many of them are removed at
+//! once.
 
 use tokio_postgres::Row;
 
 use super::PgExperimentStore;
 use super::connection::{Connection, Mode, Values};
-use super::experiments::{is_storable, unsigned};
+use super::experiments::{self, LOCKED, is_storable, unsigned};
 use super::failure::{self, Failure};
-use super::locks::{LOCK_EXPERIMENT, TAKE_TURNS};
+use super::locks::{CLOSE_GATE, LOCK_EXPERIMENT, TAKE_TURNS};
 use super::pace::Pace;
 use super::records::{self, Timing};
 use crate::error::ExperimentError;
-use crate::experiment::{AssignmentRecord, ChangeRecord};
-use crate::exposure::{ExposureRecord, ExposureScan};
-use crate::lifecycle::pruned;
+use crate::experiment::{AssignmentRecord, ChangeRecord, Unassigned};
+use crate::exposure::{ExposureRecord, ExposureScan, ExposureTotal};
+use crate::lifecycle::{self, require_unassignable};
 use crate::store::Each;
 use crate::store::transfer::seconds;
 
@@ -65,6 +66,20 @@ const PRUNE: &str = "DELETE FROM exp_exposures USING (
     ) ranked
     WHERE exp_exposures.id = ranked.id AND place > 1
         AND floor(extract(epoch FROM exposed_at)) < $2";
+
+const EXPOSURE_TOTALS: &str = "SELECT x.experiment, x.variant, x.is_override, count(*),
+        floor(extract(epoch FROM min(x.exposed_at)))::bigint,
+        floor(extract(epoch FROM max(x.exposed_at)))::bigint
+    FROM exp_exposures x JOIN autumn_experiments e ON e.name = x.experiment
+    WHERE x.actor = $1 GROUP BY x.experiment, x.variant, x.is_override
+    ORDER BY x.experiment COLLATE \"C\", x.variant COLLATE \"C\", x.is_override";
+
+/// In the order of the key, as those lock them who assign many.
+const LOCK_ASSIGNMENTS: &str = "SELECT FROM autumn_experiment_assignments
+    WHERE experiment = $1 AND actor = ANY ($2) ORDER BY actor COLLATE \"C\" FOR UPDATE";
+const UNASSIGN: &str = "DELETE FROM autumn_experiment_assignments
+    WHERE experiment = $1 AND actor = ANY ($2)";
+const UNEXPOSE: &str = "DELETE FROM exp_exposures WHERE experiment = $1 AND actor = ANY ($2)";
 
 impl PgExperimentStore {
     /// Shows the rows of a query one after another. A connection whose rows were not read to the end is closed:
@@ -134,6 +149,80 @@ impl PgExperimentStore {
         })
     }
 
+    /// How often the actor was shown what, in all experiments.
+    pub(super) fn exposure_totals_of(
+        &self,
+        actor: &str,
+    ) -> Result<Vec<ExposureTotal>, ExperimentError> {
+        if !is_storable(actor) {
+            return Ok(Vec::new());
+        }
+        self.read("count the exposures", Pace::Long, |db| {
+            let rows = db.rows(EXPOSURE_TOTALS, &[&actor])?;
+            let total = |row: &Row| {
+                Ok(ExposureTotal {
+                    experiment: row.try_get(0)?,
+                    variant: row.try_get(1)?,
+                    is_override: row.try_get(2)?,
+                    exposures: unsigned(row.try_get(3)?),
+                    first_secs: unsigned(row.try_get(4)?),
+                    last_secs: unsigned(row.try_get(5)?),
+                })
+            };
+            rows.iter().map(total).collect()
+        })
+    }
+
+    /// Removes the assignments of these actors and their exposures, behind the gate.
+    ///
+    /// The rows are locked first: an application that is changing one of them waits at the gate with it.
+    pub(super) fn take_back(
+        &self,
+        db: &mut Connection,
+        experiment: &str,
+        actors: &[&str],
+        operator: Option<&str>,
+    ) -> Result<Unassigned, Failure> {
+        db.row(TAKE_TURNS, &[])?;
+        let not_found = || ExperimentError::NotFound(experiment.to_owned());
+        if !is_storable(experiment) {
+            return Err(not_found().into());
+        }
+        db.execute(LOCK_ASSIGNMENTS, &[&experiment, &actors])?;
+        db.row(LOCK_EXPERIMENT, &[&experiment])?;
+        db.row(CLOSE_GATE, &[&experiment])?;
+        let stored = experiments::load(self.address(), db, LOCKED, experiment)?;
+        require_unassignable(&stored.ok_or_else(not_found)?.config)?;
+        let values: Values<'_> = &[&experiment, &actors];
+        let unassigned = Unassigned {
+            assignments: db.execute(UNASSIGN, values)?,
+            exposures: db.execute(UNEXPOSE, values)?,
+        };
+        if unassigned != Unassigned::default() {
+            let mutation = lifecycle::unassigned(unassigned.assignments);
+            self.log(db, experiment, mutation, operator)?;
+        }
+        Ok(unassigned)
+    }
+
+    fn log(
+        &self,
+        db: &mut Connection,
+        experiment: &str,
+        mutation: String,
+        operator: Option<&str>,
+    ) -> Result<(), Failure> {
+        let change = ChangeRecord {
+            experiment: experiment.to_owned(),
+            mutation,
+            actor: operator.map(str::to_owned),
+            timestamp_secs: 0,
+            detail: None,
+        };
+        records::append_change(db, &change, self.given_time(), Timing::Clock)?;
+        Ok(())
+    }
+
     /// What is kept while this works has come later than what stays.
     pub(super) fn prune(
         &self,
@@ -150,14 +239,7 @@ impl PgExperimentStore {
         }
         let count = db.execute(PRUNE, &[&experiment, &seconds(before_secs)])?;
         if count > 0 {
-            let change = ChangeRecord {
-                experiment: experiment.to_owned(),
-                mutation: pruned(count),
-                actor: operator.map(str::to_owned),
-                timestamp_secs: 0,
-                detail: None,
-            };
-            records::append_change(db, &change, self.given_time(), Timing::Clock)?;
+            self.log(db, experiment, lifecycle::pruned(count), operator)?;
         }
         Ok(count)
     }

@@ -31,6 +31,7 @@ typed! {
     Vec<&str> => TEXT_ARRAY,
     Vec<String> => TEXT_ARRAY,
     Vec<Option<&str>> => TEXT_ARRAY,
+    Vec<Option<i64>> => INT8_ARRAY,
     Vec<bool> => BOOL_ARRAY,
     Vec<i32> => INT4_ARRAY,
     Vec<i64> => INT8_ARRAY,

@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Statement};
 /// The schema version that this program works with, for the names of functions, too.
 macro_rules! schema_version {
     () => {
-        4
+        5
     };
 }
 pub(super) use schema_version;
@@ -23,6 +23,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_additions.sql"),
     include_str!("migrations/0003_entry.sql"),
     include_str!("migrations/0004_results.sql"),
+    include_str!("migrations/0005_who_enters.sql"),
 ];
 
 const REQUIRE: &str = "SELECT exp_require($1)";

@@ -87,8 +87,8 @@ fn the_application_removes_no_variant_that_is_being_assigned() {
         store.insert(running("e")).unwrap();
         let (mut assigning, mut application) = (client(&url), client(&url));
         let mut assigning = assigning.transaction().unwrap();
-        let assign = "SELECT exp_store_assignment_4('e', 'user:1', (SELECT exp_version FROM
-            autumn_experiments), NULL, NULL, NULL, 'b', false, now(), true, false, NULL)";
+        let assign = "SELECT exp_store_assignment_5('e', 'user:1', (SELECT exp_version FROM
+            autumn_experiments), NULL, NULL, NULL, NULL, 'b', false, now(), true, false, NULL)";
         let stored: bool = assigning.query_one(assign, &[]).unwrap().get(0);
         assert!(stored);
         let removed = thread::scope(|scope| {

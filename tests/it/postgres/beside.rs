@@ -124,7 +124,7 @@ fn migrations_at_once_are_made_once() {
         }
     });
     let made = client(&url).query("SELECT version FROM exp_migrations", &[]);
-    assert_eq!(made.unwrap().len(), 4);
+    assert_eq!(made.unwrap().len(), 5);
     assert!(!store(&url).is_adopted().unwrap());
 }
 

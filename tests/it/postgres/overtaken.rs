@@ -8,8 +8,8 @@ use std::thread;
 use experiments::lifecycle::Mutation;
 use experiments::store::conformance::Application as _;
 use experiments::{
-    AssignManyRequest, AssignRequest, Coverage, ExperimentConfig, ExperimentState, ExperimentStore,
-    InMemoryExperimentStore, Keep, PgExperimentStore, VariantConfig,
+    AssignManyRequest, AssignRequest, Clock, Coverage, ExperimentConfig, ExperimentState,
+    ExperimentStore, InMemoryExperimentStore, Keep, PgExperimentStore, VariantConfig,
 };
 use macro_rules_attribute::apply;
 
@@ -18,16 +18,16 @@ use crate::server::{self, client, options};
 
 const ACTOR: &str = "actor";
 
-/// What is stored of the actor at first.
+/// What is stored of the actor at first. It was made long ago.
 struct Beginning {
     name: &'static str,
     make: fn(&dyn ExperimentStore),
-    /// Whether there is an assignment, and whether it is what the rules say.
+    /// Whether there is an assignment that counts, and whether it is what the rules say.
     is_assigned: bool,
     is_settled: bool,
 }
 
-const BEGINNINGS: [Beginning; 6] = [
+const BEGINNINGS: [Beginning; 9] = [
     Beginning {
         name: "nothing",
         make: |_| {},
@@ -76,7 +76,43 @@ const BEGINNINGS: [Beginning; 6] = [
         is_assigned: true,
         is_settled: true,
     },
+    Beginning {
+        name: "an override that has expired",
+        make: |store| pin_for_a_second(store, "a"),
+        is_assigned: false,
+        is_settled: false,
+    },
+    Beginning {
+        name: "an override that has expired and its assignment",
+        make: |store| {
+            pin_for_a_second(store, "a");
+            record(store, "e", ACTOR, "a", true).unwrap();
+        },
+        is_assigned: false,
+        is_settled: false,
+    },
+    Beginning {
+        name: "an assignment and then an override that has expired",
+        make: |store| {
+            record(store, "e", ACTOR, "a", false).unwrap();
+            pin_for_a_second(store, "b");
+        },
+        is_assigned: true,
+        is_settled: true,
+    },
 ];
+
+/// An override that has expired by now, on a handle of before.
+fn pin_for_a_second(store: &dyn ExperimentStore, variant: &str) {
+    let pin = Mutation::SetOverride {
+        experiment: "e",
+        actor: ACTOR,
+        variant,
+        expires_at_secs: Some(1),
+        reason: None,
+    };
+    store.mutate(&pin, None).unwrap();
+}
 
 /// Whom the change keeps out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +135,7 @@ struct Change {
     needs_group: bool,
 }
 
-const CHANGES: [Change; 12] = [
+const CHANGES: [Change; 17] = [
     Change {
         name: "an override is set",
         holds: Holds::Both,
@@ -128,6 +164,27 @@ const CHANGES: [Change; 12] = [
         needs_group: false,
         sql: "DELETE FROM autumn_experiment_overrides",
         same: |store| store.remove_override("e", ACTOR),
+    },
+    Change {
+        name: "an override expires",
+        holds: Holds::Both,
+        needs_group: false,
+        sql: "UPDATE autumn_experiment_overrides SET expires_at = to_timestamp(1)",
+        same: |store| {
+            for pinned in store.overrides("e").unwrap() {
+                let before = store.clone().with_clock(Clock::Fixed(0));
+                pin_for_a_second(&before, &pinned.variant);
+            }
+        },
+    },
+    Change {
+        name: "it is unassigned",
+        holds: Holds::Gate,
+        needs_group: false,
+        sql: "DELETE FROM autumn_experiment_assignments; DELETE FROM exp_exposures",
+        same: |store| {
+            store.unassign("e", &[ACTOR], None).unwrap();
+        },
     },
     Change {
         name: "it is assigned by an override",
@@ -179,6 +236,43 @@ const CHANGES: [Change; 12] = [
         same: |store| {
             let state = ExperimentState::Archived;
             store.set_state("e", state, None).unwrap();
+        },
+    },
+    Change {
+        name: "it is paused",
+        holds: Holds::Gate,
+        needs_group: false,
+        sql: "UPDATE autumn_experiments SET state = 'draft', paused = true WHERE name = 'e'",
+        same: |store| {
+            let state = ExperimentState::Paused;
+            store.set_state("e", state, None).unwrap();
+        },
+    },
+    Change {
+        name: "it is closed to newcomers",
+        holds: Holds::Gate,
+        needs_group: false,
+        sql: "UPDATE autumn_experiments SET enrolling = false WHERE name = 'e'",
+        same: |store| {
+            let mutation = Mutation::SetEnrolling {
+                experiment: "e",
+                enrolling: false,
+            };
+            store.mutate(&mutation, None).unwrap();
+        },
+    },
+    Change {
+        name: "its variants get values",
+        holds: Holds::Gate,
+        needs_group: false,
+        sql: r#"UPDATE autumn_experiments SET variant_values = '{"a": 1, "b": 2}' WHERE name = 'e'"#,
+        same: |store| {
+            let values = [("a", 1), ("b", 2)].map(|(name, value)| (name.to_owned(), value.into()));
+            let mutation = Mutation::SetValues {
+                experiment: "e",
+                values: &values.into_iter().collect(),
+            };
+            store.mutate(&mutation, None).unwrap();
         },
     },
     Change {
@@ -287,7 +381,7 @@ fn kept(store: &dyn ExperimentStore) -> impl PartialEq + Debug {
     )
 }
 
-fn begin(store: &dyn ExperimentStore, group: Option<&str>, beginning: &Beginning) {
+fn begin(store: &dyn ExperimentStore, group: Option<&str>) {
     for name in ["e", "sibling"] {
         let config = ExperimentConfig {
             exclusion_group: group.map(str::to_owned),
@@ -295,7 +389,6 @@ fn begin(store: &dyn ExperimentStore, group: Option<&str>, beginning: &Beginning
         };
         store.insert(config).unwrap();
     }
-    (beginning.make)(store);
 }
 
 fn hold(transaction: &mut postgres::Transaction<'_>, change: &Change) {
@@ -322,14 +415,16 @@ fn comes_after_what_it_waits_for(handle: fn(&str) -> Box<dyn Fn() -> PgExperimen
             change.name, beginning.name
         );
         let expected = InMemoryExperimentStore::new();
-        begin(&expected, group, beginning);
+        begin(&expected, group);
+        (beginning.make)(&expected.clone().with_clock(Clock::Fixed(0)));
         (change.same)(&expected);
         let answer = way.answer(&expected);
 
         let empty = "TRUNCATE autumn_experiments, autumn_experiment_assignments,
             autumn_experiment_overrides, autumn_experiment_changes, exp_exposures";
         observer.batch_execute(empty).unwrap();
-        begin(&ours, group, beginning);
+        begin(&ours, group);
+        (beginning.make)(&ours.clone().with_clock(Clock::Fixed(0)));
         let store = handle();
         let mut transaction = other.transaction().unwrap();
         hold(&mut transaction, change);

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
+use experiments::lifecycle::Mutation;
 use experiments::{
-    AssignManyRequest, AssignRequest, ExperimentConfig, ExperimentError, ExperimentState,
-    ExperimentStore, ExperimentStoreError, ExposureRecord, Finite, Keep, Outcome, OutcomeScan,
-    PgExperimentStore, RowSink, SqlValue, VariantConfig,
+    AssignManyRequest, AssignRequest, ChangeScan, ExperimentConfig, ExperimentError,
+    ExperimentState, ExperimentStore, ExperimentStoreError, ExposureRecord, Finite, Keep, Outcome,
+    OutcomeScan, PgExperimentStore, RowSink, SqlValue, VariantConfig,
 };
 use macro_rules_attribute::apply;
 use postgres::Client;
@@ -19,7 +20,7 @@ use crate::proxy::Proxy;
 use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
 
-const LATEST: i32 = 4;
+const LATEST: i32 = 5;
 
 /// A store of any version is migrated, is sound then, has lost nothing and assigns as ever.
 #[apply(needs_postgres!)]
@@ -43,8 +44,11 @@ fn every_version_is_brought_up_to_date() {
         assert_eq!(counts, expected, "{version}");
         assert_eq!(
             exp("exp list --format tsv | cut -f 1,2"),
-            "banner\trunning\ncheckout_v2\trunning\ndone\tconcluded\ndraft_one\tdraft\n\
-             old_one\tarchived\n"
+            format!(
+                "banner\trunning\ncheckout_v2\trunning\ndone\tconcluded\ndraft_one\t{}\n\
+                 old_one\tarchived\n",
+                if version < 5 { "draft" } else { "paused" }
+            )
         );
         assert_eq!(
             exp("exp history checkout_v2 --format tsv | cut -f 1-3"),
@@ -106,6 +110,26 @@ fn every_version_is_brought_up_to_date() {
         let since_4 = [(5_000, 0, 0), (1_000, 1, 3)];
         let found = (analysis.tuning_actors, analysis.metrics.len(), outcomes);
         assert_eq!(found, since_4[usize::from(version >= 4)]);
+        let done = store.get("done").unwrap().unwrap();
+        let pinned = store.overrides("checkout_v2").unwrap().remove(1);
+        let found = (
+            done.enrolling,
+            done.values.get("b").cloned(),
+            pinned.expires_at_secs,
+            pinned.reason.as_deref(),
+            pinned.operator.as_deref(),
+        );
+        let since_5 = [
+            (true, None, None, None, None),
+            (
+                false,
+                Some(3.into()),
+                Some(4_102_444_800),
+                Some("a look"),
+                Some("bob"),
+            ),
+        ];
+        assert_eq!(found, since_5[usize::from(version >= 5)]);
         assert_eq!(schema(&url), schema(&fresh()), "{version}");
     }
 }
@@ -224,10 +248,30 @@ const CALLS: &[Call] = &[
     ("clear_override", |store| {
         store.clear_override("e", "nobody").map(drop)
     }),
+    ("unassign", |store| {
+        store.unassign("e", &["nobody"], None).map(drop)
+    }),
+    ("delete what is not there", |store| {
+        match store.mutate(
+            &Mutation::Delete {
+                experiment: "nothing",
+            },
+            None,
+        ) {
+            Err(ExperimentError::NotFound(_)) => Ok(()),
+            other => other.map(drop),
+        }
+    }),
     ("get", |store| store.get("e").map(drop)),
     ("list", |store| store.list().map(drop)),
     ("preload", ExperimentStore::preload),
     ("history", |store| store.history("e", 0).map(drop)),
+    ("changes of all", |store| {
+        store.changes(&ChangeScan::default()).map(drop)
+    }),
+    ("exposure_totals", |store| {
+        store.exposure_totals("user:1").map(drop)
+    }),
     ("overrides", |store| store.overrides("e").map(drop)),
     ("get_override", |store| {
         store.get_override("e", "qa").map(drop)
@@ -500,6 +544,8 @@ fn to_be_refused_costs_nothing_while_all_is_well() {
                 "list",
                 "preload",
                 "history",
+                "changes of all",
+                "exposure_totals",
                 "overrides",
                 "situation",
                 "weight_periods",
@@ -623,6 +669,9 @@ fn every_column_that_decides_is_in_the_version_of_the_row() {
             of_type => panic!("{name} is a {of_type}: how is it changed?"),
         };
         let other = other.replace("column", &name);
+        // Of another state than a draft nothing is paused.
+        db.batch_execute("UPDATE autumn_experiments SET state = 'draft', paused = false")
+            .unwrap();
         let changes: bool = db
             .query_one(
                 &format!(

@@ -1,18 +1,25 @@
 //! What is stored of many actors, in as few questions as it takes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::FixedState;
 use tokio_postgres::Row;
 
-use crate::assignment::{Facts, StoredVariant};
+use crate::assignment::{Facts, StoredOverride, StoredVariant};
 use crate::experiment::ExperimentConfig;
 use crate::store::postgres::connection::Connection;
 use crate::store::postgres::experiments::{self, FOLLOWING, WITH_WHAT_IT_HOLDS};
-use crate::store::postgres::failure::{CallError, Failure};
+use crate::store::postgres::failure::Failure;
 
-/// By the actor's name; who has nothing is not in it.
-pub(super) type FactsByActor<'r> = HashMap<&'r str, Facts<'r>, FixedState>;
+/// What is known of the actors, by their names; who has nothing is in neither.
+#[derive(Default)]
+pub(super) struct Known<'r> {
+    pub(super) facts: HashMap<&'r str, Facts<'r>, FixedState>,
+    pub(super) stale: Stale<'r>,
+}
+
+/// Whose stored assignment [counts as none](Facts::at).
+pub(super) type Stale<'r> = HashSet<&'r str, FixedState>;
 
 /// The experiment, and what has to be looked for.
 pub(super) struct Held {
@@ -44,9 +51,9 @@ impl Held {
     }
 }
 
-/// The rows that are stored of some actors.
-#[derive(Default)]
+/// The rows that are stored of some actors, as they count at a time.
 pub(super) struct StoredRows {
+    at: i64,
     overrides: Vec<Row>,
     own: Vec<Row>,
     in_siblings: Vec<Row>,
@@ -57,59 +64,89 @@ impl StoredRows {
     ///
     /// It takes one search of an index for each actor: what the server supposes of a table that has only
     /// just been filled would have it read all of the table, with every batch.
-    pub(super) fn find(db: &mut Connection, held: &Held, actors: &[&str]) -> Result<Self, Failure> {
-        let mut found = Self::default();
+    pub(super) fn find(
+        db: &mut Connection,
+        held: &Held,
+        actors: &[&str],
+        at: i64,
+    ) -> Result<Self, Failure> {
+        let mut found = Self {
+            at,
+            overrides: Vec::new(),
+            own: Vec::new(),
+            in_siblings: Vec::new(),
+        };
         let name = &held.config.name;
         if held.has_overrides {
             found.overrides = db.rows(
-                "SELECT wanted.actor, o.variant FROM unnest($2::text[]) AS wanted (actor)
+                "SELECT wanted.actor, o.variant, floor(extract(epoch FROM o.expires_at))::bigint
+                 FROM unnest($2::text[]) AS wanted (actor)
                  CROSS JOIN LATERAL (
-                     SELECT variant FROM autumn_experiment_overrides
+                     SELECT variant, expires_at FROM autumn_experiment_overrides
                      WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
                  ) o",
                 &[name, &actors],
             )?;
         }
         if held.has_assignments {
-            found.own = assignments(db, name, actors)?;
+            found.own = db.rows(
+                "SELECT wanted.actor, a.variant, a.is_override
+                 FROM unnest($2::text[]) AS wanted (actor)
+                 CROSS JOIN LATERAL (
+                     SELECT variant, is_override FROM autumn_experiment_assignments
+                     WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
+                 ) a",
+                &[name, &actors],
+            )?;
         }
         for sibling in &held.siblings {
-            found.in_siblings.extend(assignments(db, sibling, actors)?);
+            found.in_siblings.extend(db.rows(
+                "SELECT wanted.actor FROM unnest($2::text[]) AS wanted (actor)
+                 CROSS JOIN LATERAL (
+                     SELECT is_override FROM autumn_experiment_assignments
+                     WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
+                 ) a
+                 WHERE NOT (a.is_override
+                     AND exp_has_expired($1, wanted.actor, to_timestamp($3::bigint)))",
+                &[sibling, &actors, &at],
+            )?);
         }
         Ok(found)
     }
 
     /// What the rules look at.
-    pub(super) fn facts(&self) -> Result<FactsByActor<'_>, Failure> {
-        let mut facts = FactsByActor::default();
+    pub(super) fn known(&self) -> Result<Known<'_>, Failure> {
+        // An actor who comes twice has each row twice.
+        let mut overrides: HashMap<&str, StoredOverride<'_>, FixedState> = HashMap::default();
         for row in &self.overrides {
-            facts.entry(row.try_get(0)?).or_default().pinned = Some(row.try_get(1)?);
+            let expires_at: Option<i64> = row.try_get(2)?;
+            let pinned = StoredOverride {
+                variant: row.try_get(1)?,
+                expires_at_secs: expires_at.map(experiments::unsigned),
+            };
+            overrides.insert(row.try_get(0)?, pinned);
         }
+        let now = experiments::unsigned(self.at);
+        let mut known = Known::default();
         for row in &self.own {
+            let actor: &str = row.try_get(0)?;
             let stored = StoredVariant {
                 variant: row.try_get(1)?,
                 is_override: row.try_get(2)?,
             };
-            facts.entry(row.try_get(0)?).or_default().stored = Some(stored);
+            let facts = Facts::at(|| now, overrides.get(actor).copied(), Some(stored));
+            if facts.stored.is_none() {
+                known.stale.insert(actor);
+            }
+            known.facts.insert(actor, facts);
+        }
+        for (actor, pinned) in overrides {
+            let only_pinned = || Facts::at(|| now, Some(pinned), None);
+            known.facts.entry(actor).or_insert_with(only_pinned);
         }
         for row in &self.in_siblings {
-            facts.entry(row.try_get(0)?).or_default().in_sibling = true;
+            known.facts.entry(row.try_get(0)?).or_default().in_sibling = true;
         }
-        Ok(facts)
+        Ok(known)
     }
-}
-
-fn assignments(
-    db: &mut Connection,
-    experiment: &String,
-    actors: &[&str],
-) -> Result<Vec<Row>, CallError> {
-    db.rows(
-        "SELECT wanted.actor, a.variant, a.is_override FROM unnest($2::text[]) AS wanted (actor)
-         CROSS JOIN LATERAL (
-             SELECT variant, is_override FROM autumn_experiment_assignments
-             WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
-         ) a",
-        &[experiment, &actors],
-    )
 }

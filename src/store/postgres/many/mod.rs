@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio_postgres::types::{ToSql, Type};
 
-use self::facts::{Held, StoredRows};
+use self::facts::{Held, Stale, StoredRows};
 use super::PgExperimentStore;
 use super::connection::{Connection, Values};
 use super::experiments;
@@ -104,6 +104,7 @@ impl PgExperimentStore {
         batch: &AssignManyRequest<'_>,
         are_locked: bool,
     ) -> Result<Option<Answers>, Failure> {
+        let now = self.now();
         let held = Held::read(self.address(), db, batch.experiment)?;
         let not_found = || ExperimentError::NotFound(batch.experiment.to_owned());
         let held = held.ok_or_else(not_found)?;
@@ -112,15 +113,19 @@ impl PgExperimentStore {
             // Who is assigned in another experiment of it meanwhile would go unnoticed.
             return Ok(None);
         }
-        let stored = StoredRows::find(db, &held, batch.actors)?;
-        let facts = stored.facts()?;
+        let stored = StoredRows::find(db, &held, batch.actors, now)?;
+        let known = stored.known()?;
+        if writes && !are_locked && !known.stale.is_empty() {
+            // What takes their place must not take that of something newer.
+            return Ok(None);
+        }
         let allocation = held.config.allocation();
         let verdicts = batch.decide_each(&batch.sorted(), |_, actor| {
             decide(&Question {
                 experiment: &held.config,
                 allocation: &allocation,
                 actor,
-                facts: facts.get(actor).copied().unwrap_or_default(),
+                facts: known.facts.get(actor).copied().unwrap_or_default(),
                 candidate: None,
             })
         });
@@ -130,89 +135,99 @@ impl PgExperimentStore {
             answers.set(*place, verdict);
         }
         if writes {
-            self.keep(db, batch, verdicts, held.weight_period)?;
+            keep(db, batch, verdicts, &known.stale, held.weight_period, now)?;
         }
         Ok(Some(answers))
     }
+}
 
-    /// Stores what the verdicts say, which are in the order of the key: two who take the same actors meet
-    /// at the first.
-    fn keep(
-        &self,
-        db: &mut Connection,
-        batch: &AssignManyRequest<'_>,
-        mut verdicts: Vec<(u32, Verdict<'_>)>,
-        weight_period: i32,
-    ) -> Result<(), Failure> {
-        let now = self.now();
-        let at = moment(now);
-
-        let pinned = given(batch, &verdicts, |verdict| {
-            verdict.store && verdict.is_override
-        });
-        if !pinned.is_empty() {
-            let names: Vec<&str> = pinned.iter().map(|(actor, ..)| *actor).collect();
-            let variants: Vec<&str> = pinned.iter().map(|(_, variant, _)| *variant).collect();
-            db.execute(
-                "INSERT INTO autumn_experiment_assignments
+/// Stores what the verdicts say, which are in the order of the key: two who take the same actors meet
+/// at the first.
+fn keep(
+    db: &mut Connection,
+    batch: &AssignManyRequest<'_>,
+    mut verdicts: Vec<(u32, Verdict<'_>)>,
+    stale: &Stale<'_>,
+    weight_period: i32,
+    now: i64,
+) -> Result<(), Failure> {
+    let at = moment(now);
+    let to_store = given(batch, &verdicts, |verdict| verdict.store);
+    // Only these can meet a row.
+    let (replacing, assigned): (Vec<Given<'_>>, Vec<Given<'_>>) = to_store
+        .into_iter()
+        .partition(|(actor, _, is_override)| *is_override || stale.contains(actor));
+    if !replacing.is_empty() {
+        let names: Vec<&str> = replacing.iter().map(|(actor, ..)| *actor).collect();
+        let variants: Vec<&str> = replacing.iter().map(|(_, variant, _)| *variant).collect();
+        let kinds: Vec<bool> = replacing
+            .iter()
+            .map(|(.., is_override)| *is_override)
+            .collect();
+        db.execute(
+            "INSERT INTO autumn_experiment_assignments
                     (experiment, actor, variant, is_override, assigned_at, weight_period)
-                 SELECT $1, actor, variant, true, to_timestamp($4::bigint), $5
-                 FROM unnest($2::text[], $3::text[]) AS pinned (actor, variant)
+                 SELECT $1, actor, variant, is_override, to_timestamp($5::bigint), $6
+                 FROM unnest($2::text[], $3::text[], $4::boolean[])
+                    AS given (actor, variant, is_override)
                  ON CONFLICT (experiment, actor) DO UPDATE
-                 SET variant = excluded.variant, is_override = true,
+                 SET variant = excluded.variant, is_override = excluded.is_override,
                      assigned_at = excluded.assigned_at,
                      weight_period = excluded.weight_period
                  WHERE (autumn_experiment_assignments.variant,
                         autumn_experiment_assignments.is_override)
-                     IS DISTINCT FROM (excluded.variant, true)",
-                &[&batch.experiment, &names, &variants, &now, &weight_period],
-            )?;
-        }
-
-        let assigned = given(batch, &verdicts, |verdict| {
-            verdict.store && !verdict.is_override
-        });
-        if !assigned.is_empty() {
-            count(db, batch.experiment, weight_period, &assigned)?;
-            let into = "COPY autumn_experiment_assignments
-                (experiment, actor, variant, assigned_at, weight_period) FROM STDIN BINARY";
-            let columns = [
-                Type::TEXT,
-                Type::TEXT,
-                Type::TEXT,
-                Type::TIMESTAMPTZ,
-                Type::INT4,
-            ];
-            let rows = assigned
-                .iter()
-                .map(|(actor, variant, _)| -> Vec<&(dyn ToSql + Sync)> {
-                    vec![&batch.experiment, actor, variant, &at, &weight_period]
-                });
-            db.copy(into, &columns, rows)?;
-        }
-
-        if batch.keep == Keep::AssignmentsAndExposures {
-            let into = "COPY exp_exposures
-                (experiment, actor, variant, exposed_at, is_override) FROM STDIN BINARY";
-            let columns = [
-                Type::TEXT,
-                Type::TEXT,
-                Type::TEXT,
-                Type::TIMESTAMPTZ,
-                Type::BOOL,
-            ];
-            // In the order in which the actors were given.
-            verdicts.sort_unstable_by_key(|(place, _)| *place);
-            let shown = given(batch, &verdicts, Verdict::is_exposure);
-            let rows = shown.iter().map(
-                |(actor, variant, is_override)| -> Vec<&(dyn ToSql + Sync)> {
-                    vec![&batch.experiment, actor, variant, &at, is_override]
-                },
-            );
-            db.copy(into, &columns, rows)?;
-        }
-        Ok(())
+                     IS DISTINCT FROM (excluded.variant, excluded.is_override)",
+            &[
+                &batch.experiment,
+                &names,
+                &variants,
+                &kinds,
+                &now,
+                &weight_period,
+            ],
+        )?;
     }
+
+    if !assigned.is_empty() {
+        count(db, batch.experiment, weight_period, &assigned)?;
+        let into = "COPY autumn_experiment_assignments
+                (experiment, actor, variant, assigned_at, weight_period) FROM STDIN BINARY";
+        let columns = [
+            Type::TEXT,
+            Type::TEXT,
+            Type::TEXT,
+            Type::TIMESTAMPTZ,
+            Type::INT4,
+        ];
+        let rows = assigned
+            .iter()
+            .map(|(actor, variant, _)| -> Vec<&(dyn ToSql + Sync)> {
+                vec![&batch.experiment, actor, variant, &at, &weight_period]
+            });
+        db.copy(into, &columns, rows)?;
+    }
+
+    if batch.keep == Keep::AssignmentsAndExposures {
+        let into = "COPY exp_exposures
+                (experiment, actor, variant, exposed_at, is_override) FROM STDIN BINARY";
+        let columns = [
+            Type::TEXT,
+            Type::TEXT,
+            Type::TEXT,
+            Type::TIMESTAMPTZ,
+            Type::BOOL,
+        ];
+        // In the order in which the actors were given.
+        verdicts.sort_unstable_by_key(|(place, _)| *place);
+        let shown = given(batch, &verdicts, Verdict::is_exposure);
+        let rows = shown.iter().map(
+            |(actor, variant, is_override)| -> Vec<&(dyn ToSql + Sync)> {
+                vec![&batch.experiment, actor, variant, &at, is_override]
+            },
+        );
+        db.copy(into, &columns, rows)?;
+    }
+    Ok(())
 }
 
 /// Counts the assignments that are about to be copied in, so that no trigger counts them row by row.

@@ -44,6 +44,12 @@ const fn infinite(noun: &'static str, sql: &'static str) -> Invariant {
     }
 }
 
+/// The log of an experiment that `exp` has deleted stays, and ends with that.
+const LOG_OF_NONE: &str = "SELECT experiment, count(*) FROM autumn_experiment_changes c
+    WHERE NOT EXISTS (SELECT FROM autumn_experiments e WHERE e.name = c.experiment)
+    GROUP BY experiment
+    HAVING (array_agg(mutation ORDER BY id DESC))[1] <> 'deleted' ORDER BY experiment";
+
 /// What the rows say of each other. An application that deletes an experiment leaves its rows behind.
 pub(super) const INVARIANTS: &[Invariant] = &[
     Invariant {
@@ -82,6 +88,15 @@ pub(super) const INVARIANTS: &[Invariant] = &[
         repairable: false,
     },
     Invariant {
+        code: StoreFault::InvalidExperiment,
+        sql: "SELECT name, 1::bigint FROM autumn_experiments
+             WHERE paused AND state <> 'draft' ORDER BY name",
+        subject: "experiment",
+        noun: "state",
+        what: "that none has while it is paused",
+        repairable: false,
+    },
+    Invariant {
         code: StoreFault::Unreadable,
         sql: "SELECT metric, count(*) FROM exp_outcomes
              WHERE value IN ('NaN', 'infinity', '-infinity') GROUP BY metric ORDER BY metric",
@@ -110,14 +125,19 @@ pub(super) const INVARIANTS: &[Invariant] = &[
     orphan("assignment", orphans!("autumn_experiment_assignments")),
     orphan("override", orphans!("autumn_experiment_overrides")),
     orphan("exposure", orphans!("exp_exposures")),
-    orphan("entry", orphans!("autumn_experiment_changes")),
+    orphan("entry", LOG_OF_NONE),
     infinite(
         "assignment",
         infinite!("experiment", "autumn_experiment_assignments", "assigned_at"),
     ),
     infinite(
         "override",
-        infinite!("experiment", "autumn_experiment_overrides", "created_at"),
+        infinite!(
+            "experiment",
+            "autumn_experiment_overrides",
+            "created_at",
+            "expires_at"
+        ),
     ),
     infinite(
         "exposure",

@@ -4,17 +4,17 @@ use super::super::connection::Connection;
 use super::super::experiments::{self, Brought};
 use super::super::failure::Failure;
 use super::super::values::arrays;
-use super::super::{outcomes, periods};
+use super::super::{outcomes, periods, records};
 use crate::experiment::{AssignmentRecord, ChangeRecord, Override};
 use crate::exposure::ExposureRecord;
 use crate::outcome::Outcome;
 use crate::store::transfer::{PeriodRecord, Record, seconds};
 
-const PUT_OVERRIDES: &str =
-    "INSERT INTO autumn_experiment_overrides (experiment, actor, variant, created_at)
-     SELECT experiment, actor, variant, to_timestamp(at)
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
-        AS r (experiment, actor, variant, at)";
+const PUT_OVERRIDES: &str = "INSERT INTO autumn_experiment_overrides
+        (experiment, actor, variant, created_at, expires_at, reason, operator)
+     SELECT experiment, actor, variant, to_timestamp(at), to_timestamp(until), reason, operator
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
+        $7::text[]) AS r (experiment, actor, variant, at, until, reason, operator)";
 const PUT_CHANGES: &str =
     "INSERT INTO autumn_experiment_changes (experiment, mutation, actor, changed_at, detail)
      SELECT experiment, mutation, actor, to_timestamp(at), detail::jsonb
@@ -71,9 +71,7 @@ impl<'a> Batch<'a> {
                 }
                 Record::Override(record) => batch.overrides.push(record),
                 Record::Change(record) => {
-                    let detail = record.detail.as_ref();
-                    let detail = detail.and_then(|detail| serde_json::to_string(detail).ok());
-                    batch.changes.push((record, detail));
+                    batch.changes.push((record, records::detail(record)));
                 }
                 Record::Exposure(record) => batch.exposures.push(record),
                 Record::Assignment(record) => batch.assignments.push(record),
@@ -109,6 +107,9 @@ pub(super) fn append(db: &mut Connection, records: &[Record]) -> Result<(), Fail
                 |record| &*record.actor,
                 |record| &*record.variant,
                 |record| seconds(record.created_at_secs),
+                |record| record.expires_at_secs.map(seconds),
+                |record| record.reason.as_deref(),
+                |record| record.operator.as_deref(),
             ),
         )?;
     }

@@ -8,7 +8,7 @@ use super::super::options::PgOptions;
 use super::super::pace::Pace;
 use super::super::{PgExperimentStore, experiments, outcomes, periods, records, scans};
 use crate::error::ExperimentError;
-use crate::experiment::{ChangeRecord, Override};
+use crate::experiment::ChangeRecord;
 use crate::store::transfer::{Each, Record, Source, Step, View};
 
 pub(super) const READING: &str = "be read as a whole";
@@ -70,20 +70,8 @@ impl Scan<'_> {
                 periods: periods::records(row)?,
             })
         })?;
-        let overrides = "SELECT experiment, actor, variant,
-                floor(extract(epoch FROM created_at))::bigint
-            FROM autumn_experiment_overrides
-            ORDER BY experiment COLLATE \"C\", actor COLLATE \"C\"";
-        self.rows(overrides, each, |row| {
-            Ok(Record::Override(Override {
-                experiment: row.try_get(0)?,
-                actor: row.try_get(1)?,
-                variant: row.try_get(2)?,
-                created_at_secs: secs(row, 3)?,
-                expires_at_secs: None,
-                reason: None,
-                operator: None,
-            }))
+        self.rows(records::OVERRIDES, each, |row| {
+            Ok(Record::Override(records::whose(row)?))
         })?;
         let changes = "SELECT mutation, actor, floor(extract(epoch FROM changed_at))::bigint,
                 detail::text, experiment
