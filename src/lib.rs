@@ -95,7 +95,8 @@ pub use exposure::{
 };
 pub use field::{
     ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_METRICS, MAX_NAME_BYTES,
-    MAX_TUNING_ACTORS, MAX_VALUE_BYTES, MAX_VARIANTS, MetricField, RESERVED_COLUMNS,
+    MAX_TUNING_ACTORS, MAX_VALUE_BYTES, MAX_VALUE_DEPTH, MAX_VARIANTS, MetricField,
+    RESERVED_COLUMNS,
 };
 pub use hypothesis::exploratory_metrics;
 pub use ids::IdShape;

@@ -83,9 +83,8 @@ pub enum ConcernKind {
 /// among them itself.
 #[must_use]
 pub fn concerns(config: &ExperimentConfig, all: &[ExperimentConfig]) -> Vec<StartConcern> {
-    let is_live = |state| matches!(state, ExperimentState::Running | ExperimentState::Paused);
     let others = all.iter();
-    let others = others.filter(|other| other.name != config.name && is_live(other.state));
+    let others = others.filter(|other| other.name != config.name && other.state.is_under_way());
     let others: Vec<&ExperimentConfig> = others.collect();
     let mut kinds = Vec::new();
     if config.analysis.metrics.is_empty() {

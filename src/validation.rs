@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 
+use serde_json::Value;
+
 use crate::error::{ConfigProblem, ExperimentError, Field};
 use crate::experiment::{
     ExperimentConfig, ExperimentState, VariantConfig, VariantValues, json_type,
 };
 use crate::field::{
     ConfigField, FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_METRICS, MAX_NAME_BYTES,
-    MAX_VALUE_BYTES, MAX_VARIANTS, MetricField, RESERVED_COLUMNS,
+    MAX_VALUE_BYTES, MAX_VALUE_DEPTH, MAX_VARIANTS, MetricField, RESERVED_COLUMNS,
 };
 use crate::metric::MetricConfig;
 use crate::text::is_blank;
@@ -120,18 +122,19 @@ pub(crate) fn validate_values(
     values: &VariantValues,
 ) -> Result<(), ExperimentError> {
     first_problem(experiment, values_problems(variants, values))?;
-    first_problem(experiment, missing_value(variants, values))
+    first_problem(experiment, missing_values(variants, values))
 }
 
-/// The first variant without a value, if another has one.
-pub(crate) fn missing_value(
+/// The variants without a value, if another has one.
+pub(crate) fn missing_values(
     variants: &[VariantConfig],
     values: &VariantValues,
-) -> Option<ConfigProblem> {
-    let mut variants = variants.iter();
-    let missing = variants.find(|variant| values.get(&variant.name).is_none());
-    let missing = missing.filter(|_| !values.is_empty())?;
-    Some(ConfigProblem::ValueMissing(missing.name.clone()))
+) -> impl Iterator<Item = ConfigProblem> {
+    let missing = variants.iter().filter(|variant| {
+        let has_none = values.get(&variant.name).is_none();
+        has_none && !values.is_empty()
+    });
+    missing.map(|variant| ConfigProblem::ValueMissing(variant.name.clone()))
 }
 
 /// Checks that a store can hold this reason of an override.
@@ -321,9 +324,11 @@ fn values_problems(variants: &[VariantConfig], values: &VariantValues) -> Vec<Co
             continue;
         };
         let found = json_type(value);
-        if value.is_null() {
-            problems.push(ConfigProblem::ValueNull(variant.name.clone()));
-        } else if let Some((other, expected)) = first.filter(|(_, expected)| *expected != found) {
+        if let Some(problem) = value_content_problem(&variant.name, value, MAX_VALUE_DEPTH) {
+            problems.push(problem);
+            continue;
+        }
+        if let Some((other, expected)) = first.filter(|(_, expected)| *expected != found) {
             problems.push(ConfigProblem::ValueTypes {
                 variant: variant.name.clone(),
                 found,
@@ -339,6 +344,24 @@ fn values_problems(variants: &[VariantConfig], values: &VariantValues) -> Vec<Co
         ));
     }
     problems
+}
+
+/// What keeps a store from holding a value, wherever in it that is. It may be nested so many levels deep.
+fn value_content_problem(variant: &str, value: &Value, levels: usize) -> Option<ConfigProblem> {
+    let is_nested = value.is_array() || value.is_object();
+    if is_nested && levels == 0 {
+        return Some(ConfigProblem::ValueTooDeep {
+            variant: variant.to_owned(),
+            limit: MAX_VALUE_DEPTH,
+        });
+    }
+    let inner = |value| value_content_problem(variant, value, levels - 1);
+    match value {
+        Value::Null => Some(ConfigProblem::ValueNull(variant.to_owned())),
+        Value::Array(items) => items.iter().find_map(inner),
+        Value::Object(members) => members.values().find_map(inner),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
 }
 
 /// What keeps a store from holding a name.

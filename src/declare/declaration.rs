@@ -27,6 +27,8 @@ pub(super) struct SourceSpans {
     pub(super) fields: BTreeMap<ConfigField, Range<usize>>,
     pub(super) variant_names: Vec<Range<usize>>,
     pub(super) weights: Vec<Range<usize>>,
+    /// Of the value of each variant, if it is written and could be read.
+    pub(super) values: Vec<Option<Range<usize>>>,
     /// Of each metric that could be read.
     pub(super) metrics: Vec<MetricSpans>,
     /// The fields that are written and could not be read, or not all of it.
@@ -57,8 +59,10 @@ impl Declaration {
 
     /// Whether anything is written that matters to assigning and could not be read.
     pub(super) fn is_unread(&self) -> bool {
-        let matters =
-            |field: &ConfigField| *field != ConfigField::Description && !field.is_of_analysis();
+        let matters = |field: &ConfigField| {
+            let is_shown_only = matches!(field, ConfigField::Description | ConfigField::Values);
+            !is_shown_only && !field.is_of_analysis()
+        };
         self.places.lacks_weight || self.places.unread.iter().any(matters)
     }
 
@@ -104,6 +108,14 @@ impl Declaration {
         self.place(self.places.variant_names.get(variant))
     }
 
+    /// Where the value of a variant stands, or the variant's name if it has none.
+    pub(super) fn value_place(&self, variant: usize) -> SourceSpan {
+        match self.places.values.get(variant) {
+            Some(Some(value)) => self.place(Some(value)),
+            _ => self.variant_place(variant),
+        }
+    }
+
     /// Where a field of a metric stands, or the metric's name if it is not written.
     pub(super) fn metric_place(&self, metric: usize, field: MetricField) -> SourceSpan {
         let spans = self.places.metrics.get(metric);
@@ -118,7 +130,8 @@ impl Declaration {
     pub(super) fn problem_place(&self, field: Field) -> SourceSpan {
         match field {
             Field::Config(field) => self.field_place(field),
-            Field::Variant(index) | Field::Value(index) => self.variant_place(index),
+            Field::Variant(index) => self.variant_place(index),
+            Field::Value(index) => self.value_place(index),
             Field::Metric(index, field) => self.metric_place(index, field),
             Field::Actor
             | Field::Reason

@@ -2,7 +2,6 @@
 
 use super::declaration::Declaration;
 use super::finding::{Finding, Findings, Lint, SourceSpan};
-use crate::experiment::ExperimentState;
 use crate::field::{ConfigField, MetricField};
 use crate::readiness::{ConcernKind, StartConcern, of_weights, of_windows};
 
@@ -33,23 +32,19 @@ pub(super) fn judge(declaration: &Declaration, findings: &mut Findings) {
 /// The lint of a concern, and where the file says what it is about; `None` where the file is no reason for it.
 fn lint_of(kind: &ConcernKind, declaration: &Declaration) -> Option<(Lint, SourceSpan)> {
     let config = &declaration.config;
-    let is_live = matches!(
-        config.state,
-        ExperimentState::Running | ExperimentState::Paused
-    );
+    let is_under_way = config.state.is_under_way();
+    let takes_newcomers = is_under_way && config.enrolling;
     let variants = || declaration.field_place(ConfigField::Variants);
     match *kind {
         ConcernKind::InexpressibleWeight { place, .. } => {
             Some((Lint::InexpressibleWeight, declaration.weight_place(place)))
         }
         // What is closed to newcomers has no use for weights.
-        ConcernKind::NoWeight if is_live && config.enrolling => {
-            Some((Lint::AllWeightsZero, variants()))
-        }
-        ConcernKind::OneVariant { .. } if is_live && config.enrolling => {
+        ConcernKind::NoWeight if takes_newcomers => Some((Lint::AllWeightsZero, variants())),
+        ConcernKind::OneVariant { .. } if takes_newcomers => {
             Some((Lint::SingleVariant, variants()))
         }
-        ConcernKind::NoWindow { place, .. } if is_live => {
+        ConcernKind::NoWindow { place, .. } if is_under_way => {
             let mut fields = [MetricField::Role, MetricField::Window].into_iter();
             let is_read = fields.all(|field| declaration.is_metric_read(place, field));
             let place = declaration.metric_place(place, MetricField::Name);

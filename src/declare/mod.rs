@@ -27,6 +27,7 @@ mod problems;
 mod read;
 mod schema;
 mod source;
+mod steps;
 
 pub use self::check::{Checked, MAX_MEASURED, check, check_descriptions, check_independence};
 pub use self::current::Current;

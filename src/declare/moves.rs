@@ -9,12 +9,16 @@ use super::current::Current;
 use crate::bucketing::{BUCKETS, bucket_counts};
 use crate::experiment::{ExperimentConfig, ExperimentState};
 
-/// Who gets another variant than before.
+/// Who gets another variant than before, and how many enter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moves {
     /// Of 10000 actors who come new, how many get another variant than they would have got.
     pub new_actors_per_10000: u64,
+    /// Of 10000 newcomers, how many entered before while it ran; 0 if it is new.
+    pub enter_before_per_10000: u64,
+    /// Of 10000 newcomers, how many enter from now on while it runs.
+    pub enter_after_per_10000: u64,
     /// Stored assignments that stay as they are.
     pub stored_kept: u64,
     /// Of these, how many are told another variant than before, as there is a winner, or was one.
@@ -27,18 +31,58 @@ impl Moves {
     pub fn new_actors_per_100(&self) -> String {
         per_100(self.new_actors_per_10000)
     }
+
+    /// How many newcomers enter, and how many more that is of 100 than before, or fewer: `50 of 100 newcomers, 25
+    /// more than before`. `None` if it is as many.
+    #[must_use]
+    pub fn who_enters(&self) -> Option<String> {
+        let (before, after) = (self.enter_before_per_10000, self.enter_after_per_10000);
+        let word = if after > before { "more" } else { "fewer" };
+        (after != before).then(|| {
+            let (after, change) = (per_100(after), per_100(after.abs_diff(before)));
+            format!("{after} of 100 newcomers, {change} {word} than before")
+        })
+    }
+
+    /// Whether what does not depend on stored assignments is true of an experiment that was so before and becomes so.
+    pub(super) fn are_of(
+        &self,
+        before: Option<&ExperimentConfig>,
+        after: &ExperimentConfig,
+    ) -> bool {
+        let newcomers = Self::of_newcomers(before, after);
+        let stored = Self {
+            stored_kept: self.stored_kept,
+            stored_told_another: self.stored_told_another,
+            ..newcomers
+        };
+        *self == stored
+    }
+
+    /// All that does not depend on stored assignments.
+    fn of_newcomers(before: Option<&ExperimentConfig>, after: &ExperimentConfig) -> Self {
+        Self {
+            new_actors_per_10000: before.map_or(0, |before| changed_buckets(before, after)),
+            enter_before_per_10000: before.map_or(0, ExperimentConfig::newcomers_per_10000),
+            enter_after_per_10000: after.newcomers_per_10000(),
+            ..Self::default()
+        }
+    }
 }
 
-/// Who moves when `current` becomes `after`.
-pub(super) fn moves(current: &Current, after: &ExperimentConfig) -> Moves {
+/// Who moves when `current` becomes `after`, or when that is new.
+pub(super) fn moves(current: Option<&Current>, after: &ExperimentConfig) -> Moves {
+    let Some(current) = current else {
+        return Moves::of_newcomers(None, after);
+    };
     let before = &current.config;
     let is_told_another = |variant: &str| told(before, variant) != told(after, variant);
     let counts = current.counts.iter();
     let told_another = counts.filter(|count| is_told_another(&count.variant));
     Moves {
-        new_actors_per_10000: changed_buckets(before, after),
         stored_kept: current.stored(),
         stored_told_another: told_another.map(|c| c.assigned + c.overridden).sum(),
+        ..Moves::of_newcomers(Some(before), after)
     }
 }
 
@@ -72,7 +116,7 @@ pub(super) fn changed_buckets(before: &ExperimentConfig, after: &ExperimentConfi
 fn entering(config: &ExperimentConfig) -> u64 {
     match config.state {
         ExperimentState::Concluded => BUCKETS,
-        _ => config.coverage.per_10000(),
+        _ => config.newcomers_per_10000(),
     }
 }
 

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::current::Current;
-use super::moves::{Moves, changed_buckets};
+use super::moves::Moves;
 use crate::coverage::Coverage;
 use crate::error::ExperimentError;
-use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
+use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig, VariantValues};
 use crate::hypothesis;
 use crate::lifecycle::{self, Mutation, MutationFacts, Write};
 use crate::metric::MetricConfig;
@@ -85,10 +85,14 @@ pub enum PlanStep {
     SetDescription(Option<String>),
     /// Replace the share of the newcomers who enter.
     SetCoverage(Coverage),
+    /// Let newcomers in, or keep them out.
+    SetEnrolling(bool),
     /// Replace the metrics.
     SetMetrics(Vec<MetricConfig>),
-    /// Replace the variants.
+    /// Replace the variants. One that goes takes its value along.
     SetVariants(Vec<VariantConfig>),
+    /// Replace what the variants stand for.
+    SetValues(VariantValues),
     /// Move to a state.
     SetState {
         /// Which.
@@ -111,6 +115,10 @@ impl PlanStep {
                 experiment,
                 coverage: *coverage,
             },
+            Self::SetEnrolling(enrolling) => Mutation::SetEnrolling {
+                experiment,
+                enrolling: *enrolling,
+            },
             Self::SetMetrics(metrics) => Mutation::SetMetrics {
                 experiment,
                 metrics,
@@ -119,6 +127,7 @@ impl PlanStep {
                 experiment,
                 variants,
             },
+            Self::SetValues(values) => Mutation::SetValues { experiment, values },
             Self::SetState { state, winner } => Mutation::SetState {
                 experiment,
                 state: *state,
@@ -129,8 +138,9 @@ impl PlanStep {
 }
 
 impl Plan {
-    /// The version of the format that is read and written.
-    pub const VERSION: u32 = 1;
+    /// The version of the format that is read and written. It goes up when an earlier program would take a plan for
+    /// something else: version 1 knew neither `enrolling` nor `values`, and left them out of what it created.
+    pub const VERSION: u32 = 2;
 
     /// Whether it does anything.
     #[must_use]
@@ -238,8 +248,7 @@ impl PlannedExperiment {
                 winner: None
             }]
         );
-        let moved = before.map_or(0, |before| changed_buckets(before, &self.after));
-        if is_prune && !only_archives || moved != self.moves.new_actors_per_10000 {
+        if is_prune && !only_archives || !self.moves.are_of(before, &self.after) {
             return false;
         }
         if self.exploratory != exploratory(before, &self.after) {

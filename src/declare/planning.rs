@@ -7,8 +7,10 @@ use super::current::Current;
 use super::declaration::Declaration;
 use super::export::{string, value_of};
 use super::finding::{self, Finding, Lint};
-use super::moves::{Moves, changed_buckets, moves, per_100};
+use super::moves::{changed_buckets, moves, per_100};
 use super::plan::{Action, Plan, PlanStep, PlannedExperiment, exploratory, replay};
+use super::problems::describe;
+use super::steps::steps;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::field::{ConfigField, FieldKind, FieldValue, MetricField};
@@ -68,7 +70,7 @@ fn archive(current: &Current) -> PlannedExperiment {
     PlannedExperiment {
         experiment: current.config.name.clone(),
         action: Action::Prune,
-        moves: moves(current, &after),
+        moves: moves(Some(current), &after),
         exploratory: Vec::new(),
         before: Some(current.config.clone()),
         after,
@@ -92,7 +94,7 @@ fn plan_one(
     let steps = steps(before, &target);
     let (after, refusal) = replay(&steps, &target.name, before, &current);
     if let Some((step, refusal)) = refusal {
-        findings.push(refused(declaration, step, &refusal));
+        findings.push(refused(declaration, before, step, &refusal));
     }
     let is_refused = findings[before_it..]
         .iter()
@@ -105,7 +107,7 @@ fn plan_one(
             (Some(_), true) => Action::Nothing,
             (Some(_), false) => Action::Change,
         },
-        moves: current.map_or_else(Moves::default, |current| moves(current, &after)),
+        moves: moves(current, &after),
         exploratory: exploratory(before, &after),
         before: before.cloned(),
         after,
@@ -191,7 +193,9 @@ fn warn_of_order(
     target: &ExperimentConfig,
     findings: &mut Vec<Finding>,
 ) {
-    if [before.state, target.state] != [ExperimentState::Running; 2] {
+    let is_under_way = before.state.is_under_way() && target.state.is_under_way();
+    let changed = changed_buckets(before, target);
+    if !is_under_way || changed == 0 {
         return;
     }
     let kept = |of: &ExperimentConfig, other: &ExperimentConfig| -> Vec<String> {
@@ -203,10 +207,10 @@ fn warn_of_order(
     };
     if kept(before, target) != kept(target, before) {
         let message = format!(
-            "the order of the variants of {} changes while it runs: {}% of new actors would get a \
+            "the order of the variants of {} changes after the start: {}% of new actors would get a \
              different variant",
             Quoted(&target.name),
-            per_100(changed_buckets(before, target)),
+            per_100(changed),
         );
         let help = "keep the order of before, and add new variants at the end";
         let place = declaration.field_place(ConfigField::Variants);
@@ -236,7 +240,12 @@ fn warn_of_hypothesis(
     }
 }
 
-fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError) -> Finding {
+fn refused(
+    declaration: &Declaration,
+    before: Option<&ExperimentConfig>,
+    step: &PlanStep,
+    refusal: &ExperimentError,
+) -> Finding {
     let (lint, place, help) = match refusal {
         ExperimentError::VariantInUse { variant, .. } => (
             Lint::VariantInUse,
@@ -251,17 +260,13 @@ fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError
             declaration.field_place(ConfigField::ExclusionGroup),
             "put the group back, or begin an experiment of another name".to_owned(),
         ),
-        ExperimentError::Concluded(name) if matches!(step, PlanStep::SetCoverage(_)) => {
-            let message = format!("{} is concluded: its coverage is fixed", Quoted(name));
-            let help = "put the coverage back, or set state = \"running\" to reopen it";
-            let place = declaration.field_place(ConfigField::Coverage);
-            return Finding::new(Lint::FieldFixed, place, message, help);
+        ExperimentError::Concluded(name) => return fixed_by_end(declaration, before, step, name),
+        ExperimentError::InvalidConfig { problem, .. }
+            if !matches!(step, PlanStep::SetState { .. }) =>
+        {
+            let (lint, place, help) = describe(declaration, problem);
+            (lint, place, help.to_owned())
         }
-        ExperimentError::Concluded(_) => (
-            Lint::WeightsFixed,
-            declaration.field_place(ConfigField::Variants),
-            "put the variants back, or set state = \"running\" to reopen it".to_owned(),
-        ),
         ExperimentError::Archived(_) => (
             Lint::Lifecycle,
             declaration.field_place(ConfigField::State),
@@ -279,67 +284,45 @@ fn refused(declaration: &Declaration, step: &PlanStep, refusal: &ExperimentError
     Finding::new(lint, place, refusal.to_string(), help)
 }
 
-/// The steps from `before` to `target`, allowed or not.
-fn steps(before: Option<&ExperimentConfig>, target: &ExperimentConfig) -> Vec<PlanStep> {
-    let Some(before) = before else {
-        return vec![PlanStep::Insert(target.clone())];
-    };
-    let mut steps = Vec::new();
-    if before.state == ExperimentState::Draft {
-        if ConfigField::differing(before, target).next().is_some() {
-            steps.push(PlanStep::Replace(ExperimentConfig {
-                state: ExperimentState::Draft,
-                winner: None,
-                ..target.clone()
-            }));
+/// The refusal of a step that changes what a conclusion fixes.
+fn fixed_by_end(
+    declaration: &Declaration,
+    before: Option<&ExperimentConfig>,
+    step: &PlanStep,
+    name: &str,
+) -> Finding {
+    let at = |field| declaration.field_place(field);
+    let (lint, place, is_fixed, what) = match step {
+        PlanStep::SetCoverage(_) => {
+            let place = at(ConfigField::Coverage);
+            (Lint::FieldFixed, place, "its coverage is", "the coverage")
         }
-        steps.extend(moves_to(before, target));
-        return steps;
-    }
-    if before.description != target.description {
-        steps.push(PlanStep::SetDescription(target.description.clone()));
-    }
-    if before.analysis.metrics != target.analysis.metrics {
-        steps.push(PlanStep::SetMetrics(target.analysis.metrics.clone()));
-    }
-    let mut state_steps = moves_to(before, target);
-    // Who gets what is fixed in a concluded experiment: it has to run when that changes.
-    let reopens =
-        before.state == ExperimentState::Concluded && target.state == ExperimentState::Running;
-    let at = usize::from(reopens).min(state_steps.len());
-    if before.variants != target.variants {
-        state_steps.insert(at, PlanStep::SetVariants(target.variants.clone()));
-    }
-    if before.coverage != target.coverage {
-        state_steps.insert(at, PlanStep::SetCoverage(target.coverage));
-    }
-    steps.extend(state_steps);
-    steps
-}
-
-fn moves_to(before: &ExperimentConfig, target: &ExperimentConfig) -> Vec<PlanStep> {
-    let step = |state, winner: Option<&String>| PlanStep::SetState {
-        state,
-        winner: winner.cloned(),
-    };
-    let mut steps = Vec::new();
-    let new_winner = target
-        .winner
-        .as_ref()
-        .filter(|_| target.winner != before.winner);
-    match target.state {
-        ExperimentState::Concluded if before.state == target.state && new_winner.is_none() => {}
-        ExperimentState::Concluded => steps.push(step(target.state, target.winner.as_ref())),
-        ExperimentState::Archived => {
-            if new_winner.is_some() {
-                steps.push(step(ExperimentState::Concluded, new_winner));
-            }
-            if before.state != target.state {
-                steps.push(step(target.state, None));
-            }
+        PlanStep::SetEnrolling(_) => {
+            let place = at(ConfigField::Enrolling);
+            let is_fixed = "whether newcomers may enter is";
+            (Lint::FieldFixed, place, is_fixed, "enrolling")
         }
-        state if state != before.state => steps.push(step(state, None)),
-        _ => {}
-    }
-    steps
+        PlanStep::SetValues(values) => {
+            let is_other = |variant: &str| {
+                let before = before.and_then(|before| before.values.get(variant));
+                before != values.get(variant)
+            };
+            let mut variants = declaration.config.variants.iter();
+            let other = variants.position(|variant| is_other(&variant.name));
+            let place = declaration.value_place(other.unwrap_or_default());
+            (Lint::FieldFixed, place, "its values are", "the values")
+        }
+        _ => {
+            let place = at(ConfigField::Variants);
+            (
+                Lint::WeightsFixed,
+                place,
+                "its variants are",
+                "the variants",
+            )
+        }
+    };
+    let message = format!("{} is concluded: {is_fixed} fixed", Quoted(name));
+    let help = format!("put {what} back, or set state = \"running\" to reopen it");
+    Finding::new(lint, place, message, help)
 }

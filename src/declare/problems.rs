@@ -8,6 +8,7 @@ use crate::error::{ConfigProblem, Field};
 use crate::experiment::ExperimentConfig;
 use crate::field::{ConfigField, MetricField};
 use crate::text::Quoted;
+use crate::validation::missing_values;
 
 /// Whether a problem stays as it is: an application may have stored what would be refused here.
 fn is_kept(problem: &ConfigProblem, config: &ExperimentConfig, live: &ExperimentConfig) -> bool {
@@ -24,9 +25,19 @@ fn is_kept(problem: &ConfigProblem, config: &ExperimentConfig, live: &Experiment
             }
     );
     let is_of_winner = *problem == ConfigProblem::WinnerNotConcluded;
+    // An application that adds a variant gives it no value.
+    let is_of_values = matches!(problem, ConfigProblem::ValueMissing(_));
     (!is_of_variants || config.variants == live.variants)
         && (!is_of_winner || config.winner == live.winner)
-        && live.problems().contains(problem)
+        && (!is_of_values || config.values == live.values)
+        && problems_of(live).contains(problem)
+}
+
+/// What is wrong with it, also as a declaration: each variant has a value, or none has.
+fn problems_of(config: &ExperimentConfig) -> Vec<ConfigProblem> {
+    let mut problems = config.problems();
+    problems.extend(missing_values(&config.variants, &config.values));
+    problems
 }
 
 /// What a store would refuse: the one list of problems, each at its place, without those that the live
@@ -36,7 +47,7 @@ pub(super) fn check_config(
     live: Option<&ExperimentConfig>,
     findings: &mut Findings,
 ) {
-    for problem in declaration.config.problems() {
+    for problem in problems_of(&declaration.config) {
         let is_kept = live.is_some_and(|live| is_kept(&problem, &declaration.config, live));
         let bare = match &problem {
             ConfigProblem::InMetric { problem, .. } => problem,
@@ -76,6 +87,7 @@ fn is_told_elsewhere(declaration: &Declaration, problem: &ConfigProblem) -> bool
         ConfigProblem::NoVariants
         | ConfigProblem::WinnerUnknown(_)
         | ConfigProblem::ControlUnknown(_) => !declaration.is_read(ConfigField::Variants),
+        ConfigProblem::ValueMissing(_) => !declaration.is_read(ConfigField::Values),
         ConfigProblem::WinnerNotConcluded => !declaration.is_read(ConfigField::State),
         ConfigProblem::WinnerMissing => !declaration.is_read(ConfigField::Winner),
         ConfigProblem::MetricLacks { metric, field, .. } => {
@@ -87,7 +99,7 @@ fn is_told_elsewhere(declaration: &Declaration, problem: &ConfigProblem) -> bool
 }
 
 /// The lint of a problem, where it is, and what to do.
-fn describe(
+pub(super) fn describe(
     declaration: &Declaration,
     problem: &ConfigProblem,
 ) -> (Lint, SourceSpan, &'static str) {
@@ -139,20 +151,17 @@ fn describe(
         ConfigProblem::WinnerNotConcluded
         | ConfigProblem::BackToDraft
         | ConfigProblem::TooLate
+        | ConfigProblem::ExpiryPassed
         | ConfigProblem::VariantsUnreadable => (
             Lint::UnexpectedWinner,
             at_field(ConfigField::Winner),
             "remove it, or set state = \"concluded\"",
         ),
-        ConfigProblem::ValueUnknown(_)
-        | ConfigProblem::ValueMissing(_)
-        | ConfigProblem::ValueNull(_)
+        ConfigProblem::ValueMissing(_)
         | ConfigProblem::ValueTypes { .. }
-        | ConfigProblem::ExpiryPassed => (
-            Lint::BadValue,
-            at_field(ConfigField::Variants),
-            "give each variant a value of one type, or none",
-        ),
+        | ConfigProblem::ValueNull(_)
+        | ConfigProblem::ValueTooDeep { .. }
+        | ConfigProblem::ValueUnknown(_) => describe_value(declaration, problem),
         ConfigProblem::ControlUnknown(_) => (
             Lint::UnknownControl,
             at_field(ConfigField::Control),
@@ -183,6 +192,29 @@ fn describe(
             "remove it, or give the metric another kind",
         ),
     }
+}
+
+/// The same of what is wrong with a value.
+fn describe_value(
+    declaration: &Declaration,
+    problem: &ConfigProblem,
+) -> (Lint, SourceSpan, &'static str) {
+    let (variant, help) = match problem {
+        ConfigProblem::ValueMissing(variant) | ConfigProblem::ValueTypes { variant, .. } => (
+            variant,
+            "give every variant a value of the same type, or none of them a value",
+        ),
+        ConfigProblem::ValueNull(variant) => (variant, "leave the key out"),
+        ConfigProblem::ValueTooDeep { variant, .. } => (variant, "make it flatter"),
+        _ => {
+            let place = declaration.field_place(ConfigField::Variants);
+            return (Lint::BadValue, place, "give it to one of the variants");
+        }
+    };
+    let mut variants = declaration.config.variants.iter();
+    let place = variants.position(|known| known.name == *variant);
+    let place = declaration.value_place(place.unwrap_or_default());
+    (Lint::BadValue, place, help)
 }
 
 /// What to do about two of one name.

@@ -13,6 +13,7 @@ use crate::metric::{MetricConfig, MetricKind, MetricRole};
 pub fn schema() -> Value {
     let mut definitions = Map::new();
     let fields = ConfigField::ALL.into_iter();
+    let fields = fields.filter(|field| field.has_key());
     let fields = fields.map(|field| (field.key(), field.kind(), field.doc(), field.is_required()));
     let experiment = object("An experiment.", fields, &mut definitions);
     definitions.insert("Experiment".to_owned(), experiment);
@@ -75,8 +76,8 @@ fn property(kind: FieldKind) -> Value {
         FieldKind::Text(limit) => json!({ "type": "string", "maxLength": limit }),
         FieldKind::OneOf { set, .. } => json!({ "anyOf": [reference(set)] }),
         FieldKind::Flag => json!({ "type": "boolean" }),
-        // Each beside its variant.
-        FieldKind::Values => json!(false),
+        // Each beside its variant: any value but null.
+        FieldKind::Values => json!({ "type": ["boolean", "number", "string", "array", "object"] }),
         FieldKind::Share => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 }),
         FieldKind::Number(range) => {
             let mut schema = json!({ "type": "number", "exclusiveMinimum": range.above });
@@ -168,6 +169,8 @@ fn one_of(words: &[(&str, &str)]) -> Value {
 }
 
 fn variant() -> Value {
+    let mut value = property(ConfigField::Values.kind());
+    value["description"] = "What it stands for; of all variants the same type, or of none.".into();
     json!({
         "description": "An arm.",
         "type": "object",
@@ -184,6 +187,7 @@ fn variant() -> Value {
                 "format": "uint32",
                 "minimum": 0,
             },
+            "value": value,
         },
         "required": ["name", "weight"],
         "additionalProperties": false,

@@ -158,9 +158,17 @@ pub enum ConfigProblem {
     /// Some variants have a value, and this one has none.
     #[error("variant {} has no value, and others have one", Quoted(.0))]
     ValueMissing(String),
-    /// A value that says nothing.
-    #[error("the value of variant {} is null", Quoted(.0))]
+    /// A value that is null, or holds it: a file can't say that.
+    #[error("there is a null in the value of variant {}", Quoted(.0))]
     ValueNull(String),
+    /// Tables and lists that are nested deeper than a store takes.
+    #[error("the value of variant {} is nested more than {limit} levels deep", Quoted(.variant))]
+    ValueTooDeep {
+        /// The variant.
+        variant: String,
+        /// The most levels allowed.
+        limit: usize,
+    },
     /// Values of two JSON types.
     #[error("the value of variant {} is of type {found}, and that of variant {} of type {expected}", Quoted(.variant), Quoted(.other))]
     ValueTypes {

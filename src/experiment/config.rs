@@ -42,6 +42,12 @@ impl ExperimentState {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 
+    /// Whether it has started and is not over: it runs, or will run again.
+    #[must_use]
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Self::Running | Self::Paused)
+    }
+
     /// The serialised name, in snake case.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -95,6 +95,12 @@ impl ConfigField {
         self.entry().kind
     }
 
+    /// Whether a file has a key of its own for it. It has each value beside its variant.
+    #[must_use]
+    pub fn has_key(self) -> bool {
+        self != Self::Values
+    }
+
     /// Whether a declaration must have it.
     #[must_use]
     pub fn is_required(self) -> bool {

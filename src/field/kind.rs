@@ -17,6 +17,9 @@ pub const MAX_DESCRIPTION_BYTES: usize = 4096;
 pub const MAX_VARIANTS: usize = 1000;
 /// The longest value of a variant, as JSON text, in bytes.
 pub const MAX_VALUE_BYTES: usize = 65_536;
+/// How deep tables and lists may be nested in the value of a variant. JSON is read to a depth of 127, and the log and
+/// a plan hold values some levels down.
+pub const MAX_VALUE_DEPTH: usize = 64;
 /// The most metrics of one experiment.
 pub const MAX_METRICS: usize = 100;
 /// The most actors to tune for.

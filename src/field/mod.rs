@@ -13,6 +13,6 @@ mod metric;
 pub use self::config::ConfigField;
 pub use self::kind::{
     FieldKind, FieldValue, MAX_DESCRIPTION_BYTES, MAX_METRICS, MAX_NAME_BYTES, MAX_TUNING_ACTORS,
-    MAX_VALUE_BYTES, MAX_VARIANTS, RESERVED_COLUMNS,
+    MAX_VALUE_BYTES, MAX_VALUE_DEPTH, MAX_VARIANTS, RESERVED_COLUMNS,
 };
 pub use self::metric::MetricField;

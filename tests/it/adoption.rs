@@ -121,6 +121,42 @@ fn what_the_application_does_not_know_is_warned_of() {
     assert!(!again.contains("warning: 'plain'"), "{again}");
 }
 
+/// So it is where a command does what the application does not; what makes it do more than before is not.
+#[apply(needs_postgres!)]
+fn a_command_that_the_application_does_not_follow_says_so() {
+    let url = server::shared().database();
+    client(&url).batch_execute(APPLICATION).unwrap();
+    PgExperimentStore::migrate(&options(&url)).unwrap();
+    let sandbox = Sandbox::on_store(&url);
+    let said = |command: &str| {
+        let words: Vec<&str> = command.split(' ').collect();
+        String::from_utf8(sandbox.exp(&words).output().unwrap().stderr).unwrap()
+    };
+    for (command, warning) in [
+        ("set-coverage theirs 25%", "it goes on enrolling everybody"),
+        ("close theirs", "it goes on enrolling them"),
+        ("override theirs qa a --expires 7d", "it goes on giving a"),
+    ] {
+        let warned = said(command);
+        assert!(warned.contains("warning: "), "{command}: {warned}");
+        assert!(warned.contains(warning), "{command}: {warned}");
+    }
+    for command in [
+        "set-coverage theirs 100%",
+        "open theirs",
+        "override theirs qa b",
+        "pause theirs",
+        "resume theirs",
+    ] {
+        let warned = said(command);
+        assert!(!warned.contains("warning: "), "{command}: {warned}");
+        assert!(!warned.contains("error: "), "{command}: {warned}");
+    }
+    said("create draft --variant a=1");
+    let refused = said("rename draft other");
+    assert!(refused.contains("can't be renamed"), "{refused}");
+}
+
 /// A later migration of the application may change a column that ours is computed from.
 #[apply(needs_postgres!)]
 fn what_was_dropped_of_ours_is_added_again() {

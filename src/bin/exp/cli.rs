@@ -62,6 +62,7 @@ Environment (a variable that is empty counts as not set):
   EXP_STORE         the store, as --store
   EXP_BY            the operator, as --by
   EXP_LOCK_TIMEOUT  the waiting time, as --lock-timeout
+  VISUAL, EDITOR    the editor of exp edit; vi without them
   PGUSER, PGPASSWORD  for a database whose address says neither
   EXP_NOW           seconds since 1970 in place of the clock, for tests
   NO_COLOR          no colour, also on a terminal

@@ -1,5 +1,6 @@
 //! Reads a file: TOML to declarations. It reports everything that can't be read, not only the first.
 
+mod json;
 mod metrics;
 mod value;
 mod variants;
@@ -94,7 +95,9 @@ impl Reader<'_> {
     }
 
     fn experiment(&mut self, table: &DeTable<'_>, whole: Range<usize>) -> Declaration {
-        self.unknown_keys(table, &ConfigField::ALL.map(ConfigField::key));
+        let fields = || ConfigField::ALL.into_iter().filter(|field| field.has_key());
+        let keys: Vec<&str> = fields().map(ConfigField::key).collect();
+        self.unknown_keys(table, &keys);
         if !table.contains_key("name") {
             let help = "add a line: name = \"...\"";
             self.tell(
@@ -110,13 +113,13 @@ impl Reader<'_> {
             whole,
             ..SourceSpans::default()
         };
-        for field in ConfigField::ALL {
+        for field in fields() {
             let Some(value) = table.get(field.key()) else {
                 continue;
             };
             if field.kind() == FieldKind::Variants {
                 places.fields.insert(field, value.span());
-                config.variants = self.variants(value, &mut places);
+                (config.variants, config.values) = self.variants(value, &mut places);
             } else if field.kind() == FieldKind::Metrics {
                 places.fields.insert(field, value.span());
                 config.analysis.metrics = self.metrics(value, &mut places);
@@ -177,7 +180,13 @@ impl Reader<'_> {
                 continue;
             }
             let longer = known.iter().copied().find(|known| known.contains(name));
+            let is_of_variants =
+                name == ConfigField::Values.key() && known.contains(&ConfigField::Variants.key());
             let help = match nearest(name, known.iter().copied()).or(longer) {
+                _ if is_of_variants => {
+                    "give each variant its own: { name = ..., weight = ..., value = ... }"
+                        .to_owned()
+                }
                 Some(nearest) => format!("did you mean '{nearest}'?"),
                 None => format!("known here: {}", known.join(", ")),
             };

@@ -45,7 +45,7 @@ impl Reader<'_> {
             FieldKind::Cap => ("a number or text", number(found).or_else(text), |text| {
                 text.parse().ok().map(FieldValue::Cap)
             }),
-            // Lists are read by themselves.
+            // Lists are read by themselves, and values with the list of variants.
             FieldKind::Variants | FieldKind::Values | FieldKind::Metrics => return None,
         };
         let (lint, message) = if let Some(written) = written {

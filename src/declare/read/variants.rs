@@ -1,4 +1,4 @@
-//! Reads the list of variants.
+//! Reads the list of variants, each with its value.
 
 use std::ops::Range;
 
@@ -8,23 +8,24 @@ use toml::de::{DeTable, DeValue};
 use super::{Reader, article};
 use crate::declare::declaration::SourceSpans;
 use crate::declare::finding::Lint;
-use crate::experiment::VariantConfig;
+use crate::experiment::{VariantConfig, VariantValues};
 use crate::field::ConfigField;
 
-const VARIANT_KEYS: &[&str] = &["name", "weight"];
+const VARIANT_KEYS: &[&str] = &["name", "weight", "value"];
 
 impl Reader<'_> {
     pub(super) fn variants(
         &mut self,
         value: &Spanned<DeValue<'_>>,
         places: &mut SourceSpans,
-    ) -> Vec<VariantConfig> {
+    ) -> (Vec<VariantConfig>, VariantValues) {
         let help = "write variants = [{ name = \"...\", weight = 50 }, ...]";
         let Some(items) = self.list("variants", value, help) else {
             places.unread.push(ConfigField::Variants);
-            return Vec::new();
+            return (Vec::new(), VariantValues::default());
         };
         let mut variants = Vec::with_capacity(items.len());
+        let mut values = Vec::new();
         for item in items {
             let Some(variant) = self.table(item, "a variant") else {
                 places.unread.push(ConfigField::Variants);
@@ -42,6 +43,11 @@ impl Reader<'_> {
                 );
             }
             let weight = self.weight(variant, item.span());
+            let written = variant.get("value");
+            let value = written.and_then(|value| Some((self.json(value)?, value.span())));
+            if written.is_some() && value.is_none() {
+                places.unread.push(ConfigField::Values);
+            }
             let name = name.and_then(|name| Some((self.text("name", name)?, name.span())));
             let Some((name, span)) = name else {
                 places.unread.push(ConfigField::Variants);
@@ -53,9 +59,13 @@ impl Reader<'_> {
             let (weight, weight_span) = weight.unwrap_or_else(|| (0, span.clone()));
             places.variant_names.push(span);
             places.weights.push(weight_span);
+            places
+                .values
+                .push(value.as_ref().map(|(_, span)| span.clone()));
+            values.extend(value.map(|(value, _)| (name.to_owned(), value)));
             variants.push(VariantConfig::new(name, weight));
         }
-        variants
+        (variants, values.into_iter().collect())
     }
 
     fn weight(

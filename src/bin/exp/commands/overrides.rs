@@ -84,7 +84,7 @@ impl Override {
         context.say(match change {
             Some(_) => format!("set the override of {actor} in {name}: {variant}{until}"),
             None => format!(
-                "{actor} has the override {variant} in {name} already{until}: nothing changed"
+                "{actor} has the override {variant}{until} in {name} already: nothing changed"
             ),
         });
         if expires.is_some() && opened.is_of_application()? {

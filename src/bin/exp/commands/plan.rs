@@ -27,7 +27,8 @@ use crate::output::text::safe;
     after_help = "Example, for a plan that is reviewed before it is applied:\n  \
     exp plan experiments.toml --out plan.json && exp apply plan.json\n\n\
     TSV columns: action, experiment, state before, state after, steps, new actors of 10000 who\n\
-    move, stored assignments that are kept, metrics that become exploratory"
+    move, stored assignments that are kept, metrics that become exploratory, newcomers of 10000\n\
+    who enter, before and after"
 )]
 pub(crate) struct Plan {
     /// Files, or directories of .toml files; - is standard input

@@ -267,7 +267,7 @@ fn table(variants: &[VariantSummary], text: &mut Text) {
         + text.gap()
         + header[1..]
             .iter()
-            .map(|name| name.len() + text.gap())
+            .map(|name| name.len().max("100.0%".len()) + text.gap())
             .sum::<usize>();
     let bar_width = text
         .width()

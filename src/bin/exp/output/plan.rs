@@ -25,6 +25,8 @@ impl View for PlanView<'_> {
             "new_actors_per_10000",
             "stored_kept",
             "exploratory",
+            "enter_before_per_10000",
+            "enter_after_per_10000",
         ]
     }
 
@@ -40,6 +42,8 @@ impl View for PlanView<'_> {
                 &planned.moves.new_actors_per_10000.to_string(),
                 &planned.moves.stored_kept.to_string(),
                 &planned.exploratory.join(","),
+                &planned.moves.enter_before_per_10000.to_string(),
+                &planned.moves.enter_after_per_10000.to_string(),
             ]);
         }
     }
@@ -98,17 +102,40 @@ fn write_experiment(planned: &PlannedExperiment, text: &mut Text) {
             "    metric {metric}: hypothesis changed after the start: exploratory"
         ));
     }
-    if let Some(line) = who_moves(planned) {
+    for line in [who_enters(planned), who_moves(planned)].iter().flatten() {
         text.line(format_args!("    {line}"));
     }
     text.line("");
 }
 
+/// How many of the newcomers enter, where that changes; and nothing about who is in, if `who_moves` says it.
+fn who_enters(planned: &PlannedExperiment) -> Option<String> {
+    let is_over = matches!(
+        planned.after.state,
+        ExperimentState::Concluded | ExperimentState::Archived
+    );
+    planned.before.as_ref().filter(|_| !is_over)?;
+    let who_enters = planned.moves.who_enters()?;
+    Some(match who_moves(planned) {
+        Some(_) => format!("who enters: {who_enters}"),
+        None => format!(
+            "who enters: {who_enters}; {}",
+            kept(planned.moves.stored_kept)
+        ),
+    })
+}
+
 fn who_moves(planned: &PlannedExperiment) -> Option<String> {
     let (before, moves) = (planned.before.as_ref()?, planned.moves);
-    let sets_variants = before.variants != planned.after.variants;
+    let after = &planned.after;
+    let sets_variants = before.variants != after.variants;
     let nobody = moves.new_actors_per_10000 + moves.stored_told_another == 0;
-    if planned.after.state == ExperimentState::Archived || nobody && !sets_variants {
+    if after.state == ExperimentState::Archived || nobody && !sets_variants {
+        return None;
+    }
+    let enter_otherwise = moves.enter_before_per_10000 != moves.enter_after_per_10000;
+    let is_split_alike = !sets_variants && before.has_buckets_of(after);
+    if enter_otherwise && is_split_alike && before.deciding_winner() == after.deciding_winner() {
         return None;
     }
     let number = moves.new_actors_per_100();
@@ -116,10 +143,10 @@ fn who_moves(planned: &PlannedExperiment) -> Option<String> {
         (0, stored) => kept(stored),
         (another, stored) => format!("of {stored} stored ones {another} are told another"),
     };
-    let get = if before.coverage == planned.after.coverage {
-        "get a different variant"
-    } else {
+    let get = if enter_otherwise {
         "enter, stay out or get a different variant than before"
+    } else {
+        "get a different variant"
     };
     Some(format!(
         "who moves: {number}% of new actors would {get}; {stored}"

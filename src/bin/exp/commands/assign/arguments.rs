@@ -27,9 +27,10 @@ anything else as JSON on one line. A variant without a value is refused before
 anybody is assigned. With --format json the value stands beside the variant,
 with --value or without.
 
-Before an experiment starts, or while it is paused, --preview shows what it would
-do: an actor with an override gets that, anybody else what is stored or what the
-rules give. An actor who could not enter is refused as always (exit code 6).
+Before an experiment starts, or while it is paused, --preview shows what it
+would do: an actor with an override gets that, anybody else what is stored or
+what the rules give. An actor who could not enter is refused as always (exit
+code 6).
 
 With --actors a line is printed for each actor, in order, once it is stored:
 actor, tab, variant. The variant is empty for an actor whom the group excludes,

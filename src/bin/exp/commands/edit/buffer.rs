@@ -22,14 +22,24 @@ pub(super) fn definition(text: &str) -> &str {
     definition
 }
 
+/// What stands above the definition in a text.
+pub(super) fn above(text: &str) -> String {
+    let above = text.strip_suffix(definition(text)).unwrap_or(text);
+    let lines = above.lines().map(|line| {
+        let line = line.strip_prefix(MARK).unwrap_or(line);
+        line.strip_prefix(' ').unwrap_or(line).to_owned() + "\n"
+    });
+    lines.collect()
+}
+
 /// Whether it holds nothing but comments.
 pub(super) fn is_empty(definition: &str) -> bool {
     let mut lines = definition.lines().map(str::trim_start);
     lines.all(|line| line.is_empty() || line.starts_with('#'))
 }
 
-/// Has the definition judged. If there is something wrong with it, that stands above it in the text that is returned, which it says the
-/// lines of.
+/// Has the definition judged. If something is wrong with it, the text to show next is returned: with that above
+/// the definition.
 pub(super) fn with_problems<T>(
     definition: &str,
     judge: impl Fn(&str) -> anyhow::Result<Result<T, String>>,
@@ -72,6 +82,7 @@ mod tests {
         let wrong = shown.lines().position(|line| line == "b = ?").unwrap() + 1;
         assert!(shown.contains(&format!("#: line {wrong}\n")), "{shown}");
         assert_eq!(super::definition(&shown), definition);
+        assert!(above(&shown).contains(&format!("\nline {wrong}\n\n")));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use anyhow::Context as _;
+use tempfile::TempDir;
 
 use super::signals::Watch;
 use crate::environment;
@@ -37,8 +38,7 @@ impl Editor {
     pub(super) fn edit(&self, text: &str) -> anyhow::Result<Vec<u8>> {
         // What ends the process ends the editor first, and then what is here is dropped from below.
         let watch = Watch::begin()?;
-        // A directory for whatever an editor puts beside the file, and for nobody else's eyes.
-        let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
+        let directory = directory().context("cannot make a temporary directory")?;
         let path = self.write(directory.path(), text.as_bytes())?;
         let terminal = Terminal::remember();
         let status = self.open(&path, &watch);
@@ -49,9 +49,7 @@ impl Editor {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             read => read,
         };
-        directory
-            .close()
-            .context("cannot remove the temporary directory")?;
+        drop(directory);
         drop(watch);
         let failed = |why: &str| {
             Failed(format!(
@@ -75,8 +73,8 @@ impl Editor {
 
     /// Keeps a text that came to nothing in a file, and adds to the error where.
     pub(super) fn keep(&self, text: &[u8], error: anyhow::Error) -> anyhow::Error {
-        let kept = tempfile::Builder::new().prefix("exp-edit-").tempdir();
-        let kept = kept.map_err(anyhow::Error::from).and_then(|directory| {
+        let kept = directory().map_err(anyhow::Error::from);
+        let kept = kept.and_then(|directory| {
             let path = self.write(directory.path(), text)?;
             // It is for whoever reads the message to remove.
             let _ = directory.keep();
@@ -110,6 +108,18 @@ impl Editor {
         watch.set_editor(None);
         status
     }
+}
+
+/// A directory for the file and for whatever an editor puts beside it, for nobody else's eyes.
+fn directory() -> io::Result<TempDir> {
+    let mut directory = tempfile::Builder::new();
+    directory.prefix("exp-edit-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        directory.permissions(fs::Permissions::from_mode(0o700));
+    }
+    directory.tempdir()
 }
 
 #[cfg(unix)]

@@ -39,6 +39,9 @@ pub(crate) struct Edit {
     yes: bool,
 }
 
+/// How often an editor is opened that no person sees: a script may never come to an end.
+const MAX_OPENED_UNSEEN: usize = 10;
+
 /// What came of an edit.
 enum Edited {
     Nothing,
@@ -47,7 +50,7 @@ enum Edited {
 
 impl Edit {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        if !self.yes && !io::stdin().is_terminal() {
+        if !self.yes && !stream::can_ask() {
             let message = "there is nobody to ask; --yes applies without asking";
             return Err(UsageError(message.to_owned()).into());
         }
@@ -88,8 +91,11 @@ impl Edit {
             return Err(ExperimentError::Archived(self.name.clone()).into());
         }
         let mut shown = buffer::first(&self.name, &to_toml(std::slice::from_ref(&found.config)));
-        let mut is_first = true;
-        loop {
+        for opened in 0.. {
+            let is_first = opened == 0;
+            if opened == MAX_OPENED_UNSEEN && !io::stdin().is_terminal() {
+                break;
+            }
             let saved = editor.edit(&shown);
             let saved = saved.map_err(|error| {
                 if is_first {
@@ -110,16 +116,17 @@ impl Edit {
                 if is_first {
                     return Ok(Edited::Nothing);
                 }
-                let message = "the file was saved unchanged, and can't be applied".to_owned();
-                return Err(editor.keep(shown.as_bytes(), Invalid(message).into()));
+                break;
             }
             let judge = |text: &str| self.judge(context, editor.file_name(), text, current);
             match buffer::with_problems(definition, judge)? {
                 Ok(plan) => return Ok(Edited::Ready { text: saved, plan }),
                 Err(again) => shown = again,
             }
-            is_first = false;
         }
+        stream::tell_styled(buffer::above(&shown));
+        let message = "what was saved can't be applied".to_owned();
+        Err(editor.keep(shown.as_bytes(), Invalid(message).into()))
     }
 
     /// The plan of what was written, or why there is none, as text.
@@ -142,13 +149,13 @@ impl Edit {
             let other = escape(other);
             return Ok(Err(if declared.len() == 1 {
                 format!(
-                    "error: the name {name} has become {other}\n\
-                     put it back: exp rename gives an experiment another name"
+                    "error: the name {name} has become {other}\n  \
+                     = help: put it back; exp rename gives a draft another name"
                 )
             } else {
                 format!(
-                    "error: this is the definition of {name}, and {other} is beside it\n\
-                     remove it: exp apply takes a file of several experiments"
+                    "error: this is the definition of {name}, and {other} is beside it\n  \
+                     = help: remove it; exp apply takes a file of several experiments"
                 )
             }));
         }
