@@ -85,7 +85,7 @@ fn agrees(
 
 #[test]
 fn memory_agrees_with_the_model() {
-    try_sequences_beside_an_application(1000, |commands| {
+    try_sequences_beside_an_application(400, |commands| {
         let store = InMemoryExperimentStore::new();
         let at = |secs| Box::new(store.clone().with_clock(Clock::Fixed(secs))) as Box<_>;
         agrees(&at, &store, &commands)
