@@ -1,20 +1,19 @@
 //! What can be done about two experiments whose assignments are not independent.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use super::{Dependence, IdSample, dependences};
 use crate::experiment::ExperimentConfig;
 use crate::field::MAX_NAME_BYTES;
 use crate::text::{Quoted, is_unsafe};
 
-/// What is tried behind what an experiment hashes now. About seven in ten of such salts are independent of fifty
-/// other experiments.
-const ROUNDS: RangeInclusive<u32> = 2..=9;
+/// How many salts are tried at once, and how often. About one in ten is independent of thirty other experiments.
+const BATCH: usize = 8;
+const BATCHES: usize = 16;
 
-/// For how many experiments salts are measured at once. Where there are more, no salt of one is independent of all
-/// others, and the mixed hash is the remedy.
-const MAX_MEASURED: usize = 16;
+/// How many pairs are measured for it. Among very many experiments no salt is independent of all, and the mixed hash is
+/// the remedy.
+const MAX_PAIRS: usize = 40_000;
 
 /// What to do about each of the dependences that [`dependences`] found between these experiments over these ids, as
 /// a sentence. Where one of the two `may_change` what it hashes, the second rather than the first, the sentence names
@@ -32,7 +31,7 @@ pub fn remedies(
     };
     let mut places: Vec<usize> = Vec::new();
     for place in found.iter().filter_map(changing) {
-        if places.len() < MAX_MEASURED && !places.contains(&place) {
+        if !places.contains(&place) {
             places.push(place);
         }
     }
@@ -60,44 +59,73 @@ pub fn remedies(
     found.iter().map(sentence).collect()
 }
 
-/// For each of the experiments at these places, if there is one: a salt with which it is independent of all the others,
-/// also if those get theirs.
+/// For each of the experiments at these places, as far as one is found: a salt with which it is independent of all the
+/// others, also once those have theirs.
 fn independent_salts(
     configs: &[&ExperimentConfig],
     places: &[usize],
     samples: &[IdSample<'_>],
 ) -> BTreeMap<usize, String> {
-    let candidates: Vec<(usize, ExperimentConfig)> = places
-        .iter()
-        .flat_map(|&place| {
-            let salts = ROUNDS.map(move |round| format!("{}-{round}", configs[place].hashed()));
-            // What can be shown as it is.
-            let is_plain = |salt: &String| {
-                salt.len() <= MAX_NAME_BYTES && !salt.contains(|c| is_unsafe(c) || c == '\'')
-            };
-            salts
-                .filter(is_plain)
-                .map(move |salt| (place, configs[place].clone().salt(salt)))
-        })
-        .collect();
-    let mut all = configs.to_vec();
-    all.extend(candidates.iter().map(|(_, config)| config));
-    let others = configs.len();
-    let dependent = dependences(&all, samples, |_, second| second >= others);
-    let mut chosen: BTreeMap<usize, usize> = BTreeMap::new();
-    for (candidate, (place, _)) in (others..).zip(&candidates) {
-        let is_dependent = dependent.iter().any(|dependence| {
-            let (first, second) = dependence.pair;
-            second == candidate && (first < others || chosen.values().any(|&it| it == first))
-        });
-        if !is_dependent {
-            chosen.entry(*place).or_insert(candidate);
+    let mut chosen: BTreeMap<usize, ExperimentConfig> = BTreeMap::new();
+    let mut pairs = 0;
+    for batch in 0..BATCHES {
+        let open: Vec<usize> = places
+            .iter()
+            .copied()
+            .filter(|place| !chosen.contains_key(place))
+            .collect();
+        pairs += open.len() * BATCH * configs.len();
+        if open.is_empty() || pairs > MAX_PAIRS {
+            break;
         }
+        // The experiment that hashes its name counts as the first round.
+        let rounds = 2 + batch * BATCH..2 + (batch + 1) * BATCH;
+        let candidates: Vec<(usize, ExperimentConfig)> = open
+            .iter()
+            .flat_map(|&place| rounds.clone().map(move |round| (place, round)))
+            .filter_map(|(place, round)| Some((place, with_salt(configs[place], round)?)))
+            .collect();
+        let found = choose(configs, &chosen, &candidates, samples);
+        chosen.extend(found);
     }
-    let salt = |candidate: usize| candidates[candidate - others].1.hashed().to_owned();
     let chosen = chosen.into_iter();
     chosen
-        .map(|(place, candidate)| (place, salt(candidate)))
+        .map(|(place, config)| (place, config.hashed().to_owned()))
+        .collect()
+}
+
+/// The experiment with the salt of that round, if that can be shown as it is.
+fn with_salt(config: &ExperimentConfig, round: usize) -> Option<ExperimentConfig> {
+    let salt = format!("{}-{round}", config.hashed());
+    let is_plain = !salt.contains(|c| is_unsafe(c) || c == '\'');
+    (is_plain && salt.len() <= MAX_NAME_BYTES).then(|| config.clone().salt(salt))
+}
+
+/// For each place the first of its candidates that is independent of all experiments, and of what was chosen before it.
+fn choose(
+    configs: &[&ExperimentConfig],
+    chosen: &BTreeMap<usize, ExperimentConfig>,
+    candidates: &[(usize, ExperimentConfig)],
+    samples: &[IdSample<'_>],
+) -> BTreeMap<usize, ExperimentConfig> {
+    let mut all = configs.to_vec();
+    all.extend(chosen.values());
+    let others = all.len();
+    all.extend(candidates.iter().map(|(_, config)| config));
+    let dependent = dependences(&all, samples, |_, second| second >= others);
+    let mut found: BTreeMap<usize, usize> = BTreeMap::new();
+    for (candidate, (place, _)) in (others..).zip(candidates) {
+        let is_dependent = dependent.iter().any(|dependence| {
+            let (first, second) = dependence.pair;
+            second == candidate && (first < others || found.values().any(|&it| it == first))
+        });
+        if !is_dependent {
+            found.entry(*place).or_insert(candidate);
+        }
+    }
+    let found = found.into_iter();
+    found
+        .map(|(place, candidate)| (place, candidates[candidate - others].1.clone()))
         .collect()
 }
 

@@ -211,6 +211,23 @@ fn who_enters_and_second_thoughts_are_kept() {
     assert_eq!(log("ida"), [""; 0]);
 }
 
+/// Views that somebody has made in a store of their own neither keep it from being brought up to date nor break.
+#[test]
+fn views_of_others_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = restored(&directory.path().join("store.db"), 3);
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "CREATE VIEW mine AS SELECT name, state FROM experiments;
+             CREATE VIEW log AS SELECT * FROM exp_view_changes",
+        )
+        .unwrap();
+    let before = [rows(&path, "mine"), rows(&path, "log")];
+    SqliteExperimentStore::open(&path).unwrap();
+    assert_eq!([rows(&path, "mine"), rows(&path, "log")], before);
+}
+
 /// The log of an older store tells who set its overrides, also where it was set several times.
 #[test]
 fn the_operators_of_older_overrides_are_found_in_the_log() {

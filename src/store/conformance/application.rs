@@ -3,9 +3,9 @@
 //! which keeps its winner; or a hand in the database removes an override. Each function also takes what
 //! does that to the store.
 
-use super::naming::delete;
+use super::naming::{delete, rename};
 use super::{
-    assert_refused, assign, conclude, even, log, pause, record, running, start, state_of,
+    assert_refused, assign, conclude, create, even, log, pause, record, running, start, state_of,
     stored_variant, variant_of, weights,
 };
 use crate::assignment::AssignRequest;
@@ -250,4 +250,17 @@ pub fn an_application_resumes_what_is_paused(
         pause(store, "e"),
         ExperimentError::NotRunning(_, ExperimentState::Draft)
     );
+}
+
+/// The buckets of a renamed draft follow its next name, also if it is the application that starts it.
+pub fn buckets_follow_the_name_that_an_application_starts(
+    store: &dyn ExperimentStore,
+    application: &dyn Application,
+) {
+    create(store, &even("e", ExperimentState::Draft));
+    rename(store, "e", "checkout_v2").unwrap().unwrap();
+    application.restart("checkout_v2");
+    // (checkout_v2, user:1) is in the first half, (checkout_v2, user:2) in the second.
+    assert_eq!(variant_of(store, "checkout_v2", "user:1"), "control");
+    assert_eq!(variant_of(store, "checkout_v2", "user:2"), "treatment");
 }

@@ -231,6 +231,7 @@ macro_rules! for_each_application_promise {
             an_assignment_outlives_its_override
             a_draft_with_assignments_keeps_its_name
             an_application_resumes_what_is_paused
+            buckets_follow_the_name_that_an_application_starts
         }
     };
 }

@@ -248,24 +248,31 @@ CREATE TRIGGER exp_check_changed_assignment AFTER UPDATE OF variant ON autumn_ex
         AND coalesce(current_setting('exp.writer', true), '') = '')
     EXECUTE FUNCTION exp_check_assignment();
 
--- Overrides are set while nobody changes the experiment, so that the log has the change in its order. One that
--- the application sets anew is another, without end: what it knows nothing of goes.
+-- Overrides are set while nobody changes the experiment, so that the log has the change in its order.
 CREATE OR REPLACE FUNCTION exp_share_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1163415621, hashtext(NEW.experiment));
-    IF TG_OP = 'UPDATE' AND (NEW.expires_at, NEW.reason, NEW.operator)
-        IS NOT DISTINCT FROM (OLD.expires_at, OLD.reason, OLD.operator)
-    THEN
-        NEW.expires_at := NULL;
-        NEW.reason := NULL;
-        NEW.operator := NULL;
-    END IF;
     RETURN NEW;
 END $$;
 DROP TRIGGER IF EXISTS exp_share_gate ON autumn_experiment_overrides;
 CREATE TRIGGER exp_share_gate BEFORE INSERT OR UPDATE ON autumn_experiment_overrides
     FOR EACH ROW WHEN (coalesce(current_setting('exp.writer', true), '') = '')
     EXECUTE FUNCTION exp_share_gate();
+
+-- An override that the application sets again is another one, without end: what it knows nothing of goes.
+CREATE OR REPLACE FUNCTION exp_set_again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.expires_at := NULL;
+    NEW.reason := NULL;
+    NEW.operator := NULL;
+    RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS exp_set_again ON autumn_experiment_overrides;
+CREATE TRIGGER exp_set_again BEFORE UPDATE OF variant ON autumn_experiment_overrides
+    FOR EACH ROW WHEN (coalesce(current_setting('exp.writer', true), '') = ''
+        AND (NEW.expires_at, NEW.reason, NEW.operator)
+            IS NOT DISTINCT FROM (OLD.expires_at, OLD.reason, OLD.operator))
+    EXECUTE FUNCTION exp_set_again();
 
 -- The application shows the log by time, and `exp` as it was written: an entry is later than the one
 -- before it, also if its transaction began earlier or a clock says otherwise. Several of the application

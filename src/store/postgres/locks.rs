@@ -1,4 +1,5 @@
-//! The locks, in the order in which everybody takes them: turns, actors, rows of experiments, gates.
+//! The locks, in the order in which everybody takes them: turns, actors, rows of assignments that are taken back, rows
+//! of experiments, gates.
 //!
 //! An actor's is the one that the reference's application takes. The gate of an experiment is made, and
 //! explained, in `functions.sql`, as is the setting `exp.writer`.

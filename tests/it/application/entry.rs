@@ -104,7 +104,7 @@ fn an_override_that_the_application_sets_again_has_no_end() {
         .execute(
             "INSERT INTO autumn_experiment_overrides (experiment, actor, variant)
              VALUES ('e', 'qa', 'b') ON CONFLICT (experiment, actor) DO UPDATE
-             SET variant = excluded.variant, created_at = now()",
+             SET variant = excluded.variant",
             &[],
         )
         .unwrap();

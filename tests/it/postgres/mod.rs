@@ -3,6 +3,7 @@
 mod access;
 pub(crate) mod beside;
 mod earlier;
+mod entry;
 mod lines;
 mod many;
 mod overtaken;

@@ -39,7 +39,11 @@ fn try_sequences_beside_an_application(
     cases: u32,
     test: impl Fn(Vec<Command>) -> Result<(), TestCaseError>,
 ) {
-    try_cases(cases, &vec(command_beside_an_application(), 1..80), test);
+    let input = vec(command_beside_an_application(), 1..80);
+    try_cases(cases, &input, |random| {
+        test(random.clone())?;
+        test([busy(), random].concat())
+    });
 }
 
 pub(crate) fn try_cases<S: Strategy>(
@@ -81,7 +85,7 @@ fn agrees(
 
 #[test]
 fn memory_agrees_with_the_model() {
-    try_sequences_beside_an_application(300, |commands| {
+    try_sequences_beside_an_application(400, |commands| {
         let store = InMemoryExperimentStore::new();
         let at = |secs| Box::new(store.clone().with_clock(Clock::Fixed(secs))) as Box<_>;
         agrees(&at, &store, &commands)

@@ -23,81 +23,93 @@ use crate::exposure::ExposureRecord;
 use crate::rule::AssignmentReason;
 use crate::store::ExperimentStore;
 
-/// How many calls each caller makes.
-const CALLS: usize = 10;
+/// How often it is stopped, and how many calls each caller makes in between.
+const ROUNDS: usize = 20;
+const CALLS: usize = 2;
 
-/// Counts the calls of all, so that one of them can wait until the others are at it.
-#[derive(Default)]
-struct Begun(AtomicUsize);
-
-impl Begun {
-    fn count(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Waits until the others have made a third of their calls.
-    fn wait(&self, handles: &[&dyn ExperimentStore]) {
-        while self.0.load(Ordering::SeqCst) < (handles.len() - 1) * CALLS / 3 {
-            thread::yield_now();
+/// While the others call `ask`, each with a number of its own, the first caller stops the experiment again and again.
+/// Once that has returned, nothing more is stored, until the experiment goes on; at last it stays stopped. Returns what
+/// the others were told.
+fn stop_meanwhile<T: Send>(
+    handles: &[&dyn ExperimentStore],
+    stop: impl Fn(&dyn ExperimentStore) + Sync,
+    go_on: impl Fn(&dyn ExperimentStore) + Sync,
+    ask: impl Fn(&dyn ExperimentStore, usize) -> Vec<T> + Sync,
+) -> Vec<T> {
+    let state =
+        |handle: &dyn ExperimentStore| (scanned(handle, "e"), handle.exposures("e").unwrap());
+    let (round, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let others = handles.len() - 1;
+    let told = race(handles, |index, handle| {
+        if index == 0 {
+            for now in 0..ROUNDS {
+                // The others are at it.
+                while begun.load(Ordering::SeqCst) < others * (now * CALLS + CALLS / 2) {
+                    thread::yield_now();
+                }
+                stop(handle);
+                let stopped = state(handle);
+                for _ in 0..3 {
+                    thread::yield_now();
+                    assert_eq!(state(handle), stopped, "stored after that");
+                }
+                if now + 1 < ROUNDS {
+                    go_on(handle);
+                }
+                round.store(now + 1, Ordering::SeqCst);
+            }
+            return Vec::new();
         }
-    }
+        let mut told = Vec::new();
+        for n in 0..CALLS * ROUNDS {
+            while n >= (round.load(Ordering::SeqCst) + 1) * CALLS {
+                thread::yield_now();
+            }
+            begun.fetch_add(1, Ordering::SeqCst);
+            told.extend(ask(handle, n * handles.len() + index));
+        }
+        told
+    });
+    told.into_iter().flatten().collect()
 }
 
-/// While everybody brings newcomers, whom no coverage of 1 in 10000 takes in, the first caller stops it. Whoever was
-/// given a variant is stored, nobody else is, and nobody is after the call that stopped it has returned; but
-/// whoever is in is served.
+/// While everybody brings newcomers, whom no coverage of 1 in 10000 takes in, the first caller keeps them out. Whoever
+/// was given a variant is stored, and nobody else.
 fn nobody_enters_after(
     handles: &[&dyn ExperimentStore],
     stop: impl Fn(&dyn ExperimentStore) + Sync,
+    go_on: impl Fn(&dyn ExperimentStore) + Sync,
     reason: AssignmentReason,
 ) {
     let store = handles[0];
     running(store, "e");
-    let begun = Begun::default();
-    let newcomer = |index: usize, n: usize| {
-        let mut names = (0..).map(|turn| format!("{index}/{n}/{turn}"));
+    let newcomer = |number: usize| {
+        let mut names = (0..).map(|turn| format!("{number}/{turn}"));
         names.find(|name| coverage_bucket("e", name) > 0).unwrap()
     };
-    let told = race(handles, |index, handle| {
-        if index == 0 {
-            begun.wait(handles);
-            stop(handle);
-            let stored = scanned(handle, "e").into_iter();
-            return stored
-                .map(|stored| (stored.actor, stored.variant))
-                .collect();
-        }
-        let mut told = BTreeSet::new();
-        for n in 0..CALLS {
-            begun.count();
-            let actor = newcomer(index, n);
-            if index % 2 == 0 {
-                match assign(handle, "e", &actor) {
-                    Ok(assigned) => drop(told.insert((actor, assigned.variant))),
-                    Err(refusal) => assert_eq!(refusal.reason(), Some(reason)),
-                }
-                continue;
+    let told = stop_meanwhile(handles, stop, go_on, |handle, number| {
+        let mut told = Vec::new();
+        if number % 2 == 0 {
+            let actor = newcomer(number);
+            match assign(handle, "e", &actor) {
+                Ok(assigned) => told.push((actor, assigned.variant)),
+                Err(refusal) => assert_eq!(refusal.reason(), Some(reason)),
             }
-            let other = newcomer(index, n + CALLS);
+        } else {
+            // No two numbers are as far apart.
+            let actors = [newcomer(number), newcomer(number + 1_000_000)];
             let request = AssignManyRequest {
                 experiment: "e",
-                actors: &[&actor, &other],
+                actors: &[&actors[0], &actors[1]],
                 keep: Keep::Assignments,
             };
             let answers = handle.assign_many(&request).unwrap();
-            for (actor, verdict) in [&actor, &other].into_iter().zip(answers.iter()) {
+            for (actor, verdict) in actors.iter().zip(answers.iter()) {
                 match verdict.variant {
-                    Some(variant) => drop(told.insert((actor.clone(), variant.to_owned()))),
+                    Some(variant) => told.push((actor.clone(), variant.to_owned())),
                     None => assert_eq!(verdict.reason, reason),
                 }
             }
-        }
-        for (actor, variant) in &told {
-            let again = assign(handle, "e", actor).unwrap();
-            assert_eq!(
-                (&again.variant, again.reason),
-                (variant, AssignmentReason::Sticky)
-            );
         }
         told
     });
@@ -105,26 +117,35 @@ fn nobody_enters_after(
     let stored: BTreeSet<_> = stored
         .map(|stored| (stored.actor, stored.variant))
         .collect();
-    assert_eq!(stored, told[0], "entered after that");
-    let all: BTreeSet<_> = told[1..].iter().flatten().cloned().collect();
-    assert_eq!(stored, all, "told, not stored");
+    let told: BTreeSet<_> = told.into_iter().collect();
+    assert_eq!(stored, told, "told, not stored");
     assert_counted(store, "e");
 }
 
 /// Nobody enters once closing has returned.
 pub fn nobody_enters_after_closing(handles: &[&dyn ExperimentStore]) {
-    let close = |handle: &dyn ExperimentStore| {
-        set_enrolling(handle, "e", false).unwrap().unwrap();
+    let set = |handle: &dyn ExperimentStore, enrolling| {
+        set_enrolling(handle, "e", enrolling).unwrap().unwrap();
     };
-    nobody_enters_after(handles, close, AssignmentReason::Closed);
+    nobody_enters_after(
+        handles,
+        |handle| set(handle, false),
+        |handle| set(handle, true),
+        AssignmentReason::Closed,
+    );
 }
 
 /// Nobody whom the next coverage leaves out enters once it has been lowered.
 pub fn nobody_enters_after_lowering_the_coverage(handles: &[&dyn ExperimentStore]) {
-    let lower = |handle: &dyn ExperimentStore| {
-        set_coverage(handle, "e", 1).unwrap().unwrap();
+    let set = |handle: &dyn ExperimentStore, share| {
+        set_coverage(handle, "e", share).unwrap().unwrap();
     };
-    nobody_enters_after(handles, lower, AssignmentReason::NotCovered);
+    nobody_enters_after(
+        handles,
+        |handle| set(handle, 1),
+        |handle| set(handle, 10_000),
+        AssignmentReason::NotCovered,
+    );
 }
 
 /// Nobody is shown anything once pausing has returned, whether they were in or not; and what was told before is there
@@ -132,39 +153,21 @@ pub fn nobody_enters_after_lowering_the_coverage(handles: &[&dyn ExperimentStore
 pub fn nobody_is_served_while_it_is_paused(handles: &[&dyn ExperimentStore]) {
     let store = handles[0];
     running(store, "e");
-    let begun = Begun::default();
-    let state =
-        |handle: &dyn ExperimentStore| (scanned(handle, "e"), handle.exposures("e").unwrap().len());
-    let paused = |handle: &dyn ExperimentStore| {
-        begun.wait(handles);
-        pause(handle, "e").unwrap().unwrap();
-        state(handle)
-    };
-    let told = race(handles, |index, handle| {
-        if index == 0 {
-            return Err(paused(handle));
-        }
-        let mut told = Vec::new();
-        for n in 0..CALLS {
-            begun.count();
+    let shown = stop_meanwhile(
+        handles,
+        |handle| drop(pause(handle, "e").unwrap().unwrap()),
+        |handle| drop(start(handle, "e").unwrap().unwrap()),
+        |handle, number| {
             // By turns somebody who is new, and somebody whom everybody asks for.
-            let actor = [format!("{index}/{n}"), "all".to_owned()][n % 2].clone();
+            let actor = [number.to_string(), "all".to_owned()][number % 2].clone();
             let request = AssignRequest::new("e", &actor).keep_exposure(None);
             match handle.assign(&request) {
-                Ok(assigned) => told.push((actor, assigned.variant)),
-                Err(ExperimentError::NotRunning(_, ExperimentState::Paused)) => {}
+                Ok(assigned) => vec![(actor, assigned.variant)],
+                Err(ExperimentError::NotRunning(_, ExperimentState::Paused)) => Vec::new(),
                 Err(other) => panic!("{other}"),
             }
-        }
-        Ok(told)
-    });
-    let mut shown = Vec::new();
-    for told in told {
-        match told {
-            Err(seen) => assert_eq!(state(store), seen, "stored after pausing"),
-            Ok(told) => shown.extend(told),
-        }
-    }
+        },
+    );
     assert_eq!(store.exposures("e").unwrap().len(), shown.len());
     let distinct: BTreeSet<_> = shown.into_iter().collect();
     assert_eq!(scanned(store, "e").len(), distinct.len());
@@ -192,7 +195,7 @@ pub fn racing_unassignments_balance(handles: &[&dyn ExperimentStore]) {
     let done = race(handles, |index, handle| {
         let mut done = [Unassigned::default(); 2];
         // Two of them take back, the others assign.
-        for (turn, actor) in actors.iter().cycle().take(CALLS * 2).enumerate() {
+        for (turn, actor) in actors.iter().cycle().take(20).enumerate() {
             let which = (index / 2 + turn) % 2;
             if index < 2 {
                 let gone = handle.unassign(names[which], &all[turn % 5..], None);
