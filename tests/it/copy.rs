@@ -18,6 +18,7 @@ fn nothing_is_told(_: u64, _: u64) {}
 
 /// Something of everything, with what is hard to keep: texts that need escaping, a removed variant
 /// that an exposure and an override still name, an archived winner, members of a group.
+#[expect(clippy::too_many_lines, reason = "it is a list of what there can be")]
 fn fill(store: &(impl ExperimentStore + Clone)) {
     let variants = |names: &[&str]| {
         let variants = names.iter().map(|name| VariantConfig::new(*name, 1));

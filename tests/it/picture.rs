@@ -84,7 +84,7 @@ fn spans(line: &str) -> String {
         let (codes, text) = part.split_once('m').unwrap();
         for code in codes.split(';') {
             match code {
-                "" | "0" => classes.clear(),
+                "" | "0" | "39" => classes.clear(),
                 "1" => classes.push("bold"),
                 "2" => classes.push("dim"),
                 "22" => classes.retain(|class| !["bold", "dim"].contains(class)),
@@ -92,7 +92,6 @@ fn spans(line: &str) -> String {
                 "32" | "92" | "38" => classes.push("green"),
                 "33" | "93" => classes.push("yellow"),
                 "36" | "96" => classes.push("cyan"),
-                "39" => classes.clear(),
                 // The number of a colour of the terminal's palette.
                 "5" | "10" => {}
                 other => panic!("no class for the colour {other}"),

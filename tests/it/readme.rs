@@ -1,5 +1,5 @@
-//! What the README and the pages of docs/ show is what is seen: each ```console block is a session and each
-//! ```bash block a script that succeeds, from the top of a page to its end in one sandbox. What they show of
+//! What the README and the pages of docs/ show is what is seen: each `console` block is a session and each
+//! `bash` block a script that succeeds, from the top of a page to its end in one sandbox. What they show of
 //! Rust is a doctest of the library.
 
 use std::fmt::Write as _;

@@ -141,7 +141,7 @@ pub fn each_state_allows_what_the_table_says(store: &dyn ExperimentStore) {
                 Ok(Some(change)) => {
                     assert_eq!(
                         store.history(&change.experiment, 1).unwrap(),
-                        [change.clone()]
+                        std::slice::from_ref(&change)
                     );
                     let entries = store.history(&change.experiment, 0).unwrap().len();
                     assert_eq!(entries, length + 1, "{name}");

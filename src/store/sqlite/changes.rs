@@ -43,15 +43,12 @@ pub(super) fn find(
     };
     let since = seconds(wanted.since_secs);
     let mut query;
-    let rows = match wanted.experiment {
-        Some(name) => {
-            query = db.prepare_cached(OF_ONE)?;
-            query.query_map(params![since, limit, name], read)?
-        }
-        None => {
-            query = db.prepare_cached(OF_ALL)?;
-            query.query_map(params![since, limit], read)?
-        }
+    let rows = if let Some(name) = wanted.experiment {
+        query = db.prepare_cached(OF_ONE)?;
+        query.query_map(params![since, limit, name], read)?
+    } else {
+        query = db.prepare_cached(OF_ALL)?;
+        query.query_map(params![since, limit], read)?
     };
     rows.collect()
 }

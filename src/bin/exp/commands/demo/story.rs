@@ -155,7 +155,7 @@ fn price(dice: &mut Dice) -> f64 {
     (cents * times) as f64 / 100.0
 }
 
-/// Numbers that look like chance, and are the same for an actor every time: SplitMix64 (Steele, Lea and Flood,
+/// Numbers that look like chance, and are the same for an actor every time: `SplitMix64` (Steele, Lea and Flood,
 /// 2014).
 struct Dice(u64);
 
