@@ -49,7 +49,8 @@ Exit codes:
   1  failure: the store is missing, busy or damaged; reading or writing failed
   2  usage
   3  experiment not found
-  4  wrong state: a draft or a paused one cannot assign, concluded weights are fixed
+  4  wrong state: a draft or a paused one cannot assign, concluded weights
+     are fixed
   5  archived
   6  not in the experiment: excluded by the group, closed to newcomers, or
      outside the coverage

@@ -9,8 +9,8 @@ use experiments::{ExperimentError, SqliteAccess, SqliteExperimentStore};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::environment;
-use crate::exit::{Invalid, quote};
+use crate::environment::{self, NamedStore};
+use crate::exit::{Invalid, UsageError, quote};
 use crate::output::View;
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
@@ -32,7 +32,11 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let file = self.directory.join(FILE);
+        let NamedStore::File(directory) = environment::place(self.directory)? else {
+            let message = "a demo goes into a directory, not into a database";
+            return Err(UsageError(message.to_owned()).into());
+        };
+        let file = directory.join(FILE);
         let shown = file.to_string_lossy().into_owned();
         if file.symlink_metadata().is_ok() {
             let message = format!("{} is there already", escape(&shown));
