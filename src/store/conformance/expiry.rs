@@ -355,10 +355,8 @@ pub fn an_override_says_what_it_is_for(at: At<'_>) {
         reason: Some("demo \"1\"".to_owned()),
         operator: Some(OPERATOR.to_owned()),
     };
-    assert_eq!(
-        store.overrides("e").unwrap(),
-        std::slice::from_ref(&expected)
-    );
+    let found = store.overrides("e").unwrap();
+    assert_eq!(found, std::slice::from_ref(&expected));
     let situation = store.situation("e", "qa").unwrap();
     assert_eq!(situation.pinned, Some(expected));
     let side = |expires_at_secs, reason: Option<&str>| ChangeSide {

@@ -139,10 +139,8 @@ pub fn each_state_allows_what_the_table_says(store: &dyn ExperimentStore) {
             let seen = match act(store, &name, action) {
                 Ok(None) => "same".to_owned(),
                 Ok(Some(change)) => {
-                    assert_eq!(
-                        store.history(&change.experiment, 1).unwrap(),
-                        std::slice::from_ref(&change)
-                    );
+                    let newest = store.history(&change.experiment, 1).unwrap();
+                    assert_eq!(newest, std::slice::from_ref(&change));
                     let entries = store.history(&change.experiment, 0).unwrap().len();
                     assert_eq!(entries, length + 1, "{name}");
                     change.mutation

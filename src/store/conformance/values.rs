@@ -6,7 +6,7 @@ use super::{assign, conclude, create, even, running, scanned, weights};
 use crate::assignment::{AssignManyRequest, Explanation, Keep};
 use crate::error::{ConfigProblem, ExperimentError, Field};
 use crate::experiment::{ChangeRecord, ExperimentState, VariantValues};
-use crate::field::MAX_VALUE_BYTES;
+use crate::field::{MAX_VALUE_BYTES, MAX_VALUE_DEPTH};
 use crate::lifecycle::Mutation;
 use crate::store::ExperimentStore;
 
@@ -23,6 +23,11 @@ pub(super) fn set_values(
     values: &VariantValues,
 ) -> Result<Option<ChangeRecord>, ExperimentError> {
     store.mutate(&Mutation::SetValues { experiment, values }, None)
+}
+
+/// A list within a list, so many levels deep.
+fn nested(levels: usize) -> Value {
+    (1..levels).fold(json!([]), |inner, _| json!([inner]))
 }
 
 fn colours() -> VariantValues {
@@ -82,7 +87,7 @@ pub fn an_answer_carries_the_value(store: &dyn ExperimentStore) {
     assert_eq!(winner.value.as_ref(), config.values.get("treatment"));
 }
 
-/// A value is any JSON without null, and it is given back as it was.
+/// A value is any JSON without null and not too deep, and it is given back as it was.
 pub fn values_are_kept_as_they_are(store: &dyn ExperimentStore) {
     let all = [
         json!(""),
@@ -97,6 +102,7 @@ pub fn values_are_kept_as_they_are(store: &dyn ExperimentStore) {
         json!([1, "two", [true]]),
         json!({}),
         json!({ "z": { "a": {} }, "a": [1.5], "": "empty key" }),
+        nested(MAX_VALUE_DEPTH),
     ];
     for (number, value) in all.into_iter().enumerate() {
         let name = format!("e{number}");
@@ -116,7 +122,7 @@ pub fn values_are_kept_as_they_are(store: &dyn ExperimentStore) {
 }
 
 /// Values that no store may hold are refused in a new experiment, in a replaced draft and by themselves: of two
-/// types, of no variant, null, not for each variant, too long.
+/// types, of no variant, with a null, too deep, not for each variant, too long.
 pub fn values_that_are_wrong_are_refused(store: &dyn ExperimentStore) {
     create(store, &even("e", ExperimentState::Draft));
     let long = Value::from("x".repeat(MAX_VALUE_BYTES));
@@ -141,6 +147,23 @@ pub fn values_that_are_wrong_are_refused(store: &dyn ExperimentStore) {
         (
             values(&[("control", Value::Null), ("treatment", Value::Null)]),
             ConfigProblem::ValueNull("control".to_owned()),
+        ),
+        (
+            values(&[
+                ("control", json!([{ "a": null }])),
+                ("treatment", json!([])),
+            ]),
+            ConfigProblem::ValueNull("control".to_owned()),
+        ),
+        (
+            values(&[
+                ("control", json!([])),
+                ("treatment", nested(MAX_VALUE_DEPTH + 1)),
+            ]),
+            ConfigProblem::ValueTooDeep {
+                variant: "treatment".to_owned(),
+                limit: MAX_VALUE_DEPTH,
+            },
         ),
         (
             values(&[("treatment", json!(1))]),

@@ -270,8 +270,9 @@ END $$;
 DROP TRIGGER IF EXISTS exp_set_again ON autumn_experiment_overrides;
 CREATE TRIGGER exp_set_again BEFORE UPDATE OF variant ON autumn_experiment_overrides
     FOR EACH ROW WHEN (coalesce(current_setting('exp.writer', true), '') = ''
-        AND (NEW.expires_at, NEW.reason, NEW.operator)
-            IS NOT DISTINCT FROM (OLD.expires_at, OLD.reason, OLD.operator))
+        AND NEW.expires_at IS NOT DISTINCT FROM OLD.expires_at
+        AND NEW.reason IS NOT DISTINCT FROM OLD.reason
+        AND NEW.operator IS NOT DISTINCT FROM OLD.operator)
     EXECUTE FUNCTION exp_set_again();
 
 -- The application shows the log by time, and `exp` as it was written: an entry is later than the one

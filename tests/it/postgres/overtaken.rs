@@ -201,8 +201,11 @@ const CHANGES: [Change; 17] = [
         name: "it is assigned",
         holds: Holds::Actor,
         needs_group: false,
-        sql: "INSERT INTO autumn_experiment_assignments (experiment, actor, variant)
-            VALUES ('e', 'actor', 'b') ON CONFLICT (experiment, actor) DO NOTHING",
+        sql: "INSERT INTO autumn_experiment_assignments AS a (experiment, actor, variant)
+            VALUES ('e', 'actor', 'b') ON CONFLICT (experiment, actor) DO UPDATE
+            SET variant = excluded.variant, is_override = false
+            WHERE a.is_override AND EXISTS (
+                SELECT FROM autumn_experiment_overrides WHERE expires_at < now())",
         same: |store| {
             record(store, "e", ACTOR, "b", false).unwrap();
         },

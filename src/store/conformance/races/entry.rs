@@ -27,6 +27,15 @@ use crate::store::ExperimentStore;
 const ROUNDS: usize = 20;
 const CALLS: usize = 2;
 
+/// Sets a counter in the end, so that nobody waits for a caller whose assertion has failed.
+struct AtLast<'a>(&'a AtomicUsize, usize);
+
+impl Drop for AtLast<'_> {
+    fn drop(&mut self) {
+        self.0.store(self.1, Ordering::SeqCst);
+    }
+}
+
 /// While the others call `ask`, each with a number of its own, the first caller stops the experiment again and again.
 /// Once that has returned, nothing more is stored, until the experiment goes on; at last it stays stopped. Returns what
 /// the others were told.
@@ -42,6 +51,7 @@ fn stop_meanwhile<T: Send>(
     let others = handles.len() - 1;
     let told = race(handles, |index, handle| {
         if index == 0 {
+            let _released = AtLast(&round, ROUNDS);
             for now in 0..ROUNDS {
                 // The others are at it.
                 while begun.load(Ordering::SeqCst) < others * (now * CALLS + CALLS / 2) {
@@ -60,6 +70,7 @@ fn stop_meanwhile<T: Send>(
             }
             return Vec::new();
         }
+        let _released = AtLast(&begun, others * CALLS * ROUNDS);
         let mut told = Vec::new();
         for n in 0..CALLS * ROUNDS {
             while n >= (round.load(Ordering::SeqCst) + 1) * CALLS {
