@@ -236,8 +236,13 @@ impl JsonStore {
                 variant,
                 expires_at_secs,
                 reason,
+                drops_assignment,
             } => {
                 let entry = known(entries, name)?;
+                if drops_assignment && entry.assignments.get(&actor).is_some_and(|a| a.is_override)
+                {
+                    entry.assignments.remove(&actor);
+                }
                 let pinned = Override {
                     experiment: name.to_owned(),
                     actor: actor.clone(),

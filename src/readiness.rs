@@ -214,7 +214,7 @@ impl StartConcern {
         let name = Quoted(&self.experiment);
         let fixed = match &self.kind {
             ConcernKind::NoMetric => {
-                "declare one now: a metric that is added after the start is exploratory"
+                "a metric that is added after the start is exploratory, so declare metrics before the start"
             }
             ConcernKind::NoWindow { .. } => {
                 "without a window results name no winner unless --final; add window = \"7d\""
@@ -222,7 +222,7 @@ impl StartConcern {
             ConcernKind::NoWeight => "give a variant a weight, or leave it a draft",
             ConcernKind::OneVariant { .. } => "give another variant a weight, or conclude it",
             ConcernKind::InexpressibleWeight { .. } => {
-                "shares are whole ten-thousandths; give it a weight that is one"
+                "shares are multiples of 0.01%; choose weights that give such a share"
             }
             ConcernKind::Dependent { remedy, .. } => remedy,
             ConcernKind::GroupTaken { by, .. } => {
@@ -244,20 +244,26 @@ impl fmt::Display for StartConcern {
         let name = Quoted(&self.experiment);
         match &self.kind {
             ConcernKind::NoMetric => {
-                write!(f, "{name} has no metric: its results can name no winner")
+                write!(
+                    f,
+                    "{name} has no metric, so its results cannot name a winner"
+                )
             }
             ConcernKind::NoWindow { metric, .. } => {
                 let metric = Quoted(metric);
                 write!(f, "the primary metric {metric} of {name} has no window")
             }
             ConcernKind::NoWeight => {
-                write!(f, "all weights of {name} are 0: nobody new gets a variant")
+                write!(
+                    f,
+                    "all weights of {name} are 0, so no newcomer gets a variant"
+                )
             }
             ConcernKind::OneVariant { variant } => {
                 let variant = Quoted(variant);
                 write!(
                     f,
-                    "everybody new in {name} gets the same variant, {variant}"
+                    "every newcomer in {name} gets the same variant, {variant}"
                 )
             }
             ConcernKind::InexpressibleWeight {
@@ -267,14 +273,18 @@ impl fmt::Display for StartConcern {
                 ..
             } => {
                 let (wanted, got) = (percent(*wanted), percent(*got));
-                write!(f, "{} asks for {wanted}, and gets {got}", Quoted(variant))
+                write!(
+                    f,
+                    "variant {} asks for {wanted} of newcomers and gets {got}",
+                    Quoted(variant)
+                )
             }
             ConcernKind::Dependent {
                 other, dependence, ..
             } => f.write_str(&dependence.describe(other, &self.experiment)),
             ConcernKind::GroupTaken { group, by } => write!(
                 f,
-                "{}, which runs in the same group {}, takes everybody whom {name} covers and whom it meets first",
+                "{} runs in the same group {} and takes every newcomer of {name} who reaches it first",
                 Quoted(by),
                 Quoted(group)
             ),
@@ -282,7 +292,7 @@ impl fmt::Display for StartConcern {
                 let by: Vec<String> = by.iter().map(|by| Quoted(by).to_string()).collect();
                 write!(
                     f,
-                    "what runs in the same group {} leaves {name} {} of the newcomers: {}",
+                    "the running experiments of the same group {} leave {name} only {} of its newcomers: {}",
                     Quoted(group),
                     percent(*left),
                     by.join(", ")
@@ -362,7 +372,7 @@ mod tests {
             [
                 "the primary metric 'm' of 'new' has no window; without a window results name no winner unless \
                  --final; add window = \"7d\"",
-                "'a' asks for 0.0001%, and gets 0.01%; shares are whole ten-thousandths; give it a weight that is one",
+                "'a' asks for 0.0001%, and gets 0.01%; shares are multiples of 0.01%; choose weights that give such a share",
             ]
         );
         let told = told(&config("new", [0, 0]), &[]);

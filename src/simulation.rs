@@ -16,7 +16,7 @@ pub struct Simulation {
     pub actors: u64,
     /// The share of the newcomers whom the experiment covers.
     pub coverage: Coverage,
-    /// Whether newcomers may enter at present. If not, the rest says what they would get if they might.
+    /// Whether newcomers may enter at present. If not, the rest says what they would get if they could.
     pub enrolling: bool,
     /// How many of the ids enter: all, unless the experiment covers only a share of the newcomers.
     pub entered: u64,

@@ -125,6 +125,16 @@ pub(crate) fn validate_values(
     first_problem(experiment, missing_values(variants, values))
 }
 
+/// Checks that a variant which `next` has and `current` has not has a value, if another has one.
+pub(crate) fn validate_new_variants(
+    current: &ExperimentConfig,
+    next: &ExperimentConfig,
+) -> Result<(), ExperimentError> {
+    let mut new = next.variants.clone();
+    new.retain(|variant| current.variant(&variant.name).is_none());
+    first_problem(&next.name, missing_values(&new, &next.values))
+}
+
 /// The variants without a value, if another has one.
 pub(crate) fn missing_values(
     variants: &[VariantConfig],
@@ -572,6 +582,7 @@ mod tests {
         let set = Mutation::SetVariants {
             experiment: "e",
             variants: &variants,
+            values: None,
         };
         let refused = store.mutate(&set, None).unwrap_err();
         let told = "experiment 'e': its control 'b' is not one of its variants";

@@ -59,7 +59,7 @@ pub struct PinnedVariant {
     /// When it was set, in seconds since the Unix epoch.
     #[serde(default)]
     pub created_at_secs: u64,
-    /// From which second on it counts as none, since the Unix epoch; `None` if it has no end.
+    /// When it expires and counts as none, in seconds since the Unix epoch; `None` if it has no end.
     #[serde(default)]
     pub expires_at_secs: Option<u64>,
     /// Whether it has expired; then it is ignored, and so is the assignment that it made.

@@ -222,7 +222,7 @@ impl Situation {
         }
     }
 
-    /// The same, as if the experiment ran that is a draft or paused.
+    /// The same, as if a draft or paused experiment ran.
     #[must_use]
     pub fn as_if_running(mut self) -> Self {
         if let Some(config) = &mut self.config

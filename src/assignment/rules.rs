@@ -50,7 +50,7 @@ impl<'a> Facts<'a> {
 pub struct StoredOverride<'a> {
     /// The variant's name.
     pub variant: &'a str,
-    /// From which second on it counts as none, since the Unix epoch; `None` if it has no end.
+    /// When it expires and counts as none, in seconds since the Unix epoch; `None` if it has no end.
     pub expires_at_secs: Option<u64>,
 }
 

@@ -91,6 +91,13 @@ pub enum PlanStep {
     SetMetrics(Vec<MetricConfig>),
     /// Replace the variants. One that goes takes its value along.
     SetVariants(Vec<VariantConfig>),
+    /// Replace the variants and what all of them stand for.
+    SetVariantsAndValues {
+        /// The variants.
+        variants: Vec<VariantConfig>,
+        /// Their values.
+        values: VariantValues,
+    },
     /// Replace what the variants stand for.
     SetValues(VariantValues),
     /// Move to a state.
@@ -126,6 +133,12 @@ impl PlanStep {
             Self::SetVariants(variants) => Mutation::SetVariants {
                 experiment,
                 variants,
+                values: None,
+            },
+            Self::SetVariantsAndValues { variants, values } => Mutation::SetVariants {
+                experiment,
+                variants,
+                values: Some(values),
             },
             Self::SetValues(values) => Mutation::SetValues { experiment, values },
             Self::SetState { state, winner } => Mutation::SetState {

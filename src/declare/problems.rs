@@ -205,7 +205,7 @@ fn describe_value(
             "give every variant a value of the same type, or none of them a value",
         ),
         ConfigProblem::ValueNull(variant) => (variant, "leave the key out"),
-        ConfigProblem::ValueTooDeep { variant, .. } => (variant, "make it flatter"),
+        ConfigProblem::ValueTooDeep { variant, .. } => (variant, "use fewer levels"),
         _ => {
             let place = declaration.field_place(ConfigField::Variants);
             return (Lint::BadValue, place, "give it to one of the variants");

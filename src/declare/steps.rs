@@ -40,11 +40,12 @@ pub(super) fn steps(before: Option<&ExperimentConfig>, target: &ExperimentConfig
     if before.coverage != target.coverage {
         steps.push(PlanStep::SetCoverage(target.coverage));
     }
-    if before.variants != target.variants {
-        steps.push(PlanStep::SetVariants(target.variants.clone()));
-    }
-    if sets_values(before, target) {
-        steps.push(PlanStep::SetValues(target.values.clone()));
+    let (variants, values) = (target.variants.clone(), target.values.clone());
+    match (before.variants != variants, sets_values(before, target)) {
+        (true, true) => steps.push(PlanStep::SetVariantsAndValues { variants, values }),
+        (true, false) => steps.push(PlanStep::SetVariants(variants)),
+        (false, true) => steps.push(PlanStep::SetValues(values)),
+        (false, false) => {}
     }
     steps.extend(moves);
     steps

@@ -152,14 +152,14 @@ pub enum ConfigProblem {
         /// The column's name.
         column: String,
     },
-    /// A value for a variant that there is not.
-    #[error("there is a value for variant {}, which it does not have", Quoted(.0))]
+    /// A value for a variant that does not exist.
+    #[error("it has a value for variant {}, but no such variant", Quoted(.0))]
     ValueUnknown(String),
     /// Some variants have a value, and this one has none.
-    #[error("variant {} has no value, and others have one", Quoted(.0))]
+    #[error("variant {} has no value, but another variant has one", Quoted(.0))]
     ValueMissing(String),
     /// A value that is null, or holds it: a file can't say that.
-    #[error("there is a null in the value of variant {}", Quoted(.0))]
+    #[error("the value of variant {} contains null, which is not allowed", Quoted(.0))]
     ValueNull(String),
     /// Tables and lists that are nested deeper than a store takes.
     #[error("the value of variant {} is nested more than {limit} levels deep", Quoted(.variant))]
@@ -170,7 +170,7 @@ pub enum ConfigProblem {
         limit: usize,
     },
     /// Values of two JSON types.
-    #[error("the value of variant {} is of type {found}, and that of variant {} of type {expected}", Quoted(.variant), Quoted(.other))]
+    #[error("the value of variant {} is of type {found}, but that of variant {} is of type {expected}", Quoted(.variant), Quoted(.other))]
     ValueTypes {
         /// A variant.
         variant: String,
@@ -182,7 +182,7 @@ pub enum ConfigProblem {
         expected: &'static str,
     },
     /// An override that would have expired before it is set.
-    #[error("the override would expire in the past")]
+    #[error("the expiry of the override is in the past")]
     ExpiryPassed,
     /// A state that a store never moves an experiment to.
     #[error("no experiment goes back to draft")]

@@ -20,7 +20,7 @@ pub enum ExperimentError {
     /// No experiment of that name.
     #[error("experiment {} not found", Quoted(.0))]
     NotFound(String),
-    /// Only a running experiment assigns; this one is a draft, or was concluded meanwhile.
+    /// Only a running experiment assigns; this one is a draft, is paused, or was concluded meanwhile.
     #[error("experiment {} is not running: it is {}", Quoted(.0), adjective(*.1))]
     NotRunning(String, ExperimentState),
     /// The experiment is concluded, and what was asked would change who gets what.
@@ -86,7 +86,7 @@ pub enum ExperimentError {
     #[error("experiment {} has assignments, and its exclusion group can't change", Quoted(.0))]
     GroupInUse(String),
     /// Only a draft can be deleted or renamed; this one is in that state.
-    #[error("experiment {} is no draft: it is {}", Quoted(.0), adjective(*.1))]
+    #[error("experiment {} is not a draft: it is {}", Quoted(.0), adjective(*.1))]
     NotDraft(String, ExperimentState),
     /// The draft can't be deleted or renamed, as something is kept of it.
     #[error("experiment {} has {used_by}", Quoted(.experiment))]

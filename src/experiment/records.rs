@@ -61,7 +61,7 @@ pub struct Override {
     pub variant: String,
     /// When it was set, in seconds since the Unix epoch.
     pub created_at_secs: u64,
-    /// From which second on it counts as none, since the Unix epoch; `None` if it has no end.
+    /// When it expires and counts as none, in seconds since the Unix epoch; `None` if it has no end.
     #[serde(default)]
     pub expires_at_secs: Option<u64>,
     /// What it is for.

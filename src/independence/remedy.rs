@@ -38,7 +38,8 @@ pub fn remedies(
     let salts = independent_salts(configs, &places, samples);
     let sentence = |dependence: &Dependence| {
         let Some(place) = changing(dependence) else {
-            return "both have started: begin one of them anew, under another name".to_owned();
+            return "both have started: replace one of them with a new experiment of another name"
+                .to_owned();
         };
         let (first, second) = dependence.pair;
         let name = Quoted(&configs[place].name);
@@ -47,7 +48,7 @@ pub fn remedies(
             .then_some("bucketing = \"fnv1a_mixed\"");
         match (salts.get(&place), other_hash) {
             (Some(salt), Some(hash)) => format!(
-                "set salt = '{salt}' in {name}, which was measured to be independent, or {hash}; or rename it"
+                "set salt = '{salt}' in {name}, which was measured to be independent, or set {hash}, or rename it"
             ),
             (Some(salt), None) => {
                 format!("set salt = '{salt}' in {name}, which was measured to be independent")

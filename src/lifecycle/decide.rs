@@ -35,9 +35,10 @@ pub fn decide(
         Mutation::SetVariants {
             experiment,
             variants,
+            values,
         } => {
             let current = known_and_not_archived(experiment, current)?;
-            set_variants(current, variants, facts)
+            set_variants(current, variants, values, facts)
         }
         Mutation::SetDescription {
             experiment,

@@ -48,10 +48,13 @@ pub enum Write {
         actor: String,
         /// The variant's name.
         variant: String,
-        /// From which second on it counts as none, since the Unix epoch; `None` if it has no end.
+        /// When it expires and counts as none, in seconds since the Unix epoch; `None` if it has no end.
         expires_at_secs: Option<u64>,
         /// What it is for.
         reason: Option<String>,
+        /// Whether the actor's assignment goes if an override made it: what was pinned before has expired, and the
+        /// assignment that it made counts as none.
+        drops_assignment: bool,
     },
     /// The actor's override goes, and the actor's assignment if an override made it.
     ClearOverride {

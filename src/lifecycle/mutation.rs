@@ -29,6 +29,9 @@ pub enum Mutation<'a> {
         experiment: &'a str,
         /// The whole new list.
         variants: &'a [VariantConfig],
+        /// What all of them stand for, if that changes, too. Otherwise each keeps its value, and one that is new
+        /// in an experiment with values is refused.
+        values: Option<&'a VariantValues>,
     },
     /// Replace the description.
     SetDescription {
@@ -73,7 +76,7 @@ pub enum Mutation<'a> {
         actor: &'a str,
         /// The variant's name.
         variant: &'a str,
-        /// From which second on it counts as none, since the Unix epoch; `None` if it has no end.
+        /// When it expires and counts as none, in seconds since the Unix epoch; `None` if it has no end.
         expires_at_secs: Option<u64>,
         /// What it is for.
         reason: Option<&'a str>,

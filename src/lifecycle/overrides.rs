@@ -54,6 +54,9 @@ pub(super) fn set_override(
         return Err(invalid(ConfigProblem::TooLate));
     }
     let before = facts.override_of(actor)?;
+    let drops_assignment = before
+        .as_ref()
+        .is_some_and(|before| before.has_expired(facts.now_secs()));
     let before = before.as_ref().map(Pin::of);
     if before == Some(pin) {
         return Ok(None);
@@ -69,6 +72,7 @@ pub(super) fn set_override(
             variant: pin.variant.to_owned(),
             expires_at_secs: pin.expires_at_secs,
             reason: pin.reason.map(str::to_owned),
+            drops_assignment,
         },
     }))
 }

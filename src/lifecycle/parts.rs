@@ -10,24 +10,31 @@ use crate::experiment::{
 };
 use crate::metric::MetricConfig;
 use crate::validation::{
-    validate_control, validate_description, validate_metrics, validate_values, validate_variants,
+    validate_control, validate_description, validate_metrics, validate_new_variants,
+    validate_values, validate_variants,
 };
 
 pub(super) fn set_variants(
     current: &ExperimentConfig,
     variants: &[VariantConfig],
+    values: Option<&VariantValues>,
     facts: &impl MutationFacts,
 ) -> Result<Option<Effect>, ExperimentError> {
     require_not_concluded(current)?;
-    if variants == current.variants {
+    if variants == current.variants && values.is_none_or(|values| *values == current.values) {
         return Ok(None);
     }
     validate_variants(&current.name, variants)?;
     let next = ExperimentConfig {
         variants: variants.to_vec(),
-        values: current.values.of(variants),
+        values: values.map_or_else(|| current.values.of(variants), Clone::clone),
         ..current.clone()
     };
+    match values {
+        Some(values) => validate_values(&current.name, variants, values)?,
+        // Another program may have added a variant without a value; this one does not.
+        None => validate_new_variants(current, &next)?,
+    }
     validate_control(current, &next)?;
     require_unused(current, variants, facts)?;
     let drops_value = next.values != current.values;

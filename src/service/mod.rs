@@ -143,7 +143,7 @@ impl ExperimentService {
     /// It need not be one step: see [`ExperimentStore::assign_many`].
     ///
     /// # Errors
-    /// The experiment is unknown, archived or a draft; an actor [can't be
+    /// The experiment is unknown, archived, a draft or paused; an actor [can't be
     /// stored](ExperimentError::InvalidConfig); or the store fails.
     pub fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
         let answers = self.store.assign_many(request)?;
@@ -213,7 +213,7 @@ impl ExperimentService {
         }
     }
 
-    /// What an actor would get if the experiment ran that is a draft or paused: their override's variant, what is
+    /// What an actor would get if a draft or paused experiment ran: their override's variant, what is
     /// stored, or what the entry rules say. Of an experiment in another state, what they would get now. Stores
     /// nothing, and tells the sink nothing.
     ///

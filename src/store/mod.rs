@@ -456,6 +456,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
         let mutation = Mutation::SetVariants {
             experiment,
             variants,
+            values: None,
         };
         self.mutate(&mutation, operator)
     }

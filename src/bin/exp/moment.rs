@@ -30,7 +30,7 @@ pub(crate) const FORMS_AHEAD: &str =
 pub(crate) fn parse_ahead(text: &str, clock: Clock) -> Result<u64, UsageError> {
     let ahead = |span: Span| (!span.is_negative()).then_some(span);
     let moment = absolute(text)?.or_else(|| after(text, ahead, clock));
-    let message = || format!("'{text}' is not a time to come; write {FORMS_AHEAD}");
+    let message = || format!("'{text}' is not a time in the future; write {FORMS_AHEAD}");
     moment.ok_or_else(|| UsageError(message()))
 }
 

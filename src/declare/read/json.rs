@@ -39,7 +39,7 @@ impl Reader<'_> {
             }
             DeValue::Array(_) | DeValue::Table(_) if levels == 0 => {
                 let message = format!("this is nested more than {MAX_VALUE_DEPTH} levels deep");
-                (Lint::BadValue, message, "make it flatter")
+                (Lint::BadValue, message, "use fewer levels")
             }
             DeValue::Array(items) => {
                 // All of them, to tell of each that can't be read.

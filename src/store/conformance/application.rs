@@ -53,6 +53,7 @@ pub fn a_draft_keeps_the_variants_in_use(
         Mutation::SetVariants {
             experiment: "e",
             variants: &without.variants,
+            values: None,
         },
     ];
     for mutation in by_any_path {

@@ -32,6 +32,7 @@ pub fn a_batch_builds_on_itself(store: &dyn ExperimentStore) {
                 Mutation::SetVariants {
                     experiment: "old",
                     variants: &variants,
+                    values: None,
                 },
                 set_state("old", ExperimentState::Archived),
             ],
@@ -75,6 +76,7 @@ pub fn a_batch_is_taken_whole_or_not_at_all(store: &dyn ExperimentStore) {
             Mutation::SetVariants {
                 experiment: "old",
                 variants: &others,
+                values: None,
             },
             set_state("old", ExperimentState::Archived),
         ],

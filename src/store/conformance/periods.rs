@@ -67,6 +67,7 @@ pub fn a_period_begins_with_each_change_of_weights(store: &dyn ExperimentStore) 
         Mutation::SetVariants {
             experiment: "e",
             variants: &first,
+            values: None,
         },
         Mutation::SetState {
             experiment: "e",
@@ -247,6 +248,7 @@ pub fn a_batch_begins_its_periods(store: &dyn ExperimentStore) {
     let to = |variants| Mutation::SetVariants {
         experiment: "e",
         variants,
+        values: None,
     };
     let batch = [Mutation::Insert(&config), to(&second), to(&third)];
     store.mutate_all(&[], &batch, None).unwrap();

@@ -117,8 +117,12 @@ impl State {
                 variant,
                 expires_at_secs,
                 reason,
+                drops_assignment,
             } => {
                 let id = self.ids[name];
+                if drops_assignment {
+                    self.drop_override(id, &actor);
+                }
                 let pinned = PinnedVariant {
                     variant,
                     at_secs,

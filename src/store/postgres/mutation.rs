@@ -14,6 +14,10 @@ use crate::experiment::{ChangeRecord, ExperimentState, Override};
 use crate::lifecycle::{self, Mutation, MutationFacts, Write};
 use crate::store::Expected;
 
+/// Drops an actor's assignment if an override made it.
+const DROP_OVERRIDDEN: &str = "DELETE FROM autumn_experiment_assignments
+    WHERE experiment = $1 AND actor = $2 AND is_override";
+
 /// What the rules may ask about the experiment of a mutation.
 struct Subject<'a> {
     db: RefCell<&'a mut Connection>,
@@ -165,7 +169,11 @@ fn apply(
             variant,
             expires_at_secs,
             reason,
+            drops_assignment,
         } => {
+            if drops_assignment {
+                db.execute(DROP_OVERRIDDEN, &[&name, &actor])?;
+            }
             let pinned = Override {
                 experiment: name.to_owned(),
                 actor,
@@ -185,11 +193,7 @@ fn apply(
             rename(db, name, &to, now)?;
         }
         Write::ClearOverride { actor } => {
-            db.execute(
-                "DELETE FROM autumn_experiment_assignments
-                 WHERE experiment = $1 AND actor = $2 AND is_override",
-                &[&name, &actor],
-            )?;
+            db.execute(DROP_OVERRIDDEN, &[&name, &actor])?;
             db.execute(
                 "DELETE FROM autumn_experiment_overrides WHERE experiment = $1 AND actor = $2",
                 &[&name, &actor],

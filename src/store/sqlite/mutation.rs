@@ -128,9 +128,13 @@ pub(super) fn apply(
                 variant,
                 expires_at_secs,
                 reason,
+                drops_assignment,
             },
             Some(stored),
         ) => {
+            if drops_assignment {
+                Actor::load(db, stored, &actor, clock)?.drop_overridden(db)?;
+            }
             let new = Override {
                 experiment: name.to_owned(),
                 actor,

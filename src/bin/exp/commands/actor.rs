@@ -35,7 +35,7 @@ impl Actor {
     }
 }
 
-/// Show what an actor gets in every experiment, and what is stored of them
+/// Show what an actor gets in every experiment, and what is stored about them
 ///
 /// Writes nothing. For each experiment it tells the state, the variant that the actor gets or would
 /// get, and the reason, as exp explain does; then what is stored: the assignment, the override with
@@ -67,7 +67,7 @@ impl Show {
             context.say("no experiments yet; exp create makes one");
         } else if !parts.iter().any(Part::is_stored) {
             context.say(format_args!(
-                "nothing is stored of {actor} in any experiment"
+                "nothing is stored about {actor} in any experiment"
             ));
         }
         if !self.all {
@@ -78,10 +78,10 @@ impl Show {
             match left_out.count() {
                 0 => {}
                 1 => context.say(format_args!(
-                    "1 archived experiment in which something is stored of {actor} is left out: --all"
+                    "1 archived experiment in which something is stored about {actor} is left out: --all"
                 )),
                 count => context.say(format_args!(
-                    "{count} archived experiments in which something is stored of {actor} are left out: \
+                    "{count} archived experiments in which something is stored about {actor} are left out: \
                      --all"
                 )),
             }

@@ -52,7 +52,7 @@ pub(crate) struct Create {
     #[arg(long, value_name = "TEXT")]
     salt: Option<String>,
 
-    /// The share of new actors who enter, as 0.25 or 25%; the others are refused
+    /// The share of newcomers who enter, as 0.25 or 25%; the others are refused
     #[arg(
         long,
         value_name = "SHARE",
@@ -61,7 +61,7 @@ pub(crate) struct Create {
     )]
     coverage: Coverage,
 
-    /// Let no new actor enter until exp open; overrides work
+    /// Let no newcomer enter until exp open; overrides still work
     #[arg(long)]
     closed: bool,
 
@@ -85,7 +85,7 @@ pub(crate) struct Create {
     #[arg(long)]
     start: bool,
 
-    /// Refuse to start it with anything that exp start would warn of
+    /// Refuse to start it if exp start would warn of anything
     #[arg(long, requires = "start")]
     strict: bool,
 

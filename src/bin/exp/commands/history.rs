@@ -24,7 +24,7 @@ pub(crate) struct History {
     #[arg(add = complete::experiments())]
     name: Option<String>,
 
-    /// Only changes of this time or later: a date, RFC 3339, seconds since 1970, or 3d (ago)
+    /// Only changes since this time: a date, RFC 3339, seconds since 1970, or 3d (3 days ago)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
 

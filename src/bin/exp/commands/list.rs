@@ -30,7 +30,7 @@ pub(crate) struct List {
           add = complete::groups())]
     groups: Vec<String>,
 
-    /// In which order: by name, or by the last change, newest first
+    /// The order: by name, or by the last change with the newest first
     #[arg(long, value_enum, default_value_t, value_name = "ORDER")]
     sort: Sort,
 }
@@ -50,7 +50,7 @@ impl List {
         } else {
             shown.retain(|config| self.wants(config));
             if shown.is_empty() {
-                context.say("no experiment is in these states and groups");
+                context.say("no experiment has this state and group");
             }
         }
         if self.sort == Sort::Changed {

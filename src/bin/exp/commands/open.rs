@@ -7,7 +7,7 @@ use crate::output::change::Done;
 
 /// Let newcomers into an experiment again
 ///
-/// It takes back exp close. How many enter is what the coverage says.
+/// Undoes exp close. The coverage still decides how many enter.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp open checkout_v2")]
 pub(crate) struct Open {

@@ -45,7 +45,7 @@ pub(crate) struct Override {
     #[arg(required_unless_present_any = ["list", "clear"], add = complete::variants())]
     variant: Option<String>,
 
-    /// From when on it counts as none: 7d (from now), a date, RFC 3339, or seconds since 1970
+    /// When it expires: 7d (from now), a date, RFC 3339, or seconds since 1970
     #[arg(long, value_name = "TIME", allow_hyphen_values = true,
           conflicts_with_all = ["clear", "list"])]
     expires: Option<String>,

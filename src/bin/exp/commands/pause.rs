@@ -7,9 +7,9 @@ use crate::context::{Context, Purpose};
 use crate::exit;
 use crate::output::change::Done;
 
-/// Give nobody a variant for the time being
+/// Give nobody a variant until exp resume
 ///
-/// Nothing is forgotten: after exp resume everybody has the variant of before. To keep only
+/// Nothing is forgotten: after exp resume everybody has the same variant as before. To keep only
 /// newcomers out, use exp close.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp pause checkout_v2")]

@@ -32,7 +32,7 @@ pub(super) fn require(config: &ExperimentConfig, all: &[ExperimentConfig]) -> an
         several => format!("{several} warnings"),
     };
     let message = format!("{} is not ready to start: {count}", escape(&config.name));
-    let hint = Hint("without --strict it starts all the same".to_owned());
+    let hint = Hint("without --strict it starts anyway".to_owned());
     Err(anyhow::Error::new(Invalid(message)).context(hint))
 }
 

@@ -7,10 +7,10 @@ use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::change::Done;
 
-/// Give a draft that was never used another name
+/// Rename a draft that was never used
 ///
-/// It is refused as exp delete is, and in the database of an application, which knows the experiment
-/// by its name. The history goes with it. A file that declares the old name would create it anew.
+/// It is refused in the same cases as exp delete, and in the database of an application, which knows the experiment
+/// by its name. The history goes with it. Change the name in your files too: a file that declares the old name creates that experiment again.
 #[derive(Args)]
 #[command(
     visible_alias = "mv",
@@ -21,7 +21,7 @@ pub(crate) struct Rename {
     #[arg(add = complete::experiments_in(&[ExperimentState::Draft]))]
     old: String,
 
-    /// Its next name
+    /// Its new name
     new: String,
 }
 
@@ -39,7 +39,7 @@ impl Rename {
         let config = service.status(&self.new)?;
         if config.salt.is_none() {
             context.say(format_args!(
-                "{new} has no salt, so that its name is hashed: actors get other buckets than {old} \
+                "{new} has no salt, so its name is hashed: actors get other buckets than {old} \
                  would have given them"
             ));
             dependence::warn(&config, &service, context)?;

@@ -2,13 +2,14 @@ use clap::Args;
 use experiments::ExperimentState;
 use experiments::text::escape;
 
+use super::start::Start;
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::change::Done;
 
 /// Let a paused experiment run again
 ///
-/// Everybody has the variant of before. For an experiment in another state it is exp start.
+/// Everybody has the same variant as before. An experiment in another state is started, as by exp start.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp resume checkout_v2")]
 pub(crate) struct Resume {
@@ -19,7 +20,12 @@ pub(crate) struct Resume {
 
 impl Resume {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let change = context.service(Purpose::Change)?.start(&self.name)?;
+        let service = context.service(Purpose::Change)?;
+        if service.status(&self.name)?.state == ExperimentState::Draft {
+            let (name, strict) = (self.name, false);
+            return Start { name, strict }.run(context);
+        }
+        let change = service.start(&self.name)?;
         context.show(&Done(change.clone()))?;
         let name = escape(&self.name);
         let Some(change) = change else {

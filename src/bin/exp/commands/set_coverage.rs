@@ -60,9 +60,11 @@ fn who_enters(before: Coverage, after: Coverage) -> String {
     let parts = after.per_10000().abs_diff(before.per_10000());
     let of_100 = f64::from(u32::try_from(parts).unwrap_or(u32::MAX)) / 100.0;
     if after > before {
-        format!("of 100 newcomers {of_100} more enter, and whoever would have entered still does")
+        format!(
+            "{of_100} more of 100 newcomers enter; whoever would have entered before still does"
+        )
     } else {
-        format!("of 100 newcomers {of_100} fewer enter, and whoever is in stays in")
+        format!("{of_100} fewer of 100 newcomers enter; whoever is in stays in")
     }
 }
 

@@ -205,7 +205,7 @@ fn write_simulation(simulation: &Simulation, over: &str, text: &mut Text) {
         simulation.actors
     ));
     if !simulation.enrolling {
-        text.line("closed to newcomers: nobody enters at present; once it is open, they get this");
+        text.line("closed to newcomers: nobody enters now; this is the split once it is open");
     }
     let header = ["VARIANT", "EXPECTED", "COUNT", "SHARE", "DIFF"];
     let bar_width = match text.width() {

@@ -19,11 +19,11 @@ pub(crate) struct Start {
     /// Its name
     #[arg(add = complete::experiments_in(
         &[ExperimentState::Draft, ExperimentState::Paused, ExperimentState::Concluded]))]
-    name: String,
+    pub(super) name: String,
 
-    /// Refuse to start it with anything to warn of
+    /// Refuse to start it if there is anything to warn of
     #[arg(long)]
-    strict: bool,
+    pub(super) strict: bool,
 }
 
 impl Start {

@@ -19,7 +19,7 @@ use crate::{actor_word, complete};
 
 /// Take assignments back, with their exposures
 ///
-/// All of them in one step or none. The actors are newcomers again; with the same weights their
+/// All of them go in one step, or none. The actors are newcomers again; with the same weights their
 /// buckets give them the same variants. Overrides and outcomes stay. With --actors it asks first on a
 /// terminal; a script is not asked.
 #[derive(Args)]

@@ -45,10 +45,13 @@ pub(super) fn hint(
             "archiving is for good; create an experiment of another name".to_owned()
         }
         ErrorKind::NotDraft | ErrorKind::InUse => {
-            format!("exp archive {} ends it instead, for good", positional(name))
+            format!(
+                "only a draft of which nothing is stored can be deleted or renamed; exp archive {} ends an experiment for good",
+                positional(name)
+            )
         }
         ErrorKind::NameIsShared => {
-            "create an experiment of the other name, and delete this one".to_owned()
+            "create an experiment with the new name, and delete this one".to_owned()
         }
         ErrorKind::ExcludedByGroup => {
             format!(

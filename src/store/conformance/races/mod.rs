@@ -167,6 +167,7 @@ pub fn racing_batches_have_one_winner(handles: &[&dyn ExperimentStore]) {
                 Mutation::SetVariants {
                     experiment: "e",
                     variants: &variants,
+                    values: None,
                 },
             ],
             None,

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use experiments::text::escape;
-use experiments::{Assigned, ExperimentState};
+use experiments::{Assigned, ExperimentError, ExperimentState};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -22,8 +22,17 @@ use crate::{exit, panics};
 pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
     let actor = command.actor.clone().unwrap_or_default();
     let Some(default) = command.default.clone() else {
-        let assigned = assign(command, &actor, context)?;
-        return answer(command, &actor, assigned)?.print(context);
+        return match assign(command, &actor, context) {
+            Ok(assigned) => answer(command, &actor, assigned)?.print(context),
+            Err(error) => {
+                if let Some(refusal) = refusal(command, &actor, &error)
+                    && context.format() == Format::Json
+                {
+                    context.show(&refusal)?;
+                }
+                Err(error)
+            }
+        };
     };
     let default = Answer {
         // Nothing is known of the experiment then: what was typed as its name may be an address.
@@ -109,6 +118,21 @@ fn answer(command: &Assign, actor: &OsStr, assigned: Assigned) -> anyhow::Result
         reason: assigned.reason.as_str(),
         preview: command.preview,
         shown,
+        is_value: command.value,
+    })
+}
+
+/// A refusal that concerns this actor only, as a list of actors has it in its place.
+fn refusal(command: &Assign, actor: &OsStr, error: &anyhow::Error) -> Option<Answer> {
+    let reason = error.downcast_ref::<ExperimentError>()?.reason()?;
+    (!reason.concerns_everyone()).then(|| Answer {
+        experiment: command.name.clone(),
+        actor: actor.to_string_lossy().into_owned(),
+        variant: None,
+        value: None,
+        reason: reason.as_str(),
+        preview: command.preview,
+        shown: String::new(),
         is_value: command.value,
     })
 }

@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::exit::{Hint, Invalid};
 use crate::output::json;
 
-/// Refuses `--value` where a variant has no value, before anybody is assigned.
+/// Refuses `--value` where no variant has a value, before anybody is assigned. Where an application has added a
+/// variant, which has none, the others are served.
 pub(super) fn require(config: &ExperimentConfig) -> anyhow::Result<()> {
-    let mut variants = config.variants.iter();
-    match variants.find(|variant| config.values.get(&variant.name).is_none()) {
-        None => Ok(()),
-        Some(variant) => Err(missing(&config.name, &variant.name)),
+    match config.variants.first() {
+        Some(variant) if config.values.is_empty() => Err(missing(&config.name, &variant.name)),
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ pub(super) fn first(name: &str, definition: &str) -> String {
     let name = experiments::text::escape(name);
     marked(&format!(
         "The definition of {name}. Save it and leave the editor to see what would change.\n\
-         Lines that begin with {MARK} are left out."
+         Lines that begin with {MARK} are ignored."
     )) + definition
 }
 

@@ -82,7 +82,7 @@ impl Editor {
         });
         match kept {
             Ok(path) => {
-                let hint = format!("what was written is in {}", path.display());
+                let hint = format!("what you wrote is kept in {}", path.display());
                 error.context(Hint(hint))
             }
             Err(_) => error,
@@ -99,8 +99,19 @@ impl Editor {
 
     /// As git does: the shell takes the words apart, and the file is one of its own.
     fn open(&self, path: &Path, watch: &Watch) -> io::Result<ExitStatus> {
+        // In the place of the shell where it is one command, so that a signal for it reaches it.
+        let first = self.command.split_whitespace().next().unwrap_or_default();
+        let is_one = !self
+            .command
+            .contains(['|', '&', ';', '\n', '(', ')', '{', '}']);
+        let exec = if is_one && !first.is_empty() && !first.contains('=') {
+            "exec "
+        } else {
+            ""
+        };
+        let line = format!("{exec}{} \"$@\"", self.command);
         let mut child = Command::new("sh")
-            .args(["-c", &format!("{} \"$@\"", self.command), &self.command])
+            .args(["-c", &line, &self.command])
             .arg(path)
             .spawn()?;
         watch.set_editor(Some(&child));

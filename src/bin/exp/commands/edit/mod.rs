@@ -23,7 +23,7 @@ use crate::output::stream;
 ///
 /// Opens its definition, as exp export writes it, in $VISUAL, $EDITOR or vi. Then it checks what was
 /// saved, shows what would change and who would move, and asks. What can't be applied opens the editor
-/// again, with the reasons at the top; a file that is saved unchanged, or empty, ends it. If somebody
+/// again, with the reasons at the top; a file that is saved unchanged or empty ends the edit. If somebody
 /// changes the experiment meanwhile, nothing is applied.
 #[derive(Args)]
 #[command(
@@ -151,12 +151,12 @@ impl Edit {
             let other = escape(other);
             return Ok(Err(if declared.len() == 1 {
                 format!(
-                    "error: the name {name} has become {other}\n  \
+                    "error: the name was changed from {name} to {other}\n  \
                      = help: put it back; exp rename gives a draft another name"
                 )
             } else {
                 format!(
-                    "error: this is the definition of {name}, and {other} is beside it\n  \
+                    "error: this file is for {name} only, and it also declares {other}\n  \
                      = help: remove it; exp apply takes a file of several experiments"
                 )
             }));
