@@ -108,7 +108,7 @@ pub use rule::{AssignmentReason, Rule};
 pub use service::{ExperimentService, ExperimentSummary, VariantSummary};
 pub use store::{Expected, ExperimentStore, InMemoryExperimentStore};
 #[cfg(feature = "postgres")]
-pub use store::{PgCopy, PgExperimentStore, PgOptions};
+pub use store::{PgCopy, PgDefaults, PgExperimentStore, PgOptions};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use store::{RowSink, SqlValue};
 #[cfg(feature = "sqlite")]

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use self::memory::InMemoryExperimentStore;
 #[cfg(feature = "postgres")]
-pub use self::postgres::{PgCopy, PgExperimentStore, PgOptions};
+pub use self::postgres::{PgCopy, PgDefaults, PgExperimentStore, PgOptions};
 #[cfg(any(feature = "postgres", feature = "sqlite", feature = "stats"))]
 pub use self::query::{RowSink, SqlValue};
 #[cfg(feature = "sqlite")]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
-use experiments::{Clock, PgOptions, SqliteExperimentStore};
+use experiments::{Clock, PgDefaults, PgOptions, SqliteExperimentStore};
 use jiff::tz::TimeZone;
 
 use crate::exit::{EnvironmentError, UsageError};
@@ -36,6 +36,15 @@ pub(crate) fn store_place(named: Option<PathBuf>) -> anyhow::Result<NamedStore> 
 /// What somebody names as a store: a file, or a database by its address.
 pub(crate) fn place(path: PathBuf) -> Result<NamedStore, UsageError> {
     let text = path.to_string_lossy();
+    if let Some(problem) = other_name(&text) {
+        return Err(UsageError(problem.to_owned()));
+    }
+    // A shell leaves it in quotes as it is, and nothing else replaces it.
+    if let Ok(below) = path.strip_prefix("~") {
+        let home = etcetera::home_dir().ok();
+        let no_home = || UsageError("there is no home directory that ~ could be".to_owned());
+        return Ok(NamedStore::File(home.ok_or_else(no_home)?.join(below)));
+    }
     match scheme(&text).as_deref() {
         None if is_nearly_an_address(&text) => Err(UsageError(
             "a database is named as postgres://USER@HOST/DATABASE; a file whose name looks like \
@@ -54,9 +63,38 @@ pub(crate) fn place(path: PathBuf) -> Result<NamedStore, UsageError> {
     }
 }
 
+/// What is wrong with a name that other programs take for something else than a file of that name.
+/// Nothing of it is shown: it may hold a password.
+fn other_name(text: &str) -> Option<&'static str> {
+    let lower = text.to_ascii_lowercase();
+    if lower == ":memory:" {
+        return Some(
+            "a store is a file, as each command is a process of its own; one with that name is \
+             named with ./ before it",
+        );
+    }
+    if lower.starts_with("file:") || lower.starts_with("sqlite:") || lower.starts_with("sqlite3:") {
+        return Some(
+            "a store in a file is named by its path alone, without file: or sqlite: before it; a \
+             file whose name begins so is named with ./ before it",
+        );
+    }
+    let is_of_a_user = text.starts_with('~') && text != "~" && !text.starts_with("~/");
+    is_of_a_user.then_some(
+        "the home directory of another user is named by its path; a file whose name begins with ~ \
+         is named with ./ before it",
+    )
+}
+
 /// A database, with what libpq's variables say where the address says nothing.
 fn database(address: &str) -> Result<PgOptions, UsageError> {
-    let options = PgOptions::parse(address).map_err(|error| UsageError(error.to_string()))?;
+    let defaults = PgDefaults {
+        host: text_variable("PGHOST"),
+        port: text_variable("PGPORT"),
+        database: text_variable("PGDATABASE"),
+    };
+    let options = PgOptions::parse_or(address, &defaults);
+    let options = options.map_err(|error| UsageError(error.to_string()))?;
     let user = text_variable("PGUSER").or_else(|| whoami::username().ok());
     let options = options.or_user(&user.unwrap_or_default());
     Ok(match text_variable("PGPASSWORD") {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{self, Host};
 
+use super::url::{PgDefaults, completed, decode};
 use crate::error::ExperimentStoreError;
 use crate::location::StoreLocation;
 
@@ -73,6 +74,14 @@ impl PgOptions {
     /// [`Address`](ExperimentStoreError::Address) if it is no such URL. The message holds nothing of
     /// it, as it may hold a password.
     pub fn parse(url: &str) -> Result<Self, ExperimentStoreError> {
+        Self::parse_or(url, &PgDefaults::default())
+    }
+
+    /// The same, with these defaults where the URL says nothing.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse); also if a default cannot be read.
+    pub fn parse_or(url: &str, defaults: &PgDefaults) -> Result<Self, ExperimentStoreError> {
         let invalid = |problem: &str| ExperimentStoreError::Address {
             problem: problem.to_owned(),
         };
@@ -119,11 +128,7 @@ impl PgOptions {
         if ssl_mode == SslMode::Require && root_cert.is_some() {
             ssl_mode = SslMode::VerifyCa;
         }
-        let plain = if rest.is_empty() {
-            base.to_owned()
-        } else {
-            format!("{base}?{}", rest.join("&"))
-        };
+        let plain = completed(base, &rest, defaults);
         let config = Config::from_str(&plain).map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             let cause = cause.unwrap_or_default();
@@ -295,27 +300,6 @@ impl PgOptions {
     }
 }
 
-/// `%41` and the like.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let code = code.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match code {
-            Some(code) if first == b'%' => {
-                bytes.push(code);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 fn address(config: &Config) -> String {
     let mut address = "postgres://".to_owned();
     if let Some(user) = config.get_user() {
@@ -372,6 +356,78 @@ mod tests {
             assert_eq!(PgOptions::parse(&shown).unwrap().address(), shown);
             assert_eq!(shown, url);
         }
+    }
+
+    #[test]
+    fn what_the_url_does_not_say_is_taken_from_the_defaults() {
+        let defaults = PgDefaults {
+            host: Some("/run/sockets".to_owned()),
+            port: Some("6543".to_owned()),
+            database: Some("own/shop".to_owned()),
+        };
+        let read = |url: &str| {
+            let options = PgOptions::parse_or(url, &defaults).unwrap();
+            let config = options.config;
+            let ports = config.get_ports().to_vec();
+            (
+                config.get_hosts().to_vec(),
+                ports,
+                config.get_dbname().map(str::to_owned),
+            )
+        };
+        let socket = vec![Host::Unix("/run/sockets".into())];
+        let tcp = |names: &[&str]| -> Vec<Host> {
+            let hosts = names.iter();
+            hosts.map(|name| Host::Tcp((*name).to_owned())).collect()
+        };
+        let ours = Some("own/shop".to_owned());
+        let theirs = Some("app".to_owned());
+        for url in [
+            "postgres://",
+            "postgres:///",
+            "postgresql://ann@/?connect_timeout=3",
+        ] {
+            assert_eq!(read(url), (socket.clone(), vec![6543], ours.clone()));
+        }
+        let one = || tcp(&["db"]);
+        assert_eq!(read("postgres://db"), (one(), vec![6543], ours.clone()));
+        assert_eq!(
+            read("postgres://db/app"),
+            (one(), vec![6543], theirs.clone())
+        );
+        assert_eq!(
+            read("postgres://ann:p%40@db:7/app"),
+            (one(), vec![7], theirs.clone())
+        );
+        assert_eq!(
+            read("postgres://[::1]/"),
+            (tcp(&["::1"]), vec![6543], ours.clone())
+        );
+        assert_eq!(
+            read("postgres:///app?host=db&port=7"),
+            (one(), vec![7], theirs.clone())
+        );
+        assert_eq!(
+            read("postgres:///?host=db&dbname=app"),
+            (one(), vec![6543], theirs.clone())
+        );
+        let several = read("postgres://one,two/app");
+        assert_eq!(several, (tcp(&["one", "two"]), vec![5432, 5432], theirs));
+        let hosts = PgDefaults {
+            host: Some("one,two".to_owned()),
+            port: Some("7,8".to_owned()),
+            database: None,
+        };
+        let config = PgOptions::parse_or("postgres://", &hosts).unwrap().config;
+        assert_eq!(config.get_hosts(), tcp(&["one", "two"]));
+        assert_eq!(config.get_ports(), [7, 8]);
+        assert_eq!(config.get_dbname(), None);
+        let wrong = PgDefaults {
+            port: Some("x".to_owned()),
+            ..PgDefaults::default()
+        };
+        assert!(PgOptions::parse_or("postgres://db", &wrong).is_err());
+        assert!(PgOptions::parse_or("postgres://", &PgDefaults::default()).is_err());
     }
 
     #[test]
