@@ -360,9 +360,9 @@ mod tests {
         assert_eq!(
             told(&bare, &[]),
             [
-                "'new' has no metric: its results can name no winner; declare one now: a metric that is added after \
-                 the start is exploratory",
-                "everybody new in 'new' gets the same variant, 'a'; give another variant a weight, or conclude it",
+                "'new' has no metric, so its results cannot name a winner; a metric that is added after the start is \
+                 exploratory, so declare metrics before the start",
+                "every newcomer in 'new' gets the same variant, 'a'; give another variant a weight, or conclude it",
             ]
         );
         let mut odd = config("new", [1, 999_999]);
@@ -372,14 +372,14 @@ mod tests {
             [
                 "the primary metric 'm' of 'new' has no window; without a window results name no winner unless \
                  --final; add window = \"7d\"",
-                "'a' asks for 0.0001%, and gets 0.01%; shares are multiples of 0.01%; choose weights that give such a share",
+                "variant 'a' asks for 0.0001% of newcomers and gets 0.01%; shares are multiples of 0.01%; choose weights that give such a share",
             ]
         );
         let told = told(&config("new", [0, 0]), &[]);
         assert_eq!(
             told,
             [
-                "all weights of 'new' are 0: nobody new gets a variant; give a variant a weight, or leave it a draft"
+                "all weights of 'new' are 0, so no newcomer gets a variant; give a variant a weight, or leave it a draft"
             ]
         );
     }
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(
             told(&new, &[running("half", "g", 5000), all.clone()]),
             [
-                "'all', which runs in the same group 'g', takes everybody whom 'new' covers and whom it meets first; \
+                "'all' runs in the same group 'g' and takes every newcomer of 'new' who reaches it first; \
                  close 'all' to newcomers or lower its coverage, or take 'new' out of the group"
             ]
         );
@@ -413,7 +413,7 @@ mod tests {
         assert_eq!(
             told(&new, &others),
             [
-                "what runs in the same group 'g' leaves 'new' 4% of the newcomers: 'x', 'y'; lower their coverage, or \
+                "the running experiments of the same group 'g' leave 'new' only 4% of its newcomers: 'x', 'y'; lower their coverage, or \
                  take 'new' out of the group"
             ]
         );

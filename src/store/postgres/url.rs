@@ -30,7 +30,14 @@ pub(super) fn completed(base: &str, given: &[&str], defaults: &PgDefaults) -> St
     let mut authority = authority.to_owned();
     let mut parameters: Vec<String> = given.iter().map(ToString::to_string).collect();
     let mut add = |key: &str, value: &str| parameters.push(format!("{key}={}", encode(value)));
-    if let Some(port) = &defaults.port
+    let default_hosts = defaults.host.as_deref();
+    let default_hosts =
+        default_hosts.filter(|_| hosts.is_empty() && !says("host") && !says("hostaddr"));
+    if let Some(several) = default_hosts.filter(|hosts| hosts.contains(',')) {
+        // As a parameter they would be one.
+        let ports = defaults.port.as_deref().filter(|_| !says("port"));
+        authority.push_str(&paired(several, ports.unwrap_or_default()));
+    } else if let Some(port) = &defaults.port
         && !says("port")
     {
         let address_ends = hosts.rfind(']').map_or(0, |end| end + 1);
@@ -41,11 +48,7 @@ pub(super) fn completed(base: &str, given: &[&str], defaults: &PgDefaults) -> St
             authority.push_str(&encode(port));
         }
     }
-    if let Some(host) = &defaults.host
-        && hosts.is_empty()
-        && !says("host")
-        && !says("hostaddr")
-    {
+    if let Some(host) = default_hosts.filter(|hosts| !hosts.contains(',')) {
         add("host", host);
     }
     if let Some(name) = &defaults.database
@@ -57,6 +60,21 @@ pub(super) fn completed(base: &str, given: &[&str], defaults: &PgDefaults) -> St
     let parameters = parameters.join("&");
     let question_mark = if parameters.is_empty() { "" } else { "?" };
     format!("{scheme}://{authority}/{database}{question_mark}{parameters}")
+}
+
+/// Hosts with their ports, as they stand in a URL: one port for each, or one for all.
+fn paired(hosts: &str, ports: &str) -> String {
+    let ports: Vec<&str> = ports.split(',').collect();
+    let paired = hosts.split(',').enumerate().map(|(number, host)| {
+        let port = ports
+            .get(number)
+            .or(ports.first().filter(|_| ports.len() == 1));
+        match port {
+            Some(port) if !port.is_empty() => format!("{}:{}", encode(host), encode(port)),
+            _ => encode(host),
+        }
+    });
+    paired.collect::<Vec<_>>().join(",")
 }
 
 /// Every byte that means something in a URL as `%41` and the like.

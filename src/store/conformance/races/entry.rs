@@ -2,7 +2,7 @@
 //! draft that is deleted meanwhile.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use serde_json::json;
@@ -24,15 +24,37 @@ use crate::rule::AssignmentReason;
 use crate::store::ExperimentStore;
 
 /// How often it is stopped, and how many calls each caller makes in between.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 10;
 const CALLS: usize = 2;
 
+/// A number that others wait for, without taking the processor from who is at work.
+#[derive(Default)]
+struct Counter {
+    number: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Counter {
+    fn change(&self, change: impl FnOnce(&mut usize)) {
+        change(&mut self.number.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    fn wait_for(&self, at_least: usize) {
+        let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
+        while *number < at_least {
+            let waited = self.changed.wait(number);
+            number = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
 /// Sets a counter in the end, so that nobody waits for a caller whose assertion has failed.
-struct AtLast<'a>(&'a AtomicUsize, usize);
+struct AtLast<'a>(&'a Counter, usize);
 
 impl Drop for AtLast<'_> {
     fn drop(&mut self) {
-        self.0.store(self.1, Ordering::SeqCst);
+        self.0.change(|number| *number = self.1.max(*number));
     }
 }
 
@@ -47,16 +69,14 @@ fn stop_meanwhile<T: Send>(
 ) -> Vec<T> {
     let state =
         |handle: &dyn ExperimentStore| (scanned(handle, "e"), handle.exposures("e").unwrap());
-    let (round, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (round, begun) = (Counter::default(), Counter::default());
     let others = handles.len() - 1;
     let told = race(handles, |index, handle| {
         if index == 0 {
             let _released = AtLast(&round, ROUNDS);
             for now in 0..ROUNDS {
                 // The others are at it.
-                while begun.load(Ordering::SeqCst) < others * (now * CALLS + CALLS / 2) {
-                    thread::yield_now();
-                }
+                begun.wait_for(others * (now * CALLS + CALLS / 2));
                 stop(handle);
                 let stopped = state(handle);
                 for _ in 0..3 {
@@ -66,17 +86,15 @@ fn stop_meanwhile<T: Send>(
                 if now + 1 < ROUNDS {
                     go_on(handle);
                 }
-                round.store(now + 1, Ordering::SeqCst);
+                round.change(|round| *round = now + 1);
             }
             return Vec::new();
         }
         let _released = AtLast(&begun, others * CALLS * ROUNDS);
         let mut told = Vec::new();
         for n in 0..CALLS * ROUNDS {
-            while n >= (round.load(Ordering::SeqCst) + 1) * CALLS {
-                thread::yield_now();
-            }
-            begun.fetch_add(1, Ordering::SeqCst);
+            round.wait_for(n / CALLS);
+            begun.change(|begun| *begun += 1);
             told.extend(ask(handle, n * handles.len() + index));
         }
         told
