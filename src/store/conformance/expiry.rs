@@ -280,6 +280,28 @@ pub fn an_override_is_renewed(at: At<'_>) {
     assert_eq!(seen(&forever), ("treatment", AssignmentReason::Override));
 }
 
+/// Another override does not bring back what an expired one has left, as a sibling of the group may have the actor
+/// by now.
+pub fn another_override_revives_nothing(at: At<'_>) {
+    let store = at(SET);
+    for name in ["one", "two"] {
+        running_in_group(&*store, name, "g");
+    }
+    pin(&*store, "one", "a", "treatment", Some(END)).unwrap();
+    assign(&*store, "one", "a").unwrap();
+
+    let store = at(END);
+    assign(&*store, "two", "a").unwrap();
+    pin(&*store, "one", "a", "control", None).unwrap();
+    assert_eq!(store.get_assignment("one", "a").unwrap(), None);
+    assert_counted(&*store, "one");
+    store.clear_override("one", "a").unwrap();
+    assert_refused!(
+        assign(&*store, "one", "a"),
+        ExperimentError::ExcludedByGroup(..)
+    );
+}
+
 /// An expired override is there to be seen until it is cleared, and what it made goes with it.
 pub fn an_expired_override_is_cleared(at: At<'_>) {
     pinned_until_end(at);

@@ -249,6 +249,7 @@ macro_rules! for_each_time_promise {
             an_expired_override_does_not_block_the_group
             many_enter_the_group_once_it_has_expired
             an_override_is_renewed
+            another_override_revives_nothing
             an_expired_override_is_cleared
             an_end_in_the_past_is_refused
             an_override_says_what_it_is_for

@@ -235,33 +235,50 @@ pub fn a_changed_value_is_answered_at_once(store: &dyn ExperimentStore) {
     assert_eq!(store.history("e", 0).unwrap().len(), 3);
 }
 
-/// A value goes with its variant, and the log says so. A variant that is added has none until it is given one.
+/// A variant that goes takes its value along. One that is new beside others with values brings one in the same step,
+/// or is refused.
 pub fn a_value_goes_with_its_variant(store: &dyn ExperimentStore) {
     create(
         store,
         &even("e", ExperimentState::Running).values(colours()),
     );
-    let without = weights(&[("control", 0), ("new", 1)]);
-    let change = store.set_variants("e", without, None).unwrap().unwrap();
+    let only = weights(&[("control", 1)]);
+    let change = store.set_variants("e", only, None).unwrap().unwrap();
     assert_eq!(change.mutation, "set_weights");
     let rest = values(&[("control", colours().get("control").unwrap().clone())]);
     let detail = change.detail.unwrap();
     assert_eq!(detail.before.values, Some(colours()));
     assert_eq!(detail.after.values, Some(rest.clone()));
     assert_eq!(store.get("e").unwrap().unwrap().values, rest);
-    let assigned = assign(store, "e", "a").unwrap();
-    assert_eq!((&*assigned.variant, assigned.value), ("new", None));
 
-    let back = weights(&[("control", 0), ("new", 0), ("treatment", 1)]);
-    store.set_variants("e", back, None).unwrap().unwrap();
-    let assigned = assign(store, "e", "b").unwrap();
-    assert_eq!((&*assigned.variant, assigned.value), ("treatment", None));
+    let more = weights(&[("control", 0), ("new", 1)]);
+    let entries = store.history("e", 0).unwrap().len();
+    match store.set_variants("e", more.clone(), None) {
+        Err(ExperimentError::InvalidConfig { problem, .. }) => {
+            assert_eq!(problem, ConfigProblem::ValueMissing("new".to_owned()));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(store.get("e").unwrap().unwrap().values, rest);
+    let new = json!({ "colour": "blue", "columns": 1 });
+    let both = values(&[("control", json!({})), ("new", new.clone())]);
+    let mutation = Mutation::SetVariants {
+        experiment: "e",
+        variants: &more,
+        values: Some(&both),
+    };
+    let change = store.mutate(&mutation, None).unwrap().unwrap();
+    assert_eq!(change.detail.unwrap().after.values, Some(both.clone()));
+    assert_eq!(store.history("e", 0).unwrap().len(), entries + 1);
+    assert!(store.mutate(&mutation, None).unwrap().is_none());
+    let assigned = assign(store, "e", "a").unwrap();
+    assert_eq!((&*assigned.variant, assigned.value), ("new", Some(new)));
 
     // Other weights for the same variants leave the values, and the log does not speak of them.
-    let heavier = weights(&[("control", 0), ("new", 0), ("treatment", 2)]);
+    let heavier = weights(&[("control", 0), ("new", 2)]);
     let change = store.set_variants("e", heavier, None).unwrap().unwrap();
     assert_eq!(change.detail.unwrap().after.values, None);
-    assert_eq!(store.get("e").unwrap().unwrap().values, rest);
+    assert_eq!(store.get("e").unwrap().unwrap().values, both);
 }
 
 /// A replaced draft has the values of the new one, or none.

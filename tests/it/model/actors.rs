@@ -16,7 +16,8 @@ impl Model {
         lasts: Option<u64>,
         reason: Option<&String>,
     ) -> Answer {
-        let ends = lasts.map(|lasts| self.now + lasts);
+        let now = self.now;
+        let ends = lasts.map(|lasts| now + lasts);
         self.change(name, |e| {
             if !e.has(variant) || lasts == Some(0) {
                 return Err(REFUSED);
@@ -26,6 +27,10 @@ impl Model {
                 ends,
                 reason: reason.cloned(),
             };
+            let had_ended = e.overrides.contains_key(actor) && e.pinned(actor, now).is_none();
+            if had_ended && e.assignments.get(actor).is_some_and(|(_, is)| *is) {
+                e.remove(actor);
+            }
             if e.overrides.insert(actor.to_owned(), pinned.clone()) == Some(pinned) {
                 return Ok(None);
             }

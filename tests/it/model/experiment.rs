@@ -86,6 +86,12 @@ impl Experiment {
         self.assignments.remove(actor).is_some()
     }
 
+    /// Whether a variant would be new beside others that have values.
+    pub(super) fn would_lack_a_value(&self, next: &[(String, u32)]) -> bool {
+        let keeps_values = next.iter().any(|(name, _)| self.values.contains_key(name));
+        keeps_values && next.iter().any(|(name, _)| !self.has(name))
+    }
+
     pub(super) fn would_drop_a_variant_in_use(&self, next: &[(String, u32)]) -> bool {
         let in_use = |name: &String| self.assignments.values().any(|(held, _)| held == name);
         let is_kept = |name: &String| next.iter().any(|(kept, _)| kept == name);

@@ -190,7 +190,11 @@ impl Model {
             }
             match command {
                 Command::SetWeights(_, variants) if e.variants != *variants => {
-                    if has_duplicate(variants) || e.would_drop_a_variant_in_use(variants) {
+                    let lacks_a_value = e.would_lack_a_value(variants);
+                    if has_duplicate(variants)
+                        || lacks_a_value
+                        || e.would_drop_a_variant_in_use(variants)
+                    {
                         return Err(REFUSED);
                     }
                     e.set_variants(variants);

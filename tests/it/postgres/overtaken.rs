@@ -140,7 +140,10 @@ const CHANGES: [Change; 17] = [
         name: "an override is set",
         holds: Holds::Both,
         needs_group: false,
-        sql: "INSERT INTO autumn_experiment_overrides (experiment, actor, variant)
+        sql: "DELETE FROM autumn_experiment_assignments a USING autumn_experiment_overrides o
+            WHERE a.experiment = o.experiment AND a.actor = o.actor AND a.is_override
+                AND o.experiment = 'e' AND o.expires_at <= now();
+            INSERT INTO autumn_experiment_overrides (experiment, actor, variant)
             VALUES ('e', 'actor', 'b')
             ON CONFLICT (experiment, actor) DO UPDATE SET variant = excluded.variant",
         same: |store| {
