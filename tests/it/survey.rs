@@ -647,8 +647,8 @@ fn very_many_damaged_rows_are_repaired_at_once() {
     let many = "
         WITH RECURSIVE n(n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM n WHERE n < 8)
         INSERT INTO spaces (id) SELECT n FROM n;
-        INSERT INTO experiments (id, name, space_id, slot, bucketing, created_at, updated_at)
-            SELECT id, 'e' || id, id, 0, 'fnv1a', 0, 0 FROM spaces WHERE id > 2;
+        INSERT INTO experiments (id, name, state, space_id, slot, bucketing, created_at, updated_at)
+            SELECT id, 'e' || id, 'draft', id, 0, 'fnv1a', 0, 0 FROM spaces WHERE id > 2;
         INSERT INTO variants SELECT id, 0, 'a', 1, 0 FROM experiments WHERE id > 2;
         INSERT INTO weight_periods SELECT id, 0, 0, '[]' FROM experiments WHERE id > 2;
         INSERT INTO changes (experiment_id, mutation, changed_at)

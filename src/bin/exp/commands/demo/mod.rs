@@ -14,6 +14,7 @@ use crate::exit::{Invalid, UsageError, quote};
 use crate::output::View;
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
+use crate::secrets::mask;
 
 /// The store's name in the directory.
 const FILE: &str = "experiments.db";
@@ -37,7 +38,7 @@ impl Demo {
             return Err(UsageError(message.to_owned()).into());
         };
         let file = directory.join(FILE);
-        let shown = file.to_string_lossy().into_owned();
+        let shown = mask(&file.to_string_lossy());
         if file.symlink_metadata().is_ok() {
             let message = format!("{} is there already", escape(&shown));
             return Err(Invalid(message).into());
