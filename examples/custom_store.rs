@@ -66,6 +66,13 @@ impl Entry {
         u32::try_from(self.periods.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
+    /// Drops the actor's assignment if an override made it.
+    fn drop_overridden(&mut self, actor: &str) {
+        if self.assignments.get(actor).is_some_and(|a| a.is_override) {
+            self.assignments.remove(actor);
+        }
+    }
+
     fn weight_periods(&self) -> Vec<WeightPeriod> {
         let count = |number, variant: &str, is_override| {
             let assignments = self.assignments.values().filter(|assignment| {
@@ -232,34 +239,21 @@ impl JsonStore {
                 entry.config = config;
             }
             Write::SetOverride {
-                actor,
-                variant,
-                expires_at_secs,
-                reason,
+                new,
                 drops_assignment,
             } => {
                 let entry = known(entries, name)?;
-                if drops_assignment && entry.assignments.get(&actor).is_some_and(|a| a.is_override)
-                {
-                    entry.assignments.remove(&actor);
+                if drops_assignment {
+                    entry.drop_overridden(&new.actor);
                 }
-                let pinned = Override {
-                    experiment: name.to_owned(),
-                    actor: actor.clone(),
-                    variant,
-                    created_at_secs: now,
-                    expires_at_secs,
-                    reason,
-                    operator: operator.map(str::to_owned),
-                };
-                entry.overrides.insert(actor, pinned);
+                let operator = operator.map(str::to_owned);
+                let overrides = &mut entry.overrides;
+                overrides.insert(new.actor.clone(), Override { operator, ..new });
             }
             Write::ClearOverride { actor } => {
                 let entry = known(entries, name)?;
                 entry.overrides.remove(&actor);
-                if entry.assignments.get(&actor).is_some_and(|a| a.is_override) {
-                    entry.assignments.remove(&actor);
-                }
+                entry.drop_overridden(&actor);
             }
             Write::Delete => {
                 entries.remove(name);

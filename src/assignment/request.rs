@@ -88,15 +88,7 @@ impl<'a> AssignRequest<'a> {
             experiment.require_variant(candidate.variant)?;
         }
         verdict.require_storable(self.experiment, self.actor)?;
-        let variant = verdict.into_result(experiment)?;
-        let assigned = Assigned {
-            variant: variant.to_owned(),
-            value: verdict.value.cloned(),
-            reason: verdict.reason,
-            is_override: verdict.is_override,
-            stored: verdict.store,
-        };
-        Ok(assigned)
+        Assigned::of(verdict, experiment)
     }
 
     /// The exposure that the store has to keep for this answer, if any.
@@ -142,6 +134,23 @@ pub struct Assigned {
 }
 
 impl Assigned {
+    /// What a verdict on the experiment gives.
+    ///
+    /// # Errors
+    /// It refuses.
+    pub(crate) fn of(
+        verdict: Verdict<'_>,
+        experiment: &ExperimentConfig,
+    ) -> Result<Self, ExperimentError> {
+        Ok(Self {
+            variant: verdict.into_result(experiment)?.to_owned(),
+            value: verdict.value.cloned(),
+            reason: verdict.reason,
+            is_override: verdict.is_override,
+            stored: verdict.store,
+        })
+    }
+
     /// The verdict behind it.
     #[must_use]
     pub fn verdict(&self) -> Verdict<'_> {
@@ -208,10 +217,7 @@ impl Situation {
     /// What the rules look at.
     #[must_use]
     pub fn facts(&self) -> Facts<'_> {
-        let pinned = self.pinned.as_ref().map(|pinned| StoredOverride {
-            variant: &pinned.variant,
-            expires_at_secs: pinned.expires_at_secs,
-        });
+        let pinned = self.pinned.as_ref().map(StoredOverride::from);
         let stored = self.assignment.as_ref().map(|stored| StoredVariant {
             variant: &stored.variant,
             is_override: stored.is_override,

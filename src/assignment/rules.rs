@@ -3,7 +3,7 @@
 //! Nothing here reads or writes anything. To add a rule: name it in `rule.rs`, and answer for it here.
 
 use crate::bucketing::Allocation;
-use crate::experiment::{ExperimentConfig, ExperimentState, has_expired};
+use crate::experiment::{ExperimentConfig, ExperimentState, Override, has_expired};
 use crate::rule::{AssignmentReason, Rule, rules};
 
 use super::verdict::Verdict;
@@ -52,6 +52,15 @@ pub struct StoredOverride<'a> {
     pub variant: &'a str,
     /// When it expires and counts as none, in seconds since the Unix epoch; `None` if it has no end.
     pub expires_at_secs: Option<u64>,
+}
+
+impl<'a> From<&'a Override> for StoredOverride<'a> {
+    fn from(stored: &'a Override) -> Self {
+        Self {
+            variant: &stored.variant,
+            expires_at_secs: stored.expires_at_secs,
+        }
+    }
 }
 
 impl StoredOverride<'_> {

@@ -1,6 +1,6 @@
 //! What a store has to write for a mutation.
 
-use crate::experiment::{ChangeDetail, ExperimentConfig};
+use crate::experiment::{ChangeDetail, ExperimentConfig, Override};
 
 /// What a store has to write, together with the entry for the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,16 +42,10 @@ pub fn unassigned(assignments: u64) -> String {
 pub enum Write {
     /// The experiment becomes this, with the time of the change.
     Config(ExperimentConfig),
-    /// This variant is pinned to this actor, by the operator of the change, in place of what was pinned before.
+    /// The actor has this override, in place of the one before. The store adds the operator of the change.
     SetOverride {
-        /// Whom.
-        actor: String,
-        /// The variant's name.
-        variant: String,
-        /// When it expires and counts as none, in seconds since the Unix epoch; `None` if it has no end.
-        expires_at_secs: Option<u64>,
-        /// What it is for.
-        reason: Option<String>,
+        /// The override.
+        new: Override,
         /// Whether the actor's assignment goes if an override made it: what was pinned before has expired, and the
         /// assignment that it made counts as none.
         drops_assignment: bool,

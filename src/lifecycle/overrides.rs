@@ -68,10 +68,15 @@ pub(super) fn set_override(
             after: pin.side(),
         },
         write: Write::SetOverride {
-            actor: actor.to_owned(),
-            variant: pin.variant.to_owned(),
-            expires_at_secs: pin.expires_at_secs,
-            reason: pin.reason.map(str::to_owned),
+            new: Override {
+                experiment: current.name.clone(),
+                actor: actor.to_owned(),
+                variant: pin.variant.to_owned(),
+                created_at_secs: facts.now_secs(),
+                expires_at_secs: pin.expires_at_secs,
+                reason: pin.reason.map(str::to_owned),
+                operator: None,
+            },
             drops_assignment,
         },
     }))

@@ -221,14 +221,10 @@ impl ExperimentService {
     /// As [`assign`](Self::assign).
     pub fn preview(&self, experiment: &str, actor: &str) -> Result<Assigned, ExperimentError> {
         let situation = self.store.situation(experiment, actor)?.as_if_running();
-        let verdict = situation.verdict()?;
-        let variant = verdict.into_result(situation.known()?)?;
+        let assigned = Assigned::of(situation.verdict()?, situation.known()?)?;
         Ok(Assigned {
-            variant: variant.to_owned(),
-            value: verdict.value.cloned(),
-            reason: verdict.reason,
-            is_override: verdict.is_override,
             stored: false,
+            ..assigned
         })
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Experiment {
     /// By actor. What a lookup costs is its trips to memory that is not in a cache, so the table is
     /// small, the entries lie in the order of their arrival, and most actors' names fit into them.
     pub(super) assignments: IndexMap<SmolStr, StoredAssignment, foldhash::fast::RandomState>,
-    pub(super) overrides: BTreeMap<Box<str>, PinnedVariant>,
+    pub(super) overrides: BTreeMap<Box<str>, Override>,
     /// Oldest first.
     pub(super) exposures: Vec<ExposureRecord>,
     /// In order; the last one is the present one.
@@ -81,36 +81,6 @@ impl StoredAssignment {
     }
 }
 
-#[derive(Clone)]
-pub(super) struct PinnedVariant {
-    pub(super) variant: String,
-    pub(super) at_secs: u64,
-    pub(super) expires_at_secs: Option<u64>,
-    pub(super) reason: Option<String>,
-    pub(super) operator: Option<String>,
-}
-
-impl PinnedVariant {
-    fn as_stored(&self) -> StoredOverride<'_> {
-        StoredOverride {
-            variant: &self.variant,
-            expires_at_secs: self.expires_at_secs,
-        }
-    }
-
-    pub(super) fn record(&self, experiment: &str, actor: &str) -> Override {
-        Override {
-            experiment: experiment.to_owned(),
-            actor: actor.to_owned(),
-            variant: self.variant.clone(),
-            created_at_secs: self.at_secs,
-            expires_at_secs: self.expires_at_secs,
-            reason: self.reason.clone(),
-            operator: self.operator.clone(),
-        }
-    }
-}
-
 impl Experiment {
     /// One of which nothing is stored, in its first period of weights.
     pub(super) fn new(config: ExperimentConfig, now_secs: u64) -> Self {
@@ -136,7 +106,7 @@ impl Experiment {
 
     /// What counts of what it holds of the actor.
     pub(super) fn facts(&self, actor: &str, now: impl Fn() -> u64) -> Facts<'_> {
-        let pinned = self.overrides.get(actor).map(PinnedVariant::as_stored);
+        let pinned = self.overrides.get(actor).map(StoredOverride::from);
         let stored = self.assignments.get(actor).map(|stored| StoredVariant {
             variant: self.variant_of(*stored),
             is_override: stored.is_override(),

@@ -178,10 +178,8 @@ impl ExperimentStore for InMemoryExperimentStore {
     fn overrides(&self, experiment: &str) -> Result<Vec<Override>, ExperimentError> {
         let state = self.read();
         let found = state.experiment(experiment);
-        let overrides = found.into_iter().flat_map(|e| &e.overrides);
-        Ok(overrides
-            .map(|(actor, pinned)| pinned.record(experiment, actor))
-            .collect())
+        let overrides = found.into_iter().flat_map(|e| e.overrides.values());
+        Ok(overrides.cloned().collect())
     }
 
     fn has_assignment_in_group(
@@ -203,7 +201,7 @@ impl ExperimentStore for InMemoryExperimentStore {
             let pinned = found.overrides.get(actor);
             let now_secs = self.clock.now_secs();
             situation.at_secs = now_secs;
-            situation.pinned = pinned.map(|pinned| pinned.record(experiment, actor));
+            situation.pinned = pinned.cloned();
             situation.assignment = found.assignment(actor);
             situation.sibling = state.sibling_of(id, actor, || now_secs).map(str::to_owned);
             situation.config = Some(found.config.clone());

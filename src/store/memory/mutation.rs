@@ -1,6 +1,6 @@
 //! What a mutation may ask for, and what it writes once the rules have decided it.
 
-use super::experiment::{Experiment, PinnedVariant};
+use super::experiment::Experiment;
 use super::state::State;
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::experiment::{ChangeRecord, ExperimentState, Override};
@@ -30,11 +30,8 @@ impl MutationFacts for Subject<'_> {
     }
 
     fn override_of(&self, actor: &str) -> Result<Option<Override>, ExperimentStoreError> {
-        let found = self.experiment.and_then(|experiment| {
-            let pinned = experiment.overrides.get(actor)?;
-            Some(pinned.record(&experiment.config.name, actor))
-        });
-        Ok(found)
+        let pinned = self.experiment.and_then(|e| e.overrides.get(actor));
+        Ok(pinned.cloned())
     }
 
     fn has_any_override(&self) -> Result<bool, ExperimentStoreError> {
@@ -113,25 +110,17 @@ impl State {
                 self.put_config(config, at_secs);
             }
             Write::SetOverride {
-                actor,
-                variant,
-                expires_at_secs,
-                reason,
+                new,
                 drops_assignment,
             } => {
                 let id = self.ids[name];
                 if drops_assignment {
-                    self.drop_override(id, &actor);
+                    self.drop_override(id, &new.actor);
                 }
-                let pinned = PinnedVariant {
-                    variant,
-                    at_secs,
-                    expires_at_secs,
-                    reason,
-                    operator: operator.clone(),
-                };
+                let actor = new.actor.clone().into_boxed_str();
+                let operator = operator.clone();
                 let overrides = &mut self.experiments[id].overrides;
-                overrides.insert(actor.into_boxed_str(), pinned);
+                overrides.insert(actor, Override { operator, ..new });
             }
             Write::ClearOverride { actor } => {
                 let id = self.ids[name];

@@ -165,25 +165,14 @@ fn apply(
     match step.write {
         Write::Config(config) => experiments::save(db, current, &config, now)?,
         Write::SetOverride {
-            actor,
-            variant,
-            expires_at_secs,
-            reason,
+            new,
             drops_assignment,
         } => {
             if drops_assignment {
-                db.execute(DROP_OVERRIDDEN, &[&name, &actor])?;
+                db.execute(DROP_OVERRIDDEN, &[&name, &new.actor])?;
             }
-            let pinned = Override {
-                experiment: name.to_owned(),
-                actor,
-                variant,
-                created_at_secs: 0,
-                expires_at_secs,
-                reason,
-                operator: operator.map(str::to_owned),
-            };
-            records::set_override(db, &pinned, now)?;
+            let operator = operator.map(str::to_owned);
+            records::set_override(db, &Override { operator, ..new }, now)?;
         }
         Write::Delete => delete(db, name)?,
         Write::Rename(to) => {

@@ -124,27 +124,16 @@ pub(super) fn apply(
         }
         (
             Write::SetOverride {
-                actor,
-                variant,
-                expires_at_secs,
-                reason,
+                new,
                 drops_assignment,
             },
             Some(stored),
         ) => {
             if drops_assignment {
-                Actor::load(db, stored, &actor, clock)?.drop_overridden(db)?;
+                Actor::load(db, stored, &new.actor, clock)?.drop_overridden(db)?;
             }
-            let new = Override {
-                experiment: name.to_owned(),
-                actor,
-                variant,
-                created_at_secs: now_secs,
-                expires_at_secs,
-                reason,
-                operator: operator.map(str::to_owned),
-            };
-            overrides::put(db, stored, &new)?;
+            let operator = operator.map(str::to_owned);
+            overrides::put(db, stored, &Override { operator, ..new })?;
             stored.id
         }
         (Write::ClearOverride { actor }, Some(stored)) => {

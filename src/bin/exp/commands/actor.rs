@@ -37,7 +37,7 @@ impl Actor {
 
 /// Show what an actor gets in every experiment, and what is stored about them
 ///
-/// Writes nothing. For each experiment it tells the state, the variant that the actor gets or would
+/// Writes nothing. For each experiment it prints the state, the variant that the actor gets or would
 /// get, and the reason, as exp explain does; then what is stored: the assignment, the override with
 /// who set it, when and what for, and the kept exposures.
 #[derive(Args)]

@@ -9,8 +9,9 @@ use crate::output::change::Done;
 
 /// Rename a draft that was never used
 ///
-/// It is refused in the same cases as exp delete, and in the database of an application, which knows the experiment
-/// by its name. The history goes with it. Change the name in your files too: a file that declares the old name creates that experiment again.
+/// It is refused in the same cases as exp delete, and in the database of an application, which knows
+/// the experiment by its name. The history goes with it. Change the name in your files too: a file that
+/// declares the old name creates that experiment again.
 #[derive(Args)]
 #[command(
     visible_alias = "mv",
