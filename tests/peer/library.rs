@@ -89,7 +89,8 @@ fn configs(variants: &[(String, u32)]) -> Vec<VariantConfig> {
 
 fn shown(config: ExperimentConfig) -> Config {
     let state = match config.state {
-        ExperimentState::Draft => State::Draft,
+        // To the framework a paused experiment is a draft.
+        ExperimentState::Draft | ExperimentState::Paused => State::Draft,
         ExperimentState::Running => State::Running,
         ExperimentState::Concluded => State::Concluded,
         ExperimentState::Archived => State::Archived,
