@@ -55,11 +55,11 @@ pub(super) fn totals(
         }
         _ => frame.to_secs,
     };
-    for (assigned, rows) in counts.before_late_start {
+    for (assigned, [starting, never_starting]) in counts.before_late_start {
         if assigned > to_secs {
-            counts.unknown_actors += rows;
+            counts.unknown_actors += starting + never_starting;
         } else {
-            counts.before_start += rows;
+            counts.before_start += starting;
         }
     }
     let metrics = frame.plan.metrics.iter().zip(covariates);
@@ -134,7 +134,8 @@ impl Counts {
         self.seconds_line = earlier(self.seconds_line, other.seconds_line);
         self.milliseconds_line = earlier(self.milliseconds_line, other.milliseconds_line);
         for (assigned, rows) in other.before_late_start {
-            *self.before_late_start.entry(assigned).or_default() += rows;
+            let known = self.before_late_start.entry(assigned).or_default();
+            *known = [known[0] + rows[0], known[1] + rows[1]];
         }
         self.after_window.resize(other.after_window.len(), 0);
         for (rows, more) in self.after_window.iter_mut().zip(other.after_window) {

@@ -29,8 +29,9 @@ pub(super) struct Counts {
     pub(super) unknown_actors: u64,
     pub(super) blank_ids: u64,
     pub(super) before_start: u64,
-    /// Rows before the start of actors who were assigned later than any row was so far, by when they were.
-    pub(super) before_late_start: BTreeMap<i64, u64>,
+    /// Rows before the start of actors who were assigned later than any row was so far, by when they were: of those
+    /// who start, and of those who never do.
+    pub(super) before_late_start: BTreeMap<i64, [u64; 2]>,
     pub(super) after_end: u64,
     pub(super) in_future: u64,
     pub(super) latest: Option<i64>,
@@ -285,12 +286,12 @@ impl<'a> Tally<'a> {
             counts.unknown_actors += 1;
         } else if time > self.frame.to_secs {
             counts.after_end += 1;
-        } else if never_starts {
-            // Who was never exposed has no start that it could be before.
         } else if counts.latest >= Some(assigned) {
-            counts.before_start += 1;
+            // Who was never exposed has no start that it could be before.
+            counts.before_start += u64::from(!never_starts);
         } else {
-            *counts.before_late_start.entry(assigned).or_default() += 1;
+            let rows = counts.before_late_start.entry(assigned).or_default();
+            rows[usize::from(never_starts)] += 1;
         }
     }
 
