@@ -15,6 +15,7 @@ pub const BUCKETS: u64 = 10_000;
 
 /// How an experiment turns an actor into a bucket. Fixed once the experiment has left draft.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Bucketing {
     /// FNV-1a, 64 bits, modulo [`BUCKETS`]: the hash of the reference.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A share above 0 and at most 1, in steps of 0.0001. Kept and compared as a whole number, serialised as
 /// the share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Coverage(u16);
 

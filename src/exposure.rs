@@ -11,6 +11,7 @@ use crate::validation::{validate_actor, validate_request_id};
 
 /// One event: this actor was shown this variant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct ExposureRecord {
     /// The experiment's name.
     pub experiment: String,
@@ -49,6 +50,7 @@ pub struct ExposureScan {
 
 /// The kept exposures of one actor to one variant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct ExposureTotal {
     /// The experiment's name.
     pub experiment: String,

@@ -1,7 +1,7 @@
 //! What an experiment set out to show: which of its metrics were there, as they are, before it started. A
 //! metric that is chosen once there are outcomes proves nothing. Pure.
 
-use crate::experiment::{ChangeRecord, ChangeSide, ExperimentConfig, ExperimentState};
+use crate::experiment::{ChangeKind, ChangeRecord, ChangeSide, ExperimentConfig, ExperimentState};
 use crate::metric::MetricConfig;
 
 /// The metrics of an experiment, by name and in its order, that were added or changed after it first started.
@@ -29,11 +29,12 @@ pub fn exploratory_metrics<'a>(config: &'a ExperimentConfig, log: &[ChangeRecord
 }
 
 fn makes_it_run(change: &ChangeRecord) -> bool {
-    let running = ExperimentState::Running;
-    let after = change.detail.as_ref().map(|detail| &detail.after);
-    // An application's entry has no detail.
-    after.is_some_and(|after| after.state == Some(running))
-        || change.mutation == format!("state={running}")
+    let state = match change.kind() {
+        // An application's entry has no detail.
+        ChangeKind::State { state } => Some(state),
+        _ => change.detail.as_ref().and_then(|detail| detail.after.state),
+    };
+    state == Some(ExperimentState::Running)
 }
 
 /// The metrics of `next`, by name and in order, that are not in `before` or mean something else there.

@@ -85,7 +85,7 @@ pub use error::{
     ConfigProblem, ErrorKind, ExperimentError, ExperimentStoreError, Field, StoreErrorKind, UsedBy,
 };
 pub use experiment::{
-    Assignment, AssignmentRecord, ChangeDetail, ChangeRecord, ChangeScan, ChangeSide,
+    Assignment, AssignmentRecord, ChangeDetail, ChangeKind, ChangeRecord, ChangeScan, ChangeSide,
     ExperimentConfig, ExperimentState, Override, Unassigned, VariantConfig, VariantCount,
     VariantValues, WeightPeriod, json_type,
 };

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A finite number: neither infinite nor NaN, so that two of them can be compared and hashed.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Finite(f64);
 

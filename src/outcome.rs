@@ -11,6 +11,7 @@ pub(crate) const LAST_SECOND: u64 = 253_402_300_799;
 
 /// What an actor did that a metric counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Outcome {
     /// Who did it.
     pub actor: String,
@@ -49,6 +50,7 @@ pub fn outcome_problem(outcome: &Outcome) -> Option<ConfigProblem> {
 
 /// What became of outcomes that a store was given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Tracked {
     /// How many are kept.
     pub recorded: u64,

@@ -92,6 +92,7 @@ impl Rule {
 
 /// What a rule answered: why an actor gets a variant, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AssignmentReason {
     /// Refused: the experiment is archived.

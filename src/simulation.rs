@@ -9,6 +9,7 @@ use crate::stats::distributions::chi_square_tail;
 
 /// How ids would be split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Simulation {
     /// The experiment's name.
     pub experiment: String,
@@ -31,6 +32,7 @@ pub struct Simulation {
 
 /// What one variant would get.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct SimulatedVariant {
     /// The variant's name.
     pub variant: String,
@@ -46,6 +48,7 @@ pub struct SimulatedVariant {
 
 /// How ids would be split by two experiments at once.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct JointSimulation {
     /// The experiments' names.
     pub experiments: (String, String),

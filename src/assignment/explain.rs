@@ -12,6 +12,7 @@ use crate::rule::AssignmentReason;
 
 /// What the next `assign` of an actor would do, and why. Nothing was written to find out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// The experiment's name.
     pub experiment: String,
@@ -51,6 +52,7 @@ pub struct Explanation {
 
 /// A variant pinned to the actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct PinnedVariant {
     /// The variant's name.
     pub variant: String,
@@ -75,6 +77,7 @@ pub struct PinnedVariant {
 
 /// Whether the experiment covers the actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct CoverageTrace {
     /// The share of the newcomers who enter.
     pub share: Coverage,
@@ -98,6 +101,7 @@ impl CoverageTrace {
 
 /// From the actor to a variant by way of the bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct BucketTrace {
     /// The hash used.
     pub hash: Bucketing,

@@ -11,6 +11,7 @@ use crate::experiment::{ExperimentConfig, ExperimentState};
 
 /// Who gets another variant than before, and how many enter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Moves {
     /// Of 10000 actors who come new, how many get another variant than they would have got.

@@ -16,6 +16,7 @@ use crate::store::Expected;
 
 /// What would be done to a store, and what the store must be like for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The version of this format: [`VERSION`](Self::VERSION).
@@ -26,6 +27,7 @@ pub struct Plan {
 
 /// What would be done to one experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlannedExperiment {
     /// Its name.
@@ -48,6 +50,7 @@ pub struct PlannedExperiment {
 
 /// What a plan does to an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// It is new.
@@ -75,6 +78,7 @@ impl Action {
 
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PlanStep {
     /// Create the experiment.

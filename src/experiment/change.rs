@@ -12,6 +12,7 @@ use crate::number::Finite;
 
 /// One entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct ChangeRecord {
     /// The experiment's name.
     pub experiment: String,
@@ -30,6 +31,7 @@ pub struct ChangeRecord {
 
 /// The two sides of a change. Each holds those of the fields the change is about that are set there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct ChangeDetail {
     /// The values before; empty for a creation.
     pub before: ChangeSide,
@@ -39,6 +41,7 @@ pub struct ChangeDetail {
 
 /// The values on one side of a change; what is not set is not part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct ChangeSide {
     /// The name, where that changes.
@@ -151,6 +154,7 @@ pub struct ChangeScan<'a> {
 
 /// What went when actors were unassigned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Unassigned {
     /// Their assignments.
     pub assignments: u64,

@@ -12,6 +12,7 @@ use crate::metric::AnalysisConfig;
 
 /// Where an experiment is in its life. [`Archived`](Self::Archived) is terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExperimentState {
     /// Declared; assigns nobody yet.
@@ -69,6 +70,7 @@ impl fmt::Display for ExperimentState {
 
 /// The configuration of one experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct ExperimentConfig {
     /// Unique in the store.
     pub name: String,

@@ -6,6 +6,7 @@ use super::variant::VariantConfig;
 
 /// The stored, sticky variant of one actor in one experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Assignment {
     /// The experiment's name.
     pub experiment: String,
@@ -21,6 +22,7 @@ pub struct Assignment {
 
 /// A stored assignment as a scan shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct AssignmentRecord {
     /// The experiment's name.
     pub experiment: String,
@@ -39,6 +41,7 @@ pub struct AssignmentRecord {
 /// The time between two changes of an experiment's variants or weights. Each assignment belongs to the one in
 /// which it was made, by the order of transactions: seconds would be too coarse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct WeightPeriod {
     /// Counted from 0, from the experiment's creation on.
     pub period: u32,
@@ -52,6 +55,7 @@ pub struct WeightPeriod {
 
 /// A variant that staff or QA have given to one actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Override {
     /// The experiment's name.
     pub experiment: String,
@@ -89,6 +93,7 @@ pub(crate) fn has_expired(expires_at_secs: Option<u64>, now_secs: u64) -> bool {
 
 /// How many stored assignments one variant has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct VariantCount {
     /// The variant's name.
     pub variant: String,

@@ -10,6 +10,7 @@ use super::variant::VariantConfig;
 /// The JSON value of each variant, by the variant's name. Empty if the experiment has none. All are of one
 /// [type](json_type).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct VariantValues(BTreeMap<String, Value>);
 

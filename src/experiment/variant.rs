@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One arm of an experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct VariantConfig {
     /// Unique within the experiment.
     pub name: String,

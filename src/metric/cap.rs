@@ -9,6 +9,7 @@ use crate::number::Finite;
 
 /// What larger values of an actor are cut to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(try_from = "NumberOrText", into = "NumberOrText")]
 pub enum Cap {
     /// This value.
@@ -19,6 +20,7 @@ pub enum Cap {
 
 /// As a file has a cap: a number, or a percentage as text.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 enum NumberOrText {
     Number(f64),

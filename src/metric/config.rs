@@ -9,6 +9,7 @@ use crate::number::Finite;
 
 /// One metric of an experiment, as it is declared: what is not set has its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct MetricConfig {
     /// Unique in the experiment.
     pub name: String,
@@ -113,6 +114,7 @@ impl MetricConfig {
 
 /// How an experiment is analysed. All but the metrics is fixed once it has started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct AnalysisConfig {
     /// The variant that the others are compared with; if it is not set, the first.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// How long after an actor's start outcomes count: a whole number of seconds above 0 and at most a hundred
 /// years, written as `7d` or `12h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Window(u64);
 

@@ -11,6 +11,7 @@ macro_rules! words {
     })+) => {$(
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
         pub enum $name {
             $($(#[doc = $doc])* #[serde(rename = $word)] $variant,)+
         }

@@ -11,6 +11,7 @@ use super::sample_ratio::SampleRatioReport;
 
 /// Who won, and whether the numbers can be trusted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Report {
     /// The experiment's name.
     pub experiment: String,
@@ -44,6 +45,7 @@ pub struct Report {
 
 /// Who and what was left out of all metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct LeftOut {
     /// Actors of the population behind whose assignment, or an exposure of whom, is an override.
     pub overridden_actors: u64,
@@ -59,6 +61,7 @@ pub struct LeftOut {
 
 /// Something to know before the figures are believed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Warning {
     /// What it is, as data.
     pub code: WarningCode,
@@ -68,6 +71,7 @@ pub struct Warning {
 
 /// The kinds of warnings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WarningCode {
     /// The variants do not have the share of actors that their weights promise.
@@ -102,6 +106,7 @@ pub enum WarningCode {
 
 /// What was found of one metric.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct MetricReport {
     /// Its name.
     pub metric: String,
@@ -127,6 +132,7 @@ pub struct MetricReport {
 
 /// One variant by itself: plain figures of its complete actors, without regard to periods of weights.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct VariantFigures {
     /// Its name.
     pub variant: String,
@@ -144,6 +150,7 @@ pub struct VariantFigures {
 
 /// One variant against the control, over all periods of weights in which both have at least 2 complete actors.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct ComparisonReport {
     /// The variant.
     pub variant: String,
@@ -183,6 +190,7 @@ pub struct ComparisonReport {
 
 /// What a covariate changed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct CupedReport {
     /// By how much the metric grows with the covariate.
     pub theta: f64,
@@ -194,6 +202,7 @@ pub struct CupedReport {
 
 /// What follows from a metric.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// As data.
     pub code: VerdictCode,
@@ -207,6 +216,7 @@ pub struct Verdict {
 
 /// The verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum VerdictCode {
     /// The metric was not declared before the start: its figures decide nothing.
@@ -229,6 +239,7 @@ pub enum VerdictCode {
 
 /// What can stand between a verdict and a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Missing {
     /// A sample ratio as the weights promise it.

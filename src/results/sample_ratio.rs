@@ -17,6 +17,7 @@ use super::words;
 
 /// Whether the variants have as many actors as their weights promise.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct SampleRatioReport {
     /// Whether one of the tests finds that they have not.
     pub mismatch: bool,
@@ -29,6 +30,7 @@ pub struct SampleRatioReport {
 
 /// The test of the actors with one value of a column. It shows where a mismatch comes from; it decides nothing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct SampleRatioOfValue {
     /// The column.
     pub column: String,
@@ -43,6 +45,7 @@ pub struct SampleRatioOfValue {
 
 /// The test of one population.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct SampleRatioTest {
     /// Whose split is tested. Overridden and mixed actors are not among them.
     pub population: Population,
@@ -66,6 +69,7 @@ pub struct SampleRatioTest {
 
 /// One period of weights.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct SampleRatioPeriod {
     /// When it began, in seconds since the Unix epoch.
     pub from_secs: u64,
@@ -81,6 +85,7 @@ pub struct SampleRatioPeriod {
 
 /// One variant in one period of weights.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct SampleRatioVariant {
     /// The variant.
     pub variant: String,

@@ -1,6 +1,6 @@
 //! From when to when an experiment ran, by its log.
 
-use crate::experiment::{ChangeRecord, ExperimentState};
+use crate::experiment::{ChangeKind, ChangeRecord, ExperimentState};
 
 /// From when to when an experiment ran, in seconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +40,11 @@ impl Span {
 
 /// The state that an entry moves the experiment to. Another program's entries have no detail.
 fn state_after(change: &ChangeRecord) -> Option<ExperimentState> {
-    if change.mutation.starts_with("concluded=") {
-        return Some(ExperimentState::Concluded);
+    match change.kind() {
+        ChangeKind::Concluded { .. } => Some(ExperimentState::Concluded),
+        ChangeKind::State { state } => Some(state),
+        _ => change.detail.as_ref()?.after.state,
     }
-    if let Some(state) = change.mutation.strip_prefix("state=") {
-        return ExperimentState::named(state);
-    }
-    change.detail.as_ref()?.after.state
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ fn expected(variant: &str, periods: &[WeightPeriod]) -> f64 {
 
 /// One experiment and what its variants have got so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct ExperimentSummary {
     /// The experiment.
     pub config: ExperimentConfig,
@@ -66,6 +67,7 @@ pub struct ExperimentSummary {
 
 /// One variant's part of an [`ExperimentSummary`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct VariantSummary {
     /// The variant's name.
     pub name: String,

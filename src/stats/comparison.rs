@@ -53,6 +53,7 @@ pub struct Comparison {
 
 /// The estimates of both arms.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Means {
     /// Of the variant.
     pub variant: Option<f64>,
@@ -62,6 +63,7 @@ pub struct Means {
 
 /// The difference between variant and control, as if looked at once.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Difference {
     /// Variant minus control.
     pub estimate: Option<f64>,
@@ -79,6 +81,7 @@ pub struct Difference {
 
 /// The difference as a share of the control's absolute value, as if looked at once.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Relative {
     /// The relative difference.
     pub estimate: Option<f64>,
@@ -90,6 +93,7 @@ pub struct Relative {
 
 /// What holds however often somebody looks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct AlwaysValid {
     /// The lower end of the confidence sequence of the difference.
     pub low: Option<f64>,
@@ -106,6 +110,7 @@ pub struct AlwaysValid {
 /// One-sided always-valid bounds of the relative difference in the good direction, each at the whole
 /// confidence.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct OneSided {
     /// The benefit is above this.
     pub relative_low: Option<f64>,
@@ -115,6 +120,7 @@ pub struct OneSided {
 
 /// A figure for one look and for looking as often as one likes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct ByLook<T> {
     /// At one look.
     pub fixed: Option<T>,

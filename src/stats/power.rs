@@ -96,6 +96,7 @@ pub struct Plan {
 
 /// How many actors a test needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct SampleSize {
     /// In both arms.
     pub actors: u64,
@@ -191,6 +192,7 @@ impl Plan {
 
 /// The smallest effects that a test detects.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Detectable {
     /// Upwards.
     pub increase: Option<f64>,

@@ -43,6 +43,7 @@ pub struct SampleRatio {
 
 /// The split in one period.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct PeriodRatio {
     /// How many actors each variant should have, in the given order.
     pub expected: Vec<f64>,

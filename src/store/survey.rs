@@ -12,6 +12,7 @@ use crate::text::Quoted;
 
 /// What a store is and how much it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct StoreInfo {
     /// Its path, or its address without a password.
     pub store: String,
@@ -39,6 +40,7 @@ pub struct StoreInfo {
 
 /// Something in a store that cannot be true, or that a command would stumble over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct StoreFinding {
     /// Of which kind it is.
     pub code: StoreFault,
@@ -59,6 +61,7 @@ macro_rules! faults {
     ($($(#[doc = $doc:literal])* $name:ident $id:literal;)*) => {
         /// The kinds of what can be wrong with a store. The id of a kind never changes its meaning.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
         #[non_exhaustive]
         pub enum StoreFault {
             $($(#[doc = $doc])* #[serde(rename = $id)] $name,)*

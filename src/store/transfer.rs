@@ -25,6 +25,7 @@ const BATCH: usize = 10_000;
 
 /// One thing that a store keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[expect(
     clippy::large_enum_variant,
@@ -54,6 +55,7 @@ pub enum Record {
 
 /// A [period of weights](crate::WeightPeriod), whose counts follow from the assignments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct PeriodRecord {
     /// When it began, in seconds since 1970.
     pub from_secs: u64,
@@ -87,6 +89,7 @@ impl Record {
 
 /// How much a store holds, and what of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Tally {
     /// Experiments, in any state.
     pub experiments: u64,

@@ -45,6 +45,7 @@ mod custom_store;
 mod damage;
 mod declare;
 mod default;
+mod documents;
 mod driver;
 mod durability;
 mod edit;

@@ -14,7 +14,7 @@ use experiments::{
 
 use crate::environment::{self, NamedStore};
 use crate::options::{Format, GlobalOptions};
-use crate::output::rows::Rows;
+use crate::output::rows::{Column, Rows};
 use crate::output::stream::{self, Label};
 use crate::output::text::{Page, Text, safe};
 use crate::output::tsv::Tsv;
@@ -187,10 +187,7 @@ impl Context {
     }
 
     /// Rows on standard output, in the format that was asked for.
-    pub(crate) fn rows(
-        &self,
-        columns: &'static [&'static str],
-    ) -> Rows<BufWriter<StdoutLock<'static>>> {
+    pub(crate) fn rows(&self, columns: &'static [Column]) -> Rows<BufWriter<StdoutLock<'static>>> {
         Rows::printed(self.options.format, self.options.header, columns)
     }
 

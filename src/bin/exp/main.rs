@@ -38,6 +38,6 @@ fn main() -> ExitCode {
     let context = Context::new(cli.global);
     match cli.command.run(&context) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::report(&error, || context.known_names()),
+        Err(error) => exit::report(&error, context.format(), || context.known_names()),
     }
 }

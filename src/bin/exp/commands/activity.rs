@@ -1,6 +1,7 @@
 //! What a scan of all actors shows of an experiment: exposures, and how many actors came on each day.
 
 use experiments::{Clock, ExperimentConfig, ExperimentService, ExposureScan};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::output::figures::count;
@@ -11,7 +12,7 @@ const DAY: u64 = 86_400;
 const DAYS: usize = 60;
 
 /// What was seen.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Activity {
     exposures: u64,
     exposed_actors: u64,
@@ -20,7 +21,7 @@ pub(super) struct Activity {
     actors_per_day: Vec<PerDay>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PerDay {
     from_secs: u64,
     actors: u64,

@@ -6,6 +6,7 @@ use experiments::{
     AssignmentReason, ExperimentError, ExperimentService, ExperimentState, Explanation,
     ExposureTotal, PinnedVariant, actor_problem,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::actor_word;
@@ -92,7 +93,7 @@ impl Show {
 }
 
 /// One actor in one experiment.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Part {
     #[serde(flatten)]
     explained: Explanation,
@@ -212,9 +213,9 @@ fn add_override(
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
-struct Parts(Vec<Part>);
+pub(super) struct Parts(Vec<Part>);
 
 impl View for Parts {
     fn columns(&self) -> &'static [&'static str] {

@@ -3,13 +3,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use experiments::declare::Plan;
 use experiments::{ChangeRecord, ErrorKind, ExperimentConfig, ExperimentError};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{files, plan};
 use crate::context::{Context, Purpose};
 use crate::exit::{Failed, UsageError};
 use crate::output::View;
-use crate::output::change;
+use crate::output::change::{self, Change};
 use crate::output::plan::PlanView;
 use crate::output::stream;
 use crate::output::text::{Text, safe};
@@ -81,7 +82,7 @@ impl Apply {
         let applied = Applied {
             status,
             planned: steps.map(|e| e.experiment.clone()).collect(),
-            changes,
+            changes: changes.into_iter().map(Change::from).collect(),
         };
         applied.tell(context);
         context.show(&applied)
@@ -145,7 +146,7 @@ pub(super) fn warn_of_hypothesis(context: &Context, plan: &Plan) {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Status {
     Applied,
@@ -153,10 +154,10 @@ enum Status {
     NothingToChange,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Applied {
     status: Status,
-    changes: Vec<ChangeRecord>,
+    changes: Vec<Change>,
     /// The experiments that the plan changes, by name.
     #[serde(skip)]
     planned: Vec<String>,
@@ -171,7 +172,7 @@ impl Applied {
             } else {
                 Status::Applied
             },
-            changes,
+            changes: changes.into_iter().map(Change::from).collect(),
             planned: Vec::new(),
         }
     }
@@ -193,7 +194,7 @@ impl View for Applied {
     }
 
     fn tsv(&self, tsv: &mut Tsv) {
-        for change in &self.changes {
+        for Change { record: change, .. } in &self.changes {
             change::write_tsv(Some(&change.experiment), change, tsv);
         }
         if self.status == Status::AppliedAlready {
@@ -204,7 +205,7 @@ impl View for Applied {
     }
 
     fn text(&self, text: &mut Text) {
-        for change in &self.changes {
+        for Change { record: change, .. } in &self.changes {
             text.line(format_args!(
                 "{}  {}",
                 safe(&change.experiment),

@@ -42,7 +42,7 @@ impl Archive {
             }
         }
         let change = service.archive(&self.name)?;
-        context.show(&Done(change.clone()))?;
+        context.show(&Done::new(change.clone()))?;
         let name = escape(&self.name);
         context.say(match change {
             Some(_) => format!("archived {name}"),

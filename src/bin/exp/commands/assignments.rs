@@ -6,7 +6,7 @@ use experiments::ExperimentService;
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::moment;
-use crate::output::rows::{Field, Rows};
+use crate::output::rows::{Column, Field, Rows};
 
 /// Print all assignments of an experiment
 ///
@@ -27,12 +27,21 @@ pub(crate) struct Assignments {
     since: Option<String>,
 }
 
-pub(super) const COLUMNS: &[&str] = &[
-    "actor",
-    "variant",
-    "is_override",
-    "assigned_at_secs",
-    "weight_period",
+pub(super) const COLUMNS: &[Column] = &[
+    Column::text("actor", "Who is assigned."),
+    Column::text("variant", "The variant's name."),
+    Column::flag(
+        "is_override",
+        "Whether an override made it, rather than the actor's bucket.",
+    ),
+    Column::count(
+        "assigned_at_secs",
+        "When it was stored, in seconds since the Unix epoch.",
+    ),
+    Column::count(
+        "weight_period",
+        "The period in which it was made, as in the periods of exp status.",
+    ),
 ];
 
 impl Assignments {

@@ -23,7 +23,7 @@ impl Close {
         let opened = context.open(Purpose::Change)?;
         let service = opened.service();
         let change = service.set_enrolling(&self.name, false)?;
-        context.show(&Done(change.clone()))?;
+        context.show(&Done::new(change.clone()))?;
         let name = escape(&self.name);
         if change.is_none() {
             context.say(format_args!("{name} is closed already: nothing changed"));

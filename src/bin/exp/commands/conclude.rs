@@ -24,7 +24,7 @@ impl Conclude {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let service = context.service(Purpose::Change)?;
         let change = service.conclude(&self.name, &self.winner)?;
-        context.show(&Done(change.clone()))?;
+        context.show(&Done::new(change.clone()))?;
         let (name, winner) = (escape(&self.name), escape(&self.winner));
         context.say(match change {
             Some(_) => format!("concluded {name}: everybody gets {winner}"),

@@ -151,7 +151,7 @@ impl Create {
             created => (created?, format!("created {name} as a draft")),
         };
         let is_new = change.is_some();
-        context.show(&Done(change))?;
+        context.show(&Done::new(change))?;
         context.say(told);
         if is_new {
             context.warn_of_application(&opened, std::iter::once((None, &wanted)))?;

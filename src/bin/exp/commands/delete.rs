@@ -25,7 +25,7 @@ pub(crate) struct Delete {
 impl Delete {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let change = context.service(Purpose::Change)?.delete(&self.name)?;
-        context.show(&Done(change))?;
+        context.show(&Done::new(change))?;
         context.say(format_args!(
             "deleted {}; its history stays: exp history {}",
             escape(&self.name),

@@ -3,6 +3,7 @@ use experiments::{
     AssignmentReason, Coverage, ExperimentError, ExperimentState, Explanation, PinnedVariant, Rule,
     Situation,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -54,8 +55,8 @@ impl Explain {
 }
 
 /// An explanation, with what the rules do not look at.
-#[derive(Serialize)]
-struct Explained {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Explained {
     #[serde(flatten)]
     explanation: Explanation,
     sibling_state: Option<ExperimentState>,
@@ -64,7 +65,7 @@ struct Explained {
 }
 
 /// What the actor would get if the experiment ran.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct IfRunning {
     reason: AssignmentReason,
     variant: Option<String>,

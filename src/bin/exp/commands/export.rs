@@ -6,7 +6,7 @@ use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::exit::UsageError;
 use crate::options::Format;
-use crate::output::stream;
+use crate::output::{json, stream};
 
 /// Write the experiments of the store as a file
 ///
@@ -21,8 +21,8 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        if context.format() != Format::Text {
-            let message = "exp export writes TOML; exp list --format json has the same as JSON";
+        if !matches!(context.format(), Format::Text | Format::Json) {
+            let message = "exp export writes TOML, and JSON with --format json";
             return Err(UsageError(message.to_owned()).into());
         }
         let all = context.service(Purpose::Use)?.list()?;
@@ -35,6 +35,9 @@ impl Export {
             }
         }
         let exported = if self.names.is_empty() { all } else { chosen };
-        stream::print(&to_toml(&exported))
+        stream::print(&match context.format() {
+            Format::Json => json::safe_line(&exported)?,
+            _ => to_toml(&exported),
+        })
     }
 }

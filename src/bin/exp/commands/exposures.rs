@@ -2,12 +2,17 @@ use std::io::Write;
 
 use clap::Args;
 use experiments::{ExperimentService, ExposureScan};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::environment;
 use crate::moment;
-use crate::output::rows::{Field, Rows};
+use crate::output::View;
+use crate::output::rows::{Column, Field, Rows};
+use crate::output::text::Text;
+use crate::output::tsv::Tsv;
 
 /// Print the kept exposures of an experiment, or remove old ones
 ///
@@ -41,12 +46,15 @@ pub(crate) struct Exposures {
     before: Option<String>,
 }
 
-pub(super) const COLUMNS: &[&str] = &[
-    "actor",
-    "variant",
-    "is_override",
-    "timestamp_secs",
-    "request_id",
+pub(super) const COLUMNS: &[Column] = &[
+    Column::text("actor", "Who was shown the variant."),
+    Column::text("variant", "The variant's name."),
+    Column::flag(
+        "is_override",
+        "Whether the assignment was that of an override.",
+    ),
+    Column::count("timestamp_secs", "When, in seconds since the Unix epoch."),
+    Column::text_or_null("request_id", "The request it happened in."),
 ];
 
 impl Exposures {
@@ -101,20 +109,20 @@ fn prune(context: &Context, name: &str, before: &str) -> anyhow::Result<()> {
 }
 
 /// How many exposures are gone.
-#[derive(serde::Serialize)]
-struct Pruned {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Pruned {
     pruned: u64,
 }
 
-impl crate::output::View for Pruned {
+impl View for Pruned {
     fn columns(&self) -> &'static [&'static str] {
         &["pruned"]
     }
 
-    fn tsv(&self, tsv: &mut crate::output::tsv::Tsv) {
+    fn tsv(&self, tsv: &mut Tsv) {
         tsv.line(&[&self.pruned.to_string()]);
     }
 
     /// It is said on standard error.
-    fn text(&self, _text: &mut crate::output::text::Text) {}
+    fn text(&self, _text: &mut Text) {}
 }

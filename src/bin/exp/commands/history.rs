@@ -1,12 +1,13 @@
 use clap::Args;
 use experiments::{ChangeRecord, ChangeScan, ExperimentService};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::moment;
 use crate::output::View;
-use crate::output::change;
+use crate::output::change::{self, Change};
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
 
@@ -18,7 +19,8 @@ use crate::output::tsv::Tsv;
     exp history checkout_v2 --limit 10\n  \
     exp history --since 3d\n\n\
     TSV columns: without a name the experiment; seconds since 1970, operator, change, \
-    values before and after as JSON")]
+    values before and after as JSON. In JSON the operator is called actor, as in the tables of the reference; \
+    parts.actor is a participant.")]
 pub(crate) struct History {
     /// The experiment's name
     #[arg(add = complete::experiments())]
@@ -53,7 +55,7 @@ impl History {
             });
         }
         context.show(&Changes {
-            changes,
+            changes: changes.into_iter().map(Change::from).collect(),
             of_all: experiment.is_none(),
         })
     }
@@ -68,10 +70,10 @@ fn require_known(service: &ExperimentService, name: &str) -> anyhow::Result<()> 
     Ok(())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
-struct Changes {
-    changes: Vec<ChangeRecord>,
+pub(super) struct Changes {
+    changes: Vec<Change>,
     /// Whether each is shown with its experiment.
     #[serde(skip)]
     of_all: bool,
@@ -93,13 +95,13 @@ impl View for Changes {
     }
 
     fn tsv(&self, tsv: &mut Tsv) {
-        for change in &self.changes {
+        for Change { record: change, .. } in &self.changes {
             change::write_tsv(self.experiment(change), change, tsv);
         }
     }
 
     fn text(&self, text: &mut Text) {
-        for change in &self.changes {
+        for Change { record: change, .. } in &self.changes {
             change::write_text(self.experiment(change), change, text);
         }
     }

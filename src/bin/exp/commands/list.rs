@@ -1,6 +1,7 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use experiments::{Coverage, ExperimentConfig, ExperimentState};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::complete;
@@ -71,9 +72,9 @@ impl List {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
-struct Experiments {
+pub(super) struct Experiments {
     shown: Vec<ExperimentConfig>,
     /// Whether people are told when each changed.
     #[serde(skip)]

@@ -20,7 +20,7 @@ impl Open {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let service = context.service(Purpose::Change)?;
         let change = service.set_enrolling(&self.name, true)?;
-        context.show(&Done(change.clone()))?;
+        context.show(&Done::new(change.clone()))?;
         let name = escape(&self.name);
         context.say(match change {
             Some(_) => format!("opened {name}: newcomers may enter"),

@@ -6,7 +6,7 @@ use experiments::{ExperimentError, ExperimentStore, OutcomeScan};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::moment;
-use crate::output::rows::{Field, Rows};
+use crate::output::rows::{Column, Field, Rows};
 
 /// Print the recorded outcomes
 ///
@@ -26,7 +26,16 @@ pub(crate) struct Outcomes {
     since: Option<String>,
 }
 
-pub(super) const COLUMNS: &[&str] = &["actor", "metric", "value", "timestamp_secs", "id"];
+pub(super) const COLUMNS: &[Column] = &[
+    Column::text("actor", "Who did it."),
+    Column::text("metric", "Of what: the column by which metrics know it."),
+    Column::number("value", "How much of it."),
+    Column::count("timestamp_secs", "When, in seconds since the Unix epoch."),
+    Column::text_or_null(
+        "id",
+        "Of all outcomes of a metric with the same id only the first is kept.",
+    ),
+];
 
 impl Outcomes {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use experiments::ExperimentConfig;
 use experiments::text::escape;
+use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -82,7 +83,7 @@ impl Override {
         let service = opened.service();
         let reason = self.reason.as_deref();
         let change = service.set_override_until(&self.name, actor, variant, expires, reason)?;
-        context.show(&Done(change.clone()))?;
+        context.show(&Done::new(change.clone()))?;
         let (actor, name, variant) = (escape(actor), escape(&self.name), escape(variant));
         let until =
             expires.map_or_else(String::new, |secs| format!(" until {}", context.time(secs)));
@@ -113,7 +114,7 @@ fn clear(context: &Context, name: &str, actor: &str) -> anyhow::Result<()> {
     let change = context
         .service(Purpose::Change)?
         .clear_override(name, actor)?;
-    context.show(&Done(change.clone()))?;
+    context.show(&Done::new(change.clone()))?;
     let (actor, name) = (escape(actor), escape(name));
     context.say(match change {
         Some(_) => format!("cleared the override of {actor} in {name}"),
@@ -132,7 +133,7 @@ fn list(context: &Context, name: &str) -> anyhow::Result<()> {
 }
 
 /// An override as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Listed {
     #[serde(flatten)]
     set: experiments::Override,
@@ -198,9 +199,9 @@ impl Listed {
 
 const HEADER: [&str; 6] = ["ACTOR", "VARIANT", "SINCE", "BY", "EXPIRES", "REASON"];
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
-struct Overrides(Vec<Listed>);
+pub(super) struct Overrides(Vec<Listed>);
 
 impl View for Overrides {
     fn columns(&self) -> &'static [&'static str] {

@@ -22,7 +22,7 @@ pub(crate) struct Pause {
 impl Pause {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let change = context.service(Purpose::Change)?.pause(&self.name)?;
-        context.show(&Done(change.clone()))?;
+        context.show(&Done::new(change.clone()))?;
         let name = escape(&self.name);
         context.say(match change {
             Some(_) => format!(

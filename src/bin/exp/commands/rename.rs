@@ -30,7 +30,7 @@ impl Rename {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let service = context.service(Purpose::Change)?;
         let change = service.rename(&self.old, &self.new)?;
-        context.show(&Done(change.clone()))?;
+        context.show(&Done::new(change.clone()))?;
         let (old, new) = (escape(&self.old), escape(&self.new));
         if change.is_none() {
             context.say(format_args!("{old} has this name already: nothing changed"));

@@ -26,7 +26,7 @@ impl Resume {
             return Start { name, strict }.run(context);
         }
         let change = service.start(&self.name)?;
-        context.show(&Done(change.clone()))?;
+        context.show(&Done::new(change.clone()))?;
         let name = escape(&self.name);
         let Some(change) = change else {
             context.say(format_args!("{name} runs already: nothing changed"));

@@ -27,7 +27,7 @@ impl SetCoverage {
         let opened = context.open(Purpose::Change)?;
         let service = opened.service();
         let change = service.set_coverage(&self.name, self.share)?;
-        context.show(&Done(change.clone()))?;
+        context.show(&Done::new(change.clone()))?;
         let (name, after) = (escape(&self.name), self.share);
         let Some(change) = change else {
             context.say(format_args!(

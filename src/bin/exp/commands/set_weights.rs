@@ -40,7 +40,7 @@ impl SetWeights {
             .collect();
         let service = context.service(Purpose::Change)?;
         let change = service.set_weights(&self.name, variants.clone(), None)?;
-        context.show(&Done(change.clone()))?;
+        context.show(&Done::new(change.clone()))?;
         if change.is_none() {
             let name = escape(&self.name);
             context.say(format_args!(

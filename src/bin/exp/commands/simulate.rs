@@ -4,6 +4,7 @@ use clap::{Args, ValueHint};
 use experiments::declare::{self, Checked, Severity};
 use experiments::simulation::{JointSimulation, Simulation, simulate, simulate_jointly};
 use experiments::{Coverage, ExperimentConfig, ExperimentError, IdShape};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{files, looks};
@@ -142,8 +143,8 @@ fn find(target: &str, context: &Context) -> anyhow::Result<Vec<ExperimentConfig>
     Ok(declarations.into_iter().map(|d| d.config).collect())
 }
 
-#[derive(Serialize)]
-struct Simulated<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Simulated<'a> {
     #[serde(skip)]
     configs: &'a [ExperimentConfig],
     #[serde(skip)]

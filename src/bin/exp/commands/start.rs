@@ -39,7 +39,7 @@ impl Start {
             ready::require(config, &all)?;
         }
         let change = service.start(&self.name)?;
-        context.show(&Done(change.clone()))?;
+        context.show(&Done::new(change.clone()))?;
         let name = escape(&self.name);
         if change.is_none() {
             context.say(format_args!("{name} runs already: nothing changed"));

@@ -4,6 +4,7 @@ use experiments::{
     ConfigField, Coverage, ExperimentConfig, ExperimentSummary, FieldValue, Override,
     VariantSummary,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -64,8 +65,8 @@ impl Status {
 }
 
 /// The status as it is shown.
-#[derive(Serialize)]
-struct Shown {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Shown {
     #[serde(flatten)]
     summary: ExperimentSummary,
     sample_ratio: SampleRatioReport,
@@ -75,7 +76,7 @@ struct Shown {
 }
 
 /// How many overrides there are, and how many of them count as none.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Overrides {
     count: usize,
     expired: usize,

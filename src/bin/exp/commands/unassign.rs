@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use experiments::text::escape;
 use experiments::{ExperimentService, Unassigned};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::assign::input::{BadLines, Input};
@@ -141,9 +142,9 @@ impl Unassign {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
-struct Gone(Unassigned);
+pub(super) struct Gone(Unassigned);
 
 impl View for Gone {
     fn columns(&self) -> &'static [&'static str] {

@@ -22,6 +22,7 @@ pub(crate) use self::stored::{
 };
 use self::typed::Typed;
 use crate::exit;
+use crate::options::Format;
 use crate::output::stream;
 use crate::variables::variable;
 
@@ -55,7 +56,7 @@ pub(crate) fn answer_shell(exp: fn() -> clap::Command) -> Option<ExitCode> {
         .and_then(|shell| stream::print(&answer(shell, exp)?));
     Some(match answered {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::report(&error, Vec::new),
+        Err(error) => exit::report(&error, Format::Text, Vec::new),
     })
 }
 

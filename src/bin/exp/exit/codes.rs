@@ -1,10 +1,11 @@
-//! The exit codes. They are part of the contract; see `exp --help`.
+//! The kinds of errors, each with its exit code. Both are part of the contract; see `exp --help` and
+//! docs/scripts.md.
 
 use experiments::results::OutcomesError;
 use experiments::rows::RowsError;
 use experiments::{ErrorKind, ExperimentError, StoreErrorKind};
 
-use super::errors::{EnvironmentError, Invalid, UsageError};
+use super::errors::{EnvironmentError, Failed, Invalid, UsageError};
 
 const FAILURE: u8 = 1;
 pub(super) const USAGE: u8 = 2;
@@ -16,72 +17,100 @@ const NO_VARIANT: u8 = 7;
 const REFUSED: u8 = 8;
 pub(super) const FOUND: u8 = 9;
 
-/// The one place that maps an error to its exit code.
-pub(super) fn code(error: &anyhow::Error) -> u8 {
-    let is_environment = error.downcast_ref::<EnvironmentError>().is_some();
-    if is_environment || error.downcast_ref::<UsageError>().is_some() {
-        return USAGE;
-    }
-    if error.downcast_ref::<Invalid>().is_some() {
-        return REFUSED;
-    }
-    if let Some(error) = error.downcast_ref::<OutcomesError>() {
-        return match error {
-            OutcomesError::Rows(RowsError::Read(_)) => FAILURE,
-            _ => REFUSED,
-        };
-    }
-    if let Some(error) = error.downcast_ref::<RowsError>() {
-        return match error {
-            RowsError::Read(_) => FAILURE,
-            _ => REFUSED,
-        };
-    }
-    match error.downcast_ref::<ExperimentError>() {
-        Some(error) => code_of(error.kind()),
-        None => FAILURE,
+/// What a script tells an error by.
+pub(super) struct Class {
+    /// A word of its own, in snake case.
+    pub(super) kind: &'static str,
+    pub(super) exit_code: u8,
+}
+
+/// The command line is wrong.
+pub(super) const WRONG_USAGE: Class = Class {
+    kind: "usage",
+    exit_code: USAGE,
+};
+
+/// The one place that maps an error to what a script sees of it.
+pub(super) fn class(error: &anyhow::Error) -> Class {
+    let (kind, exit_code) = if error.downcast_ref::<UsageError>().is_some() {
+        return WRONG_USAGE;
+    } else if error.downcast_ref::<EnvironmentError>().is_some() {
+        ("environment", USAGE)
+    } else if error.downcast_ref::<Invalid>().is_some() {
+        ("invalid", REFUSED)
+    } else if let Some(error) = error.downcast_ref::<OutcomesError>() {
+        match error {
+            OutcomesError::Rows(error) => of_rows(error),
+            _ => ("invalid_outcomes", REFUSED),
+        }
+    } else if let Some(error) = error.downcast_ref::<RowsError>() {
+        of_rows(error)
+    } else if let Some(error) = error.downcast_ref::<ExperimentError>() {
+        of_experiment(error.kind())
+    } else if error.downcast_ref::<Failed>().is_some() {
+        ("incomplete", FAILURE)
+    } else {
+        ("failure", FAILURE)
+    };
+    Class { kind, exit_code }
+}
+
+fn of_rows(error: &RowsError) -> (&'static str, u8) {
+    match error {
+        RowsError::Read(_) => ("failure", FAILURE),
+        _ => ("invalid_outcomes", REFUSED),
     }
 }
 
-fn code_of(kind: ErrorKind) -> u8 {
+fn of_experiment(kind: ErrorKind) -> (&'static str, u8) {
     match kind {
-        ErrorKind::NotFound => NOT_FOUND,
-        ErrorKind::NotRunning | ErrorKind::NotDraft | ErrorKind::Concluded => WRONG_STATE,
-        ErrorKind::Archived => ARCHIVED,
-        ErrorKind::ExcludedByGroup | ErrorKind::NotEnrolled(_) => EXCLUDED,
-        ErrorKind::NoVariant | ErrorKind::NoWinner => NO_VARIANT,
-        ErrorKind::UnknownVariant
-        | ErrorKind::AlreadyExists
-        | ErrorKind::VariantInUse
-        | ErrorKind::GroupInUse
-        | ErrorKind::InUse
-        | ErrorKind::NameIsShared
-        | ErrorKind::ChangedMeanwhile
-        | ErrorKind::InvalidConfig
-        | ErrorKind::InvalidOutcome => REFUSED,
-        ErrorKind::Store(kind) => match kind {
-            StoreErrorKind::NotEmpty | StoreErrorKind::OtherCopy | StoreErrorKind::Query => REFUSED,
-            StoreErrorKind::Missing
-            | StoreErrorKind::OrphanedWriteAheadLog
-            | StoreErrorKind::Unfinished
-            | StoreErrorKind::NotAStore
-            | StoreErrorKind::NewerSchema
-            | StoreErrorKind::Busy
-            | StoreErrorKind::ReadOnly
-            | StoreErrorKind::Corrupt
-            | StoreErrorKind::Address
-            | StoreErrorKind::NotMigrated
-            | StoreErrorKind::Denied
-            | StoreErrorKind::Unreachable
-            | StoreErrorKind::Lost
-            | StoreErrorKind::Backend
-            | StoreErrorKind::Encoding
-            | StoreErrorKind::Silent
-            | StoreErrorKind::Unconfirmed
-            | StoreErrorKind::Replaced
-            | StoreErrorKind::HardLinked
-            | StoreErrorKind::Obstructed
-            | StoreErrorKind::QueryTimeout => FAILURE,
-        },
+        ErrorKind::NotFound => ("not_found", NOT_FOUND),
+        ErrorKind::NotRunning => ("not_running", WRONG_STATE),
+        ErrorKind::NotDraft => ("not_draft", WRONG_STATE),
+        ErrorKind::Concluded => ("concluded", WRONG_STATE),
+        ErrorKind::Archived => ("archived", ARCHIVED),
+        ErrorKind::ExcludedByGroup => ("excluded_by_group", EXCLUDED),
+        ErrorKind::NotEnrolled(_) => ("not_enrolled", EXCLUDED),
+        ErrorKind::NoVariant => ("no_variant", NO_VARIANT),
+        ErrorKind::NoWinner => ("no_winner", NO_VARIANT),
+        ErrorKind::UnknownVariant => ("unknown_variant", REFUSED),
+        ErrorKind::AlreadyExists => ("already_exists", REFUSED),
+        ErrorKind::VariantInUse => ("variant_in_use", REFUSED),
+        ErrorKind::GroupInUse => ("group_in_use", REFUSED),
+        ErrorKind::InUse => ("in_use", REFUSED),
+        ErrorKind::NameIsShared => ("name_is_shared", REFUSED),
+        ErrorKind::ChangedMeanwhile => ("changed_meanwhile", REFUSED),
+        ErrorKind::InvalidConfig => ("invalid", REFUSED),
+        ErrorKind::InvalidOutcome => ("invalid_outcomes", REFUSED),
+        ErrorKind::Store(kind) => of_store(kind),
+    }
+}
+
+fn of_store(kind: StoreErrorKind) -> (&'static str, u8) {
+    match kind {
+        StoreErrorKind::NotEmpty => ("store_not_empty", REFUSED),
+        StoreErrorKind::OtherCopy => ("store_other_copy", REFUSED),
+        StoreErrorKind::Query => ("query", REFUSED),
+        StoreErrorKind::Missing => ("store_missing", FAILURE),
+        StoreErrorKind::OrphanedWriteAheadLog => ("store_orphaned_log", FAILURE),
+        StoreErrorKind::Unfinished => ("store_unfinished", FAILURE),
+        StoreErrorKind::NotAStore => ("store_foreign", FAILURE),
+        StoreErrorKind::NewerSchema => ("store_newer", FAILURE),
+        StoreErrorKind::Busy => ("store_busy", FAILURE),
+        StoreErrorKind::ReadOnly => ("store_read_only", FAILURE),
+        StoreErrorKind::Corrupt => ("store_corrupt", FAILURE),
+        StoreErrorKind::Address => ("store_address", FAILURE),
+        StoreErrorKind::NotMigrated => ("store_not_migrated", FAILURE),
+        StoreErrorKind::Denied => ("store_denied", FAILURE),
+        StoreErrorKind::Unreachable => ("store_unreachable", FAILURE),
+        StoreErrorKind::Lost => ("store_lost", FAILURE),
+        StoreErrorKind::Backend => ("store_failure", FAILURE),
+        StoreErrorKind::Encoding => ("store_encoding", FAILURE),
+        StoreErrorKind::Silent => ("store_silent", FAILURE),
+        StoreErrorKind::Unconfirmed => ("store_unconfirmed", FAILURE),
+        StoreErrorKind::Replaced => ("store_replaced", FAILURE),
+        StoreErrorKind::HardLinked => ("store_hard_linked", FAILURE),
+        StoreErrorKind::Obstructed => ("store_obstructed", FAILURE),
+        StoreErrorKind::QueryTimeout => ("query_timeout", FAILURE),
     }
 }

@@ -32,3 +32,18 @@ fn repeated_code<'a>(message: &str, cause: &'a str) -> Option<&'a str> {
     let (code, said) = cause.strip_prefix("Error code ")?.split_once(": ")?;
     message.ends_with(said).then_some(code)
 }
+
+/// What clap found wrong in one line, and what it proposes: the first paragraph of its text and the tips.
+pub(super) fn of_parse_error(text: &str) -> (String, Option<String>) {
+    let one_line = |lines: &mut dyn Iterator<Item = &str>| {
+        let words = lines.flat_map(str::split_whitespace);
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let said = text.strip_prefix("error: ").unwrap_or(text);
+    let message = one_line(&mut said.lines().take_while(|line| !line.trim().is_empty()));
+    let tips = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("tip: "));
+    let tips = tips.collect::<Vec<_>>().join("; ");
+    (message, Some(tips).filter(|tips| !tips.is_empty()))
+}

@@ -1,9 +1,10 @@
 //! How an entry of the audit log reads, in every format.
 
 use experiments::{
-    ChangeDetail, ChangeRecord, ChangeSide, ConfigField, Coverage, FieldValue, VariantConfig,
-    VariantValues,
+    ChangeDetail, ChangeKind, ChangeRecord, ChangeSide, ConfigField, Coverage, FieldValue,
+    VariantConfig, VariantValues,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::View;
@@ -12,10 +13,32 @@ use super::metric;
 use super::text::{BOLD, DIM, Text, safe, styled};
 use super::tsv::Tsv;
 
-/// What a mutation did: its entry, or nothing.
-#[derive(Serialize)]
+/// An entry of the audit log as JSON has it: with what a program would have to take out of its text.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Change {
+    #[serde(flatten)]
+    pub(crate) record: ChangeRecord,
+    #[serde(flatten)]
+    kind: ChangeKind,
+}
+
+impl From<ChangeRecord> for Change {
+    fn from(record: ChangeRecord) -> Self {
+        let kind = record.kind();
+        Self { record, kind }
+    }
+}
+
+/// What a mutation did: its entry, or nothing, as it was so already.
+#[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
-pub(crate) struct Done(pub(crate) Option<ChangeRecord>);
+pub(crate) struct Done(Option<Change>);
+
+impl Done {
+    pub(crate) fn new(change: Option<ChangeRecord>) -> Self {
+        Self(change.map(Change::from))
+    }
+}
 
 impl View for Done {
     fn columns(&self) -> &'static [&'static str] {
@@ -24,7 +47,7 @@ impl View for Done {
 
     fn tsv(&self, tsv: &mut Tsv) {
         if let Some(change) = &self.0 {
-            write_tsv(None, change, tsv);
+            write_tsv(None, &change.record, tsv);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Findings in files, for people, for programs and for GitHub.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -7,6 +8,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use experiments::declare::{Finding, Lines, Position, Severity, SourceFile, SourceSpan};
 use experiments::text::{escape, is_unsafe};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::View;
@@ -24,7 +26,7 @@ pub(crate) struct Findings<'a> {
 }
 
 /// A finding as data.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row<'a> {
     rule: &'static str,
     severity: Severity,
@@ -39,7 +41,7 @@ struct Row<'a> {
 }
 
 /// The other place that a finding has to do with.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Related<'a> {
     what: &'static str,
     file: &'a str,
@@ -241,6 +243,20 @@ fn is_never_shown(c: char) -> bool {
 impl Serialize for Findings<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.rows())
+    }
+}
+
+impl JsonSchema for Findings<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Findings".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<Row<'_>>::json_schema(generator)
+    }
+
+    fn inline_schema() -> bool {
+        true
     }
 }
 

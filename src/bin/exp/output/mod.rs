@@ -13,17 +13,19 @@ pub(crate) mod metric;
 pub(crate) mod plan;
 pub(crate) mod rows;
 pub(crate) mod sarif;
+pub(crate) mod schema;
 pub(crate) mod stream;
 pub(crate) mod text;
 pub(crate) mod tsv;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::text::Text;
 use self::tsv::Tsv;
 
-/// Something to show. Its JSON is its serde form.
-pub(crate) trait View: Serialize {
+/// Something to show. Its JSON is its serde form, which its JSON Schema describes.
+pub(crate) trait View: Serialize + JsonSchema {
     /// The names of the fields of a line, for `--header`.
     fn columns(&self) -> &'static [&'static str];
 

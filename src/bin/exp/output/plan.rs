@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use experiments::declare::{Action, Plan, PlannedExperiment};
 use experiments::{ChangeSide, ExperimentConfig, ExperimentState};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::View;
@@ -10,7 +11,7 @@ use super::change::write_differences;
 use super::text::{BOLD, DIM, Text, safe, styled};
 use super::tsv::Tsv;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct PlanView<'a>(pub(crate) &'a Plan);
 

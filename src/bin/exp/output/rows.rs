@@ -4,9 +4,75 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 
 use anyhow::Context as _;
 use experiments::{ExperimentError, ExperimentStoreError, StoreLocation};
+use schemars::{Schema, json_schema};
 
 use super::{json, tsv};
 use crate::options::Format;
+
+/// A field that every row has.
+pub(crate) struct Column {
+    name: &'static str,
+    holds: Kind,
+    doc: &'static str,
+}
+
+/// What a field may hold.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    TextOrNull,
+    Count,
+    Number,
+    Flag,
+}
+
+impl Column {
+    pub(crate) const fn text(name: &'static str, doc: &'static str) -> Self {
+        let holds = Kind::Text;
+        Self { name, holds, doc }
+    }
+
+    pub(crate) const fn text_or_null(name: &'static str, doc: &'static str) -> Self {
+        let holds = Kind::TextOrNull;
+        Self { name, holds, doc }
+    }
+
+    pub(crate) const fn count(name: &'static str, doc: &'static str) -> Self {
+        let holds = Kind::Count;
+        Self { name, holds, doc }
+    }
+
+    pub(crate) const fn number(name: &'static str, doc: &'static str) -> Self {
+        let holds = Kind::Number;
+        Self { name, holds, doc }
+    }
+
+    pub(crate) const fn flag(name: &'static str, doc: &'static str) -> Self {
+        let holds = Kind::Flag;
+        Self { name, holds, doc }
+    }
+}
+
+/// The JSON Schema of a row that has these columns.
+pub(crate) fn schema(columns: &[Column]) -> Schema {
+    let properties = columns.iter().map(|column| {
+        let mut property = match column.holds {
+            Kind::Text => json_schema!({ "type": "string" }),
+            Kind::TextOrNull => json_schema!({ "type": ["string", "null"] }),
+            Kind::Count => json_schema!({ "type": "integer", "minimum": 0 }),
+            Kind::Number => json_schema!({ "type": "number" }),
+            Kind::Flag => json_schema!({ "type": "boolean" }),
+        };
+        property.insert("description".to_owned(), column.doc.into());
+        (column.name.to_owned(), property.to_value())
+    });
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    json_schema!({
+        "type": "object",
+        "properties": properties.collect::<serde_json::Map<_, _>>(),
+        "required": names,
+    })
+}
 
 /// The value of a field.
 #[derive(Clone, Copy)]
@@ -23,7 +89,7 @@ pub(crate) enum Field<'a> {
 pub(crate) struct Rows<W: Write> {
     writer: W,
     format: Format,
-    columns: &'static [&'static str],
+    columns: &'static [Column],
     line: String,
     /// What kept a row from being written.
     failed: Option<io::Error>,
@@ -31,7 +97,7 @@ pub(crate) struct Rows<W: Write> {
 
 impl<W: Write> Rows<W> {
     /// Rows of TSV without a header.
-    pub(crate) fn tsv(writer: W, columns: &'static [&'static str]) -> Self {
+    pub(crate) fn tsv(writer: W, columns: &'static [Column]) -> Self {
         Self {
             writer,
             format: Format::Tsv,
@@ -44,11 +110,7 @@ impl<W: Write> Rows<W> {
 
 impl Rows<BufWriter<StdoutLock<'static>>> {
     /// Rows on standard output, with a header where there is one.
-    pub(crate) fn printed(
-        format: Format,
-        wants_header: bool,
-        columns: &'static [&'static str],
-    ) -> Self {
+    pub(crate) fn printed(format: Format, wants_header: bool, columns: &'static [Column]) -> Self {
         let stdout = BufWriter::with_capacity(1 << 16, io::stdout().lock());
         let mut rows = Self::tsv(stdout, columns);
         rows.format = format;
@@ -58,7 +120,10 @@ impl Rows<BufWriter<StdoutLock<'static>>> {
             _ => wants_header,
         };
         if has_header {
-            let header: Vec<Field<'_>> = columns.iter().map(|name| Field::Text(name)).collect();
+            let header: Vec<Field<'_>> = columns
+                .iter()
+                .map(|column| Field::Text(column.name))
+                .collect();
             // What failed is kept, and ends the first scan.
             let _ = rows.row(&header);
         }
@@ -146,11 +211,11 @@ fn csv_field(line: &mut String, field: &str) {
     }
 }
 
-fn json_line(line: &mut String, columns: &[&str], fields: &[Field<'_>]) {
+fn json_line(line: &mut String, columns: &[Column], fields: &[Field<'_>]) {
     use std::fmt::Write as _;
     for (index, (column, field)) in columns.iter().zip(fields).enumerate() {
         line.push(if index == 0 { '{' } else { ',' });
-        let _ = write!(line, "\"{column}\":");
+        let _ = write!(line, "\"{}\":", column.name);
         let _ = match *field {
             Field::Text(value) | Field::Optional(Some(value)) => {
                 json::string(line, value);

@@ -59,6 +59,11 @@ pub(crate) fn tell(message: impl Display) {
     write_error(&format!("{}\n", escape(&message)));
 }
 
+/// Writes a line that is safe and holds no secret to standard error.
+pub(crate) fn tell_line(line: &str) {
+    write_error(line);
+}
+
 /// Writes text that was made for a terminal, colours and all, to standard error.
 pub(crate) fn tell_styled(text: impl Display) {
     write_error(&mask(&text.to_string()));

@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use experiments::{Allocation, Answers, AssignManyRequest, AssignmentReason, Keep, Verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use schemars::JsonSchema;
+use serde_json::Value;
 
 use super::arguments::Assign;
 use super::input::{BadLines, Input};
@@ -136,6 +138,22 @@ impl<W: Write> Output<'_, W> {
         }
         self.writer.flush().context(FAILED)
     }
+}
+
+/// A line of JSON. It is written by hand, as there are many; this says what is in it.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is needed")]
+pub(in crate::commands) struct Line {
+    /// Who is assigned.
+    actor: String,
+    /// The variant; `null` for who is refused.
+    variant: Option<String>,
+    /// What the variant stands for, if it has a value.
+    value: Option<Value>,
+    /// The rule that decided.
+    reason: AssignmentReason,
+    /// The actor's bucket.
+    bucket: u64,
 }
 
 fn tsv_line(line: &mut String, actor: &str, shown: &str) {

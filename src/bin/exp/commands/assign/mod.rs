@@ -1,7 +1,7 @@
 mod arguments;
 pub(super) mod input;
-mod many;
-mod one;
+pub(super) mod many;
+pub(super) mod one;
 mod repeated;
 mod value;
 

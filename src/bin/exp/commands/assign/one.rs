@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 
 use experiments::text::escape;
-use experiments::{Assigned, ExperimentError, ExperimentState};
+use experiments::{Assigned, AssignmentReason, ExperimentError, ExperimentState};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
         actor: actor.to_string_lossy().into_owned(),
         variant: (!command.value).then(|| default.clone()),
         value: command.value.then(|| default.clone().into()),
-        reason: "default",
+        reason: Reason::Default,
         preview: command.preview,
         shown: default,
         is_value: command.value,
@@ -115,7 +116,7 @@ fn answer(command: &Assign, actor: &OsStr, assigned: Assigned) -> anyhow::Result
         actor: actor.to_string_lossy().into_owned(),
         variant: Some(assigned.variant),
         value: assigned.value,
-        reason: assigned.reason.as_str(),
+        reason: Reason::Rule(assigned.reason),
         preview: command.preview,
         shown,
         is_value: command.value,
@@ -130,7 +131,7 @@ fn refusal(command: &Assign, actor: &OsStr, error: &anyhow::Error) -> Option<Ans
         actor: actor.to_string_lossy().into_owned(),
         variant: None,
         value: None,
-        reason: reason.as_str(),
+        reason: Reason::Rule(reason),
         preview: command.preview,
         shown: String::new(),
         is_value: command.value,
@@ -144,14 +145,24 @@ fn text<'a>(command: &Assign, what: &str, word: &'a OsStr) -> Result<&'a str, In
     word.to_str().ok_or_else(refused)
 }
 
-#[derive(Serialize)]
-struct Answer {
+/// Why it is this variant.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reason {
+    /// Nothing was decided: it is what --default says.
+    Default,
+    #[serde(untagged)]
+    Rule(AssignmentReason),
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(in crate::commands) struct Answer {
     experiment: String,
     actor: String,
     variant: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Value>,
-    reason: &'static str,
+    reason: Reason,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     preview: bool,
     /// The variant's name, or its value.

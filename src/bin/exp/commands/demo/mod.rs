@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use experiments::text::escape;
 use experiments::{ExperimentError, SqliteAccess, SqliteExperimentStore};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -53,8 +54,8 @@ impl Demo {
 }
 
 /// What to try.
-#[derive(Serialize)]
-struct Tour {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Tour {
     store: String,
     commands: Vec<String>,
 }

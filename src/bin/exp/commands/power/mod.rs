@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use experiments::MetricConfig;
 use experiments::stats::{Analysis, Detectable, Look, Outcome, Plan, SampleSize};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::complete;
@@ -106,8 +107,8 @@ fn weights(text: &str) -> Result<(f64, f64), String> {
 }
 
 /// The question as it was asked, and the answers.
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Answer {
     baseline: f64,
     deviation: Option<f64>,
     weights: [f64; 2],
@@ -118,7 +119,7 @@ struct Answer {
     asked: Asked,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Asked {
     Size {
@@ -134,14 +135,14 @@ enum Asked {
     },
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Size {
     #[serde(flatten)]
     size: SampleSize,
     days: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Effects {
     #[serde(flatten)]
     absolute: Detectable,

@@ -16,6 +16,8 @@ use experiments::results::{
     AnalysedMetric, Analysis, ColumnNames, Members, Reading, Report, Span, Totals,
 };
 use experiments::{ChangeRecord, ExperimentConfig, ExperimentError, MetricConfig, WeightPeriod};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::complete;
 use crate::context::{Context, Opened, Purpose};
@@ -292,9 +294,9 @@ fn warn(context: &Context, totals: &Totals) {
     }
 }
 
-#[derive(serde::Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
-struct Shown<'a>(&'a Report);
+pub(super) struct Shown<'a>(&'a Report);
 
 impl View for Shown<'_> {
     fn columns(&self) -> &'static [&'static str] {

@@ -6,10 +6,15 @@ use anyhow::Context as _;
 use clap::Args;
 use experiments::SqliteExperimentStore;
 use experiments::text::escape;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::context::{Context, Opened, Purpose};
 use crate::environment::{self, NamedStore};
 use crate::exit::{Failed, UsageError};
+use crate::output::View;
+use crate::output::text::Text;
+use crate::output::tsv::Tsv;
 
 /// Write a copy of the store to a new file, while others use it
 ///
@@ -57,9 +62,9 @@ impl Backup {
             file.push(name);
         }
         store.backup(&file)?;
-        let file = file.to_string_lossy();
+        let file = file.to_string_lossy().into_owned();
         context.say(format_args!("copied the store to {}", escape(&file)));
-        Ok(())
+        context.show(&Copied { file })
     }
 }
 
@@ -84,4 +89,24 @@ fn print(store: &SqliteExperimentStore) -> anyhow::Result<()> {
         }
         _ => anyhow::Error::new(error).context("cannot write to standard output"),
     })
+}
+
+/// Where the copy is.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::commands) struct Copied {
+    /// The path of its file.
+    file: String,
+}
+
+impl View for Copied {
+    fn columns(&self) -> &'static [&'static str] {
+        &["file"]
+    }
+
+    fn tsv(&self, tsv: &mut Tsv) {
+        tsv.line(&[&self.file]);
+    }
+
+    /// It is said on standard error.
+    fn text(&self, _text: &mut Text) {}
 }

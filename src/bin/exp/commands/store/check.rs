@@ -4,6 +4,7 @@ use std::io;
 use anyhow::Context as _;
 use clap::Args;
 use experiments::{ExperimentError, ExperimentStoreError, StoreFault, StoreFinding};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::{Context, Opened, Purpose};
@@ -28,7 +29,7 @@ use crate::output::tsv::Tsv;
 #[command(after_help = "Examples:\n  \
     exp store check\n  \
     exp store check --repair\n\n\
-    TSV columns: kind, subject, rows, found|repairable|repaired, message")]
+    TSV columns: code, subject, count, found|repairable|repaired, message")]
 pub(crate) struct Check {
     /// Mend what can be mended without a guess
     #[arg(long)]
@@ -139,7 +140,7 @@ fn repair(opened: &Opened) -> Result<Vec<StoreFinding>, ExperimentError> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row {
     #[serde(flatten)]
     finding: StoreFinding,
@@ -160,13 +161,13 @@ impl Row {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
-struct Rows(Vec<Row>);
+pub(in crate::commands) struct Rows(Vec<Row>);
 
 impl View for Rows {
     fn columns(&self) -> &'static [&'static str] {
-        &["kind", "subject", "rows", "status", "message"]
+        &["code", "subject", "count", "status", "message"]
     }
 
     fn tsv(&self, tsv: &mut Tsv) {

@@ -1,26 +1,25 @@
 //! Named figures, one a line.
 
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::output::View;
 use crate::output::text::{Text, safe};
 use crate::output::tsv::Tsv;
 
 /// What is shown: as JSON the value itself, otherwise its figures with their names.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
 pub(super) struct Figures<T> {
     pub(super) value: T,
+    #[serde(skip)]
     pub(super) lines: Vec<(&'static str, String)>,
     /// What people are told besides.
+    #[serde(skip)]
     pub(super) note: Option<&'static str>,
 }
 
-impl<T: Serialize> Serialize for Figures<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(serializer)
-    }
-}
-
-impl<T: Serialize> View for Figures<T> {
+impl<T: Serialize + JsonSchema> View for Figures<T> {
     fn columns(&self) -> &'static [&'static str] {
         &["figure", "value"]
     }

@@ -1,11 +1,11 @@
 //! `exp store`: what concerns the store as a whole.
 
-mod backup;
-mod check;
+pub(super) mod backup;
+pub(super) mod check;
 mod copy;
 mod figures;
 mod info;
-mod migrate;
+pub(super) mod migrate;
 
 use clap::{Args, Subcommand};
 
