@@ -51,6 +51,7 @@ mod durability;
 mod edit;
 mod files;
 mod givens;
+mod jobs;
 mod model;
 mod modules;
 mod outcomes;

@@ -91,7 +91,7 @@ fn every_transcript_of_a_database_is_what_is_seen() {
     Assert::new().action_env("SNAPSHOTS").eq(seen, expected);
 }
 
-fn replay(transcript: &str, sandbox: &Sandbox) -> String {
+pub(crate) fn replay(transcript: &str, sandbox: &Sandbox) -> String {
     make_odd_files(&sandbox.home().join("odd"));
     let mut seen = String::new();
     for line in transcript.lines() {
