@@ -71,6 +71,9 @@ fn status_of_failure(kind: StoreErrorKind) -> StatusCode {
         | StoreErrorKind::Backend
         | StoreErrorKind::Replaced
         | StoreErrorKind::HardLinked
+        | StoreErrorKind::WrittenWhileRead
+        | StoreErrorKind::MountedAlone
+        | StoreErrorKind::OnNetwork
         | StoreErrorKind::Obstructed
         | StoreErrorKind::Query
         | StoreErrorKind::QueryTimeout => StatusCode::INTERNAL_SERVER_ERROR,

@@ -65,6 +65,7 @@ mod proxy;
 mod random;
 mod readme;
 mod reference;
+mod restore;
 mod results_golden;
 mod sandbox;
 mod schema;

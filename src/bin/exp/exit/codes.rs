@@ -80,6 +80,9 @@ fn code_of(kind: ErrorKind) -> u8 {
             | StoreErrorKind::Unconfirmed
             | StoreErrorKind::Replaced
             | StoreErrorKind::HardLinked
+            | StoreErrorKind::WrittenWhileRead
+            | StoreErrorKind::MountedAlone
+            | StoreErrorKind::OnNetwork
             | StoreErrorKind::Obstructed
             | StoreErrorKind::QueryTimeout => FAILURE,
         },

@@ -2,10 +2,12 @@
 
 mod backup;
 mod check;
+mod checkpoint;
 mod copy;
 mod figures;
 mod info;
 mod migrate;
+mod restore;
 
 use clap::{Args, Subcommand};
 
@@ -23,6 +25,8 @@ enum Command {
     Info(info::Info),
     Check(check::Check),
     Backup(backup::Backup),
+    Restore(restore::Restore),
+    Checkpoint(checkpoint::Checkpoint),
     Copy(copy::Copy),
     Migrate(migrate::Migrate),
 }
@@ -33,6 +37,8 @@ impl Store {
             Command::Info(command) => command.run(context),
             Command::Check(command) => command.run(context),
             Command::Backup(command) => command.run(context),
+            Command::Restore(command) => command.run(context),
+            Command::Checkpoint(command) => command.run(context),
             Command::Copy(command) => command.run(context),
             Command::Migrate(command) => command.run(context),
         }
