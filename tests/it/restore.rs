@@ -222,7 +222,8 @@ fn a_store_that_is_in_use_is_neither_replaced_nor_retired() {
         ));
         assert_eq!(refused.status.code(), Some(1), "{command}");
         assert!(
-            stderr(&refused).contains("store s.db is busy"),
+            stderr(&refused).contains("store s.db is busy")
+                && stderr(&refused).contains("hint: stop what has it open"),
             "{}",
             stderr(&refused)
         );

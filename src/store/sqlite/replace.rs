@@ -36,7 +36,8 @@ pub struct SqliteRestore {
 
 impl SqliteRestore {
     /// Copies the backup to the directory of the store at `path`, where a store may be or not, and brings
-    /// its schema up to date there.
+    /// its schema up to date there. This process must not have the backup open as a store: it would lose its
+    /// locks.
     ///
     /// # Errors
     /// The backup is none, or a part of it is in a log beside it; it can't be read or copied.

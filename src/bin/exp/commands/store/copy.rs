@@ -7,6 +7,7 @@ use experiments::{ExperimentStore as _, PgCopy, PgExperimentStore, SqliteCopy};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::figures::Figures;
+use super::in_use::in_use;
 use crate::context::{Context, Opened, Purpose};
 use crate::environment::{self, NamedStore};
 use crate::exit::UsageError;
@@ -88,7 +89,11 @@ impl Copy {
                 .warn("the store was changed while it was copied; what is new is not in the copy");
         }
         if let (true, Opened::File(source)) = (self.retire, &opened) {
-            let retired = source.retire(&tally)?.to_string_lossy().into_owned();
+            let retired = source
+                .retire(&tally)
+                .map_err(in_use)?
+                .to_string_lossy()
+                .into_owned();
             context.say(format_args!(
                 "renamed the store that was copied to {}",
                 escape(&retired)

@@ -5,6 +5,7 @@ mod check;
 mod checkpoint;
 mod copy;
 mod figures;
+mod in_use;
 mod info;
 mod migrate;
 mod restore;

@@ -6,6 +6,7 @@ use experiments::{ErrorKind, ExperimentError, SqliteRestore, StoreErrorKind, Sto
 use serde::Serialize;
 
 use super::figures::Figures;
+use super::in_use::in_use;
 use crate::context::Context;
 use crate::environment::{self, NamedStore};
 use crate::exit::{Failed, Hint, UsageError};
@@ -25,8 +26,8 @@ pub(crate) struct Restore {
     /// The backup: a file that exp store backup has written
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     backup: PathBuf,
-    /// Do not ask; only a person at a terminal is asked
-    #[arg(long)]
+    /// Restore without asking
+    #[arg(short, long)]
     yes: bool,
     /// Restore it whatever the check finds
     #[arg(long)]
@@ -72,7 +73,7 @@ impl Restore {
                 return Err(Failed("nothing was restored".to_owned()).into());
             }
         }
-        let kept = restore.finish(context.lock_timeout()?)?;
+        let kept = restore.finish(context.lock_timeout()?).map_err(in_use)?;
         let kept = kept.map(|path| path.to_string_lossy().into_owned());
         if let Some(kept) = &kept {
             let kept = escape(kept);
