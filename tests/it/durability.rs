@@ -31,7 +31,7 @@ pub(crate) fn at_every_call(mut step: impl FnMut(&str) -> bool) {
 }
 
 /// How many system calls of these kinds the command makes.
-fn calls(sandbox: &Sandbox, kinds: &str, arguments: &[&str]) -> usize {
+pub(crate) fn calls(sandbox: &Sandbox, kinds: &str, arguments: &[&str]) -> usize {
     let (output, trace) = traced(sandbox, kinds, arguments);
     succeeds(&output);
     trace.lines().filter(|line| line.contains('(')).count()

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use crate::durability::at_every_call;
+use crate::durability::{STEPS, at_every_call, calls};
 use crate::files::{content, filled, is_sound, names, stderr, succeeds};
 use crate::strace::{can_trace, injected};
 
@@ -137,6 +137,53 @@ fn a_killed_restore_leaves_either_store() {
             was_killed
         });
     }
+}
+
+/// Whichever call fails: also one of which SQLite ignores it, such as the removal of the log.
+#[test]
+fn a_restore_that_fails_leaves_either_store() {
+    if !can_trace() {
+        return;
+    }
+    let sandbox = filled();
+    succeeds(&sandbox.bash(
+        "exp --store s.db store backup --to b.db -q && exp --store s.db store checkpoint -q &&
+         cp s.db model.db",
+    ));
+    let again =
+        || {
+            succeeds(&sandbox.bash(
+                "rm -rf s.db* .exp-* && cp model.db s.db && exp --store s.db assign e late -q",
+            ));
+            content(&sandbox, "s.db")
+        };
+    let (old, new) = (again(), content(&sandbox, "b.db"));
+    let restore = ["--store", "s.db", "store", "restore", "b.db", "-q"];
+    let mut failed = 0;
+    for kind in STEPS.split(',') {
+        again();
+        for n in 1..=calls(&sandbox, kind, &restore) {
+            again();
+            let restored = injected(&sandbox, &format!("{kind}:error=EIO:when={n}"), &restore);
+            failed += usize::from(!restored.status.success());
+            let in_place = content(&sandbox, "s.db");
+            let expected = if restored.status.success() {
+                &[&new][..]
+            } else {
+                &[&old, &new]
+            };
+            assert!(
+                expected.contains(&&in_place),
+                "{kind} {n}: {}",
+                stderr(&restored)
+            );
+            is_sound(&sandbox, "s.db");
+            if in_place == new {
+                assert_eq!(content(&sandbox, "s.db.before-restore"), old, "{kind} {n}");
+            }
+        }
+    }
+    assert!(failed > 5, "only {failed} failures were noticed");
 }
 
 /// A process that has opened the file, and not begun to read it when that is replaced, would take the log of the
