@@ -175,8 +175,8 @@ pub enum ExperimentStoreError {
         /// How many names the file has.
         links: u64,
     },
-    /// Nothing can be written beside it, so that no lock keeps others away; and somebody has written it while
-    /// it was read.
+    /// Nothing can be written beside it, so that no lock keeps others away; and somebody has written it since it
+    /// was opened. It has to be opened anew.
     #[error(
         "store {store} was written while it was read, and cannot be locked where it is read-only"
     )]

@@ -180,6 +180,8 @@ fn a_restore_that_fails_leaves_either_store() {
             is_sound(&sandbox, "s.db");
             if in_place == new {
                 assert_eq!(content(&sandbox, "s.db.before-restore"), old, "{kind} {n}");
+                let is_told = stderr(&restored).contains("it is s.db.before-restore now");
+                assert_ne!(restored.status.success(), is_told, "{}", stderr(&restored));
             }
         }
     }

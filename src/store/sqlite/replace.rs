@@ -15,7 +15,7 @@ use super::identity::is_same_file;
 use super::journal::{self, Mode};
 use super::locks::{POLL, wait_for_lock};
 use super::open::APPLICATION_ID;
-use super::place::{BESIDE, LOG, Place, ROLLBACK_JOURNAL, SHARED_MEMORY, as_written};
+use super::place::{BESIDE, LOG, Place, ROLLBACK_JOURNAL, SHARED_MEMORY, as_written, named};
 use super::staging::{self, Purpose, Staging};
 use super::transfer::Scan;
 use crate::error::{ExperimentError, ExperimentStoreError};
@@ -105,22 +105,21 @@ impl SqliteRestore {
 
     fn exchange(self, kept: &Path, busy_timeout: Duration) -> Result<(), ExperimentError> {
         let Self { place, staging, .. } = self;
+        let refused = |error: io::Error| ExperimentError::from(place.refused(REPLACING, &error));
         let exchange = || {
-            like(&place.path, &staging.file())?;
+            like(&place.path, &staging.file()).map_err(refused)?;
             // Under that name the backup loses nothing if this is the last step, and no later run removes it,
             // nor the store that is there afterwards.
-            staging.finish_at(kept)?;
-            staging::exchange(kept, &place.path)?;
-            durable::sync_directory(place.directory())
+            staging.finish_at(kept).map_err(refused)?;
+            staging::exchange(kept, &place.path).map_err(refused)?;
+            sync_name(&place, REPLACING, kept)
         };
-        let refused = |error: io::Error| place.refused(REPLACING, &error).into();
         match lockable(&place, busy_timeout)? {
-            Some(mut db) => alone(&mut db, &place, REPLACING, busy_timeout, |_| {
-                exchange().map_err(refused)
-            }),
-            None => keep_logs(&place, kept)
-                .and_then(|()| exchange())
-                .map_err(refused),
+            Some(mut db) => alone(&mut db, &place, REPLACING, busy_timeout, |_| exchange()),
+            None => {
+                keep_logs(&place, kept).map_err(refused)?;
+                exchange()
+            }
         }
     }
 
@@ -160,9 +159,9 @@ impl SqliteExperimentStore {
                 let changed = "it was changed after it was copied: copy it again to another place";
                 return Err(self.place.backend(RETIRING, changed).into());
             }
-            let moved = staging::move_to_new_name(&place.path, &name);
-            let moved = moved.and_then(|()| durable::sync_directory(place.directory()));
-            Ok(moved.map_err(|error| self.place.refused(RETIRING, &error))?)
+            staging::move_to_new_name(&place.path, &name)
+                .map_err(|error| self.place.refused(RETIRING, &error))?;
+            sync_name(&place, RETIRING, &name)
         })?;
         Ok(as_written(&name).to_owned())
     }
@@ -194,6 +193,16 @@ fn alone<T>(
         let _ = journal::set(db, place, doing, Mode::WriteAheadLog);
     }
     done
+}
+
+/// Has the new name of the store survive a power cut.
+fn sync_name(place: &Place, doing: &'static str, name: &Path) -> Result<(), ExperimentError> {
+    let synced = durable::sync_directory(place.directory());
+    Ok(synced.map_err(|error| {
+        let name = named(name);
+        let problem = format!("it is {name} now, but a power cut may undo that: {error}");
+        place.backend(doing, problem)
+    })?)
 }
 
 /// SQLite doesn't wait for others who have the store open.
