@@ -114,13 +114,11 @@ impl SqliteRestore {
             staging::exchange(kept, &place.path).map_err(refused)?;
             sync_name(&place, REPLACING, kept)
         };
-        match lockable(&place, busy_timeout)? {
-            Some(mut db) => alone(&mut db, &place, REPLACING, busy_timeout, |_| exchange()),
-            None => {
-                keep_logs(&place, kept).map_err(refused)?;
-                exchange()
-            }
+        if let Some(mut db) = lockable(&place, busy_timeout)? {
+            return alone(&mut db, &place, REPLACING, busy_timeout, |_| exchange());
         }
+        keep_logs(&place, kept).map_err(refused)?;
+        exchange()
     }
 
     /// Says whether the log of a store was there, which is kept.
