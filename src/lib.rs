@@ -112,7 +112,7 @@ pub use store::{PgCopy, PgDefaults, PgExperimentStore, PgOptions};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use store::{RowSink, SqlValue};
 #[cfg(feature = "sqlite")]
-pub use store::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
+pub use store::{SqliteAccess, SqliteCopy, SqliteExperimentStore, SqliteRestore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use store::{StoreFault, StoreFinding, StoreInfo};
 pub use system::SystemRefusal;

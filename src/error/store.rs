@@ -28,6 +28,12 @@ pub enum ExperimentStoreError {
         /// Where.
         store: StoreLocation,
     },
+    /// A backup would go where something is.
+    #[error("{store} exists already")]
+    Occupied {
+        /// Where the backup would go.
+        store: StoreLocation,
+    },
     /// A copy into it was begun, and is not finished.
     #[error("store {store} is not complete: a copy into it was begun and not finished")]
     Unfinished {
@@ -175,6 +181,33 @@ pub enum ExperimentStoreError {
         /// How many names the file has.
         links: u64,
     },
+    /// Nothing can be written beside it, so that no lock keeps others away; and somebody has written it since it
+    /// was opened. It has to be opened anew.
+    #[error(
+        "store {store} was written while it was read, and cannot be locked where it is read-only"
+    )]
+    WrittenWhileRead {
+        /// Where.
+        store: StoreLocation,
+    },
+    /// Its file is mounted without the directory that it is in, so that its log would stay outside.
+    #[error(
+        "store {store} is mounted as a single file, and its write-ahead log would stay outside"
+    )]
+    MountedAlone {
+        /// Where.
+        store: StoreLocation,
+    },
+    /// It is on the file system of another machine.
+    #[error(
+        "store {store} is on {system}, where SQLite's locks and its shared memory are not reliable"
+    )]
+    OnNetwork {
+        /// Where.
+        store: StoreLocation,
+        /// What the file system is called.
+        system: &'static str,
+    },
     /// Something that is no file is where SQLite keeps one of its own.
     #[error("store {store} cannot be used: {} is {found}, and SQLite needs that name for a file of its own", escape(.file))]
     Obstructed {
@@ -212,6 +245,8 @@ pub enum StoreErrorKind {
     OrphanedWriteAheadLog,
     /// [`ExperimentStoreError::NotEmpty`].
     NotEmpty,
+    /// [`ExperimentStoreError::Occupied`].
+    Occupied,
     /// [`ExperimentStoreError::Unfinished`].
     Unfinished,
     /// [`ExperimentStoreError::OtherCopy`].
@@ -248,6 +283,12 @@ pub enum StoreErrorKind {
     Replaced,
     /// [`ExperimentStoreError::HardLinked`].
     HardLinked,
+    /// [`ExperimentStoreError::WrittenWhileRead`].
+    WrittenWhileRead,
+    /// [`ExperimentStoreError::MountedAlone`].
+    MountedAlone,
+    /// [`ExperimentStoreError::OnNetwork`].
+    OnNetwork,
     /// [`ExperimentStoreError::Obstructed`].
     Obstructed,
     /// [`ExperimentStoreError::Query`].
@@ -268,6 +309,7 @@ impl ExperimentStoreError {
             Self::Missing { .. } => StoreErrorKind::Missing,
             Self::OrphanedWriteAheadLog { .. } => StoreErrorKind::OrphanedWriteAheadLog,
             Self::NotEmpty { .. } => StoreErrorKind::NotEmpty,
+            Self::Occupied { .. } => StoreErrorKind::Occupied,
             Self::Unfinished { .. } => StoreErrorKind::Unfinished,
             Self::OtherCopy { .. } => StoreErrorKind::OtherCopy,
             Self::NotAStore { .. } => StoreErrorKind::NotAStore,
@@ -286,6 +328,9 @@ impl ExperimentStoreError {
             Self::Unconfirmed { .. } => StoreErrorKind::Unconfirmed,
             Self::Replaced { .. } => StoreErrorKind::Replaced,
             Self::HardLinked { .. } => StoreErrorKind::HardLinked,
+            Self::WrittenWhileRead { .. } => StoreErrorKind::WrittenWhileRead,
+            Self::MountedAlone { .. } => StoreErrorKind::MountedAlone,
+            Self::OnNetwork { .. } => StoreErrorKind::OnNetwork,
             Self::Obstructed { .. } => StoreErrorKind::Obstructed,
             Self::Query { .. } => StoreErrorKind::Query,
             Self::QueryTimeout { .. } => StoreErrorKind::QueryTimeout,
@@ -299,6 +344,7 @@ impl ExperimentStoreError {
             Self::Missing { store, .. }
             | Self::OrphanedWriteAheadLog { store, .. }
             | Self::NotEmpty { store, .. }
+            | Self::Occupied { store }
             | Self::Unfinished { store, .. }
             | Self::OtherCopy { store, .. }
             | Self::NotAStore { store, .. }
@@ -316,6 +362,9 @@ impl ExperimentStoreError {
             | Self::Unconfirmed { store, .. }
             | Self::Replaced { store, .. }
             | Self::HardLinked { store, .. }
+            | Self::WrittenWhileRead { store, .. }
+            | Self::MountedAlone { store, .. }
+            | Self::OnNetwork { store, .. }
             | Self::Obstructed { store, .. }
             | Self::Query { store, .. }
             | Self::QueryTimeout { store, .. } => Some(store),

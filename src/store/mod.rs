@@ -23,7 +23,7 @@ pub use self::postgres::{PgCopy, PgDefaults, PgExperimentStore, PgOptions};
 #[cfg(any(feature = "postgres", feature = "sqlite", feature = "stats"))]
 pub use self::query::{RowSink, SqlValue};
 #[cfg(feature = "sqlite")]
-pub use self::sqlite::{SqliteAccess, SqliteCopy, SqliteExperimentStore};
+pub use self::sqlite::{SqliteAccess, SqliteCopy, SqliteExperimentStore, SqliteRestore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use self::survey::{StoreFault, StoreFinding, StoreInfo};
 

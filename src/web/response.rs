@@ -58,6 +58,7 @@ fn status_of_failure(kind: StoreErrorKind) -> StatusCode {
         StoreErrorKind::Missing
         | StoreErrorKind::OrphanedWriteAheadLog
         | StoreErrorKind::NotEmpty
+        | StoreErrorKind::Occupied
         | StoreErrorKind::Unfinished
         | StoreErrorKind::OtherCopy
         | StoreErrorKind::NotAStore
@@ -71,6 +72,9 @@ fn status_of_failure(kind: StoreErrorKind) -> StatusCode {
         | StoreErrorKind::Backend
         | StoreErrorKind::Replaced
         | StoreErrorKind::HardLinked
+        | StoreErrorKind::WrittenWhileRead
+        | StoreErrorKind::MountedAlone
+        | StoreErrorKind::OnNetwork
         | StoreErrorKind::Obstructed
         | StoreErrorKind::Query
         | StoreErrorKind::QueryTimeout => StatusCode::INTERNAL_SERVER_ERROR,

@@ -68,6 +68,8 @@ const SESSION: &[(&str, &str)] = &[
     ("store backup", "store backup --to copy.db"),
     ("store copy", "store copy --to other.db"),
     ("store migrate", "store migrate"),
+    ("store checkpoint", "store checkpoint"),
+    ("store restore", "store restore copy.db --yes"),
     ("store check", "store check"),
     ("store check", "store check --store damaged.db"),
     ("conclude", "conclude e control"),

@@ -14,22 +14,24 @@ const MOST_SYNCS: usize = 60;
 /// Every way to sync a file.
 const SYNCS: &str = "fsync,fdatasync";
 /// And what makes names come and go.
-const STEPS: &str =
+pub(crate) const STEPS: &str =
     "fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir";
 
-/// Calls `step` with 1, 2, ... until it says that nothing was injected any more.
-fn at_every_call(mut step: impl FnMut(usize) -> bool) {
-    for n in 1..=MOST_SYNCS * 4 {
-        if !step(n) {
-            assert!(n > 3, "nothing was injected");
-            return;
-        }
+/// Calls `step` with what kills a command at the first, second, ... call of each kind, as strace is told it,
+/// until it says of that kind that the command was not killed any more. strace counts each kind by itself.
+pub(crate) fn at_every_call(mut step: impl FnMut(&str) -> bool) {
+    let mut killed = 0;
+    for kind in STEPS.split(',') {
+        let mut calls = 1..=MOST_SYNCS;
+        let ends = calls.any(|n| !step(&format!("{kind}:signal=KILL:when={n}")));
+        assert!(ends, "there is no end to {kind}");
+        killed += calls.start() - 2;
     }
-    panic!("there is no end to it");
+    assert!(killed > 3, "nothing was injected");
 }
 
 /// How many system calls of these kinds the command makes.
-fn calls(sandbox: &Sandbox, kinds: &str, arguments: &[&str]) -> usize {
+pub(crate) fn calls(sandbox: &Sandbox, kinds: &str, arguments: &[&str]) -> usize {
     let (output, trace) = traced(sandbox, kinds, arguments);
     succeeds(&output);
     trace.lines().filter(|line| line.contains('(')).count()
@@ -92,19 +94,17 @@ fn a_killed_copy_is_completed_by_the_next() {
     let sandbox = filled();
     let expected = content(&sandbox, "s.db");
     let copy = ["--store", "s.db", "store", "copy", "--to", "new.db", "-q"];
-    at_every_call(|n| {
+    at_every_call(|kill| {
         for name in names(&sandbox, "new.db") {
             fs::remove_file(sandbox.home().join(name)).unwrap();
         }
-        let inject = format!("{STEPS}:signal=KILL:when={n}");
-        let was_killed = !injected(&sandbox, &inject, &copy).status.success();
+        let was_killed = !injected(&sandbox, kill, &copy).status.success();
         let again = sandbox.exp(&copy).output().unwrap();
-        assert!(again.status.success(), "call {n}: {}", stderr(&again));
+        assert!(again.status.success(), "{kill}: {}", stderr(&again));
         without_logs(&sandbox, "new.db");
-        assert_eq!(content(&sandbox, "new.db"), expected, "call {n}");
+        assert_eq!(content(&sandbox, "new.db"), expected, "{kill}");
         is_sound(&sandbox, "new.db");
-        assert_eq!(names(&sandbox, "new.db.unfinished"), [""; 0], "call {n}");
-        assert_eq!(names(&sandbox, ".exp-"), [""; 0], "call {n}");
+        assert_eq!(names(&sandbox, "new.db.unfinished"), [""; 0], "{kill}");
         was_killed
     });
 }
@@ -253,14 +253,13 @@ fn what_killed_commands_leave_is_removed_by_the_next() {
     let backup = ["--store", "s.db", "store", "backup", "b.db", "-q"];
     let create = ["--store", "n.db", "create", "e", "--variant", "a=1", "-q"];
     for arguments in [&backup[..], &create[..]] {
-        at_every_call(|n| {
+        at_every_call(|kill| {
             for prefix in ["b.db", "n.db"] {
                 for name in names(&sandbox, prefix) {
                     fs::remove_file(sandbox.home().join(name)).unwrap();
                 }
             }
-            let inject = format!("{STEPS}:signal=KILL:when={n}");
-            let was_killed = !injected(&sandbox, &inject, arguments).status.success();
+            let was_killed = !injected(&sandbox, kill, arguments).status.success();
             left += names(&sandbox, ".exp-").len();
             was_killed
         });

@@ -67,6 +67,7 @@ mod proxy;
 mod random;
 mod readme;
 mod reference;
+mod restore;
 mod results_golden;
 mod sandbox;
 mod schema;

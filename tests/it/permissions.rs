@@ -120,6 +120,74 @@ fn a_read_only_store_is_read_and_not_written() {
     assert_eq!(String::from_utf8_lossy(&history.stdout).lines().count(), 2);
 }
 
+/// As on read-only media: neither the file nor anything beside it can be written.
+#[test]
+fn a_store_beside_which_nothing_can_be_written_is_read() {
+    let place = Unprivileged::new();
+    assert!(place.exp(&["assign", "e", "user:1"]).status.success());
+    assert!(place.exp(&["store", "checkpoint"]).status.success());
+    fs::write(place.path("ids"), "user:1\nuser:2\n").unwrap();
+    fs::write(place.path("e.toml"), place.exp(&["export"]).stdout).unwrap();
+    let read = [
+        &["list"][..],
+        &["status", "e"],
+        &["history", "e"],
+        &["explain", "e", "user:1"],
+        &["actor", "show", "user:1"],
+        &["override", "e", "--list"],
+        &["results", "e"],
+        &["assignments", "e"],
+        &["exposures", "e"],
+        &["outcomes"],
+        &["export"],
+        &["store", "info"],
+        &["store", "check"],
+        &["assign", "e", "user:2", "--preview"],
+        &["assign", "e", "--actors", "ids", "--dry-run"],
+        &["plan", "e.toml"],
+        &["check", "e.toml"],
+    ];
+    let answers = || read.map(|arguments| place.exp(arguments));
+    let expected = answers();
+    // With what SQLite leaves beside it, and without.
+    for beside in [true, false] {
+        if beside {
+            place.chmod("d/x.db-wal", 0o400);
+            place.chmod("d/x.db-shm", 0o400);
+        } else {
+            place.chmod("d", 0o700);
+            for file in ["d/x.db-wal", "d/x.db-shm"] {
+                fs::remove_file(place.path(file)).unwrap();
+            }
+        }
+        place.chmod("d/x.db", 0o400);
+        place.chmod("d", 0o500);
+        for (answer, expected) in answers().iter().zip(&expected) {
+            assert_eq!(answer.status, expected.status, "{answer:?}");
+            assert_eq!(answer.stdout, expected.stdout, "{answer:?}");
+        }
+        let told = "error: store d/x.db cannot be written: it is read-only\n \
+            hint: you need write permission for the file and for its directory\n";
+        place.fails(&["archive", "e"], told);
+        place.fails(&["assign", "e", "user:2"], told);
+        let backup = if beside { "one.db" } else { "two.db" };
+        let copied = place.exp(&["store", "backup", "--to", backup]);
+        assert!(copied.status.success(), "{copied:?}");
+    }
+    // What is in a log cannot be read without an index of it.
+    place.chmod("d", 0o700);
+    place.chmod("d/x.db", 0o600);
+    assert!(place.exp(&["assign", "e", "user:2"]).status.success());
+    fs::remove_file(place.path("d/x.db-shm")).unwrap();
+    place.chmod("d", 0o500);
+    place.fails(
+        &["list"],
+        "error: store d/x.db failed to open: a part of it is in d/x.db-wal, which cannot be read where \
+         nothing can be written: copy both files to a directory that you can write\n",
+    );
+    place.chmod("d", 0o700);
+}
+
 #[test]
 fn a_store_that_cannot_be_made_says_so() {
     let place = Unprivileged::new();

@@ -21,19 +21,20 @@ impl SqliteExperimentStore {
     /// this returns, it survives a power cut.
     ///
     /// # Errors
-    /// Something is at `path` already, or it can't be written; or the store fails. Nothing is at `path`
+    /// Something is at `path` [already](ExperimentStoreError::Occupied), or it can't be written; or the store fails. Nothing is at `path`
     /// then that was not there before.
     pub fn backup(&self, path: &Path) -> Result<(), ExperimentError> {
         let target = Place::new(path);
         let refused = |error: io::Error| target.refused("write a backup", &error);
         if target.path.exists() || target.path.is_symlink() {
-            let there = "something is there already";
-            return Err(target.backend("write a backup", there).into());
+            let store = target.store();
+            return Err(ExperimentStoreError::Occupied { store }.into());
         }
         target.require_usable()?;
         durable::create_directories(target.directory()).map_err(refused)?;
         let staging = Staging::begin(&target.path, Purpose::Backup).map_err(refused)?;
         self.vacuum_into(&staging.file())?;
+        self.require_in_place(&self.lock(), None)?;
         complete(&Place::new(&staging.file())).map_err(|error| renamed(error, &target))?;
         staging.finish().map_err(refused)?;
         if let Err(error) = durable::sync_directory(target.directory()) {
@@ -55,27 +56,42 @@ impl SqliteExperimentStore {
 }
 
 /// Makes the copy like every store, and reads what was written as somebody would who finds it.
-fn complete(copy: &Place) -> Result<(), ExperimentStoreError> {
+pub(super) fn complete(copy: &Place) -> Result<(), ExperimentStoreError> {
     let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
     let failed = |error| copy.failed(DOING, timeout, error);
     let db = Connection::open(&copy.path).map_err(failed)?;
     journal::set(&db, copy, DOING, Mode::WriteAheadLog)?;
     db.close().map_err(|(_, error)| failed(error))?;
     copy.require_no_log(DOING)?;
-    let (db, _) = open::store(copy, SqliteAccess::Read, timeout)?;
-    match Mode::of(&db).map_err(failed)? {
+    let opened = open::store(copy, SqliteAccess::Read, timeout)?;
+    match Mode::of(&opened.connection).map_err(failed)? {
         Mode::WriteAheadLog => Ok(()),
         Mode::Rollback => Err(copy.backend(DOING, "its journal mode was not kept")),
     }
 }
 
-/// The error, of the file as it will be called.
-fn renamed(error: ExperimentStoreError, target: &Place) -> ExperimentStoreError {
+/// The error, of the file as others know it.
+pub(super) fn renamed(error: ExperimentStoreError, known: &Place) -> ExperimentStoreError {
+    let store = known.store();
     match error {
         ExperimentStoreError::Backend { doing, source, .. } => ExperimentStoreError::Backend {
-            store: target.store(),
+            store,
             doing,
             source,
+        },
+        ExperimentStoreError::Corrupt { found, .. } => {
+            ExperimentStoreError::Corrupt { store, found }
+        }
+        ExperimentStoreError::NotAStore { found, .. } => {
+            ExperimentStoreError::NotAStore { store, found }
+        }
+        ExperimentStoreError::Unfinished { .. } => ExperimentStoreError::Unfinished { store },
+        ExperimentStoreError::NewerSchema {
+            found, supported, ..
+        } => ExperimentStoreError::NewerSchema {
+            store,
+            found,
+            supported,
         },
         other => other,
     }

@@ -11,6 +11,7 @@ use super::locks::{self, Queue};
 use super::neighbours::Neighbours;
 use super::open::{self, APPLICATION_ID, SqliteAccess};
 use super::place::Place;
+use super::seal::Seal;
 use super::write_ahead_log::WriteAheadLog;
 use crate::clock::Clock;
 use crate::error::ExperimentStoreError;
@@ -29,6 +30,7 @@ pub struct SqliteExperimentStore {
     pub(super) queue: Arc<Queue>,
     pub(super) place: Arc<Place>,
     pub(super) neighbours: Arc<Neighbours>,
+    pub(super) seal: Option<Seal>,
     pub(super) busy_timeout: Duration,
     pub(super) operator: Option<Arc<str>>,
     pub(super) clock: Clock,
@@ -72,7 +74,9 @@ impl SqliteExperimentStore {
     /// Nothing is [there](ExperimentStoreError::Missing), or [something
     /// else](ExperimentStoreError::NotAStore), or only the [log](ExperimentStoreError::OrphanedWriteAheadLog)
     /// of a store, or a store of a [newer version](ExperimentStoreError::NewerSchema), or one that has
-    /// [several names](ExperimentStoreError::HardLinked); something [stands
+    /// [several names](ExperimentStoreError::HardLinked), is [mounted
+    /// alone](ExperimentStoreError::MountedAlone) or is [on another
+    /// machine](ExperimentStoreError::OnNetwork); something [stands
     /// where](ExperimentStoreError::Obstructed) SQLite keeps its files; it is damaged, locked or not
     /// accessible; or it cannot be made.
     pub fn open_as(
@@ -81,7 +85,8 @@ impl SqliteExperimentStore {
         busy_timeout: Duration,
     ) -> Result<Self, ExperimentStoreError> {
         let place = Place::new(path.as_ref());
-        let (connection, log) = match open::store(&place, access, busy_timeout) {
+        place.require_sound_ground()?;
+        let opened = match open::store(&place, access, busy_timeout) {
             Err(ExperimentStoreError::Missing { .. }) if access == SqliteAccess::Create => {
                 open::create(&place, busy_timeout, Mode::WriteAheadLog, APPLICATION_ID)?;
                 open::store(&place, access, busy_timeout)?
@@ -89,9 +94,10 @@ impl SqliteExperimentStore {
             opened => opened?,
         };
         Ok(Self {
-            queue: Arc::new(Queue::of(&connection)),
-            connection: Arc::new(Mutex::new(connection)),
-            write_ahead_log: log,
+            queue: Arc::new(Queue::of(&opened.connection)),
+            connection: Arc::new(Mutex::new(opened.connection)),
+            write_ahead_log: opened.log,
+            seal: opened.seal,
             neighbours: Arc::new(Neighbours::of(&place)),
             place: Arc::new(place),
             busy_timeout,

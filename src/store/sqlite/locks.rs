@@ -25,7 +25,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// How often a waiter looks whether the lock is free. SQLite's own waiting looks ever more rarely, up
 /// to ten times a second, and misses the short pauses of a busy writer.
-const POLL: Duration = Duration::from_millis(1);
+pub(super) const POLL: Duration = Duration::from_millis(1);
 
 /// How often one looks who stands in the queue behind others, in case the first is not awake.
 const POLL_BEHIND: Duration = Duration::from_millis(1);

@@ -34,17 +34,19 @@
 //! | `open.rs`, `staging.rs`, `durable.rs`, `journal.rs` | opening a store, and making one so that a power cut leaves all of it or nothing |
 //! | `migrations.rs` | the schema's history |
 //! | `handle.rs`, `steps.rs` | the connection; one transaction, and what has to hold before and after it |
+//! | `ground.rs`, `open_sealed.rs`, `seal.rs` | file systems that a store is refused on; reading a file where nothing can be written |
 //! | `locks.rs`, `neighbours.rs`, `write_ahead_log.rs` | waiting for the write lock, in order; whether the files are still at their names; keeping the write-ahead log short |
 //! | `experiments.rs`, `deleted.rs`, `periods.rs`, `actors.rs`, `overrides.rs`, `exposures.rs`, `outcomes.rs`, `changes.rs` | rows |
 //! | `choice.rs`, `columns.rs`, `types.rs`, `ids.rs` | what of a row is read or found in more places than one |
 //! | `scans.rs`, `query.rs` | records, or the rows of a user's own query, shown one after another by a connection of their own |
 //! | `many/`, `mutation.rs` | many actors; changes |
 //! | `failure.rs` | the errors of SQLite and of the system, sorted into what a caller can tell apart |
-//! | `survey/`, `backup.rs`, `transfer/` | `exp store info` and `check`; backup; copying to and from a file |
+//! | `survey/`, `backup.rs`, `replace.rs`, `checkpoint.rs`, `transfer/` | `exp store info` and `check`; backup and restore; emptying the log; copying to and from a file |
 
 mod actors;
 mod backup;
 mod changes;
+mod checkpoint;
 mod choice;
 mod columns;
 mod deleted;
@@ -52,6 +54,7 @@ mod durable;
 mod experiments;
 mod exposures;
 mod failure;
+mod ground;
 mod handle;
 mod identity;
 mod ids;
@@ -62,12 +65,15 @@ mod migrations;
 mod mutation;
 mod neighbours;
 mod open;
+mod open_sealed;
 mod outcomes;
 mod overrides;
 mod periods;
 mod place;
 mod query;
+mod replace;
 mod scans;
+mod seal;
 mod staging;
 mod steps;
 mod survey;
@@ -83,6 +89,7 @@ use self::failure::Failure;
 pub use self::handle::SqliteExperimentStore;
 use self::locks::Hold;
 pub use self::open::SqliteAccess;
+pub use self::replace::SqliteRestore;
 pub use self::transfer::SqliteCopy;
 use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Situation};
 use crate::clock::Clock;

@@ -1,19 +1,20 @@
 //! Opening a file: whether it is a store, and of which version; making one where nothing is.
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::durable;
 use super::journal::{self, Mode};
 use super::locks::wait_for_lock;
 use super::migrations;
+use super::open_sealed::sealed;
 use super::place::{LOG, Place};
+use super::seal::Seal;
 use super::staging::{Purpose, Staging};
 use super::write_ahead_log::WriteAheadLog;
 use crate::error::ExperimentStoreError;
@@ -31,6 +32,9 @@ pub(super) const UNFINISHED_ID: i64 = 0x4558_5055;
 /// assignment slower: it writes three pages to the log, and the next process reads them.
 const PAGE_SIZE: i64 = 4096;
 
+/// How often a file is opened that is replaced by another one meanwhile.
+const TRIES: usize = 5;
+
 /// How [`SqliteExperimentStore::open_as`](super::SqliteExperimentStore::open_as) opens a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SqliteAccess {
@@ -42,12 +46,20 @@ pub enum SqliteAccess {
     Create,
 }
 
+/// A file that was opened.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) log: Arc<WriteAheadLog>,
+    /// How the file was, if nothing can be written beside it.
+    pub(super) seal: Option<Seal>,
+}
+
 /// Opens the store that is there, bringing an older schema up to date.
 pub(super) fn store(
     place: &Place,
     access: SqliteAccess,
     busy_timeout: Duration,
-) -> Result<(Connection, Arc<WriteAheadLog>), ExperimentStoreError> {
+) -> Result<Opened, ExperimentStoreError> {
     marked(place, access, busy_timeout, &[APPLICATION_ID])
 }
 
@@ -55,7 +67,7 @@ pub(super) fn store(
 pub(super) fn unfinished(
     place: &Place,
     busy_timeout: Duration,
-) -> Result<(Connection, Arc<WriteAheadLog>), ExperimentStoreError> {
+) -> Result<Opened, ExperimentStoreError> {
     let marks = [UNFINISHED_ID, APPLICATION_ID];
     marked(place, SqliteAccess::ReadWrite, busy_timeout, &marks)
 }
@@ -65,23 +77,56 @@ fn marked(
     access: SqliteAccess,
     busy_timeout: Duration,
     marks: &[i64],
-) -> Result<(Connection, Arc<WriteAheadLog>), ExperimentStoreError> {
+) -> Result<Opened, ExperimentStoreError> {
+    let open = || marked_in_place(place, access, busy_timeout, marks);
+    let is_replaced = |opened: &Result<Opened, ExperimentStoreError>| {
+        matches!(opened, Err(ExperimentStoreError::Replaced { .. }))
+    };
+    let mut opened = open();
+    for _ in 1..TRIES {
+        if is_replaced(&opened) {
+            opened = open();
+        }
+    }
+    opened
+}
+
+fn marked_in_place(
+    place: &Place,
+    access: SqliteAccess,
+    busy_timeout: Duration,
+    marks: &[i64],
+) -> Result<Opened, ExperimentStoreError> {
     // Never read the file except through SQLite: closing a second descriptor of it would drop the
     // locks that other handles of this process hold.
     place.require_file()?;
     let log_file = place.beside(LOG);
     let is_new_log = !log_file.exists();
     let failed = |error| place.failed("open", busy_timeout, error);
-    let mode = match access {
-        SqliteAccess::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-        SqliteAccess::ReadWrite | SqliteAccess::Create => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    let (mut connection, application_id, seal) = match connect(place, access, busy_timeout) {
+        // Which of the two it is depends on what refuses to have a file made beside it.
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+            ) =>
+        {
+            let seal = place.seal()?.ok_or_else(|| failed(error))?;
+            let connection = sealed(place).map_err(failed)?;
+            let id = id_of(&connection).map_err(failed)?;
+            (connection, id, Some(seal))
+        }
+        opened => {
+            let (connection, id) = opened.map_err(failed)?;
+            if let Err(replaced) = place.require_in_place(&connection) {
+                // It waited for a lock meanwhile. What is beside the name now belongs to another file, and
+                // would be moved into this one.
+                keep_log(&connection).map_err(failed)?;
+                return Err(replaced);
+            }
+            (connection, id, None)
+        }
     };
-    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(&place.path, flags).map_err(failed)?;
-    wait_for_lock(&mut connection, busy_timeout).map_err(failed)?;
-    let application_id: i64 = connection
-        .pragma_query_value(None, "application_id", |row| row.get(0))
-        .map_err(failed)?;
     if !marks.contains(&application_id) {
         return Err(match application_id {
             UNFINISHED_ID => ExperimentStoreError::Unfinished {
@@ -101,9 +146,6 @@ fn marked(
                 drop(migrated);
                 marked(place, access, busy_timeout, marks)
             }
-            Err(ExperimentStoreError::ReadOnly { store }) => {
-                Err(ExperimentStoreError::NotMigrated { store })
-            }
             Err(other) => Err(other),
         };
     }
@@ -114,10 +156,39 @@ fn marked(
         let directory = log_file.parent().unwrap_or(Path::new("."));
         durable::sync_directory(directory).map_err(|error| place.refused("open", &error))?;
     }
-    match migrations::migrate(&mut connection).map_err(failed)? {
-        migrations::SchemaState::Current => Ok((connection, log)),
-        migrations::SchemaState::Newer(found) => Err(place.newer_schema(found)),
+    match migrations::migrate(&mut connection) {
+        Ok(migrations::SchemaState::Current) => Ok(Opened {
+            connection,
+            log,
+            seal,
+        }),
+        Ok(migrations::SchemaState::Newer(found)) => Err(place.newer_schema(found)),
+        Err(error) => Err(match failed(error) {
+            ExperimentStoreError::ReadOnly { store } => ExperimentStoreError::NotMigrated { store },
+            other => other,
+        }),
     }
+}
+
+/// Opens the file and reads its mark, which is the first that SQLite reads.
+fn connect(
+    place: &Place,
+    access: SqliteAccess,
+    busy_timeout: Duration,
+) -> rusqlite::Result<(Connection, i64)> {
+    let mode = match access {
+        SqliteAccess::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        SqliteAccess::ReadWrite | SqliteAccess::Create => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(&place.path, flags)?;
+    wait_for_lock(&mut connection, busy_timeout)?;
+    let id = id_of(&connection)?;
+    Ok((connection, id))
+}
+
+fn id_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "application_id", |row| row.get(0))
 }
 
 /// Makes a new store, in one step: it is built under another name and moved into place, so that nobody
@@ -155,33 +226,15 @@ pub(super) fn create(
     }
 }
 
-/// Opens a file that this process has to itself, to read what is in it: nothing that another connection
-/// keeps in memory, nor what is in a log beside it. No lock is taken.
-pub(super) fn sealed(place: &Place) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(uri(&place.path, "immutable=1"), flags)
-}
-
-/// The name of a file with what SQLite is told about it.
-pub(super) fn uri(path: &Path, told: &str) -> String {
-    let mut uri = String::from("file:");
-    for &byte in path.as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            let _ = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri.push('?');
-    uri.push_str(told);
-    uri
-}
-
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    keep_log(connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.execute_batch("PRAGMA synchronous = FULL")
+}
+
+/// Has the connection leave the log as it is when it is closed.
+fn keep_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(())
 }

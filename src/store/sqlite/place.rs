@@ -9,7 +9,7 @@ use crate::error::ExperimentStoreError;
 use crate::location::StoreLocation;
 
 /// What SQLite adds to a store's name for the files of its own.
-const ROLLBACK_JOURNAL: &str = "-journal";
+pub(super) const ROLLBACK_JOURNAL: &str = "-journal";
 pub(super) const LOG: &str = "-wal";
 pub(super) const SHARED_MEMORY: &str = "-shm";
 pub(super) const BESIDE: [&str; 3] = [ROLLBACK_JOURNAL, LOG, SHARED_MEMORY];
@@ -94,7 +94,7 @@ impl Place {
 
     /// The log of a store that is not there: SQLite would replay it over a new store of that name.
     fn orphaned_write_ahead_log(&self) -> Option<ExperimentStoreError> {
-        let log = self.holding_something([LOG, ROLLBACK_JOURNAL])?;
+        let log = self.log_with_content()?;
         // In between another process may have brought the store into being, and begun its log.
         (!self.path.exists()).then(|| ExperimentStoreError::OrphanedWriteAheadLog {
             store: self.store(),
@@ -102,10 +102,11 @@ impl Place {
         })
     }
 
-    fn holding_something(&self, suffixes: [&str; 2]) -> Option<PathBuf> {
+    /// The log beside it that holds a part of it, if there is one.
+    pub(super) fn log_with_content(&self) -> Option<PathBuf> {
         let holds =
             |log: &PathBuf| fs::metadata(log).is_ok_and(|log| log.is_file() && log.len() > 0);
-        suffixes
+        [LOG, ROLLBACK_JOURNAL]
             .map(|suffix| self.beside(suffix))
             .into_iter()
             .find(holds)
@@ -181,7 +182,7 @@ impl Place {
 
     /// Refuses to go on with a file of which a part is only in a log beside it.
     pub(super) fn require_no_log(&self, doing: &'static str) -> Result<(), ExperimentStoreError> {
-        let log = self.holding_something([LOG, ROLLBACK_JOURNAL]);
+        let log = self.log_with_content();
         log.map_or(Ok(()), |log| {
             let found = format!("a part of it is still in {}", named(&log));
             Err(self.backend(doing, found))
@@ -190,7 +191,7 @@ impl Place {
 }
 
 /// A path as a person wrote it.
-fn as_written(path: &Path) -> &Path {
+pub(super) fn as_written(path: &Path) -> &Path {
     path.strip_prefix(".").unwrap_or(path)
 }
 

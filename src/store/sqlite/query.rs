@@ -8,10 +8,11 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
 
+use super::SqliteExperimentStore;
 use super::failure::Failure;
 use super::locks::wait_for_lock;
+use super::open_sealed::uri;
 use super::place::Place;
-use super::{SqliteExperimentStore, open};
 use crate::error::{ExperimentError, ExperimentStoreError};
 use crate::location::StoreLocation;
 use crate::store::query::{RowSink, SqlValue};
@@ -76,12 +77,13 @@ impl SqliteExperimentStore {
                 | OpenFlags::SQLITE_OPEN_URI
                 | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let path = path.map_or_else(|| self.place.path.clone(), Into::into);
-            let file = open::uri(&Place::new(file).path, "mode=ro");
+            let file = uri(&Place::new(file).path, "mode=ro");
             let mut connection = Connection::open_with_flags(file, flags)?;
             wait_for_lock(&mut connection, self.busy_timeout)?;
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
             let attach = format!("ATTACH ?1 AS {STORE}");
-            connection.execute(&attach, [open::uri(&path, "mode=ro")])?;
+            let told = self.seal.as_ref().map_or("mode=ro", |_| "immutable=1");
+            connection.execute(&attach, [uri(&path, told)])?;
             Ok(connection)
         };
         // From the root: the process may have changed its working directory.

@@ -31,8 +31,8 @@ impl SqliteExperimentStore {
             connection.path().map(|path| Place::new(Path::new(path)))
         };
         let place = path.unwrap_or_else(|| Place::clone(&self.place));
-        let (connection, _) = open::store(&place, SqliteAccess::Read, self.busy_timeout)?;
-        Ok(connection)
+        let opened = open::store(&place, SqliteAccess::Read, self.busy_timeout)?;
+        Ok(opened.connection)
     }
 
     fn scan(

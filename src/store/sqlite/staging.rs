@@ -10,20 +10,22 @@ use tempfile::{TempDir, TempPath};
 
 use super::identity::is_same_file;
 
-/// What is built: a new store, or the backup of one.
+/// What is built: a new store, the backup of one, or what is restored from a backup.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
     NewStore,
     Backup,
+    Restored,
 }
 
 impl Purpose {
-    const ALL: [Self; 2] = [Self::NewStore, Self::Backup];
+    const ALL: [Self; 3] = [Self::NewStore, Self::Backup, Self::Restored];
 
     fn prefix(self) -> &'static str {
         match self {
             Self::NewStore => ".exp-new-store-",
             Self::Backup => ".exp-backup-",
+            Self::Restored => ".exp-restored-",
         }
     }
 }
@@ -35,6 +37,9 @@ const FILES: [&str; 4] = [FILE, "store.db-journal", "store.db-wal", "store.db-sh
 
 /// What a copy that is not complete has at the end of its name.
 pub(super) const UNFINISHED: &str = ".unfinished";
+
+/// What a store has at the end of its second name while another file takes its place.
+const EXCHANGED: &str = ".exchanged";
 
 /// How often a directory is made anew that another process took for left over, in the moment before
 /// it was locked.
@@ -87,6 +92,39 @@ impl Staging {
     pub(super) fn finish(self) -> io::Result<()> {
         move_to_new_name(&self.file(), &self.target)
     }
+
+    /// The same with another name in the same directory.
+    pub(super) fn finish_at(self, name: &Path) -> io::Result<()> {
+        move_to_new_name(&self.file(), name)
+    }
+}
+
+/// Has a store and the file that takes its place exchange their names. At every moment one of the two is in
+/// place.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+pub(super) fn exchange(file: &Path, store: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, file, CWD, store, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => exchange_in_steps(file, store),
+        exchanged => Ok(exchanged?),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+pub(super) fn exchange(file: &Path, store: &Path) -> io::Result<()> {
+    exchange_in_steps(file, store)
+}
+
+/// The same where the file system can't do it in one step: in between, the store has a third name.
+fn exchange_in_steps(file: &Path, store: &Path) -> io::Result<()> {
+    let aside = with_suffix(store, EXCHANGED);
+    fs::hard_link(store, &aside)?;
+    if let Err(error) = fs::rename(file, store) {
+        let _ = fs::remove_file(aside);
+        return Err(error);
+    }
+    move_to_new_name(&aside, file)
 }
 
 /// Gives a file a name that nothing has yet. If that fails it keeps the one it has.
@@ -181,7 +219,8 @@ fn is_of_one_owner(_one: &Metadata, _other: &Metadata) -> bool {
 pub(super) fn remove_second_names(store: &Path) {
     let beside = store.parent().unwrap_or(Path::new("."));
     let built = stagings(beside).map(|directory| directory.join(FILE));
-    for name in built.chain([unfinished(store)]) {
+    let others = [unfinished(store), with_suffix(store, EXCHANGED)];
+    for name in built.chain(others) {
         if is_same_file(&name, store) {
             // Whoever has given it the other name ignores that this one is gone.
             let _ = fs::remove_file(name);
@@ -191,7 +230,11 @@ pub(super) fn remove_second_names(store: &Path) {
 
 /// Where a copy is until it is complete.
 pub(super) fn unfinished(store: &Path) -> PathBuf {
-    let mut path = store.to_owned().into_os_string();
-    path.push(UNFINISHED);
+    with_suffix(store, UNFINISHED)
+}
+
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.to_owned().into_os_string();
+    path.push(suffix);
     path.into()
 }

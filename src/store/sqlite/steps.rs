@@ -51,6 +51,11 @@ impl SqliteExperimentStore {
                 connection.transaction()?
             };
             self.require_known_schema(&transaction)?;
+            if hold.is_some() {
+                // What is beside the name of a file that was replaced is the log of the other one.
+                let placed = self.place.require_in_place(&transaction);
+                placed.map_err(ExperimentError::from)?;
+            }
             let done = step(&transaction)?;
             if let Err(error) = transaction.commit() {
                 let failed = self.place.commit_failed(doing, self.busy_timeout, error);
@@ -73,6 +78,9 @@ impl SqliteExperimentStore {
         hold: Option<Hold>,
     ) -> Result<(), ExperimentError> {
         self.place.require_in_place(connection)?;
+        if let Some(seal) = &self.seal {
+            self.place.require_sealed(seal)?;
+        }
         if hold.is_some() {
             self.neighbours.require_in_place(&self.place)?;
         }

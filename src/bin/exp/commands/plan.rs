@@ -82,23 +82,23 @@ impl Plan {
 
 /// Refuses a place for a plan where something else is, such as the store or one of the files.
 fn refuse_to_overwrite(out: &Path) -> anyhow::Result<()> {
-    let message = if out == Path::new("-") {
-        "--out names a file; --format json prints the plan".to_owned()
-    } else {
-        // What is no regular file, such as a pipe, holds nothing to lose.
-        if !out.is_file() {
-            return Ok(());
-        }
-        let found = fs::read(out).unwrap_or_default();
-        let json: Option<serde_json::Value> = serde_json::from_slice(&found).ok();
-        let is_plan = json.is_some_and(|json| json.get("exp_plan").is_some());
-        // An empty file is what mktemp makes; an unreadable one is told when it is written.
-        if found.is_empty() || is_plan {
-            return Ok(());
-        }
-        format!("{} is there already, and is no plan", out.display())
-    };
-    Err(UsageError(message).into())
+    if out == Path::new("-") {
+        let message = "--out names a file; --format json prints the plan";
+        return Err(UsageError(message.to_owned()).into());
+    }
+    // What is no regular file, such as a pipe, holds nothing to lose.
+    if !out.is_file() {
+        return Ok(());
+    }
+    let found = fs::read(out).unwrap_or_default();
+    let json: Option<serde_json::Value> = serde_json::from_slice(&found).ok();
+    let is_plan = json.is_some_and(|json| json.get("exp_plan").is_some());
+    // An empty file is what mktemp makes; an unreadable one is told when it is written.
+    if found.is_empty() || is_plan {
+        return Ok(());
+    }
+    let message = format!("{} exists already and is not a plan", out.display());
+    Err(Invalid(message).into())
 }
 
 /// What the store holds; nothing if there is no store yet.

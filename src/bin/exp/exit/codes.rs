@@ -89,6 +89,7 @@ fn of_experiment(kind: ErrorKind) -> (&'static str, u8) {
 fn of_store(kind: StoreErrorKind) -> (&'static str, u8) {
     match kind {
         StoreErrorKind::NotEmpty => ("store_not_empty", REFUSED),
+        StoreErrorKind::Occupied => ("store_exists", REFUSED),
         StoreErrorKind::OtherCopy => ("store_other_copy", REFUSED),
         StoreErrorKind::Query => ("query", REFUSED),
         StoreErrorKind::Missing => ("store_missing", FAILURE),
@@ -112,5 +113,8 @@ fn of_store(kind: StoreErrorKind) -> (&'static str, u8) {
         StoreErrorKind::HardLinked => ("store_hard_linked", FAILURE),
         StoreErrorKind::Obstructed => ("store_obstructed", FAILURE),
         StoreErrorKind::QueryTimeout => ("query_timeout", FAILURE),
+        StoreErrorKind::WrittenWhileRead => ("store_written_while_read", FAILURE),
+        StoreErrorKind::MountedAlone => ("store_mounted_alone", FAILURE),
+        StoreErrorKind::OnNetwork => ("store_on_network", FAILURE),
     }
 }

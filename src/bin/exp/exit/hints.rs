@@ -128,6 +128,7 @@ fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String
                 "a copy goes to a file that is not there yet, or to a database without experiments"
             }
         },
+        StoreErrorKind::Occupied => "name a file that does not exist yet, or a directory",
         StoreErrorKind::Unfinished => {
             "run the same exp store copy again to resume, or add --restart to begin anew"
         }
@@ -141,9 +142,7 @@ fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String
             "it is a replica, or set to read only: name the primary server"
         }
         StoreErrorKind::ReadOnly => "you need write permission for the file and for its directory",
-        StoreErrorKind::Corrupt => {
-            "restore it from a backup, with the -wal and -shm files beside it removed"
-        }
+        StoreErrorKind::Corrupt => "restore it from a backup: exp store restore FILE",
         StoreErrorKind::NotMigrated if is_database => {
             "exp store migrate adds it, and leaves the application's own as it is"
         }
@@ -175,6 +174,15 @@ fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String
         StoreErrorKind::HardLinked => {
             "what is written through one name is lost through another: remove the other names \
              (find -samefile FILE prints them), or make them symbolic links"
+        }
+        StoreErrorKind::WrittenWhileRead => "run the command again",
+        StoreErrorKind::MountedAlone => {
+            "mount the directory that it is in, in place of the file; a backup that is only read can be \
+             mounted read-only"
+        }
+        StoreErrorKind::OnNetwork => {
+            "move it to a disk of this machine, with the -wal file beside it; for many machines there is \
+             --store postgres://..."
         }
         StoreErrorKind::Obstructed => {
             let ExperimentStoreError::Obstructed { file, .. } = error else {

@@ -4,4 +4,5 @@ mod records;
 mod source;
 mod target;
 
+pub(super) use self::source::Scan;
 pub use self::target::SqliteCopy;

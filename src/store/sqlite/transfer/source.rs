@@ -29,9 +29,9 @@ impl Source for SqliteExperimentStore {
 }
 
 /// What is read in one transaction.
-pub(super) struct Scan<'a, F> {
-    pub(super) db: &'a Connection,
-    pub(super) failed: F,
+pub(in crate::store::sqlite) struct Scan<'a, F> {
+    pub(in crate::store::sqlite) db: &'a Connection,
+    pub(in crate::store::sqlite) failed: F,
 }
 
 impl<F: Fn(rusqlite::Error) -> ExperimentError> View for Scan<'_, F> {

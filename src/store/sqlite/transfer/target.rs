@@ -11,6 +11,7 @@ use super::super::durable;
 use super::super::experiments;
 use super::super::journal::{self, Mode};
 use super::super::open::{self, APPLICATION_ID, SqliteAccess, UNFINISHED_ID};
+use super::super::open_sealed::sealed;
 use super::super::place::{BESIDE, LOG, Place, SHARED_MEMORY};
 use super::super::staging;
 use super::super::{Failure, SqliteExperimentStore};
@@ -74,7 +75,8 @@ impl SqliteCopy {
     fn take_alone(&mut self) -> Result<(), ExperimentError> {
         let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
         let opened = open::unfinished(&self.unfinished, timeout);
-        let taken = opened.map_err(ExperimentError::from).and_then(|(db, _)| {
+        let taken = opened.map_err(ExperimentError::from).and_then(|opened| {
+            let db = opened.connection;
             let taken = db
                 .pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))
                 .and_then(|()| db.execute_batch("BEGIN EXCLUSIVE; COMMIT"));
@@ -198,7 +200,7 @@ impl SqliteCopy {
             Mode::WriteAheadLog,
         )?;
         unfinished.require_no_log(WRITING)?;
-        let sealed = open::sealed(&unfinished);
+        let sealed = sealed(&unfinished);
         self.sealed = Some(sealed.map_err(|error| self.failed(error))?);
         Ok(())
     }

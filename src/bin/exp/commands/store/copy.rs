@@ -2,12 +2,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 use experiments::store::transfer::{self, Source, Tally, Target};
+use experiments::text::escape;
 use experiments::{ExperimentStore as _, PgCopy, PgExperimentStore, SqliteCopy};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::figures::Figures;
+use super::in_use::in_use;
 use crate::context::{Context, Opened, Purpose};
 use crate::environment::{self, NamedStore};
+use crate::exit::UsageError;
 
 /// Copy everything into an empty store: from a file to a database, or back
 ///
@@ -20,6 +23,7 @@ use crate::environment::{self, NamedStore};
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
 #[command(after_help = "Examples:\n  \
     exp store copy --to postgres://app@db/shop\n  \
+    exp store copy --to postgres://app@db/shop --retire\n  \
     exp store copy --store postgres://app@db/shop --to experiments.db\n\n\
     TSV: a line for each figure: its name, its value")]
 pub(crate) struct Copy {
@@ -29,11 +33,19 @@ pub(crate) struct Copy {
     /// Throw an unfinished copy of another store away, and begin anew
     #[arg(long)]
     restart: bool,
+    /// Rename the file that was copied once the copy is complete, so that nobody goes on using it
+    #[arg(long)]
+    retire: bool,
 }
 
 impl Copy {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let opened = context.open(Purpose::Use)?;
+        if self.retire && matches!(opened, Opened::Database(_)) {
+            let message =
+                "--retire renames a file; take the right to write from the database's user instead";
+            return Err(UsageError(message.to_owned()).into());
+        }
         let source: &dyn Source = match &opened {
             Opened::File(store) => store,
             Opened::Database(store) => store,
@@ -50,6 +62,7 @@ impl Copy {
         });
         bar.finish_and_clear();
         let copied = copied?;
+        let tally = copied.tally.clone();
         context.show(&figures(copied.tally))?;
         let target = target.store().to_string();
         if copied.was_complete {
@@ -74,6 +87,17 @@ impl Copy {
         if copied.is_outdated {
             context
                 .warn("the store was changed while it was copied; what is new is not in the copy");
+        }
+        if let (true, Opened::File(source)) = (self.retire, &opened) {
+            let retired = source
+                .retire(&tally)
+                .map_err(in_use)?
+                .to_string_lossy()
+                .into_owned();
+            context.say(format_args!(
+                "renamed the store that was copied to {}",
+                escape(&retired)
+            ));
         }
         if let NamedStore::Database(options) = place {
             let store = PgExperimentStore::open(*options);

@@ -1,14 +1,10 @@
 use clap::Args;
 use experiments::{ExperimentError, PgExperimentStore};
-use schemars::JsonSchema;
-use serde::Serialize;
 
+use super::changed::Changed;
 use crate::context::{Context, Purpose};
 use crate::environment::NamedStore;
 use crate::exit::UsageError;
-use crate::output::View;
-use crate::output::text::Text;
-use crate::output::tsv::Tsv;
 
 /// Make the tables in a database, or add what is missing to an application's own
 ///
@@ -46,7 +42,7 @@ impl Migrate {
                 PgExperimentStore::migrate(&options).map_err(ExperimentError::from)?
             }
         };
-        context.show(&Migrated { changed })?;
+        context.show(&Changed { changed })?;
         context.say(match (changed, self.for_application) {
             (false, _) => "the tables were ready: nothing changed",
             (true, false) => "the tables are ready",
@@ -56,24 +52,4 @@ impl Migrate {
         });
         Ok(())
     }
-}
-
-/// What was done to the tables.
-#[derive(Serialize, JsonSchema)]
-pub(in crate::commands) struct Migrated {
-    /// Whether they were made, or added to.
-    changed: bool,
-}
-
-impl View for Migrated {
-    fn columns(&self) -> &'static [&'static str] {
-        &["changed"]
-    }
-
-    fn tsv(&self, tsv: &mut Tsv) {
-        tsv.line(&[&self.changed.to_string()]);
-    }
-
-    /// It is said on standard error.
-    fn text(&self, _text: &mut Text) {}
 }

@@ -1,11 +1,15 @@
 //! `exp store`: what concerns the store as a whole.
 
 pub(super) mod backup;
+pub(super) mod changed;
 pub(super) mod check;
+mod checkpoint;
 mod copy;
 mod figures;
+mod in_use;
 mod info;
-pub(super) mod migrate;
+mod migrate;
+pub(super) mod restore;
 
 use clap::{Args, Subcommand};
 
@@ -23,6 +27,8 @@ enum Command {
     Info(info::Info),
     Check(check::Check),
     Backup(backup::Backup),
+    Restore(restore::Restore),
+    Checkpoint(checkpoint::Checkpoint),
     Copy(copy::Copy),
     Migrate(migrate::Migrate),
 }
@@ -33,6 +39,8 @@ impl Store {
             Command::Info(command) => command.run(context),
             Command::Check(command) => command.run(context),
             Command::Backup(command) => command.run(context),
+            Command::Restore(command) => command.run(context),
+            Command::Checkpoint(command) => command.run(context),
             Command::Copy(command) => command.run(context),
             Command::Migrate(command) => command.run(context),
         }
