@@ -1,8 +1,12 @@
 mod arguments;
 pub(super) mod input;
+mod interruption;
+mod lines;
 mod many;
 mod one;
+mod progress;
 mod repeated;
+mod summary;
 mod value;
 
 pub(crate) use self::arguments::Assign;
