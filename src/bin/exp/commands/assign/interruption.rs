@@ -2,11 +2,16 @@
 //! transactions if the present one is soon over.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use experiments::Keep;
 use indicatif::ProgressBar;
 
 use crate::exit::{self, Failed, Hint};
+
+/// How long the present transaction is waited for, and whoever reads the lines. A second signal ends that.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// As long as the process lives, signals that would end it are taken by this.
 pub(super) struct Interruption(Arc<Mutex<State>>);
@@ -34,7 +39,8 @@ impl Interruption {
             is_working: false,
             signal: None,
         }));
-        signals::take(&state);
+        let watched = Arc::clone(&state);
+        signals::take(move |signal| end(&watched, signal));
         Self(state)
     }
 
@@ -57,13 +63,18 @@ impl Interruption {
         let mut state = lock(&self.0);
         state.is_working = false;
         if let Some(signal) = state.signal {
-            state.tell();
-            signals::end_by(signal);
+            state.end_by(signal);
         }
     }
 }
 
 impl State {
+    /// Says what is stored, and ends the process. As the state is locked meanwhile, nobody else says it or stores more.
+    fn end_by(&self, signal: i32) {
+        self.tell();
+        signals::end_by(signal);
+    }
+
     fn tell(&self) {
         self.bar.finish_and_clear();
         let stored = self.stored;
@@ -87,40 +98,50 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a signal does.
+fn end(state: &Arc<Mutex<State>>, signal: i32) {
+    let mut locked = lock(state);
+    let is_repeated = locked.signal.replace(signal).is_some();
+    if is_repeated || !locked.is_working {
+        locked.end_by(signal);
+        return;
+    }
+    drop(locked);
+    let state = Arc::clone(state);
+    let give_up = move || {
+        thread::sleep(GRACE);
+        lock(&state).end_by(signal);
+    };
+    // Without a thread for that, the second signal is what ends it.
+    let _ = thread::Builder::new().spawn(give_up);
+}
+
 #[cfg(unix)]
 mod signals {
     use std::fs;
-    use std::sync::{Arc, Mutex, mpsc};
+    use std::sync::mpsc;
     use std::thread;
-    use std::time::Duration;
 
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
     use signal_hook::low_level::emulate_default_handler;
 
-    use super::{State, lock};
-
-    /// How long the present transaction is waited for, and whoever reads the lines. A second signal ends that.
-    const GRACE: Duration = Duration::from_secs(2);
-
     /// Takes them in a thread of its own. Where none is to be had they end the process as they always do.
-    pub(super) fn take(state: &Arc<Mutex<State>>) {
-        let state = Arc::clone(state);
+    pub(super) fn take(each: impl FnMut(i32) + Send + 'static) {
         let (ready, is_ready) = mpsc::channel();
         let take_all = move || {
-            let Ok(mut signals) = Signals::new(heeded()) else {
-                return;
-            };
-            let _ = ready.send(());
-            signals.forever().for_each(|signal| end(&state, signal));
+            if let Ok(mut signals) = Signals::new(heeded()) {
+                let _ = ready.send(());
+                signals.forever().for_each(each);
+            }
         };
         if thread::Builder::new().spawn(take_all).is_ok() {
             let _ = is_ready.recv();
         }
     }
 
-    /// Those that the process was not started to ignore, as a script has what it starts in the background ignore
-    /// the keyboard.
+    /// Those that the process was not started to ignore: what a script starts in the background is not to be ended
+    /// from the keyboard.
     fn heeded() -> Vec<i32> {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mut lines = status.lines();
@@ -128,27 +149,6 @@ mod signals {
         let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
         let is_heeded = |signal: &i32| ignored.unwrap_or(0) >> (signal - 1) & 1 == 0;
         [SIGINT, SIGTERM].into_iter().filter(is_heeded).collect()
-    }
-
-    fn end(state: &Arc<Mutex<State>>, signal: i32) {
-        let mut locked = lock(state);
-        let is_repeated = locked.signal.replace(signal).is_some();
-        if is_repeated || !locked.is_working {
-            // Nobody else tells it meanwhile, or is told that more is stored.
-            locked.tell();
-            end_by(signal);
-            return;
-        }
-        drop(locked);
-        let state = Arc::clone(state);
-        let give_up = move || {
-            thread::sleep(GRACE);
-            let locked = lock(&state);
-            locked.tell();
-            end_by(signal);
-        };
-        // Without a thread for that, the second signal is what ends it.
-        let _ = thread::Builder::new().spawn(give_up);
     }
 
     /// So that a shell sees what ended it.
@@ -160,11 +160,7 @@ mod signals {
 /// Where there are no signals.
 #[cfg(not(unix))]
 mod signals {
-    use std::sync::{Arc, Mutex};
-
-    use super::State;
-
-    pub(super) fn take(_state: &Arc<Mutex<State>>) {}
+    pub(super) fn take(_each: impl FnMut(i32) + Send + 'static) {}
 
     pub(super) fn end_by(_signal: i32) {}
 }
