@@ -74,9 +74,9 @@ mod validation;
 pub mod web;
 
 pub use assignment::{
-    Answers, AssignManyRequest, AssignRequest, Assigned, BucketTrace, Candidate, CoverageTrace,
-    Explanation, Facts, Keep, PinnedVariant, Question, Situation, StoredOverride, StoredVariant,
-    Verdict,
+    AnsweredPart, Answers, AssignManyRequest, AssignRequest, Assigned, BucketTrace, Candidate,
+    CoverageTrace, EachPart, Explanation, Facts, Gathered, Keep, PinnedVariant, Question,
+    Situation, StoredOverride, StoredVariant, Verdict,
 };
 pub use bucketing::{Allocation, Bucketing, experiment_bucket};
 pub use clock::Clock;

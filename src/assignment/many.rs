@@ -46,21 +46,21 @@ impl AssignManyRequest<'_> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answers {
     /// Each is kept once, as there may be millions of answers.
-    variants: Vec<Given>,
-    answers: Vec<Answer>,
+    pub(super) variants: Vec<Given>,
+    pub(super) answers: Vec<Answer>,
 }
 
 /// A variant's name, with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Given {
-    variant: String,
-    value: Option<Value>,
+pub(super) struct Given {
+    pub(super) variant: String,
+    pub(super) value: Option<Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Answer {
+pub(super) struct Answer {
     /// A place in `Answers::variants`.
-    variant: Option<u16>,
+    pub(super) variant: Option<u16>,
     reason: AssignmentReason,
     is_override: bool,
     store: bool,
@@ -70,18 +70,20 @@ impl Answers {
     /// What each actor got, if anything, and why.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Verdict<'_>> {
-        self.answers.iter().map(|answer| {
-            let given = answer
-                .variant
-                .map(|place| &self.variants[usize::from(place)]);
-            Verdict {
-                reason: answer.reason,
-                variant: given.map(|given| &*given.variant),
-                value: given.and_then(|given| given.value.as_ref()),
-                is_override: answer.is_override,
-                store: answer.store,
-            }
-        })
+        self.answers.iter().map(|answer| self.verdict(*answer))
+    }
+
+    pub(super) fn verdict(&self, answer: Answer) -> Verdict<'_> {
+        let given = answer
+            .variant
+            .map(|place| &self.variants[usize::from(place)]);
+        Verdict {
+            reason: answer.reason,
+            variant: given.map(|given| &*given.variant),
+            value: given.and_then(|given| given.value.as_ref()),
+            is_override: answer.is_override,
+            store: answer.store,
+        }
     }
 
     /// How many there are.
@@ -102,16 +104,7 @@ impl Answers {
         self.answers.push(answer);
     }
 
-    /// Adds the answers to further actors.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn append(&mut self, further: &Self) {
-        for verdict in further.iter() {
-            self.push(&verdict);
-        }
-    }
-
-    /// Room for this many answers, to be [set](Self::set) in any order.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    /// Room for this many answers, to be set in any order.
     pub(crate) fn unanswered(count: usize) -> Self {
         let unanswered = Answer {
             variant: None,
@@ -125,7 +118,7 @@ impl Answers {
         }
     }
 
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "postgres")]
     pub(crate) fn set(&mut self, place: u32, verdict: &Verdict<'_>) {
         self.answers[place as usize] = self.answer(verdict);
     }
@@ -142,7 +135,7 @@ impl Answers {
     }
 
     /// Where that variant with that value is among those that were given; it is entered if it is new.
-    fn place(&mut self, variant: &str, value: Option<&Value>) -> u16 {
+    pub(super) fn place(&mut self, variant: &str, value: Option<&Value>) -> u16 {
         let mut known = self.variants.iter();
         let known =
             known.position(|given| given.variant == variant && given.value.as_ref() == value);

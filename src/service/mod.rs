@@ -7,10 +7,13 @@
 mod administration;
 mod summary;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub use self::summary::{ExperimentSummary, VariantSummary};
-use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Explanation, Keep};
+use crate::assignment::{
+    Answers, AssignManyRequest, AssignRequest, Assigned, EachPart, Explanation, Gathered, Keep,
+};
 use crate::error::ExperimentError;
 use crate::experiment::{
     AssignmentRecord, ChangeRecord, ChangeScan, ExperimentConfig, Override, WeightPeriod,
@@ -146,19 +149,39 @@ impl ExperimentService {
     /// The experiment is unknown, archived, a draft or paused; an actor [can't be
     /// stored](ExperimentError::InvalidConfig); or the store fails.
     pub fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
-        let answers = self.store.assign_many(request)?;
-        if request.keep == Keep::AssignmentsAndExposures && self.sink.is_recording() {
-            let clock = self.store.clock();
-            for (actor, verdict) in request.actors.iter().zip(answers.iter()) {
+        let mut gathered = Gathered::of(request.actors.len());
+        self.assign_many_in_parts(request, &mut |part| {
+            gathered.take(part);
+            ControlFlow::Continue(())
+        })?;
+        Ok(gathered.into_answers())
+    }
+
+    /// The same, part by part as the answers are stored, until `each` ends it: see
+    /// [`ExperimentStore::assign_many_in_parts`].
+    ///
+    /// # Errors
+    /// As [`assign_many`](Self::assign_many). What was stored before has been shown.
+    pub fn assign_many_in_parts(
+        &self,
+        request: &AssignManyRequest<'_>,
+        each: EachPart<'_>,
+    ) -> Result<(), ExperimentError> {
+        if request.keep != Keep::AssignmentsAndExposures || !self.sink.is_recording() {
+            return self.store.assign_many_in_parts(request, each);
+        }
+        let clock = self.store.clock();
+        self.store.assign_many_in_parts(request, &mut |part| {
+            for (place, verdict) in part.iter() {
                 let Some(variant) = verdict.variant.filter(|_| verdict.is_exposure()) else {
                     continue;
                 };
-                let single = AssignRequest::new(request.experiment, actor);
+                let single = AssignRequest::new(request.experiment, request.actors[place]);
                 self.sink
                     .record(single.exposure(variant, verdict.is_override, clock));
             }
-        }
-        Ok(answers)
+            each(part)
+        })
     }
 
     /// [`assign_with_request_id`](Self::assign_with_request_id) for an async handler: it runs on tokio's

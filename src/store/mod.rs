@@ -15,6 +15,7 @@ mod survey;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod transfer;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub use self::memory::InMemoryExperimentStore;
@@ -28,7 +29,8 @@ pub use self::sqlite::{SqliteAccess, SqliteCopy, SqliteExperimentStore, SqliteRe
 pub use self::survey::{StoreFault, StoreFinding, StoreInfo};
 
 use crate::assignment::{
-    Answers, AssignManyRequest, AssignRequest, Assigned, Candidate, Keep, Situation, Verdict,
+    AnsweredPart, Answers, AssignManyRequest, AssignRequest, Assigned, Candidate, EachPart,
+    Gathered, Keep, Situation, Verdict,
 };
 use crate::clock::Clock;
 use crate::error::ExperimentError;
@@ -245,30 +247,60 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// It need not be one step: others may be served in between, and when it fails or the process is
     /// killed, a part is stored; make the same request again to resume.
     ///
+    /// A store that has a faster way overrides [`assign_many_in_parts`](Self::assign_many_in_parts), which this asks.
+    ///
     /// # Errors
     /// The experiment is unknown, archived or a draft; an actor can't be stored; or the store fails.
     fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
+        let mut gathered = Gathered::of(request.actors.len());
+        self.assign_many_in_parts(request, &mut |part| {
+            gathered.take(part);
+            ControlFlow::Continue(())
+        })?;
+        Ok(gathered.into_answers())
+    }
+
+    /// The same, part by part: shows the answers to `each` as soon as they are stored, each actor's once. Parts
+    /// may come in any order of the actors. While one is shown, others may be served, and `each` may use the store.
+    ///
+    /// `Ok` if `each` ends it early.
+    ///
+    /// # Errors
+    /// As [`assign_many`](Self::assign_many). What was stored before has been shown, unless it is
+    /// [not known](crate::ExperimentStoreError::Unconfirmed) whether it was.
+    fn assign_many_in_parts(
+        &self,
+        request: &AssignManyRequest<'_>,
+        each: EachPart<'_>,
+    ) -> Result<(), ExperimentError> {
         request.validate()?;
-        let mut answers = Answers::default();
-        for &actor in request.actors {
+        for (place, &actor) in (0..).zip(request.actors) {
+            let mut answers = Answers::default();
             let single = AssignRequest::new(request.experiment, actor);
             let single = match request.keep {
-                Keep::Nothing => {
+                Keep::Nothing => None,
+                Keep::Assignments => Some(single),
+                Keep::AssignmentsAndExposures => Some(single.keep_exposure(None)),
+            };
+            match single.map(|single| self.assign(&single)) {
+                None => {
                     let situation = self.situation(request.experiment, actor)?;
                     let verdict = situation.verdict()?;
                     verdict.require_answer_to_one(situation.known()?)?;
                     answers.push(&verdict);
-                    continue;
                 }
-                Keep::Assignments => single,
-                Keep::AssignmentsAndExposures => single.keep_exposure(None),
+                Some(Ok(assigned)) => answers.push(&assigned.verdict()),
+                Some(Err(refusal)) => answers.push(&Verdict::of_one(refusal)?),
+            }
+            let part = AnsweredPart {
+                places: &[place],
+                answers: &answers,
             };
-            match self.assign(&single) {
-                Ok(assigned) => answers.push(&assigned.verdict()),
-                Err(refusal) => answers.push(&Verdict::of_one(refusal)?),
+            if each(&part).is_break() {
+                break;
             }
         }
-        Ok(answers)
+        Ok(())
     }
 
     /// The kept exposures of an experiment, oldest first; empty if it is unknown.
@@ -575,5 +607,7 @@ impl<T: ExperimentStore + ?Sized> ExperimentStore for Arc<T> {
             -> Result<Option<ChangeRecord>, ExperimentError>;
         assign(request: &AssignRequest<'_>) -> Result<Assigned, ExperimentError>;
         assign_many(request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError>;
+        assign_many_in_parts(request: &AssignManyRequest<'_>, each: EachPart<'_>)
+            -> Result<(), ExperimentError>;
     }
 }

@@ -1,13 +1,16 @@
 //! `exp assign --actors` as a process among others: it answers at once when its input pauses, what it
-//! has printed is stored whenever it is killed, and it keeps nobody out.
+//! has printed is stored whenever it is killed, it says what is stored when it is interrupted, and it keeps nobody out.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::thread;
 
-use experiments::{ExperimentStore as _, SqliteExperimentStore};
+use experiments::{ExperimentState, ExperimentStore as _, SqliteExperimentStore};
+use rustix::process::{Pid, Signal, kill_process};
 
+use crate::givens::eventually;
 use crate::sandbox::{self, Sandbox};
 
 fn with_experiment() -> Sandbox {
@@ -125,4 +128,151 @@ fn others_are_served_meanwhile() {
     feeder.join().unwrap();
     assert_eq!(reader.join().unwrap(), 200_000);
     assert!(served_meanwhile > 0);
+}
+
+/// `exp assign --actors` with SIGINT as a terminal has it, or ignored.
+fn start_with(sandbox: &Sandbox, sigint: &str, arguments: &[&str]) -> Child {
+    let mut command = sandbox.command("env");
+    command
+        .args([&format!("--{sigint}-signal=INT"), env!("CARGO_BIN_EXE_exp")])
+        .args(["assign", "e", "--actors"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn interrupt(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::INT).unwrap();
+}
+
+/// Waits for the end that a signal has brought; gives what was told.
+fn interrupted(mut child: Child) -> String {
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    told(&mut child)
+}
+
+fn told(child: &mut Child) -> String {
+    let mut told = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut told).unwrap();
+    told
+}
+
+/// A file with so many ids, in their order or in the opposite one.
+fn list(sandbox: &Sandbox, ids: usize, is_reversed: bool) {
+    let mut lines: Vec<String> = (0..ids).map(|n| format!("user:{n:06}\n")).collect();
+    if is_reversed {
+        lines.reverse();
+    }
+    std::fs::write(sandbox.home().join("ids"), lines.concat()).unwrap();
+}
+
+fn stored(store: &SqliteExperimentStore) -> u64 {
+    let counts = store.variant_counts("e").unwrap();
+    counts.iter().map(|count| count.assigned).sum()
+}
+
+fn message(stored: u64, of: &str) -> String {
+    format!(
+        "error: interrupted: stored {stored}{of}\n hint: run the same command again to resume\n"
+    )
+}
+
+#[test]
+fn an_interrupted_list_says_what_is_stored_and_is_resumed() {
+    let sandbox = with_experiment();
+    let store = SqliteExperimentStore::open(sandbox.default_store()).unwrap();
+    list(&sandbox, 200_000, false);
+    let mut child = start_with(&sandbox, "default", &["ids"]);
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    output.next().unwrap().unwrap();
+    interrupt(&child);
+    let lines = 1 + output.map(Result::unwrap).count() as u64;
+    assert!(lines < 200_000);
+    assert_eq!(interrupted(child), message(lines, " of 200000 actors"));
+    assert_eq!(stored(&store), lines);
+
+    let mut child = start_with(&sandbox, "default", &["ids"]);
+    let output = BufReader::new(child.stdout.take().unwrap());
+    assert_eq!(output.lines().count(), 200_000);
+    assert!(child.wait().unwrap().success());
+    let assigned = 200_000 - lines;
+    let expected = format!("200000 actors: {lines} sticky, {assigned} assigned\n");
+    assert_eq!(told(&mut child), expected);
+    assert_eq!(stored(&store), 200_000);
+}
+
+/// Whoever reads the lines has stopped, as a pager does.
+#[test]
+fn an_interrupted_list_does_not_wait_for_its_reader() {
+    let sandbox = with_experiment();
+    let store = SqliteExperimentStore::open(sandbox.default_store()).unwrap();
+    list(&sandbox, 200_000, false);
+    let mut child = start_with(&sandbox, "default", &["ids"]);
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    read_line(&mut output);
+    interrupt(&child);
+    let told = interrupted(child);
+    assert_eq!(told, message(stored(&store), " of 200000 actors"));
+}
+
+#[test]
+fn input_that_is_waited_for_is_interrupted_at_once() {
+    let sandbox = with_experiment();
+    let mut child = start_with(&sandbox, "default", &["-"]);
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    input.write_all(b"user:1\n").unwrap();
+    read_line(&mut output);
+    interrupt(&child);
+    assert_eq!(interrupted(child), message(1, " actor"));
+    drop(input);
+
+    // What a script starts in the background is not ended by its terminal.
+    let mut child = start_with(&sandbox, "ignore", &["-"]);
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    for actor in ["user:1", "user:2"] {
+        writeln!(input, "{actor}").unwrap();
+        assert!(read_line(&mut output).starts_with(actor));
+        interrupt(&child);
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+/// In whatever order the store takes the actors, the lines are those of the ones it has stored.
+#[test]
+fn what_was_stored_before_a_pause_is_printed() {
+    for (is_reversed, options) in [(false, &["ids"][..]), (true, &["ids", "--expose"])] {
+        let sandbox = with_experiment();
+        let store = SqliteExperimentStore::open(sandbox.default_store()).unwrap();
+        list(&sandbox, 300_000, is_reversed);
+        let mut child = start_with(&sandbox, "default", options);
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let reader = thread::spawn(move || output.lines().map(Result::unwrap).collect());
+        eventually("some are stored", || stored(&store) > 0);
+        store.set_state("e", ExperimentState::Paused, None).unwrap();
+        let lines: Vec<String> = reader.join().unwrap();
+        let count = lines.len();
+        assert_eq!(child.wait().unwrap().code(), Some(4));
+        assert_eq!(stored(&store), count as u64);
+        let expected = format!("{count} actors: {count} assigned\nerror: ");
+        assert!(told(&mut child).starts_with(&expected));
+        let mut sorted = lines.clone();
+        sorted.sort();
+        if is_reversed {
+            sorted.reverse();
+        }
+        assert_eq!(lines, sorted);
+        for line in lines.iter().step_by(1_000) {
+            let (actor, variant) = line.split_once('\t').unwrap();
+            let kept = store.get_assignment("e", actor).unwrap().unwrap();
+            assert_eq!(kept.variant, variant);
+        }
+        let exposures = store.exposures("e").unwrap().len();
+        assert_eq!(exposures, if is_reversed { count } else { 0 });
+    }
 }

@@ -20,19 +20,27 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn new(command: &mut Command) -> Self {
+        Self::with(command, |command, end| {
+            command.stdin(end()).stdout(end()).stderr(end());
+        })
+    }
+
+    /// With nothing but its standard error on the terminal.
+    pub(crate) fn of_errors(command: &mut Command) -> Self {
+        Self::with(command, |command, end| {
+            command.stderr(end());
+        })
+    }
+
+    fn with(command: &mut Command, connect: impl Fn(&mut Command, &dyn Fn() -> File)) -> Self {
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
         let name = ptsname(&screen, Vec::new()).unwrap();
         let name = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
         let keyboard = File::options().read(true).write(true).open(name).unwrap();
-        let end = || keyboard.try_clone().unwrap();
-        let program = command
-            .stdin(end())
-            .stdout(end())
-            .stderr(end())
-            .spawn()
-            .unwrap();
+        connect(command, &|| keyboard.try_clone().unwrap());
+        let program = command.spawn().unwrap();
         Self {
             screen: screen.into(),
             keyboard,
@@ -43,8 +51,13 @@ impl Terminal {
 
     /// Waits until this is shown.
     pub(crate) fn wait_for(&mut self, text: &str) {
+        self.wait_until(|shown| shown.contains(text));
+    }
+
+    /// Waits until what was shown so far is like this.
+    pub(crate) fn wait_until(&mut self, is_so: impl Fn(&str) -> bool) {
         let mut bytes = [0; 1024];
-        while !self.shown.contains(text) {
+        while !is_so(&self.shown) {
             let read = self.screen.read(&mut bytes).unwrap();
             self.shown += &String::from_utf8_lossy(&bytes[..read]);
         }

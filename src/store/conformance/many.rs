@@ -1,10 +1,12 @@
 //! Many actors at once.
 
+use std::ops::ControlFlow;
+
 use super::{
     archive, assert_refused, conclude, create, even, running, running_in_group, start,
     stored_variant, variant_of, weights,
 };
-use crate::assignment::{AssignManyRequest, Keep};
+use crate::assignment::{AssignManyRequest, EachPart, Keep};
 use crate::error::ExperimentError;
 use crate::experiment::ExperimentState;
 use crate::rule::AssignmentReason;
@@ -150,4 +152,40 @@ pub fn many_are_refused_as_one_would_be(store: &dyn ExperimentStore) {
     assert_eq!(stored_variant(store, "e", "a"), None);
     archive(store, "e").unwrap();
     assert_refused!(ask("e", &["a"]), ExperimentError::Archived(_));
+}
+
+/// Many are shown part by part, each once, and what is shown is stored. Once it is broken off, nobody else is stored.
+pub fn many_are_shown_once_they_are_stored(store: &dyn ExperimentStore) {
+    running(store, "e");
+    let actors = ["c", "a", "b", "a"];
+    let show = |actors: &[&str], flow: ControlFlow<()>| {
+        let request = AssignManyRequest {
+            experiment: "e",
+            actors,
+            keep: Keep::Assignments,
+        };
+        let mut shown = Vec::new();
+        let each: EachPart<'_> = &mut |part| {
+            for (place, verdict) in part.iter() {
+                let stored = stored_variant(store, "e", actors[place]);
+                assert_eq!(stored.as_deref(), verdict.variant, "{place}");
+                shown.push(place);
+            }
+            flow
+        };
+        store.assign_many_in_parts(&request, each).unwrap();
+        shown
+    };
+    let mut shown = show(&actors, ControlFlow::Continue(()));
+    shown.sort_unstable();
+    assert_eq!(shown, [0, 1, 2, 3]);
+
+    let further: Vec<String> = (0..9).map(|n| format!("further:{n}")).collect();
+    let further: Vec<&str> = further.iter().map(String::as_str).collect();
+    let shown = show(&further, ControlFlow::Break(()));
+    assert!(!shown.is_empty());
+    for (place, actor) in further.iter().enumerate() {
+        let is_stored = stored_variant(store, "e", actor).is_some();
+        assert_eq!(is_stored, shown.contains(&place), "{actor}");
+    }
 }

@@ -72,6 +72,7 @@ macro_rules! for_each_promise {
             many_get_the_winner
             of_many_only_what_is_asked_for_is_kept
             many_are_refused_as_one_would_be
+            many_are_shown_once_they_are_stored
 
             a_coverage_takes_in_a_share_of_the_newcomers
             a_coverage_moves_nobody_who_is_in

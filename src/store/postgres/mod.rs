@@ -95,7 +95,7 @@ pub use self::options::PgOptions;
 use self::pace::Pace;
 pub use self::transfer::PgCopy;
 pub use self::url::PgDefaults;
-use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Situation};
+use crate::assignment::{AssignManyRequest, AssignRequest, Assigned, EachPart, Situation};
 use crate::clock::Clock;
 use crate::error::ExperimentError;
 use crate::experiment::{
@@ -328,8 +328,12 @@ impl ExperimentStore for PgExperimentStore {
         self.clock
     }
 
-    fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
-        self.settle_many(request)
+    fn assign_many_in_parts(
+        &self,
+        request: &AssignManyRequest<'_>,
+        each: EachPart<'_>,
+    ) -> Result<(), ExperimentError> {
+        self.settle_many(request, each)
     }
 
     /// Assignment and exposure are one commit. One round trip if it is stored already or the experiment

@@ -91,7 +91,7 @@ use self::locks::Hold;
 pub use self::open::SqliteAccess;
 pub use self::replace::SqliteRestore;
 pub use self::transfer::SqliteCopy;
-use crate::assignment::{Answers, AssignManyRequest, AssignRequest, Assigned, Situation};
+use crate::assignment::{AssignManyRequest, AssignRequest, Assigned, EachPart, Situation};
 use crate::clock::Clock;
 use crate::error::ExperimentError;
 use crate::experiment::{
@@ -327,8 +327,12 @@ impl ExperimentStore for SqliteExperimentStore {
         self.clock
     }
 
-    fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
-        self.settle_many(request)
+    fn assign_many_in_parts(
+        &self,
+        request: &AssignManyRequest<'_>,
+        each: EachPart<'_>,
+    ) -> Result<(), ExperimentError> {
+        self.settle_many(request, each)
     }
 
     /// Assignment and exposure are one commit. A repeat that keeps no exposure only reads.

@@ -11,7 +11,7 @@ use experiments::{
 };
 use macro_rules_attribute::apply;
 
-use crate::givens::{request, running, store};
+use crate::givens::{eventually, request, running, store};
 use crate::server::{self, client, options};
 
 /// Singles take actors all over the batch that is being stored; nobody gives up, and all agree.
@@ -190,4 +190,40 @@ fn many_of_a_group_are_assigned_on_one_connection() {
     };
     let answers = store.assign_many(&request).unwrap();
     assert_eq!(answers.iter().count(), 6000);
+}
+
+/// The server supposes that an experiment is empty which had no actors when it last counted. Its rows are not read
+/// over and over for that.
+#[apply(needs_postgres!)]
+fn an_experiment_that_seems_empty_is_not_read_for_each_actor() {
+    let url = server::shared().database();
+    let store = store(&url);
+    let actors: Vec<String> = (0..4_000).map(|n| format!("user:{n:04}")).collect();
+    let names: Vec<&str> = actors.iter().map(String::as_str).collect();
+    let assign = |experiment, actors| {
+        let request = AssignManyRequest {
+            experiment,
+            actors,
+            keep: Keep::Assignments,
+        };
+        store.assign_many(&request).unwrap();
+    };
+    store.insert(running("known")).unwrap();
+    store.insert(running("new")).unwrap();
+    assign("known", &names);
+    let mut observer = client(&url);
+    observer.batch_execute("ANALYZE").unwrap();
+    assign("new", &names[..2_000]);
+    assign("new", &names[2_000..]);
+    // A session counts what it has read when it ends.
+    drop(store);
+    eventually("the sessions have ended", || {
+        let others = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        observer.query_one(others, &[]).unwrap().get::<_, i64>(0) == 0
+    });
+    let read = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes
+        WHERE relname = 'autumn_experiment_assignments'";
+    let read: i64 = observer.query_one(read, &[]).unwrap().get(0);
+    assert!(read < 100_000, "{read}");
 }

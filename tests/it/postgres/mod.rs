@@ -7,5 +7,6 @@ mod entry;
 mod lines;
 mod many;
 mod overtaken;
+mod parts;
 mod query;
 mod versions;

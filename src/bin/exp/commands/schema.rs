@@ -68,7 +68,7 @@ fn document(command: &str) -> Option<schemars::Schema> {
         ]),
         "assign" => any_of(&[
             |schemas| schemas.subschema_for::<assign::one::Answer>(),
-            |schemas| schemas.subschema_for::<assign::many::Line>(),
+            |schemas| schemas.subschema_for::<assign::lines::Line>(),
         ]),
         "unassign" => of::<unassign::Gone>(),
         "explain" => of::<explain::Explained>(),

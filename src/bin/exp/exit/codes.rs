@@ -5,7 +5,7 @@ use experiments::results::OutcomesError;
 use experiments::rows::RowsError;
 use experiments::{ErrorKind, ExperimentError, StoreErrorKind};
 
-use super::errors::{EnvironmentError, Failed, Invalid, UsageError};
+use super::errors::{EnvironmentError, Failed, Interrupted, Invalid, UsageError};
 
 const FAILURE: u8 = 1;
 pub(super) const USAGE: u8 = 2;
@@ -47,6 +47,9 @@ pub(super) fn class(error: &anyhow::Error) -> Class {
         of_rows(error)
     } else if let Some(error) = error.downcast_ref::<ExperimentError>() {
         of_experiment(error.kind())
+    } else if let Some(Interrupted { signal, .. }) = error.downcast_ref::<Interrupted>() {
+        // What a shell makes of being ended by it.
+        ("interrupted", u8::try_from(128 + signal).unwrap_or(FAILURE))
     } else if error.downcast_ref::<Failed>().is_some() {
         ("incomplete", FAILURE)
     } else {

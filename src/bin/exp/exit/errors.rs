@@ -15,6 +15,15 @@ pub(crate) struct EnvironmentError(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct Failed(pub(crate) String);
 
+/// A signal ends the process in the middle.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted: {message}")]
+pub(crate) struct Interrupted {
+    /// What is done.
+    pub(crate) message: String,
+    pub(crate) signal: i32,
+}
+
 /// What was looked for was found; it has been shown.
 #[derive(Debug, thiserror::Error)]
 #[error("found")]

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use self::codes::{Class, FOUND, USAGE, WRONG_USAGE, class};
 pub(crate) use self::errors::{
-    EnvironmentError, Failed, Hint, Invalid, SomethingFound, UsageError,
+    EnvironmentError, Failed, Hint, Interrupted, Invalid, SomethingFound, UsageError,
 };
 use self::hints::hint;
 pub(crate) use self::hints::{positional, quote, start};

@@ -51,6 +51,13 @@ impl Held {
     }
 }
 
+/// The actors in `$2`, each with the experiment `$1`.
+macro_rules! wanted {
+    () => {
+        "(SELECT actor, $1::text AS experiment FROM unnest($2::text[]) AS actor OFFSET 0) wanted"
+    };
+}
+
 /// The rows that are stored of some actors, as they count at a time.
 pub(super) struct StoredRows {
     at: i64,
@@ -63,7 +70,8 @@ impl StoredRows {
     /// Reads them.
     ///
     /// It takes one search of an index for each actor: what the server supposes of a table that has only
-    /// just been filled would have it read all of the table, with every batch.
+    /// just been filled would have it read all of the table, with every batch. Nor does it see which experiment
+    /// is meant: of one that it takes to be empty it would read all rows for each actor.
     pub(super) fn find(
         db: &mut Connection,
         held: &Held,
@@ -79,35 +87,43 @@ impl StoredRows {
         let name = &held.config.name;
         if held.has_overrides {
             found.overrides = db.rows(
-                "SELECT wanted.actor, o.variant, floor(extract(epoch FROM o.expires_at))::bigint
-                 FROM unnest($2::text[]) AS wanted (actor)
-                 CROSS JOIN LATERAL (
-                     SELECT variant, expires_at FROM autumn_experiment_overrides
-                     WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
-                 ) o",
+                concat!(
+                    "SELECT wanted.actor, o.variant, floor(extract(epoch FROM o.expires_at))::bigint
+                     FROM ",
+                    wanted!(),
+                    " CROSS JOIN LATERAL (
+                         SELECT variant, expires_at FROM autumn_experiment_overrides
+                         WHERE experiment = wanted.experiment AND actor = wanted.actor OFFSET 0
+                     ) o"
+                ),
                 &[name, &actors],
             )?;
         }
         if held.has_assignments {
             found.own = db.rows(
-                "SELECT wanted.actor, a.variant, a.is_override
-                 FROM unnest($2::text[]) AS wanted (actor)
-                 CROSS JOIN LATERAL (
-                     SELECT variant, is_override FROM autumn_experiment_assignments
-                     WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
-                 ) a",
+                concat!(
+                    "SELECT wanted.actor, a.variant, a.is_override FROM ",
+                    wanted!(),
+                    " CROSS JOIN LATERAL (
+                         SELECT variant, is_override FROM autumn_experiment_assignments
+                         WHERE experiment = wanted.experiment AND actor = wanted.actor OFFSET 0
+                     ) a"
+                ),
                 &[name, &actors],
             )?;
         }
         for sibling in &held.siblings {
             found.in_siblings.extend(db.rows(
-                "SELECT wanted.actor FROM unnest($2::text[]) AS wanted (actor)
-                 CROSS JOIN LATERAL (
-                     SELECT is_override FROM autumn_experiment_assignments
-                     WHERE experiment = $1 AND actor = wanted.actor OFFSET 0
-                 ) a
-                 WHERE NOT (a.is_override
-                     AND exp_has_expired($1, wanted.actor, to_timestamp($3::bigint)))",
+                concat!(
+                    "SELECT wanted.actor FROM ",
+                    wanted!(),
+                    " CROSS JOIN LATERAL (
+                         SELECT is_override FROM autumn_experiment_assignments
+                         WHERE experiment = wanted.experiment AND actor = wanted.actor OFFSET 0
+                     ) a
+                     WHERE NOT (a.is_override
+                         AND exp_has_expired($1, wanted.actor, to_timestamp($3::bigint)))"
+                ),
                 &[sibling, &actors, &at],
             )?);
         }

@@ -8,37 +8,50 @@ mod facts;
 mod pipeline;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio_postgres::types::{ToSql, Type};
 
 use self::facts::{Held, Stale, StoredRows};
+use self::pipeline::Turn;
 use super::PgExperimentStore;
 use super::connection::{Connection, Values};
 use super::experiments;
 use super::failure::{self, Failure};
 use super::locks::{LOCK_ACTORS_AND_SHARE_GATE, SHARE_GATE};
 use super::pace::Pace;
-use crate::assignment::{Answers, AssignManyRequest, Keep, Question, Verdict, decide};
+use super::pool::Loan;
+use crate::assignment::{
+    AnsweredPart, Answers, AssignManyRequest, EachPart, Keep, Question, Verdict, decide,
+};
 use crate::error::ExperimentError;
 
-/// Actors in one transaction.
+/// Actors in one transaction: in the first one few, so that the caller soon sees answers; then as many as are
+/// stored in about [`LONG`], so that they go on coming where the server is far away or busy.
+const FIRST_BATCH: usize = 5_000;
+const LEAST_BATCH: usize = 1_000;
 const BATCH: usize = 50_000;
+const LONG: Duration = Duration::from_millis(500);
+/// The most whose locks one transaction takes, however many the server has room for.
+const LOCKED_BATCH: usize = 10_000;
 
 impl PgExperimentStore {
     pub(super) fn settle_many(
         &self,
         request: &AssignManyRequest<'_>,
-    ) -> Result<Answers, ExperimentError> {
+        each: EachPart<'_>,
+    ) -> Result<(), ExperimentError> {
         request.validate()?;
         if !experiments::is_storable(request.experiment) {
             return Err(ExperimentError::NotFound(request.experiment.to_owned()));
         }
-        let mut answers = Answers::default();
-        let mut rest = request.actors;
-        while !rest.is_empty() {
-            let (actors, after) = rest.split_at(rest.len().min(BATCH));
+        let (mut done, mut size) = (0, FIRST_BATCH);
+        while done < request.actors.len() {
+            let rest = &request.actors[done..];
+            let actors = &rest[..rest.len().min(size)];
             let batch = AssignManyRequest { actors, ..*request };
+            let begun = Instant::now();
             let settled = if request.keep == Keep::Nothing {
                 self.read("read the assignments", Pace::Long, |db| {
                     self.settle(db, &batch, false)
@@ -47,15 +60,15 @@ impl PgExperimentStore {
                 self.without_locks(&batch)?
             };
             let Some(settled) = settled else {
-                for settled in self.with_locks(request, rest)? {
-                    answers.append(&settled);
-                }
-                break;
+                return self.with_locks(request, done, each);
             };
-            answers.append(&settled);
-            rest = after;
+            size = next_size(size, begun.elapsed());
+            if show(each, done, &settled).is_break() {
+                break;
+            }
+            done += settled.len();
         }
-        Ok(answers)
+        Ok(())
     }
 
     /// One batch; `None` and nothing is done if its actors have to be locked.
@@ -76,15 +89,17 @@ impl PgExperimentStore {
         })
     }
 
-    /// All that is left, in batches whose actors are locked.
+    /// All that is left once so many are done, in batches whose actors are locked.
     fn with_locks(
         &self,
         request: &AssignManyRequest<'_>,
-        actors: &[&str],
-    ) -> Result<Vec<Answers>, ExperimentError> {
+        done: usize,
+        each: EachPart<'_>,
+    ) -> Result<(), ExperimentError> {
         let size = self.read("read its settings", Pace::Quick, lockable)?;
-        let batches: Vec<&[&str]> = actors.chunks(size).collect();
-        self.in_turn(&batches, |loan, &actors, turn| {
+        let batches: Vec<&[&str]> = request.actors[done..].chunks(size).collect();
+        let settle = |loan: &mut Loan, actors: &&[&str], turn: &Turn<'_>| {
+            let actors = *actors;
             let batch = AssignManyRequest { actors, ..*request };
             let settled = self.write_on(loan, "store the assignments", Pace::Long, |db| {
                 db.row(LOCK_ACTORS_AND_SHARE_GATE, &[&actors, &request.experiment])?;
@@ -93,6 +108,9 @@ impl PgExperimentStore {
             })?;
             // Actors who are locked are always settled.
             Ok(settled.unwrap_or_default())
+        };
+        self.in_turn(&batches, settle, |index, settled| {
+            show(each, done + index * size, &settled)
         })
     }
 
@@ -138,6 +156,27 @@ impl PgExperimentStore {
             keep(db, batch, verdicts, &known.stale, held.weight_period, now)?;
         }
         Ok(Some(answers))
+    }
+}
+
+/// Shows the answers to the actors from that place on.
+fn show(each: EachPart<'_>, start: usize, answers: &Answers) -> ControlFlow<()> {
+    let start = u32::try_from(start).unwrap_or(u32::MAX);
+    let places: Vec<u32> = (start..).take(answers.len()).collect();
+    each(&AnsweredPart {
+        places: &places,
+        answers,
+    })
+}
+
+/// How many actors the next transaction should take if one of this size took so long.
+fn next_size(size: usize, took: Duration) -> usize {
+    if took > LONG {
+        (size / 2).max(LEAST_BATCH)
+    } else if took < LONG / 2 {
+        (size * 2).min(BATCH)
+    } else {
+        size
     }
 }
 
@@ -282,5 +321,5 @@ fn lockable(db: &mut Connection) -> Result<usize, Failure> {
         &[],
     )?;
     let locks = usize::try_from(row.try_get::<_, i64>(0)?);
-    Ok(locks.unwrap_or(BATCH).clamp(1, BATCH))
+    Ok(locks.unwrap_or(LOCKED_BATCH).clamp(1, LOCKED_BATCH))
 }

@@ -1,7 +1,8 @@
 //! Batches in turn, on two connections: while one is stored, the actors of the next are locked and looked
 //! for.
 
-use std::iter;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -32,6 +33,11 @@ impl Turns {
         })
     }
 
+    /// Nobody has a turn any more.
+    fn end(&self) {
+        self.move_to(usize::MAX);
+    }
+
     fn move_to(&self, index: usize) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         *next = (*next).max(index);
@@ -60,7 +66,37 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if !self.is_done {
-            self.turns.move_to(usize::MAX);
+            self.turns.end();
+        }
+    }
+}
+
+/// What came of the batches, which is shown in their order.
+struct Shown<T, S> {
+    next: usize,
+    /// What came before its turn.
+    early: BTreeMap<usize, T>,
+    show: S,
+}
+
+impl<T, S: FnMut(usize, T) -> ControlFlow<()>> Shown<T, S> {
+    /// Shows what can be shown now.
+    fn take(&mut self, index: usize, settled: T) -> ControlFlow<()> {
+        self.early.insert(index, settled);
+        let mut flow = ControlFlow::Continue(());
+        while let Some(settled) = self.early.remove(&self.next) {
+            if (self.show)(self.next, settled).is_break() {
+                flow = ControlFlow::Break(());
+            }
+            self.next += 1;
+        }
+        flow
+    }
+
+    /// Shows what came after a batch that failed.
+    fn finish(mut self) {
+        for (index, settled) in self.early {
+            let _ = (self.show)(index, settled);
         }
     }
 }
@@ -69,51 +105,70 @@ impl PgExperimentStore {
     /// Has `settle` take each of these batches, two at a time where a second connection is free. It calls
     /// [`Turn::pass`] once the actors of its batch are locked. They are locked one after another, so that an
     /// actor who comes twice is assigned where it comes first, unless the first batch had to be taken
-    /// again. Gives what came of them, in order.
+    /// again.
+    ///
+    /// What comes of each is given to `show` as soon as it and all before it are stored; where one fails, at the end
+    /// also of those after it. As long as `show` takes, no more batches are begun than connections are in use, and
+    /// none once it breaks off.
     pub(super) fn in_turn<B: Sync, T: Send>(
         &self,
         batches: &[B],
         settle: impl Fn(&mut Loan, &B, &Turn<'_>) -> Result<T, ExperimentError> + Sync,
-    ) -> Result<Vec<T>, ExperimentError> {
+        show: impl FnMut(usize, T) -> ControlFlow<()> + Send,
+    ) -> Result<(), ExperimentError> {
         let (unclaimed, turns) = (AtomicUsize::new(0), Turns::default());
-        // Whoever claims a batch has the connection for it, as those that follow wait for it.
-        let settle_next = |loan: &mut Loan| -> Result<Option<(usize, T)>, ExperimentError> {
+        let shown = Mutex::new(Shown {
+            next: 0,
+            early: BTreeMap::new(),
+            show,
+        });
+        // Whoever claims a batch has the connection for it, as those that follow wait for it. It gives it back
+        // with each batch, to whoever waits for one. `false` once there is nothing left to do.
+        let settle_next = |mut loan: Loan| -> Result<bool, ExperimentError> {
             let index = unclaimed.fetch_add(1, Ordering::Relaxed);
             let Some(batch) = batches.get(index) else {
-                return Ok(None);
+                return Ok(false);
             };
             let Some(turn) = turns.wait_for(index) else {
-                return Ok(None);
+                return Ok(false);
             };
-            let settled = settle(loan, batch, &turn)?;
+            let settled = settle(&mut loan, batch, &turn)?;
             turn.done();
-            Ok(Some((index, settled)))
+            drop(loan);
+            let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            if shown.take(index, settled).is_break() {
+                turns.end();
+            }
+            Ok(true)
         };
-        let mut first = Some(self.pool.get()?);
-        let second = self.pool.get_within(Duration::ZERO).ok().flatten();
+        let free = || self.pool.get_within(Duration::ZERO).ok().flatten();
+        let first = self.pool.get()?;
+        let second = free();
         let (all, others) = thread::scope(|scope| {
-            let helper = second.map(|mut loan| {
-                let settle_next = &settle_next;
-                scope.spawn(move || {
-                    iter::from_fn(|| settle_next(&mut loan).transpose())
-                        .collect::<Result<Vec<_>, _>>()
-                })
+            let helper = second.and_then(|loan| {
+                let help = || -> Result<(), ExperimentError> {
+                    let mut next = Some(loan);
+                    while let Some(loan) = next {
+                        next = if settle_next(loan)? { free() } else { None };
+                    }
+                    Ok(())
+                };
+                // Where no thread is to be had, it does without.
+                thread::Builder::new().spawn_scoped(scope, help).ok()
             });
-            // It gives its connection back with each batch, to whoever waits for one.
-            let all: Result<Vec<_>, ExperimentError> = iter::from_fn(|| {
-                let loan = first.take().map_or_else(|| self.pool.get(), Ok);
-                let settled = loan.map_err(ExperimentError::from);
-                settled
-                    .and_then(|mut loan| settle_next(&mut loan))
-                    .transpose()
-            })
-            .collect();
-            let others = helper.map_or(Ok(Ok(Vec::new())), ScopedJoinHandle::join);
+            let settle_all = || -> Result<(), ExperimentError> {
+                let mut loan = first;
+                while settle_next(loan)? {
+                    loan = self.pool.get()?;
+                }
+                Ok(())
+            };
+            let all = settle_all();
+            let others = helper.map_or(Ok(Ok(())), ScopedJoinHandle::join);
             (all, others.unwrap_or_else(|panic| resume_unwind(panic)))
         });
-        let mut all = all?;
-        all.extend(others?);
-        all.sort_unstable_by_key(|(index, _)| *index);
-        Ok(all.into_iter().map(|(_, settled)| settled).collect())
+        let shown = shown.into_inner().unwrap_or_else(PoisonError::into_inner);
+        shown.finish();
+        all.and(others)
     }
 }

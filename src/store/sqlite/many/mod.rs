@@ -19,7 +19,9 @@ use super::actors::{self, Actor};
 use super::choice::Choice;
 use super::experiments::{self, Stored};
 use super::{Failure, SqliteExperimentStore, exposures, load_known, overrides, periods};
-use crate::assignment::{Answers, AssignManyRequest, Keep, Question, decide};
+use crate::assignment::{
+    AnsweredPart, Answers, AssignManyRequest, EachPart, Keep, Question, decide,
+};
 use crate::bucketing::Allocation;
 use crate::coverage::Coverage;
 use crate::error::ExperimentError;
@@ -40,7 +42,8 @@ impl SqliteExperimentStore {
     pub(super) fn settle_many(
         &self,
         request: &AssignManyRequest<'_>,
-    ) -> Result<Answers, ExperimentError> {
+        each: EachPart<'_>,
+    ) -> Result<(), ExperimentError> {
         request.validate()?;
         let order = match request.keep {
             // Nothing will be looked up, so any order is as good.
@@ -52,33 +55,40 @@ impl SqliteExperimentStore {
             let begun = self.write_ahead_log.begin_many(&self.lock());
             begun.map_err(|error| self.failed("prepare for many", error))?;
         }
-        let answers = self.assign_in_order(request, &order);
+        let assigned = self.assign_in_order(request, &order, each);
         if is_large {
             let ended = self.write_ahead_log.end_many(&mut self.lock());
             ended.map_err(|error| self.failed("finish many", error))?;
         }
-        answers
+        assigned
     }
 
     fn assign_in_order(
         &self,
         request: &AssignManyRequest<'_>,
-        order: &[u32],
-    ) -> Result<Answers, ExperimentError> {
-        let mut answers = Answers::unanswered(order.len());
-        let mut done = 0;
-        while done < order.len() {
-            let rest = &order[done..];
+        mut rest: &[u32],
+        each: EachPart<'_>,
+    ) -> Result<(), ExperimentError> {
+        while !rest.is_empty() {
             let step = |db: &Connection| {
                 let experiment = load_known(db, request.experiment)?;
-                Batch::new(db, self, request, &experiment)?.run(rest, &mut answers)
+                Batch::new(db, self, request, &experiment)?.run(rest)
             };
-            done += match request.keep {
+            let answers = match request.keep {
                 Keep::Nothing => self.read("read the assignments", step)?,
                 _ => self.write_long("store the assignments", step)?,
             };
+            let (places, after) = rest.split_at(answers.len());
+            let part = AnsweredPart {
+                places,
+                answers: &answers,
+            };
+            if each(&part).is_break() {
+                break;
+            }
+            rest = after;
         }
-        Ok(answers)
+        Ok(())
     }
 
     /// Whether nothing is stored of any actor that could concern this experiment.
@@ -108,6 +118,7 @@ struct Batch<'a> {
     insert: Statement<'a>,
     /// New assignments by `idx`.
     assigned: Vec<u64>,
+    answers: Answers,
     exposed: Vec<(u32, Choice)>,
 }
 
@@ -141,18 +152,17 @@ impl<'a> Batch<'a> {
             finder: Finder::new(db, experiment, store.clock, has_overrides)?,
             insert: db.prepare(&rows::insert_statement(ROWS))?,
             assigned: Vec::new(),
+            answers: Answers::default(),
             exposed: Vec::new(),
         })
     }
 
-    /// Settles as many of these actors as one transaction should; says how many.
-    fn run(mut self, places: &[u32], answers: &mut Answers) -> Result<usize, Failure> {
+    /// Settles as many of these actors as one transaction should, the first ones; gives their answers.
+    fn run(mut self, places: &[u32]) -> Result<Answers, Failure> {
         let begun = Instant::now();
-        let mut done = 0;
         for group in places.chunks(ROWS) {
-            self.group(group, answers)?;
-            done += group.len();
-            if self.request.keep != Keep::Nothing && self.is_long(begun.elapsed()) {
+            self.group(group)?;
+            if self.is_long(begun.elapsed()) {
                 break;
             }
         }
@@ -171,21 +181,22 @@ impl<'a> Batch<'a> {
                 periods::count(self.db, id, weight_period, choice, count.cast_signed())?;
             }
         }
-        Ok(done)
+        Ok(self.answers)
     }
 
     /// Whether a transaction of this age should end.
     fn is_long(&self, age: Duration) -> bool {
-        age > HOLD || age > HOLD_IF_AWAITED && self.store.queue.is_awaited()
+        let holds_lock = self.request.keep != Keep::Nothing;
+        age > HOLD || holds_lock && age > HOLD_IF_AWAITED && self.store.queue.is_awaited()
     }
 
-    fn group(&mut self, places: &[u32], answers: &mut Answers) -> Result<(), Failure> {
+    fn group(&mut self, places: &[u32]) -> Result<(), Failure> {
         if !self.must_look && self.cautious == 0 {
             let settled = self.settle(places, false)?;
             // A refusal is not proved by an insertion: whom it refuses may be stored.
             let is_provable = settled.iter().all(|s| s.verdict.variant.is_some());
             if is_provable && self.insert_all(&settled)? {
-                self.answer(&settled, answers);
+                self.answer(&settled);
                 return Ok(());
             }
             self.cautious = CAUTIOUS_GROUPS;
@@ -202,7 +213,7 @@ impl<'a> Batch<'a> {
             let what = "an actor has an assignment that is not found".to_owned();
             return Err(experiments::contradiction(what).into());
         }
-        self.answer(&settled, answers);
+        self.answer(&settled);
         Ok(())
     }
 
@@ -292,9 +303,9 @@ impl<'a> Batch<'a> {
         Ok(all_new)
     }
 
-    fn answer(&mut self, settled: &[Settled<'_>], answers: &mut Answers) {
+    fn answer(&mut self, settled: &[Settled<'_>]) {
         for settled in settled {
-            answers.set(settled.place, &settled.verdict);
+            self.answers.push(&settled.verdict);
             if let Some(variant) = settled.variant
                 && self.request.keep == Keep::AssignmentsAndExposures
                 && settled.verdict.is_exposure()

@@ -44,6 +44,8 @@ With --actors a line is printed for each actor, in order, once it is stored:
 actor, tab, variant. The variant is empty for an actor whom the group excludes,
 who is outside the coverage or who is new to a closed experiment, and for new
 actors when all weights are 0. The exit code is 0 even so.
+Interrupted (Ctrl-C, SIGTERM), it says how many are stored; the same command
+resumes.
 Blank lines are skipped. A line that is no actor (not UTF-8, too long, with a
 blank at its edge) is reported and left out, and the exit code is 1 in the end.
 Input that looks like a table, or whose lines end in carriage returns only, is

@@ -42,7 +42,7 @@ pub(in crate::commands) struct Input {
     /// Its size in bytes, if it is a file.
     pub(super) size: Option<u64>,
     /// How many bytes were read.
-    pub(super) taken: u64,
+    taken: u64,
 }
 
 /// Some lines of the input.
@@ -100,6 +100,16 @@ impl BadLines {
 }
 
 impl Batch {
+    /// How many actors there are.
+    pub(super) fn len(&self) -> u64 {
+        self.actors.len() as u64
+    }
+
+    /// How many bytes of the input the line of that actor takes.
+    pub(super) fn bytes(&self, place: u32) -> u64 {
+        self.actors[place as usize].len() as u64 + 1
+    }
+
     /// The actors, in order.
     pub(in crate::commands) fn actors(&self) -> Vec<&str> {
         let place = |range: &Range<u32>| range.start as usize..range.end as usize;
@@ -144,6 +154,16 @@ impl Input {
             size: metadata.is_file().then_some(metadata.len()),
             taken: 0,
         })
+    }
+
+    /// Whether all of it was read.
+    pub(super) fn is_read(&self) -> bool {
+        self.at_end
+    }
+
+    /// How many bytes were handed out.
+    pub(super) fn handed_out(&self) -> u64 {
+        self.taken - self.buffer.len() as u64
     }
 
     /// Waits for input and gives what has arrived; `None` at the end.

@@ -1,21 +1,22 @@
 //! Every actor of a file. A line is printed once the transaction that holds it is committed.
 
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, BufWriter, Stdout};
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use anyhow::Context as _;
-use experiments::{Allocation, Answers, AssignManyRequest, AssignmentReason, Keep, Verdict};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use schemars::JsonSchema;
-use serde_json::Value;
+use experiments::{
+    AnsweredPart, AssignManyRequest, ExperimentError, ExperimentService, Gathered, Keep, Verdict,
+};
 
 use super::arguments::Assign;
-use super::input::{BadLines, Input};
+use super::input::{BadLines, Batch, Input};
+use super::interruption::Interruption;
+use super::lines::Output;
+use super::progress::Progress;
 use super::repeated::Repeated;
+use super::summary::Summary;
 use super::value;
 use crate::context::{Context, Purpose};
-use crate::options::Format;
-use crate::output::{json, tsv};
 
 pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::Result<()> {
     let (keep, purpose) = match (command.dry_run, command.expose) {
@@ -29,198 +30,158 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
     if command.value {
         value::require(&config)?;
     }
-    service.assign_many(&AssignManyRequest {
+    let request = AssignManyRequest {
         experiment: &command.name,
         actors: &["-"],
         keep: Keep::Nothing,
-    })?;
-    let mut input = Input::open(file, command.raw)?;
-    let progress = progress(&input, context);
-    let mut output = Output {
-        writer: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
-        format: context.format(),
-        allocation: config.allocation(),
-        experiment: &command.name,
-        prints_values: command.value,
-        line: String::new(),
     };
-    let mut summary = Summary::default();
-    let mut bad = BadLines::default();
-    let mut repeated = command.dry_run.then(Repeated::default);
-    if context.wants_header() && output.format != Format::Json {
-        output
-            .writer
-            .write_all(if command.value {
-                b"actor\tvalue\n"
-            } else {
-                b"actor\tvariant\n"
-            })
-            .context("cannot write to standard output")?;
-    }
-    while let Some(batch) = input.next_batch()? {
-        let actors = batch.actors();
-        let mut answers = service.assign_many(&AssignManyRequest {
+    service.assign_many(&request)?;
+    let mut input = Input::open(file, command.raw)?;
+    let progress = Progress::begin(input.size, context);
+    let mut run = Run {
+        service,
+        request: AssignManyRequest { keep, ..request },
+        output: Output {
+            writer: BufWriter::with_capacity(1 << 16, io::stdout()),
+            format: context.format(),
+            allocation: config.allocation(),
             experiment: &command.name,
-            actors: &actors,
-            keep,
-        })?;
-        if let Some(repeated) = &mut repeated {
-            answers = repeated.answers(&actors, &answers);
-        }
-        bad.take(&batch, context);
-        summary.blank += batch.blank;
-        summary.take(&answers);
-        output.write(&actors, &answers)?;
-        // It moves with the batches, not by a thread of its own, which may not be to be had.
-        progress.set_position(input.taken);
+            prints_values: command.value,
+            line: String::new(),
+        },
+        summary: Summary::default(),
+        repeated: command.dry_run.then(Repeated::default),
+        // What stores nothing leaves nothing to be told.
+        interruption: (!command.dry_run)
+            .then(|| Interruption::watch(keep, context.format(), progress.bar())),
+        progress,
+    };
+    if context.wants_header() {
+        run.output.header()?;
     }
-    progress.finish_and_clear();
-    context.say(&summary);
+    let mut bad = BadLines::default();
+    let mut read = 0;
+    while let Some(batch) = input.next_batch()? {
+        bad.take(&batch, context);
+        run.summary.blank += batch.blank;
+        read += batch.len();
+        let assigned = run.assign(&batch, input.is_read().then_some(read))?;
+        run.progress.reach(input.handed_out());
+        if let Err(error) = assigned {
+            run.progress.end();
+            if !run.summary.is_empty() {
+                context.say(&run.summary);
+            }
+            return Err(error.into());
+        }
+    }
+    run.progress.end();
+    context.say(&run.summary);
     bad.into_result()
 }
 
-fn progress(input: &Input, context: &Context) -> ProgressBar {
-    // On a terminal the lines themselves show how it goes.
-    if context.is_quiet() || io::stdout().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let (bar, template) = match input.size {
-        Some(size) => {
-            let template = "{wide_bar} {percent}% {bytes_per_sec} {eta}";
-            (ProgressBar::new(size), template)
+/// What goes on from batch to batch.
+struct Run<'a> {
+    service: ExperimentService,
+    /// But for the actors.
+    request: AssignManyRequest<'a>,
+    output: Output<'a, BufWriter<Stdout>>,
+    summary: Summary,
+    repeated: Option<Repeated>,
+    interruption: Option<Interruption>,
+    progress: Progress,
+}
+
+impl Run<'_> {
+    /// Assigns the actors of a batch and prints what is stored of it, also if the store fails in the middle. `total`
+    /// is how many actors there are in all, if that is known.
+    fn assign(
+        &mut self,
+        batch: &Batch,
+        total: Option<u64>,
+    ) -> anyhow::Result<Result<(), ExperimentError>> {
+        if let Some(interruption) = &self.interruption {
+            interruption.begin_work(total);
         }
-        None => (
-            ProgressBar::new_spinner(),
-            "{spinner} {bytes} {bytes_per_sec}",
-        ),
-    };
-    bar.set_draw_target(ProgressDrawTarget::stderr());
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+        let service = self.service.clone();
+        let actors = batch.actors();
+        let request = AssignManyRequest {
+            experiment: self.request.experiment,
+            actors: &actors,
+            keep: self.request.keep,
+        };
+        let mut answering = Answering {
+            run: self,
+            batch,
+            actors: &actors,
+            gathered: Gathered::of(actors.len()),
+            printed: 0,
+            failed: None,
+        };
+        let assigned = service.assign_many_in_parts(&request, &mut |part| answering.take(part));
+        let printed = answering.print_rest();
+        if let Some(interruption) = &self.interruption {
+            interruption.end_work();
+        }
+        printed.map(|()| assigned)
+    }
+
+    fn print(&mut self, actor: &str, verdict: Verdict<'_>) -> anyhow::Result<()> {
+        let verdict = match &mut self.repeated {
+            Some(repeated) => repeated.verdict(actor, verdict),
+            None => verdict,
+        };
+        self.summary.take(&verdict);
+        self.output.write(actor, &verdict)
     }
 }
 
-struct Output<'a, W> {
-    writer: W,
-    format: Format,
-    allocation: Allocation,
-    experiment: &'a str,
-    prints_values: bool,
-    line: String,
+/// The answers to a batch, as they come in.
+struct Answering<'r, 'a> {
+    run: &'r mut Run<'a>,
+    batch: &'r Batch,
+    actors: &'r [&'r str],
+    gathered: Gathered,
+    /// How many lines were printed: all up to the first actor whose answer has not come.
+    printed: usize,
+    failed: Option<anyhow::Error>,
 }
 
-impl<W: Write> Output<'_, W> {
-    fn write(&mut self, actors: &[&str], answers: &Answers) -> anyhow::Result<()> {
-        const FAILED: &str = "cannot write to standard output";
-        for (actor, verdict) in actors.iter().zip(answers.iter()) {
-            self.line.clear();
-            match self.format {
-                Format::Json => {
-                    let bucket = self.allocation.bucket(actor);
-                    json_line(&mut self.line, actor, &verdict, bucket)?;
-                }
-                _ if self.prints_values => {
-                    let shown = match (verdict.variant, verdict.value) {
-                        (None, _) => String::new(),
-                        (Some(_), Some(value)) => value::text(value)?,
-                        // Somebody has taken it away meanwhile.
-                        (Some(variant), None) => {
-                            return Err(value::missing(self.experiment, variant));
-                        }
-                    };
-                    tsv_line(&mut self.line, actor, &shown);
-                }
-                _ => tsv_line(&mut self.line, actor, verdict.variant.unwrap_or_default()),
+impl Answering<'_, '_> {
+    fn take(&mut self, part: &AnsweredPart<'_>) -> ControlFlow<()> {
+        self.gathered.take(part);
+        let bytes = part.places.iter().map(|place| self.batch.bytes(*place));
+        self.run.progress.advance(bytes.sum());
+        let count = part.places.len() as u64;
+        let interruption = self.run.interruption.as_ref();
+        let is_interrupted = interruption.is_some_and(|interruption| interruption.store(count));
+        if self.failed.is_none() {
+            self.failed = self.print_next().err();
+        }
+        if is_interrupted || self.failed.is_some() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn print_next(&mut self) -> anyhow::Result<()> {
+        while let Some(verdict) = self.gathered.get(self.printed) {
+            self.run.print(self.actors[self.printed], verdict)?;
+            self.printed += 1;
+        }
+        self.run.output.flush()
+    }
+
+    /// Prints what has come of those after whom it failed or was broken off.
+    fn print_rest(mut self) -> anyhow::Result<()> {
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
+        }
+        for place in self.printed..self.actors.len() {
+            if let Some(verdict) = self.gathered.get(place) {
+                self.run.print(self.actors[place], verdict)?;
             }
-            let line = self.line.as_bytes();
-            self.writer.write_all(line).context(FAILED)?;
         }
-        self.writer.flush().context(FAILED)
-    }
-}
-
-/// A line of JSON. It is written by hand, as there are many; this says what is in it.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is needed")]
-pub(in crate::commands) struct Line {
-    /// Who is assigned.
-    actor: String,
-    /// The variant; `null` for who is refused.
-    variant: Option<String>,
-    /// What the variant stands for, if it has a value.
-    value: Option<Value>,
-    /// The rule that decided.
-    reason: AssignmentReason,
-    /// The actor's bucket.
-    bucket: u64,
-}
-
-fn tsv_line(line: &mut String, actor: &str, shown: &str) {
-    tsv::field(line, actor);
-    line.push('\t');
-    tsv::field(line, shown);
-    line.push('\n');
-}
-
-fn json_line(
-    line: &mut String,
-    actor: &str,
-    verdict: &Verdict<'_>,
-    bucket: u64,
-) -> anyhow::Result<()> {
-    use std::fmt::Write as _;
-    line.push_str("{\"actor\":");
-    json::string(line, actor);
-    line.push_str(",\"variant\":");
-    match verdict.variant {
-        Some(variant) => json::string(line, variant),
-        None => line.push_str("null"),
-    }
-    if let Some(value) = verdict.value {
-        line.push_str(",\"value\":");
-        line.push_str(json::safe_line(value)?.trim_end());
-    }
-    writeln!(
-        line,
-        ",\"reason\":\"{}\",\"bucket\":{bucket}}}",
-        verdict.reason.as_str()
-    )?;
-    Ok(())
-}
-
-/// What came of it all.
-#[derive(Default)]
-struct Summary {
-    by_reason: [u64; AssignmentReason::ALL.len()],
-    blank: u64,
-}
-
-impl Summary {
-    fn take(&mut self, answers: &Answers) {
-        for verdict in answers.iter() {
-            let place = AssignmentReason::ALL
-                .iter()
-                .position(|known| *known == verdict.reason);
-            self.by_reason[place.unwrap_or_default()] += 1;
-        }
-    }
-}
-
-impl std::fmt::Display for Summary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let total: u64 = self.by_reason.iter().sum();
-        let actors = if total == 1 { "actor" } else { "actors" };
-        write!(f, "{total} {actors}")?;
-        let reasons = AssignmentReason::ALL.iter().zip(self.by_reason);
-        for (index, (reason, count)) in reasons.filter(|(_, count)| *count > 0).enumerate() {
-            let separator = if index == 0 { ": " } else { ", " };
-            write!(f, "{separator}{count} {}", reason.as_str())?;
-        }
-        match self.blank {
-            0 => Ok(()),
-            1 => write!(f, "; 1 blank line"),
-            blank => write!(f, "; {blank} blank lines"),
-        }
+        self.run.output.flush()
     }
 }

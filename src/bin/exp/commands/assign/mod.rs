@@ -1,8 +1,12 @@
 mod arguments;
 pub(super) mod input;
-pub(super) mod many;
+mod interruption;
+pub(super) mod lines;
+mod many;
 pub(super) mod one;
+mod progress;
 mod repeated;
+mod summary;
 mod value;
 
 pub(crate) use self::arguments::Assign;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
-use experiments::{Answers, AssignmentReason, Verdict};
+use experiments::{AssignmentReason, Verdict};
 
 /// The actors who would have been assigned so far, each as 128 bits of hash: no two actors share them in
 /// practice, and a long list takes less memory than its ids.
@@ -14,22 +14,16 @@ pub(super) struct Repeated {
 }
 
 impl Repeated {
-    /// The answers that a run gives that stores each assignment.
-    pub(super) fn answers(&mut self, actors: &[&str], answers: &Answers) -> Answers {
-        let mut corrected = Answers::default();
-        for (actor, verdict) in actors.iter().zip(answers.iter()) {
-            let is_new = verdict.reason != AssignmentReason::Assigned || self.insert(actor);
-            corrected.push(&if is_new {
-                verdict
-            } else {
-                Verdict {
-                    reason: AssignmentReason::Sticky,
-                    store: false,
-                    ..verdict
-                }
-            });
+    /// The answer to the next actor that a run gives that stores each assignment.
+    pub(super) fn verdict<'v>(&mut self, actor: &str, verdict: Verdict<'v>) -> Verdict<'v> {
+        if verdict.reason != AssignmentReason::Assigned || self.insert(actor) {
+            return verdict;
         }
-        corrected
+        Verdict {
+            reason: AssignmentReason::Sticky,
+            store: false,
+            ..verdict
+        }
     }
 
     fn insert(&mut self, actor: &str) -> bool {
