@@ -47,6 +47,7 @@ mod declare;
 mod default;
 mod driver;
 mod durability;
+mod edges;
 mod edit;
 mod files;
 mod givens;

@@ -1,5 +1,9 @@
+use std::collections::BTreeSet;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
+use experiments::suggest::nearest;
+use experiments::text::escape;
 use experiments::{Coverage, ExperimentConfig, ExperimentState};
 use serde::Serialize;
 
@@ -8,7 +12,7 @@ use crate::context::{Context, Purpose};
 use crate::output::View;
 use crate::output::figures;
 use crate::output::text::{Text, cell, safe, state_cell};
-use crate::output::tsv::Tsv;
+use crate::output::tsv::{Tsv, listed};
 
 /// Show the experiments
 #[derive(Args)]
@@ -17,7 +21,8 @@ use crate::output::tsv::Tsv;
     exp list --state running --state paused\n  \
     exp list --group checkout --sort changed\n\n\
     TSV columns: name, state, variants, winner, group, bucketing, \
-    seconds since 1970 of the last change, whether newcomers may enter, coverage")]
+    seconds since 1970 of the last change, whether newcomers may enter, coverage; \
+    a variant with , or = or \" in its name has it in double quotes")]
 pub(crate) struct List {
     /// Only those in this state; repeat for several
     #[arg(long = "state", value_name = "STATE", value_delimiter = ',',
@@ -48,9 +53,20 @@ impl List {
         if shown.is_empty() {
             context.say("no experiments yet; exp create makes one");
         } else {
+            let groups = shown.iter().filter_map(|c| c.exclusion_group.clone());
+            let groups: BTreeSet<String> = groups.collect();
             shown.retain(|config| self.wants(config));
             if shown.is_empty() {
                 context.say("no experiment has this state and group");
+            }
+            let unknown = self.groups.iter().filter(|group| !groups.contains(*group));
+            for group in unknown {
+                if let Some(meant) = nearest(group, groups.iter().map(String::as_str)) {
+                    let group = escape(group);
+                    let message =
+                        format!("no experiment is in the group '{group}'; did you mean '{meant}'?");
+                    context.say(message);
+                }
             }
         }
         if self.sort == Sort::Changed {
@@ -100,7 +116,7 @@ impl View for Experiments {
             tsv.line(&[
                 &config.name,
                 config.state.as_str(),
-                &weights(config, "=", ","),
+                &weights_in_field(config),
                 config.winner.as_deref().unwrap_or_default(),
                 config.exclusion_group.as_deref().unwrap_or_default(),
                 config.bucketing.as_str(),
@@ -126,7 +142,7 @@ impl View for Experiments {
         let row = |config: &ExperimentConfig| {
             let variants = match config.deciding_winner() {
                 Some(winner) => format!("{} wins", safe(winner)),
-                None => safe(&weights(config, " ", ", ")),
+                None => safe(&weights_in_text(config)),
             };
             let mut row = vec![
                 cell(&config.name),
@@ -158,10 +174,18 @@ fn entry(config: &ExperimentConfig) -> String {
     }
 }
 
-fn weights(config: &ExperimentConfig, is: &str, and: &str) -> String {
+fn weights_in_field(config: &ExperimentConfig) -> String {
     let weights = config.variants.iter();
     let weights: Vec<_> = weights
-        .map(|v| format!("{}{is}{}", v.name, v.weight))
+        .map(|v| format!("{}={}", listed(&v.name), v.weight))
         .collect();
-    weights.join(and)
+    weights.join(",")
+}
+
+fn weights_in_text(config: &ExperimentConfig) -> String {
+    let weights = config.variants.iter();
+    let weights: Vec<_> = weights
+        .map(|v| format!("{} {}", v.name, v.weight))
+        .collect();
+    weights.join(", ")
 }

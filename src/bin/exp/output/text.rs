@@ -73,6 +73,12 @@ impl Text {
         }
     }
 
+    /// Whether a line fits the page.
+    pub(crate) fn fits(&self, line: &str) -> bool {
+        let plain = anstream::adapter::strip_str(line).to_string();
+        self.page.width.is_none_or(|width| plain.width() <= width)
+    }
+
     /// How many spaces part two columns of a table.
     pub(crate) fn gap(&self) -> usize {
         match self.page.width {
@@ -118,11 +124,17 @@ fn trim_end(line: &str) -> String {
 /// Adds a paragraph that fits the page: `begin`, which may be styled, then `words`; further lines are indented
 /// by two columns.
 pub(crate) fn wrapped(text: &mut Text, begin: &str, words: &str) {
+    hanging(text, 2, begin, words);
+}
+
+/// The same, with further lines indented by `indent` columns, or by less on a page that is narrow.
+pub(crate) fn hanging(text: &mut Text, indent: usize, begin: &str, words: &str) {
     let Some(width) = text.width() else {
         text.line(format_args!("{begin}{words}"));
         return;
     };
     let width = width.max(20);
+    let indent = indent.min(if width < 60 { 4 } else { width / 2 });
     let mut line = begin.to_owned();
     let mut used = anstream::adapter::strip_str(begin).to_string().width();
     let mut is_empty = true;
@@ -130,8 +142,8 @@ pub(crate) fn wrapped(text: &mut Text, begin: &str, words: &str) {
         let space = usize::from(!is_empty);
         if !is_empty && used + space + word.width() > width {
             text.line(&line);
-            "  ".clone_into(&mut line);
-            used = 2;
+            line = " ".repeat(indent);
+            used = indent;
             is_empty = true;
         }
         if !is_empty {
@@ -143,6 +155,19 @@ pub(crate) fn wrapped(text: &mut Text, begin: &str, words: &str) {
         is_empty = false;
     }
     text.line(&line);
+}
+
+/// Adds a line as it is, or, where it does not fit the page, as a paragraph without styles, whose further lines are
+/// indented by `hang` columns.
+pub(crate) fn line_or_wrapped(text: &mut Text, hang: usize, line: &str) {
+    if text.fits(line) {
+        text.line(line);
+        return;
+    }
+    let plain = anstream::adapter::strip_str(line).to_string();
+    let words = plain.trim_start();
+    let indent = &plain[..plain.len() - words.len()];
+    hanging(text, hang, indent, words);
 }
 
 /// Text from outside, made safe to show.
