@@ -154,12 +154,17 @@ impl View for Experiments {
                 row.push(cell(&entry(config)));
             }
             if self.shows_changed {
-                row.push(cell(&text.time(config.updated_at_secs)));
+                let time = text.time(config.updated_at_secs);
+                // A narrow page has room for the day.
+                let is_narrow = text.width().is_some_and(|width| width < 72);
+                let day = time.split(' ').next().unwrap_or_default();
+                row.push(cell(if is_narrow { day } else { &time }));
             }
             row
         };
         let rows = self.shown.iter().map(row).collect();
-        text.table(&header, rows);
+        let changed = self.shows_changed.then(|| header.len() - 1);
+        text.table_with_whole(changed, &header, rows);
     }
 }
 

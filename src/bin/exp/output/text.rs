@@ -5,7 +5,9 @@ use std::fmt::{Display, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table,
+};
 use experiments::text::escape;
 use experiments::{Coverage, ExperimentState};
 use jiff::Timestamp;
@@ -48,6 +50,16 @@ impl Text {
 
     /// Adds a table that fits the page. Cells are made by [`cell`] and its like.
     pub(crate) fn table(&mut self, header: &[&str], rows: Vec<Vec<Cell>>) {
+        self.table_with_whole(None, header, rows);
+    }
+
+    /// The same, and the cells of the column at this place are not broken over lines.
+    pub(crate) fn table_with_whole(
+        &mut self,
+        whole: Option<usize>,
+        header: &[&str],
+        rows: Vec<Vec<Cell>>,
+    ) {
         let mut table = Table::new();
         table
             .load_style(NOTHING)
@@ -67,6 +79,9 @@ impl Text {
         let gap = u16::try_from(self.gap()).unwrap_or(1);
         for column in table.column_iter_mut() {
             column.set_padding((0, gap));
+        }
+        if let Some(column) = whole.and_then(|place| table.column_mut(place)) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
         }
         for line in table.lines() {
             self.line(trim_end(&line));
