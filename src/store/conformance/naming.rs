@@ -199,7 +199,7 @@ pub fn a_new_name_has_no_blank_edges(store: &dyn ExperimentStore) {
     create(store, &draft("e"));
     let before = snapshot(store, "e");
     let mut variants = draft("v");
-    variants.variants[1].name = "treatment ".to_owned();
+    "treatment ".clone_into(&mut variants.variants[1].name);
     for config in [
         draft(" n"),
         draft("g").exclusion_group("g\u{3000}"),
