@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::bucketing::{BUCKETS, bucket_counts, total_weight};
 use crate::experiment::{ExperimentConfig, ExperimentState};
-use crate::independence::{Dependence, IdSample, dependences, remedies};
+use crate::independence::{Dependence, IdSample, Remedy, dependences, remedies};
 use crate::text::Quoted;
 
 /// Under this share of the newcomers, the other experiments of a group leave hardly anybody.
@@ -59,7 +59,7 @@ pub enum ConcernKind {
         /// What was measured. The other one is the first of the pair.
         dependence: Dependence,
         /// What to do.
-        remedy: String,
+        remedy: Remedy,
     },
     /// A running experiment of its group takes everybody whom it covers, unless it meets them first.
     GroupTaken {
@@ -99,6 +99,19 @@ pub fn concerns(config: &ExperimentConfig, all: &[ExperimentConfig]) -> Vec<Star
         kind,
     });
     named.collect()
+}
+
+/// Whether the running experiments of its group, among `all`, leave this one hardly anybody.
+#[must_use]
+pub fn group_concern(config: &ExperimentConfig, all: &[ExperimentConfig]) -> Option<StartConcern> {
+    let others: Vec<_> = all
+        .iter()
+        .filter(|other| other.name != config.name)
+        .collect();
+    Some(StartConcern {
+        experiment: config.name.clone(),
+        kind: of_group(config, &others)?,
+    })
 }
 
 /// The primary metrics that have no window.
@@ -208,7 +221,7 @@ fn of_independence(config: &ExperimentConfig, others: &[&ExperimentConfig]) -> V
 }
 
 impl StartConcern {
-    /// What to do about it, as the rest of a sentence.
+    /// What to do about it, as the rest of a sentence, in the words for whoever writes its file.
     #[must_use]
     pub fn help(&self) -> String {
         let name = Quoted(&self.experiment);
@@ -224,7 +237,7 @@ impl StartConcern {
             ConcernKind::InexpressibleWeight { .. } => {
                 "shares are multiples of 0.01%; choose weights that give such a share"
             }
-            ConcernKind::Dependent { remedy, .. } => remedy,
+            ConcernKind::Dependent { remedy, .. } => return remedy.to_string(),
             ConcernKind::GroupTaken { by, .. } => {
                 let by = Quoted(by);
                 return format!(

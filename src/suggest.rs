@@ -3,8 +3,13 @@
 /// The known name that `name` was probably meant to be.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = known.into_iter();
-    let scored = scored.map(|known| (strsim::jaro_winkler(name, known), known));
+    let lower = name.to_lowercase();
+    let scored = known.into_iter().map(|known| {
+        // One that differs in nothing but case is nearest, unless it is the same.
+        let score = strsim::jaro_winkler(name, known);
+        let score_of_lower = strsim::jaro_winkler(&lower, &known.to_lowercase());
+        (score.max(score_of_lower), known)
+    });
     scored
         .filter(|(score, _)| *score > 0.8)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))

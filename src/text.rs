@@ -36,7 +36,7 @@ pub(crate) fn is_blank(c: char) -> bool {
 /// Whether a character is neither white space nor seen. What Unicode 17 calls default ignorable, the
 /// controls of annotations and of hieroglyphs, and two symbols that are drawn as nothing. The format
 /// characters that are drawn (Arabic number signs and their like) are not among them.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     !c.is_ascii()
         && matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

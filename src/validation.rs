@@ -82,20 +82,79 @@ impl ExperimentConfig {
         first_problem(&self.name, self.problems())
     }
 
-    /// Checks that it may be declared: what [`validate`](Self::validate) checks, and that each variant has a
-    /// value or none has. A store may hold another, as an application may add a variant.
+    /// Checks that it may be declared: what [`validate`](Self::validate) checks, that each variant has a
+    /// value or none has, and that no name has white space at its edges. A store may hold another, as an application
+    /// may add a variant.
     ///
     /// # Errors
     /// As [`validate`](Self::validate).
     pub fn validate_new(&self) -> Result<(), ExperimentError> {
-        self.validate()?;
-        validate_values(&self.name, &self.variants, &self.values)
+        validate_declared(self, None)
     }
 }
 
-/// Checks that a store can hold this name.
+/// Checks that it may be declared in place of `current`, which keeps its names.
+pub(crate) fn validate_declared(
+    config: &ExperimentConfig,
+    current: Option<&ExperimentConfig>,
+) -> Result<(), ExperimentError> {
+    config.validate()?;
+    validate_values(&config.name, &config.variants, &config.values)?;
+    validate_edges(config, current)
+}
+
+/// Checks that no name which `current` does not have has white space at its edges.
+pub(crate) fn validate_edges(
+    config: &ExperimentConfig,
+    current: Option<&ExperimentConfig>,
+) -> Result<(), ExperimentError> {
+    first_problem(&config.name, edge_problems(config, current))
+}
+
+/// The names with white space at their edges that `current` does not have.
+pub(crate) fn edge_problems(
+    config: &ExperimentConfig,
+    current: Option<&ExperimentConfig>,
+) -> Vec<ConfigProblem> {
+    let mut problems = Vec::new();
+    let fields = [
+        (ConfigField::Name, Some(&config.name)),
+        (ConfigField::ExclusionGroup, config.exclusion_group.as_ref()),
+    ];
+    for (field, name) in fields {
+        let known = current.and_then(|current| field.get(current)?.text());
+        let new = name.filter(|name| known != Some(name.as_str()));
+        problems.extend(new.and_then(|name| edge_problem(Field::Config(field), name)));
+    }
+    for (index, variant) in config.variants.iter().enumerate() {
+        let is_known = current.is_some_and(|current| current.variant(&variant.name).is_some());
+        let problem = || edge_problem(Field::Variant(index), &variant.name);
+        problems.extend((!is_known).then(problem).flatten());
+    }
+    for (index, metric) in config.analysis.metrics.iter().enumerate() {
+        let mut known = current.iter().flat_map(|current| &current.analysis.metrics);
+        if known.any(|known| known.name == metric.name) {
+            continue;
+        }
+        let problem = edge_problem(Field::Metric(index, MetricField::Name), &metric.name);
+        problems.extend(problem.map(|problem| ConfigProblem::InMetric {
+            name: metric.name.clone(),
+            problem: Box::new(problem),
+        }));
+    }
+    problems
+}
+
+fn edge_problem(field: Field, name: &str) -> Option<ConfigProblem> {
+    // What no store can hold is told as that.
+    let is_sound = name_problem(field, name).is_none();
+    (is_sound && name.trim() != name).then_some(ConfigProblem::BlankEdge(field))
+}
+
+/// Checks that a name may be given.
 pub(crate) fn validate_name(name: &str, field: Field) -> Result<(), ExperimentError> {
-    first_problem(name, name_problem(field, name))
+    let problem = name_problem(field, name).or_else(|| edge_problem(field, name));
+    first_problem(name, problem)
 }
 
 /// Checks a list of variants as [`ExperimentConfig::validate`] would.
@@ -179,10 +238,10 @@ fn description_problem(description: &str) -> Option<ConfigProblem> {
     text_problem(field, description, MAX_DESCRIPTION_BYTES)
 }
 
-/// What keeps a store from holding this actor: it is empty, holds NUL, or is too long.
+/// What keeps a store from holding this actor: it is empty or blank, holds NUL, or is too long.
 #[must_use]
 pub fn actor_problem(actor: &str) -> Option<ConfigProblem> {
-    if actor.is_empty() {
+    if actor.chars().all(is_blank) {
         Some(ConfigProblem::Empty(Field::Actor))
     } else {
         text_problem(Field::Actor, actor, MAX_ACTOR_BYTES)

@@ -7,6 +7,7 @@ use super::finding::{Finding, Findings, Lint, Severity};
 use super::judge::judge;
 use super::problems::check_config;
 use super::read::read;
+use super::similar::check_similar;
 use super::source::SourceFile;
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::field::ConfigField;
@@ -51,7 +52,8 @@ pub fn check(sources: &[SourceFile], live: &[ExperimentConfig]) -> Checked {
         .iter()
         .filter(|live| !declared.contains(&*live.name))
         .collect();
-    check_names(&declarations, &others, &mut findings);
+    check_names(&declarations, &mut findings);
+    check_similar(&declarations, &others, &mut findings);
     check_groups(&declarations, &others, &mut findings);
     let (findings, cut_errors) = findings.into_parts();
     Checked {
@@ -150,7 +152,12 @@ pub fn check_independence(
         let (first, second) = dependence.pair;
         let message = dependence.describe(&configs[first].name, &configs[second].name);
         let place = declarations[second - live_only].name_place();
-        let finding = Finding::new(Lint::DependentAssignments, place, message, remedy);
+        let finding = Finding::new(
+            Lint::DependentAssignments,
+            place,
+            message,
+            remedy.to_string(),
+        );
         match first.checked_sub(live_only) {
             Some(first) => {
                 let place = declarations[first].name_place();
@@ -162,52 +169,21 @@ pub fn check_independence(
     found.collect::<Findings>().into_vec()
 }
 
-fn check_names(
-    declarations: &[Declaration],
-    others: &[&ExperimentConfig],
-    findings: &mut Findings,
-) {
-    let fold = |name: &str| name.to_lowercase().replace('-', "_");
-    let live: HashMap<String, &str> = others.iter().map(|o| (fold(&o.name), &*o.name)).collect();
+fn check_names(declarations: &[Declaration], findings: &mut Findings) {
     let mut same: HashMap<&str, &Declaration> = HashMap::new();
-    let mut similar: HashMap<String, &Declaration> = HashMap::new();
     for declaration in declarations.iter().filter(|d| !d.config.name.is_empty()) {
         let name = &*declaration.config.name;
-        if let Some(first) = same.get(name) {
-            let message = format!("{} is declared twice", Quoted(name));
-            let help = "rename one of them, or remove it";
-            let place = declaration.name_place();
-            findings.push(
-                Finding::new(Lint::DuplicateExperiment, place, message, help)
-                    .with_related(first.name_place(), "the first of that name"),
-            );
+        let Some(first) = same.get(name) else {
+            same.insert(name, declaration);
             continue;
-        }
-        same.insert(name, declaration);
-        let folded = fold(name);
-        if let Some(other) = live.get(&folded) {
-            let message = format!(
-                "{} and {}, which is in the store, are easily taken for each other",
-                Quoted(name),
-                Quoted(other)
-            );
-            let help = "rename it, unless both are meant";
-            let place = declaration.name_place();
-            findings.push(Finding::new(Lint::SimilarNames, place, message, help));
-        }
-        if let Some(first) = similar.insert(folded, declaration) {
-            let message = format!(
-                "{} and {} are easily taken for each other",
-                Quoted(&first.config.name),
-                Quoted(name)
-            );
-            let help = "rename one, unless both are meant";
-            let place = declaration.name_place();
-            findings.push(
-                Finding::new(Lint::SimilarNames, place, message, help)
-                    .with_related(first.name_place(), "the other name"),
-            );
-        }
+        };
+        let message = format!("{} is declared twice", Quoted(name));
+        let help = "rename one of them, or remove it";
+        let place = declaration.name_place();
+        findings.push(
+            Finding::new(Lint::DuplicateExperiment, place, message, help)
+                .with_related(first.name_place(), "the first of that name"),
+        );
     }
 }
 

@@ -99,7 +99,7 @@ lints! {
     MissingWinner "missing-winner" Error;
     /// A winner of an experiment that is not concluded.
     UnexpectedWinner "unexpected-winner" Error;
-    /// A control character.
+    /// A control character, or white space at the edge of a name.
     BadCharacter "bad-character" Error;
     /// More bytes than a store takes.
     TooLong "too-long" Error;

@@ -27,6 +27,7 @@ mod problems;
 mod rationale;
 mod read;
 mod schema;
+mod similar;
 mod source;
 mod steps;
 

@@ -8,7 +8,7 @@ use crate::error::{ConfigProblem, Field};
 use crate::experiment::ExperimentConfig;
 use crate::field::{ConfigField, MetricField};
 use crate::text::Quoted;
-use crate::validation::missing_values;
+use crate::validation::{edge_problems, missing_values};
 
 /// Whether a problem stays as it is: an application may have stored what would be refused here.
 fn is_kept(problem: &ConfigProblem, config: &ExperimentConfig, live: &ExperimentConfig) -> bool {
@@ -47,7 +47,9 @@ pub(super) fn check_config(
     live: Option<&ExperimentConfig>,
     findings: &mut Findings,
 ) {
-    for problem in problems_of(&declaration.config) {
+    let mut problems = problems_of(&declaration.config);
+    problems.extend(edge_problems(&declaration.config, live));
+    for problem in problems {
         let is_kept = live.is_some_and(|live| is_kept(&problem, &declaration.config, live));
         let bare = match &problem {
             ConfigProblem::InMetric { problem, .. } => problem,
@@ -112,6 +114,9 @@ pub(super) fn describe(
             at(*field),
             "remove the control character",
         ),
+        ConfigProblem::BlankEdge(field) => {
+            (Lint::BadCharacter, at(*field), "remove the white space")
+        }
         ConfigProblem::TooLong { field, .. } => (Lint::TooLong, at(*field), "make it shorter"),
         ConfigProblem::OutOfRange { field, .. } => (
             Lint::BadValue,

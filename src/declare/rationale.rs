@@ -80,7 +80,7 @@ impl Lint {
                 "Remove the winner, or set `state = \"concluded\"`.",
             ),
             Self::BadCharacter => (
-                "Control characters break lines and drive terminals, and are not seen where they stand.",
+                "Control characters break lines and drive terminals; they are not seen where they stand, and neither is white space at the edges of a name.",
                 "Remove the character.",
             ),
             Self::TooLong => (

@@ -56,6 +56,9 @@ pub enum ConfigProblem {
     /// A control character in a name, or NUL anywhere.
     #[error("{0} holds a control character")]
     ControlCharacter(Field),
+    /// White space at the edge of a name that is declared; one that is stored may have it.
+    #[error("{0} begins or ends with white space")]
+    BlankEdge(Field),
     /// More bytes than a store takes.
     #[error("{field} is {bytes} bytes long; at most {limit} are allowed")]
     TooLong {

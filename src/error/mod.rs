@@ -63,6 +63,8 @@ pub enum ExperimentError {
         experiment: String,
         /// The variant that would have gone.
         variant: String,
+        /// Its weight, unless another program has stored variants that can't be read.
+        weight: Option<u32>,
     },
     /// Another operator has changed the experiment since it was looked at.
     #[error("experiment {} was changed meanwhile", Quoted(.0))]

@@ -14,7 +14,7 @@ mod sides;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-pub use self::remedy::remedies;
+pub use self::remedy::{Remedy, remedies};
 use self::sides::{Ids, Sides};
 use crate::bucketing::Bucketing;
 use crate::experiment::{ExperimentConfig, ExperimentState};

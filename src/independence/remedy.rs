@@ -1,6 +1,7 @@
 //! What can be done about two experiments whose assignments are not independent.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::{Dependence, IdSample, dependences};
 use crate::experiment::ExperimentConfig;
@@ -15,16 +16,62 @@ const BATCHES: usize = 16;
 /// the remedy.
 const MAX_PAIRS: usize = 40_000;
 
-/// What to do about each of the dependences that [`dependences`] found between these experiments over these ids, as
-/// a sentence. Where one of the two `may_change` what it hashes, the second rather than the first, the sentence names
-/// a salt that was measured to make it independent of all the others, if there is one.
+/// What to do about two experiments whose assignments are not independent. It displays as the words for whoever writes
+/// their file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// Neither may change what it hashes: one of them has to give way to a new experiment.
+    Replace,
+    /// This one may change what it hashes.
+    Change {
+        /// Its name.
+        experiment: String,
+        /// A salt that was measured to make it independent of all the others, if one was found.
+        salt: Option<String>,
+        /// Whether the mixed hash would part the two; not if both hash the same.
+        by_hash: bool,
+    },
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Change {
+            experiment,
+            salt,
+            by_hash,
+        } = self
+        else {
+            return f.write_str(
+                "both have started: replace one of them with a new experiment of another name",
+            );
+        };
+        let name = Quoted(experiment);
+        match (salt, by_hash) {
+            (Some(salt), _) => write!(
+                f,
+                "set salt = '{salt}' in {name}, which was measured to be independent"
+            ),
+            (None, true) => {
+                return write!(f, "set bucketing = \"fnv1a_mixed\" in {name}, or rename it");
+            }
+            (None, false) => return write!(f, "set another salt in {name}"),
+        }?;
+        if *by_hash {
+            f.write_str(", or set bucketing = \"fnv1a_mixed\", or rename it")?;
+        }
+        Ok(())
+    }
+}
+
+/// What to do about each of the dependences that [`dependences`] found between these experiments over these ids. Where
+/// one of the two `may_change` what it hashes, it is the second rather than the first that is to change.
 #[must_use]
 pub fn remedies(
     configs: &[&ExperimentConfig],
     found: &[Dependence],
     samples: &[IdSample<'_>],
     may_change: impl Fn(usize) -> bool,
-) -> Vec<String> {
+) -> Vec<Remedy> {
     let changing = |dependence: &Dependence| {
         let (first, second) = dependence.pair;
         [second, first].into_iter().find(|&place| may_change(place))
@@ -36,28 +83,19 @@ pub fn remedies(
         }
     }
     let salts = independent_salts(configs, &places, samples);
-    let sentence = |dependence: &Dependence| {
+    let remedy = |dependence: &Dependence| {
         let Some(place) = changing(dependence) else {
-            return "both have started: replace one of them with a new experiment of another name"
-                .to_owned();
+            return Remedy::Replace;
         };
         let (first, second) = dependence.pair;
-        let name = Quoted(&configs[place].name);
-        // Two that hash the same are alike under either hash.
-        let other_hash = (!configs[first].has_buckets_of(configs[second]))
-            .then_some("bucketing = \"fnv1a_mixed\"");
-        match (salts.get(&place), other_hash) {
-            (Some(salt), Some(hash)) => format!(
-                "set salt = '{salt}' in {name}, which was measured to be independent, or set {hash}, or rename it"
-            ),
-            (Some(salt), None) => {
-                format!("set salt = '{salt}' in {name}, which was measured to be independent")
-            }
-            (None, Some(hash)) => format!("set {hash} in {name}, or rename it"),
-            (None, None) => format!("set another salt in {name}"),
+        Remedy::Change {
+            experiment: configs[place].name.clone(),
+            salt: salts.get(&place).cloned(),
+            // Two that hash the same are alike under either hash.
+            by_hash: !configs[first].has_buckets_of(configs[second]),
         }
     };
-    found.iter().map(sentence).collect()
+    found.iter().map(remedy).collect()
 }
 
 /// For each of the experiments at these places, as far as one is found: a salt with which it is independent of all the
@@ -144,9 +182,10 @@ mod tests {
     fn remedies_of(configs: &[ExperimentConfig], may_change: &[usize]) -> Vec<String> {
         let configs: Vec<&ExperimentConfig> = configs.iter().collect();
         let found = dependences(&configs, &IdSample::SHAPES, |_, _| true);
-        remedies(&configs, &found, &IdSample::SHAPES, |place| {
+        let remedies = remedies(&configs, &found, &IdSample::SHAPES, |place| {
             may_change.contains(&place)
-        })
+        });
+        remedies.iter().map(ToString::to_string).collect()
     }
 
     /// The salt that a remedy names.

@@ -8,10 +8,11 @@ use super::overrides::Pin;
 use super::overrides::{clear_override, set_override};
 use super::parts::{
     require_not_concluded, require_unused, set_coverage, set_description, set_enrolling,
-    set_metrics, set_values, set_variants,
+    set_metrics, set_values, set_variants, set_weights,
 };
 use crate::error::{ConfigProblem, ExperimentError};
 use crate::experiment::{ChangeDetail, ChangeSide, ExperimentConfig, ExperimentState};
+use crate::validation::validate_declared;
 
 /// Decides a mutation: its effect, or `None` if all is as asked already.
 ///
@@ -39,6 +40,13 @@ pub fn decide(
         } => {
             let current = known_and_not_archived(experiment, current)?;
             set_variants(current, variants, values, facts)
+        }
+        Mutation::SetWeights {
+            experiment,
+            weights,
+        } => {
+            let current = known_and_not_archived(experiment, current)?;
+            set_weights(current, weights, facts)
         }
         Mutation::SetDescription {
             experiment,
@@ -128,7 +136,7 @@ fn create(
     replace_draft: bool,
     facts: &impl MutationFacts,
 ) -> Result<Effect, ExperimentError> {
-    config.validate_new()?;
+    validate_declared(config, current.filter(|_| replace_draft))?;
     let replaced = match current {
         None => None,
         Some(current) => match current.state {

@@ -33,6 +33,13 @@ pub enum Mutation<'a> {
         /// in an experiment with values is refused.
         values: Option<&'a VariantValues>,
     },
+    /// Change the weights of these variants, and leave the others as they are. One that is not there comes to the end.
+    SetWeights {
+        /// The experiment's name.
+        experiment: &'a str,
+        /// The variants, each with its next weight.
+        weights: &'a [VariantConfig],
+    },
     /// Replace the description.
     SetDescription {
         /// The experiment's name.
@@ -110,6 +117,7 @@ impl<'a> Mutation<'a> {
             Self::Insert(config) | Self::Upsert(config) => &config.name,
             Self::SetState { experiment, .. }
             | Self::SetVariants { experiment, .. }
+            | Self::SetWeights { experiment, .. }
             | Self::SetDescription { experiment, .. }
             | Self::SetCoverage { experiment, .. }
             | Self::SetEnrolling { experiment, .. }

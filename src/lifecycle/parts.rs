@@ -10,8 +10,8 @@ use crate::experiment::{
 };
 use crate::metric::MetricConfig;
 use crate::validation::{
-    validate_control, validate_description, validate_metrics, validate_new_variants,
-    validate_values, validate_variants,
+    validate_control, validate_description, validate_edges, validate_metrics,
+    validate_new_variants, validate_values, validate_variants,
 };
 
 pub(super) fn set_variants(
@@ -35,6 +35,7 @@ pub(super) fn set_variants(
         // Another program may have added a variant without a value; this one does not.
         None => validate_new_variants(current, &next)?,
     }
+    validate_edges(&next, Some(current))?;
     validate_control(current, &next)?;
     require_unused(current, variants, facts)?;
     let drops_value = next.values != current.values;
@@ -52,6 +53,23 @@ pub(super) fn set_variants(
         mutation: "set_weights".to_owned(),
         detail,
     }))
+}
+
+pub(super) fn set_weights(
+    current: &ExperimentConfig,
+    weights: &[VariantConfig],
+    facts: &impl MutationFacts,
+) -> Result<Option<Effect>, ExperimentError> {
+    // As they are given, so that one that is there twice is refused.
+    validate_variants(&current.name, weights)?;
+    let mut variants = current.variants.clone();
+    for given in weights {
+        match variants.iter_mut().find(|known| known.name == given.name) {
+            Some(known) => known.weight = given.weight,
+            None => variants.push(given.clone()),
+        }
+    }
+    set_variants(current, &variants, None, facts)
 }
 
 pub(super) fn require_not_concluded(config: &ExperimentConfig) -> Result<(), ExperimentError> {
@@ -73,6 +91,7 @@ pub(super) fn require_unused(
             return Err(ExperimentError::VariantInUse {
                 experiment: current.name.clone(),
                 variant: dropped.name.clone(),
+                weight: Some(dropped.weight),
             });
         }
     }
@@ -193,6 +212,7 @@ pub(super) fn set_metrics(
     validate_metrics(&current.name, metrics)?;
     let mut next = current.clone();
     next.analysis.metrics = metrics.to_vec();
+    validate_edges(&next, Some(current))?;
     let side = |metrics: &[MetricConfig]| ChangeSide {
         metrics: Some(metrics.to_vec()),
         ..ChangeSide::default()

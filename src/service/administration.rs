@@ -92,6 +92,23 @@ impl ExperimentService {
         self.store.set_variants(experiment, variants, operator)
     }
 
+    /// Changes the weights of these variants, and leaves the others as they are; one that is not there is added. Nobody
+    /// who is assigned is moved.
+    ///
+    /// # Errors
+    /// It is unknown, concluded or archived; the variants are invalid; or the store fails.
+    pub fn set_some_weights(
+        &self,
+        experiment: &str,
+        weights: &[VariantConfig],
+    ) -> Result<Option<ChangeRecord>, ExperimentError> {
+        let mutation = Mutation::SetWeights {
+            experiment,
+            weights,
+        };
+        self.store.mutate(&mutation, None)
+    }
+
     /// Sets the share of the newcomers who enter. Whoever is in stays in.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ mod default;
 mod documents;
 mod driver;
 mod durability;
+mod edges;
 mod edit;
 mod files;
 mod givens;

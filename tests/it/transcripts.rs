@@ -41,6 +41,7 @@ const SAME_ON_POSTGRES: &[&str] = &[
     "set_weights",
     "simulate",
     "track",
+    "typed",
     "unassign",
 ];
 

@@ -107,6 +107,7 @@ fn errors() -> Vec<(u16, ExperimentError)> {
     let in_use = E::VariantInUse {
         experiment: name(),
         variant: name(),
+        weight: Some(1),
     };
     let mut errors = vec![
         (404, E::NotFound(name())),

@@ -1,6 +1,7 @@
 //! What a command is run with: flags and environment become a store, a service and an operator, and
 //! views become output.
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::io::{BufWriter, StdoutLock};
 use std::path::Path;
@@ -23,6 +24,8 @@ use crate::output::{self, View};
 /// What a command is run with.
 pub(crate) struct Context {
     options: GlobalOptions,
+    /// Whether it was told where the store is.
+    has_told_place: Cell<bool>,
 }
 
 /// What a command wants of the store.
@@ -65,7 +68,10 @@ impl Opened {
 
 impl Context {
     pub(crate) fn new(options: GlobalOptions) -> Self {
-        Self { options }
+        Self {
+            options,
+            has_told_place: Cell::new(false),
+        }
     }
 
     /// A service on the store that the flags name.
@@ -103,11 +109,12 @@ impl Context {
         let clock = environment::clock()?;
         let operator = matches!(purpose, Purpose::Change | Purpose::Create)
             .then(|| environment::operator(self.options.by.clone()));
-        match &place {
-            NamedStore::File(path) => self.verbose(format_args!("store: {}", path.display())),
-            NamedStore::Database(options) => {
-                self.verbose(format_args!("store: {}", options.address()));
-            }
+        if !self.has_told_place.replace(true) {
+            let told = match &place {
+                NamedStore::File(path) => path.display().to_string(),
+                NamedStore::Database(options) => options.address().to_string(),
+            };
+            self.verbose(format_args!("store: {told}"));
         }
         if let Some(operator) = &operator {
             self.verbose(format_args!("operator: {operator}"));

@@ -154,8 +154,16 @@ pub(crate) fn operator(named: Option<String>) -> String {
 
 /// The editor, as a line of the shell.
 pub(crate) fn editor() -> String {
-    let named = ["VISUAL", "EDITOR"].into_iter().find_map(text_variable);
-    named.unwrap_or_else(|| "vi".to_owned())
+    named_editor().unwrap_or_else(|| "vi".to_owned())
+}
+
+/// Whether somebody has named an editor. The one that is taken otherwise needs a terminal.
+pub(crate) fn names_editor() -> bool {
+    named_editor().is_some()
+}
+
+fn named_editor() -> Option<String> {
+    ["VISUAL", "EDITOR"].into_iter().find_map(text_variable)
 }
 
 /// How long to wait for a lock.

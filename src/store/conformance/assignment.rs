@@ -269,11 +269,11 @@ pub fn groups_are_apart(store: &dyn ExperimentStore) {
     assert!(!store.has_assignment_in_group("a", "h", "two").unwrap());
 }
 
-/// An empty actor, one with NUL and one that is too long are refused; blanks and line feeds are not.
+/// An empty or blank actor, one with NUL and one that is too long are refused; one with a blank or a line feed is not.
 pub fn unusable_actors_are_refused(store: &dyn ExperimentStore) {
     running(store, "e");
     let too_long = "a".repeat(MAX_ACTOR_BYTES + 1);
-    for actor in ["", "a\0b", &too_long] {
+    for actor in ["", " ", "\u{200b}", "a\0b", &too_long] {
         assert_refused!(
             assign(store, "e", actor),
             ExperimentError::InvalidConfig { .. }
@@ -287,7 +287,7 @@ pub fn unusable_actors_are_refused(store: &dyn ExperimentStore) {
             ExperimentError::InvalidConfig { .. }
         );
     }
-    for actor in [" ", "a\nb"] {
+    for actor in [" a", "a\nb"] {
         variant_of(store, "e", actor);
     }
 }

@@ -8,6 +8,7 @@ use crate::error::{ConfigProblem, ExperimentError, Field};
 use crate::experiment::{ExperimentConfig, ExperimentState};
 use crate::field::ConfigField::{Description, ExclusionGroup, Name};
 use crate::field::MAX_NAME_BYTES;
+use crate::lifecycle::Mutation;
 use crate::store::ExperimentStore;
 
 /// `upsert` replaces a draft and logs that as `updated`.
@@ -274,6 +275,35 @@ pub fn unknown_experiments_cannot_be_changed(store: &dyn ExperimentStore) {
     );
     assert_eq!(store.history("e", 0).unwrap(), []);
     assert_eq!(store.list().unwrap(), []);
+}
+
+/// The weights of some variants change, and the others stay as they are; one that is new comes to the end.
+pub fn some_weights_leave_the_others(store: &dyn ExperimentStore) {
+    running(store, "e");
+    let set = |given: &[(&str, u32)]| {
+        let weights = &weights(given);
+        let experiment = "e";
+        let mutation = Mutation::SetWeights {
+            experiment,
+            weights,
+        };
+        store.mutate(&mutation, None)
+    };
+    let change = set(&[("new", 3), ("control", 7)]).unwrap().unwrap();
+    assert_eq!(change.mutation, "set_weights");
+    let before = store.get("e").unwrap().unwrap();
+    let names: Vec<&str> = before.variants.iter().map(|v| &*v.name).collect();
+    assert_eq!(names, ["control", "treatment", "new"]);
+    assert_eq!(
+        (before.variants[0].weight, before.variants[2].weight),
+        (7, 3)
+    );
+    assert_eq!(set(&[("new", 3)]).unwrap(), None);
+    assert_refused!(
+        set(&[("new", 1), ("new", 2)]),
+        ExperimentError::InvalidConfig { .. }
+    );
+    assert_eq!(store.get("e").unwrap().unwrap(), before);
 }
 
 /// Actors who are assigned keep their variant whatever the weights become; new ones follow them.

@@ -194,6 +194,52 @@ pub fn buckets_follow_the_next_name(store: &dyn ExperimentStore) {
     }
 }
 
+/// No name that is given begins or ends with white space: of an experiment, its group, its variants.
+pub fn a_new_name_has_no_blank_edges(store: &dyn ExperimentStore) {
+    create(store, &draft("e"));
+    let before = snapshot(store, "e");
+    let mut variants = draft("v");
+    "treatment ".clone_into(&mut variants.variants[1].name);
+    for config in [
+        draft(" n"),
+        draft("g").exclusion_group("g\u{3000}"),
+        variants,
+    ] {
+        assert_refused!(
+            store.insert(config),
+            ExperimentError::InvalidConfig {
+                problem: ConfigProblem::BlankEdge(_),
+                ..
+            }
+        );
+    }
+    let variants = weights(&[("control", 1), (" treatment", 1)]);
+    for mutation in [
+        Mutation::SetVariants {
+            experiment: "e",
+            variants: &variants,
+            values: None,
+        },
+        Mutation::SetWeights {
+            experiment: "e",
+            weights: &variants[1..],
+        },
+        Mutation::Rename {
+            experiment: "e",
+            to: "e ",
+        },
+    ] {
+        assert_refused!(
+            store.mutate(&mutation, None),
+            ExperimentError::InvalidConfig {
+                problem: ConfigProblem::BlankEdge(_),
+                ..
+            }
+        );
+    }
+    assert_eq!(snapshot(store, "e"), before);
+}
+
 /// A draft takes no name that is there in any state, nor one that no experiment may have. Its own is no change.
 pub fn a_name_that_is_taken_is_refused(store: &dyn ExperimentStore) {
     create(store, &draft("e"));

@@ -53,7 +53,7 @@ pub fn a_configuration_is_kept_as_it_is(store: &dyn ExperimentStore) {
 /// Names, descriptions, actors and request ids come back byte for byte, up to the longest allowed.
 pub fn texts_are_kept_as_they_are(store: &dyn ExperimentStore) {
     let longest = "n".repeat(MAX_NAME_BYTES);
-    let names = ["it's \"50%\"", "Größe 日本", " padded ", "a:b", &longest];
+    let names = ["it's \"50%\"", "Größe 日本", "pad  ded", "a:b", &longest];
     let long_actor = "x".repeat(MAX_ACTOR_BYTES);
     let actors = [
         "user:42",

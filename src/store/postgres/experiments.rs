@@ -343,6 +343,7 @@ fn in_use(
         Some(variant) => ExperimentError::VariantInUse {
             experiment,
             variant,
+            weight: None,
         },
         None => ExperimentError::ChangedMeanwhile(experiment),
     })

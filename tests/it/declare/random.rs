@@ -169,7 +169,7 @@ fn a_plan_comes_to_what_is_declared() {
 }
 
 fn any_config() -> impl Strategy<Value = ExperimentConfig> {
-    let name = "[^\\p{C}]{1,12}x";
+    let name = "[^\\p{C}\\p{Z}][^\\p{C}]{0,11}x";
     let variants = prop::collection::btree_map(name, any::<u32>(), 1..4);
     let variants = variants.prop_map(|variants| -> Vec<VariantConfig> {
         let variants = variants.into_iter();
@@ -291,7 +291,7 @@ fn any_analysis() -> impl Strategy<Value = AnalysisConfig> {
 
 /// Any metric that a store holds.
 fn any_metric() -> impl Strategy<Value = MetricConfig> {
-    let name = "[^\\p{C}]{1,12}x";
+    let name = "[^\\p{C}\\p{Z}][^\\p{C}]{0,11}x";
     let columns = prop::array::uniform3(prop::option::of(name));
     let role = prop::option::of(prop::sample::select(MetricRole::ALL));
     let better = prop::option::of(prop::sample::select(Better::ALL));

@@ -1,13 +1,14 @@
 use clap::Args;
+use experiments::readiness::ConcernKind;
 use experiments::text::escape;
 use experiments::{
     Bucketing, ConfigField, Coverage, ExperimentConfig, ExperimentError, ExperimentService,
-    ExperimentState, MetricConfig, VariantConfig, VariantValues,
+    ExperimentState, MetricConfig, VariantValues,
 };
 use serde_json::Value;
 
 use super::value::parse_value;
-use super::weight::parse_weight;
+use super::weight::{TypedWeight, parse_variant};
 use super::{dependence, plan, ready};
 use crate::complete;
 use crate::context::{Context, Purpose};
@@ -27,10 +28,11 @@ pub(crate) struct Create {
     /// Its name, unique in the store
     name: String,
 
-    /// A variant and its weight, relative to the other weights; repeat for each
+    /// A variant and its weight, relative to the other weights; repeat for each, or separate them by
+    /// commas
     #[arg(long = "variant", required = true, value_name = "VARIANT=WEIGHT",
-          value_parser = parse_weight)]
-    variants: Vec<VariantConfig>,
+          value_parser = parse_variant)]
+    variants: Vec<Vec<TypedWeight>>,
 
     /// What it is about
     #[arg(long, value_name = "TEXT")]
@@ -41,12 +43,13 @@ pub(crate) struct Create {
           add = complete::groups())]
     group: Option<String>,
 
-    /// How actors become buckets; cannot be changed once it has started
+    /// How actors become buckets, fnv1a unless it is given; cannot be changed once it has started
     ///
     /// Over ids of one length, plain fnv1a gives some pairs of experiments buckets that are shifted
-    /// copies of each other; fnv1a_mixed does not.
-    #[arg(long, value_enum, default_value_t, value_name = "HASH")]
-    bucketing: BucketingName,
+    /// copies of each other; fnv1a_mixed does not. With --start and neither this nor --salt, the
+    /// experiment is refused if it would form such a pair with one that is live.
+    #[arg(long, value_enum, value_name = "HASH")]
+    bucketing: Option<BucketingName>,
 
     /// Text to hash with an actor in place of the name; cannot be changed once it has started
     #[arg(long, value_name = "TEXT")]
@@ -114,26 +117,36 @@ impl From<BucketingName> for Bucketing {
 
 impl Create {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let mut wanted = ExperimentConfig::new(self.name, self.variants);
+        let variants = self.variants.iter().flatten();
+        let variants = variants.map(TypedWeight::declared).collect();
+        let mut wanted = ExperimentConfig::new(trimmed(&self.name), variants);
         wanted.description = self.description;
-        wanted.exclusion_group = self.group;
-        wanted.bucketing = self.bucketing.into();
+        wanted.exclusion_group = self.group.as_deref().map(trimmed);
+        wanted.bucketing = self.bucketing.unwrap_or_default().into();
         wanted.salt = self.salt;
         wanted.coverage = self.coverage;
         wanted.enrolling = !self.closed;
         wanted.values = each_once(self.values)?;
         wanted.analysis.metrics = self.metrics;
+        for metric in &mut wanted.analysis.metrics {
+            metric.name = trimmed(&metric.name);
+        }
         if self.start {
             wanted.state = ExperimentState::Running;
         }
         // Before a store is made for it.
         wanted.validate_new()?;
-        if self.strict {
-            let current = plan::current(context)?.into_iter();
-            let all: Vec<_> = current.map(|current| current.config).collect();
+        let mut others = Vec::new();
+        if self.start {
+            others = plan::found(context, ExperimentService::list)?;
             // One that is there already is not started, but accepted or refused.
-            if all.iter().all(|config| config.name != wanted.name) {
-                ready::require(&wanted, &all)?;
+            if others.iter().all(|config| config.name != wanted.name) {
+                if self.bucketing.is_none() && wanted.salt.is_none() {
+                    dependence::refuse(&wanted, &others)?;
+                }
+                if self.strict {
+                    ready::require(&wanted, &others)?;
+                }
             }
         }
         let opened = context.open(Purpose::Create)?;
@@ -155,7 +168,18 @@ impl Create {
         context.say(told);
         if is_new {
             context.warn_of_application(&opened, std::iter::once((None, &wanted)))?;
-            dependence::warn(&wanted, &service, context)?;
+            if self.start {
+                ready::warn(&wanted, &others, context, |kind| {
+                    matches!(
+                        kind,
+                        ConcernKind::Dependent { .. }
+                            | ConcernKind::GroupTaken { .. }
+                            | ConcernKind::GroupScarce { .. }
+                    )
+                });
+            } else {
+                dependence::warn(&wanted, &service, context)?;
+            }
             for (_, metric) in wanted.analysis.deciding_without_window() {
                 context.warn(format_args!(
                     "metric {} has no window; without a window results name no winner unless --final",
@@ -167,9 +191,16 @@ impl Create {
     }
 }
 
+/// A name that is declared. White space at its edges is a slip.
+fn trimmed(name: &str) -> String {
+    name.trim().to_owned()
+}
+
 fn each_once(values: Vec<(String, Value)>) -> Result<VariantValues, UsageError> {
     let count = values.len();
-    let collected: VariantValues = values.into_iter().collect();
+    let values = values.into_iter();
+    let values = values.map(|(variant, value)| (trimmed(&variant), value));
+    let collected: VariantValues = values.collect();
     if collected.iter().count() == count {
         return Ok(collected);
     }

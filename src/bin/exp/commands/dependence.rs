@@ -1,11 +1,15 @@
-//! A warning when an experiment would disturb one that is live.
+//! What is said and done when an experiment would disturb one that is live.
 
-use experiments::independence::{IdSample, dependences, remedies};
-use experiments::{ExperimentConfig, ExperimentService, ExperimentState};
+use experiments::independence::{IdSample, Remedy, dependences, remedies};
+use experiments::readiness::{ConcernKind, concerns};
+use experiments::text::escape;
+use experiments::{Bucketing, ExperimentConfig, ExperimentService, ExperimentState};
 
+use super::again;
 use crate::context::Context;
+use crate::exit::{Hint, Invalid, positional, quote};
 
-/// Warns if the assignments of `new` and of a live experiment are not independent.
+/// Warns if the assignments of `new` and of an experiment that is not over are not independent.
 pub(super) fn warn(
     new: &ExperimentConfig,
     service: &ExperimentService,
@@ -24,7 +28,83 @@ pub(super) fn warn(
     let remedies = remedies(&configs, &found, samples, is_draft);
     for (found, remedy) in found.iter().zip(remedies) {
         let message = found.describe(&configs[found.pair.0].name, &new.name);
-        context.warn(format_args!("{message}; {remedy}"));
+        context.warn(format_args!("{message}; {}", typed(&remedy)));
     }
     Ok(())
+}
+
+/// The remedy in the words for whoever types commands.
+pub(super) fn typed(remedy: &Remedy) -> String {
+    let Remedy::Change {
+        experiment,
+        salt,
+        by_hash,
+    } = remedy
+    else {
+        return remedy.to_string();
+    };
+    let mut ways = Vec::new();
+    if let Some(salt) = salt {
+        ways.push(format!(
+            "salt = \"{salt}\", which was measured to be independent"
+        ));
+    }
+    if *by_hash {
+        ways.push("bucketing = \"fnv1a_mixed\"".to_owned());
+    }
+    if ways.is_empty() {
+        ways.push("another salt".to_owned());
+    }
+    let edit = format!("exp edit {}", positional(experiment));
+    format!("{edit} can set {}", ways.join(", or "))
+}
+
+/// Refuses to start an experiment for which nobody has chosen what it hashes, if it would depend on one of `all` that is
+/// live. Later nothing can be done any more.
+pub(super) fn refuse(new: &ExperimentConfig, all: &[ExperimentConfig]) -> anyhow::Result<()> {
+    let draft = ExperimentConfig {
+        state: ExperimentState::Draft,
+        ..new.clone()
+    };
+    let found = dependent(&draft, all);
+    let Some((_, Remedy::Change { salt, .. })) = found.first() else {
+        return Ok(());
+    };
+    let mixed = draft.bucketing(Bucketing::Fnv1aMixed);
+    let by_hash = dependent(&mixed, all)
+        .is_empty()
+        .then(|| "--bucketing fnv1a_mixed".to_owned());
+    let by_salt = salt
+        .as_deref()
+        .map(|salt| format!("--salt {}", quote(salt)));
+    let mut ways = by_hash.into_iter().chain(by_salt);
+    let help = match (ways.next(), ways.next()) {
+        (None, _) => "give it another --salt".to_owned(),
+        (Some(way), None) => format!("this makes it independent: {}", again::with(&way)),
+        (Some(way), Some(other)) => format!(
+            "this makes it independent, as {other} does: {}",
+            again::with(&way)
+        ),
+    };
+    let told: Vec<String> = found.into_iter().map(|(told, _)| told).collect();
+    let name = escape(&new.name);
+    let message = format!(
+        "{name} is not created, as it would start at once: {}",
+        told.join("; ")
+    );
+    let hint = format!("{help}; to start it as it is, add --bucketing fnv1a");
+    Err(anyhow::Error::new(Invalid(message)).context(Hint(hint)))
+}
+
+/// The pairs of it and one that is live, in words, and what to do about each.
+fn dependent(config: &ExperimentConfig, all: &[ExperimentConfig]) -> Vec<(String, Remedy)> {
+    let concerns = concerns(config, all).into_iter();
+    let dependent = concerns.filter_map(|concern| {
+        let told = concern.to_string();
+        match concern.kind {
+            ConcernKind::Dependent { remedy, .. } => Some((told, remedy)),
+            _ => None,
+        }
+    });
+    dependent.collect()
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::context::{Context, Purpose};
 use crate::output::View;
-use crate::output::text::{BOLD, DIM, Text, safe, styled};
+use crate::output::text::{BOLD, DIM, Text, line_or_wrapped, safe, styled};
 use crate::output::tsv::Tsv;
 use crate::{actor_word, complete};
 
@@ -118,13 +118,14 @@ impl View for Explained {
                 lines.extend(details.map(|detail| format!("{:17}{detail}", "")));
             }
             for line in lines {
-                text.line(if rule == deciding {
+                let line = if rule == deciding {
                     styled(BOLD, line)
                 } else if was_decided {
                     styled(DIM, line)
                 } else {
                     line
-                });
+                };
+                line_or_wrapped(text, 17, &line);
             }
             was_decided |= rule == deciding;
         }
@@ -141,15 +142,16 @@ fn write_answer(explained: &Explanation, if_running: Option<&IfRunning>, text: &
     } else {
         "gets"
     };
-    text.line(if let Some(variant) = &explained.variant {
+    let answer = if let Some(variant) = &explained.variant {
         let variant = styled(BOLD, safe(variant));
         format!("{actor} {gets} {variant} in {experiment}")
     } else {
         let why = refusal(explained.reason, explained.state);
         format!("{actor} gets nothing in {experiment}: {why}")
-    });
+    };
+    line_or_wrapped(text, 2, &answer);
     if let Some(if_running) = if_running {
-        text.line(match &if_running.variant {
+        let answer = match &if_running.variant {
             Some(variant) => format!(
                 "if it ran, the actor would get {}",
                 styled(BOLD, safe(variant))
@@ -158,7 +160,8 @@ fn write_answer(explained: &Explanation, if_running: Option<&IfRunning>, text: &
                 "if it ran, the actor would get nothing: {}",
                 refusal(if_running.reason, ExperimentState::Running)
             ),
-        });
+        };
+        line_or_wrapped(text, 2, &answer);
     }
     let value = explained.value.as_ref();
     let value = value.or_else(|| if_running.and_then(|would| would.value.as_ref()));

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::complete;
 use crate::context::{Context, Purpose};
+use crate::exit::{Hint, positional};
 use crate::moment;
 use crate::output::View;
 use crate::output::change::{self, Change};
@@ -63,11 +64,26 @@ impl History {
 
 /// Refuses the name of an experiment that neither is nor was.
 fn require_known(service: &ExperimentService, name: &str) -> anyhow::Result<()> {
-    if service.history(name, 1)?.is_empty() {
-        // Every experiment has an entry, unless another program made it.
-        service.status(name)?;
+    if !service.history(name, 1)?.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    // Every experiment has an entry, unless another program made it.
+    let Err(error) = service.status(name) else {
+        return Ok(());
+    };
+    let all = service.changes(&ChangeScan::default())?;
+    let renamed = all.iter().find(|change| {
+        let before = change.detail.as_ref().map(|detail| &detail.before);
+        before.is_some_and(|before| before.name.as_deref() == Some(name))
+    });
+    let to = renamed.and_then(|change| change.detail.as_ref()?.after.name.as_deref());
+    Err(match to {
+        None => error.into(),
+        Some(to) => anyhow::Error::new(error).context(Hint(format!(
+            "it was renamed: exp history {}",
+            positional(to)
+        ))),
+    })
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -1,5 +1,9 @@
+use std::collections::BTreeSet;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
+use experiments::suggest::nearest;
+use experiments::text::escape;
 use experiments::{Coverage, ExperimentConfig, ExperimentState};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,7 +13,7 @@ use crate::context::{Context, Purpose};
 use crate::output::View;
 use crate::output::figures;
 use crate::output::text::{Text, cell, safe, state_cell};
-use crate::output::tsv::Tsv;
+use crate::output::tsv::{Tsv, listed};
 
 /// Show the experiments
 #[derive(Args)]
@@ -18,7 +22,8 @@ use crate::output::tsv::Tsv;
     exp list --state running --state paused\n  \
     exp list --group checkout --sort changed\n\n\
     TSV columns: name, state, variants, winner, group, bucketing, \
-    seconds since 1970 of the last change, whether newcomers may enter, coverage")]
+    seconds since 1970 of the last change, whether newcomers may enter, coverage; \
+    a variant with , or = or \" in its name has it in double quotes")]
 pub(crate) struct List {
     /// Only those in this state; repeat for several
     #[arg(long = "state", value_name = "STATE", value_delimiter = ',',
@@ -49,9 +54,20 @@ impl List {
         if shown.is_empty() {
             context.say("no experiments yet; exp create makes one");
         } else {
+            let groups = shown.iter().filter_map(|c| c.exclusion_group.clone());
+            let groups: BTreeSet<String> = groups.collect();
             shown.retain(|config| self.wants(config));
             if shown.is_empty() {
                 context.say("no experiment has this state and group");
+            }
+            let unknown = self.groups.iter().filter(|group| !groups.contains(*group));
+            for group in unknown {
+                if let Some(meant) = nearest(group, groups.iter().map(String::as_str)) {
+                    let group = escape(group);
+                    let message =
+                        format!("no experiment is in the group '{group}'; did you mean '{meant}'?");
+                    context.say(message);
+                }
             }
         }
         if self.sort == Sort::Changed {
@@ -101,7 +117,7 @@ impl View for Experiments {
             tsv.line(&[
                 &config.name,
                 config.state.as_str(),
-                &weights(config, "=", ","),
+                &weights_in_field(config),
                 config.winner.as_deref().unwrap_or_default(),
                 config.exclusion_group.as_deref().unwrap_or_default(),
                 config.bucketing.as_str(),
@@ -127,7 +143,7 @@ impl View for Experiments {
         let row = |config: &ExperimentConfig| {
             let variants = match config.deciding_winner() {
                 Some(winner) => format!("{} wins", safe(winner)),
-                None => safe(&weights(config, " ", ", ")),
+                None => safe(&weights_in_text(config)),
             };
             let mut row = vec![
                 cell(&config.name),
@@ -139,12 +155,17 @@ impl View for Experiments {
                 row.push(cell(&entry(config)));
             }
             if self.shows_changed {
-                row.push(cell(&text.time(config.updated_at_secs)));
+                let time = text.time(config.updated_at_secs);
+                // A narrow page has room for the day.
+                let is_narrow = text.width().is_some_and(|width| width < 72);
+                let day = time.split(' ').next().unwrap_or_default();
+                row.push(cell(if is_narrow { day } else { &time }));
             }
             row
         };
         let rows = self.shown.iter().map(row).collect();
-        text.table(&header, rows);
+        let changed = self.shows_changed.then(|| header.len() - 1);
+        text.table_with_whole(changed, &header, rows);
     }
 }
 
@@ -159,10 +180,18 @@ fn entry(config: &ExperimentConfig) -> String {
     }
 }
 
-fn weights(config: &ExperimentConfig, is: &str, and: &str) -> String {
+fn weights_in_field(config: &ExperimentConfig) -> String {
     let weights = config.variants.iter();
     let weights: Vec<_> = weights
-        .map(|v| format!("{}{is}{}", v.name, v.weight))
+        .map(|v| format!("{}={}", listed(&v.name), v.weight))
         .collect();
-    weights.join(and)
+    weights.join(",")
+}
+
+fn weights_in_text(config: &ExperimentConfig) -> String {
+    let weights = config.variants.iter();
+    let weights: Vec<_> = weights
+        .map(|v| format!("{} {}", v.name, v.weight))
+        .collect();
+    weights.join(", ")
 }

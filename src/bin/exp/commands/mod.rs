@@ -3,6 +3,7 @@
 
 mod activity;
 pub(crate) mod actor;
+mod again;
 pub(crate) mod apply;
 pub(crate) mod archive;
 pub(crate) mod assign;
@@ -28,6 +29,7 @@ pub(crate) mod open;
 pub(crate) mod outcomes;
 pub(crate) mod overrides;
 pub(crate) mod pause;
+mod pinned;
 pub(crate) mod plan;
 pub(crate) mod power;
 mod ready;

@@ -1,13 +1,14 @@
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use experiments::ExperimentConfig;
 use experiments::text::escape;
+use experiments::{ExperimentConfig, actor_problem};
 use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::context::{Context, Purpose};
 use crate::environment;
+use crate::exit::Invalid;
 use crate::moment;
 use crate::output::View;
 use crate::output::change::Done;
@@ -114,6 +115,12 @@ fn clear(context: &Context, name: &str, actor: &str) -> anyhow::Result<()> {
     let change = context
         .service(Purpose::Change)?
         .clear_override(name, actor)?;
+    // One that was stored earlier can be taken back.
+    if change.is_none()
+        && let Some(problem) = actor_problem(actor)
+    {
+        return Err(Invalid(problem.to_string()).into());
+    }
     context.show(&Done::new(change.clone()))?;
     let (actor, name) = (escape(actor), escape(name));
     context.say(match change {

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,9 +8,13 @@ use experiments::declare::{
     self, Action, Checked, Current, Finding, Lint, Plan as Planned, Severity, SourceFile,
 };
 use experiments::independence::IdSample;
-use experiments::{ExperimentConfig, ExperimentError, ExperimentStoreError};
+use experiments::readiness::{StartConcern, group_concern};
+use experiments::{
+    ExperimentConfig, ExperimentError, ExperimentService, ExperimentState, ExperimentStoreError,
+};
 
 use super::files::{self, Sources};
+use super::pinned;
 use crate::context::{Context, Purpose};
 use crate::exit::{Hint, Invalid, SomethingFound, UsageError};
 use crate::options::Format;
@@ -103,12 +107,20 @@ fn refuse_to_overwrite(out: &Path) -> anyhow::Result<()> {
 
 /// What the store holds; nothing if there is no store yet.
 pub(super) fn current(context: &Context) -> anyhow::Result<Vec<Current>> {
+    found(context, ExperimentService::current)
+}
+
+/// What is read from the store; nothing if there is no store yet.
+pub(super) fn found<T: Default>(
+    context: &Context,
+    read: impl FnOnce(&ExperimentService) -> Result<T, ExperimentError>,
+) -> anyhow::Result<T> {
     // A database is looked at only by the first call.
-    let current = context
+    let found = context
         .service(Purpose::Look)
-        .and_then(|service| Ok(service.current()?));
-    current.or_else(|error| match error.downcast_ref() {
-        Some(ExperimentError::Store(ExperimentStoreError::Missing { .. })) => Ok(Vec::new()),
+        .and_then(|service| Ok(read(&service)?));
+    found.or_else(|error| match error.downcast_ref() {
+        Some(ExperimentError::Store(ExperimentStoreError::Missing { .. })) => Ok(T::default()),
         _ => Err(error),
     })
 }
@@ -177,6 +189,19 @@ pub(super) fn propose(
         let mut live = live;
         live.retain(|config| !pruned.contains(&*config.name));
         let dependent = declare::check_independence(&moving, &live, &IdSample::SHAPES);
+        for planned in &plan.experiments {
+            let Some(before) = &planned.before else {
+                continue;
+            };
+            let (before, after) = (&before.variants, &planned.after.variants);
+            if pinned::without(before, after).next().is_some() {
+                let overrides = found(context, |service| service.overrides(&planned.experiment))?;
+                pinned::warn(&planned.experiment, before, after, &overrides, context);
+            }
+        }
+        for concern in group_concerns(&plan, current) {
+            context.warn(format_args!("{concern}; {}", concern.help()));
+        }
         // The plan itself shows this.
         warnings.retain(|warning| warning.lint != Lint::HypothesisChanged);
         warnings.append(&mut zero);
@@ -186,6 +211,32 @@ pub(super) fn propose(
         }
     }
     Ok(Ok(plan))
+}
+
+/// The experiments that would run or be paused in a group in which others run already and leave them hardly anybody, unless
+/// that was so before.
+fn group_concerns(plan: &Planned, current: &[Current]) -> Vec<StartConcern> {
+    let planned = plan.experiments.iter();
+    let planned: HashMap<&str, &ExperimentConfig> = planned
+        .map(|planned| (&*planned.experiment, &planned.after))
+        .collect();
+    let before: Vec<ExperimentConfig> = current.iter().map(|c| c.config.clone()).collect();
+    // Those that start together share the newcomers.
+    let running = before
+        .iter()
+        .filter(|c| c.state == ExperimentState::Running);
+    let running = running.map(|c| planned.get(&*c.name).map_or(c, |after| *after).clone());
+    let running: Vec<ExperimentConfig> = running.collect();
+    let changed = plan.experiments.iter().filter(|planned| {
+        let was_so = planned.before.as_ref().is_some_and(|config| {
+            config.state.is_under_way() && group_concern(config, &before).is_some()
+        });
+        let after = &planned.after;
+        after.state.is_under_way() && after.enrolling && !was_so
+    });
+    changed
+        .filter_map(|planned| group_concern(&planned.after, &running))
+        .collect()
 }
 
 /// Whether a file looks like what `--out` writes: TOML never begins with a brace.

@@ -1,20 +1,32 @@
 //! What a careful colleague asks before an experiment starts.
 
-use experiments::ExperimentConfig;
-use experiments::readiness::{StartConcern, concerns};
+use experiments::readiness::{ConcernKind, StartConcern, concerns};
 use experiments::text::escape;
+use experiments::{ExperimentConfig, ExperimentState};
 
+use super::dependence;
 use crate::context::Context;
-use crate::exit::{Hint, Invalid};
+use crate::exit::{Hint, Invalid, positional};
 use crate::output::stream::{self, Label};
 
-/// Warns of what there is to think about, beside all experiments of the store.
-pub(super) fn warn(config: &ExperimentConfig, all: &[ExperimentConfig], context: &Context) {
+/// Warns of what there is to think about, beside all experiments of the store, once it has started: as far as that `is_told`.
+pub(super) fn warn(
+    config: &ExperimentConfig,
+    all: &[ExperimentConfig],
+    context: &Context,
+    is_told: fn(&ConcernKind) -> bool,
+) {
     // It takes a while to measure.
     if context.is_quiet() {
         return;
     }
-    for concern in concerns(config, all) {
+    let started = ExperimentConfig {
+        state: ExperimentState::Running,
+        ..config.clone()
+    };
+    let mut concerns = concerns(&started, all);
+    concerns.retain(|concern| is_told(&concern.kind));
+    for concern in concerns {
         context.warn(sentence(&concern));
     }
 }
@@ -36,6 +48,25 @@ pub(super) fn require(config: &ExperimentConfig, all: &[ExperimentConfig]) -> an
     Err(anyhow::Error::new(Invalid(message)).context(hint))
 }
 
-fn sentence(concern: &StartConcern) -> String {
-    format!("{concern}; {}", concern.help())
+/// It in the words for whoever types commands.
+pub(super) fn sentence(concern: &StartConcern) -> String {
+    let help = match &concern.kind {
+        ConcernKind::NoWindow { .. } => format!(
+            "without a window results name no winner unless --final; exp edit {} can set window = \"7d\"",
+            positional(&concern.experiment)
+        ),
+        ConcernKind::Dependent { remedy, .. } => dependence::typed(remedy),
+        ConcernKind::GroupTaken { by, .. } => {
+            let by = positional(by);
+            format!(
+                "to leave it newcomers, close the other (exp close {by}) or lower its coverage \
+                 (exp set-coverage {by} SHARE)"
+            )
+        }
+        ConcernKind::GroupScarce { .. } => {
+            "to leave it more, lower their coverage: exp set-coverage NAME SHARE".to_owned()
+        }
+        _ => concern.help(),
+    };
+    format!("{concern}; {help}")
 }

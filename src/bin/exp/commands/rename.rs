@@ -29,15 +29,16 @@ pub(crate) struct Rename {
 impl Rename {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let service = context.service(Purpose::Change)?;
-        let change = service.rename(&self.old, &self.new)?;
+        let to = self.new.trim();
+        let change = service.rename(&self.old, to)?;
         context.show(&Done::new(change.clone()))?;
-        let (old, new) = (escape(&self.old), escape(&self.new));
+        let (old, new) = (escape(&self.old), escape(to));
         if change.is_none() {
             context.say(format_args!("{old} has this name already: nothing changed"));
             return Ok(());
         }
         context.say(format_args!("renamed {old} to {new}"));
-        let config = service.status(&self.new)?;
+        let config = service.status(to)?;
         if config.salt.is_none() {
             context.say(format_args!(
                 "{new} has no salt, so its name is hashed: actors get other buckets than {old} \

@@ -5,6 +5,7 @@ use experiments::{Coverage, ExperimentConfig, NotACoverage};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::change::Done;
+use crate::output::text::full_percent;
 
 /// Change the share of newcomers who enter
 ///
@@ -30,15 +31,18 @@ impl SetCoverage {
         context.show(&Done::new(change.clone()))?;
         let (name, after) = (escape(&self.name), self.share);
         let Some(change) = change else {
+            let share = full_percent(after);
             context.say(format_args!(
-                "{name} has coverage {after} already: nothing changed"
+                "{name} has coverage {share} already: nothing changed"
             ));
             return Ok(());
         };
         let before = change.detail.and_then(|detail| detail.before.coverage);
         let before = before.unwrap_or_default();
         context.say(format_args!(
-            "set the coverage of {name}: {before} → {after}; {}",
+            "set the coverage of {name}: {} → {}; {}",
+            full_percent(before),
+            full_percent(after),
             who_enters(before, after)
         ));
         let config = service.status(&self.name)?;

@@ -1,19 +1,23 @@
 use clap::Args;
-use experiments::VariantConfig;
 use experiments::text::escape;
+use experiments::{ChangeSide, ExperimentConfig, ExperimentService, VariantConfig};
 
-use super::weight::{parse_weight, parse_weights};
+use super::pinned;
+use super::weight::{TypedWeight, parse_variant, parse_weights};
 use crate::complete;
 use crate::context::{Context, Purpose};
+use crate::exit::quote;
 use crate::output::change::Done;
 
 /// Change the variants and their weights
 ///
 /// The list that is given replaces the one that is there. Nobody who is assigned is moved. A variant
 /// that is left out is removed, which is refused while it has assignments; weight 0 keeps it and
-/// assigns nobody new to it.
+/// assigns nobody new to it. With --keep, variants that are left out stay as they are.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  exp set-weights checkout_v2 control=10,treatment=90")]
+#[command(after_help = "Examples:\n  \
+    exp set-weights checkout_v2 control=10,treatment=90\n  \
+    exp set-weights checkout_v2 treatment=0 --keep")]
 pub(crate) struct SetWeights {
     /// Its name
     #[arg(add = complete::unfinished_experiments())]
@@ -22,41 +26,84 @@ pub(crate) struct SetWeights {
     /// Variants and their weights; a comma separates two in one word
     #[arg(value_name = "VARIANT=WEIGHT", value_parser = parse_weights,
           required_unless_present = "named", add = complete::weights())]
-    listed: Vec<Vec<VariantConfig>>,
+    listed: Vec<Vec<TypedWeight>>,
 
-    /// One variant and its weight, taken as it is, commas and all; repeat for each
-    #[arg(long = "variant", id = "named", value_name = "VARIANT=WEIGHT", value_parser = parse_weight,
-          add = complete::weights())]
-    named: Vec<VariantConfig>,
+    /// The same, where the name of a variant may hold a comma; repeat for each
+    #[arg(long = "variant", id = "named", value_name = "VARIANT=WEIGHT",
+          value_parser = parse_variant, add = complete::weights())]
+    named: Vec<Vec<TypedWeight>>,
+
+    /// Leave the variants that are not given as they are
+    #[arg(long)]
+    keep: bool,
 }
 
 impl SetWeights {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let variants: Vec<_> = self
-            .listed
-            .into_iter()
-            .flatten()
-            .chain(self.named)
-            .collect();
         let service = context.service(Purpose::Change)?;
-        let change = service.set_weights(&self.name, variants.clone(), None)?;
+        let known = service.status(&self.name)?;
+        let given = self.listed.into_iter().chain(self.named).flatten();
+        let given: Vec<VariantConfig> = given.map(|typed| typed.of(&known)).collect();
+        let change = if self.keep {
+            service.set_some_weights(&self.name, &given)?
+        } else {
+            service.set_weights(&self.name, given, None)?
+        };
         context.show(&Done::new(change.clone()))?;
-        if change.is_none() {
-            let name = escape(&self.name);
+        let name = escape(&self.name);
+        let Some(change) = change else {
             context.say(format_args!(
                 "{name} has these weights already: nothing changed"
             ));
             return Ok(());
-        }
-        let weights: Vec<_> = variants
+        };
+        let list = |side: &ChangeSide| side.variants.clone().unwrap_or_default();
+        let detail = change.detail.unwrap_or_default();
+        let (before, after) = (list(&detail.before), list(&detail.after));
+        let weights: Vec<_> = after
             .iter()
-            .map(|variant| format!("{}={}", escape(&variant.name), variant.weight))
+            .map(|variant| format!("{}={}", escape(&quote(&variant.name)), variant.weight))
             .collect();
         context.say(format_args!(
-            "set the weights of {}: {}",
-            escape(&self.name),
+            "set the weights of {name}: {}",
             weights.join(" ")
         ));
+        for added in pinned::without(&after, &before) {
+            context.say(format_args!("added {}", escape(&quote(&added.name))));
+        }
+        let removed: Vec<_> = pinned::without(&before, &after).collect();
+        for removed in &removed {
+            context.say(format_args!(
+                "removed {}, which had no assignments",
+                escape(&quote(&removed.name))
+            ));
+        }
+        if !removed.is_empty() {
+            let overrides = service.overrides(&self.name)?;
+            pinned::warn(&self.name, &before, &after, &overrides, context);
+        }
+        if !context.is_quiet() {
+            tell_who_stays(&known, &service, context)?;
+        }
         Ok(())
     }
+}
+
+/// Says how many are assigned, as one who raises a weight may think that some of them move.
+fn tell_who_stays(
+    config: &ExperimentConfig,
+    service: &ExperimentService,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let variants = service.summary(&config.name)?.variants;
+    let stay: u64 = variants.iter().map(|v| v.assigned + v.overridden).sum();
+    let who = match stay {
+        0 => return Ok(()),
+        1 => "1 actor is assigned and stays".to_owned(),
+        stay => format!("{stay} actors are assigned and stay"),
+    };
+    context.say(format_args!(
+        "{who}: a ramp by weights moves nobody (see docs/recipes.md)"
+    ));
+    Ok(())
 }

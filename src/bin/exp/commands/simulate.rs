@@ -12,9 +12,12 @@ use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::exit::{Invalid, UsageError};
 use crate::output::View;
+use crate::output::figures::p_is;
 use crate::output::findings::Findings;
 use crate::output::stream;
-use crate::output::text::{BOLD, Text, bar, cell, full_percent, number, percent, safe, styled};
+use crate::output::text::{
+    BOLD, Text, bar, cell, full_percent, line_or_wrapped, number, percent, safe, styled, wrapped,
+};
 use crate::output::tsv::Tsv;
 
 /// Show the split that experiments would give
@@ -201,12 +204,14 @@ fn write_simulation(simulation: &Simulation, over: &str, text: &mut Text) {
             simulation.entered
         )
     };
-    text.line(format_args!(
-        "{head}: {} of {over}{entered}",
-        simulation.actors
-    ));
+    let first = format!("{head}: {} of {over}{entered}", simulation.actors);
+    line_or_wrapped(text, 2, &first);
     if !simulation.enrolling {
-        text.line("closed to newcomers: nobody enters now; this is the split once it is open");
+        wrapped(
+            text,
+            "",
+            "closed to newcomers: nobody enters now; this is the split once it is open",
+        );
     }
     let header = ["VARIANT", "EXPECTED", "COUNT", "SHARE", "DIFF"];
     let bar_width = match text.width() {
@@ -233,7 +238,7 @@ fn write_simulation(simulation: &Simulation, over: &str, text: &mut Text) {
     });
     text.table(&header, rows.collect());
     if let (Some(chi_square), Some(p)) = (simulation.chi_square, simulation.p_value) {
-        text.line(format_args!("chi-square {chi_square:.2}, p = {p:.3}"));
+        text.line(format_args!("chi-square {chi_square:.2}, {}", p_is(p)));
     }
     text.line("");
 }
@@ -244,11 +249,12 @@ fn write_joint(
     second: &ExperimentConfig,
     text: &mut Text,
 ) {
-    text.line(format_args!(
+    let head = format!(
         "{} (down) and {} (across) together: count (by chance)",
         styled(BOLD, safe(&first.name)),
         styled(BOLD, safe(&second.name)),
-    ));
+    );
+    line_or_wrapped(text, 2, &head);
     let names = second.variants.iter().map(|variant| safe(&variant.name));
     let names: Vec<String> = std::iter::once(String::new()).chain(names).collect();
     let header: Vec<&str> = names.iter().map(String::as_str).collect();

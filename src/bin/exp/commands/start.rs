@@ -47,7 +47,7 @@ impl Start {
         }
         context.say(format_args!("started {name}"));
         if let Some(config) = starting {
-            ready::warn(config, &all, context);
+            ready::warn(config, &all, context, |_| true);
         }
         Ok(())
     }

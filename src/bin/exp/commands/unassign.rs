@@ -3,14 +3,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use experiments::text::escape;
-use experiments::{ExperimentService, Unassigned};
+use experiments::{ExperimentService, Unassigned, actor_problem};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::assign::input::{BadLines, Input};
 use crate::context::{Context, Purpose};
 use crate::environment;
-use crate::exit::Failed;
+use crate::exit::{Failed, Invalid};
 use crate::output::View;
 use crate::output::figures::plural;
 use crate::output::stream;
@@ -62,7 +62,14 @@ impl Unassign {
             (Some(file), _) => self.every(file, &service, context),
             (None, actor) => {
                 let actor = actor.as_deref().unwrap_or_default();
-                self.take_back(&[actor], &service, context)
+                let gone = service.unassign(&self.name, &[actor])?;
+                // Another program, or an earlier version, may have stored one who is refused now.
+                if gone == Unassigned::default()
+                    && let Some(problem) = actor_problem(actor)
+                {
+                    return Err(Invalid(problem.to_string()).into());
+                }
+                self.tell(gone, &[actor], &service, context)
             }
         }
     }
@@ -90,17 +97,18 @@ impl Unassign {
                 return Err(Failed("nothing was taken back".to_owned()).into());
             }
         }
-        self.take_back(&actors, service, context)?;
+        let gone = service.unassign(&self.name, &actors)?;
+        self.tell(gone, &actors, service, context)?;
         bad.into_result()
     }
 
-    fn take_back(
+    fn tell(
         &self,
+        gone: Unassigned,
         actors: &[&str],
         service: &ExperimentService,
         context: &Context,
     ) -> anyhow::Result<()> {
-        let gone = service.unassign(&self.name, actors)?;
         context.show(&Gone(gone))?;
         let name = escape(&self.name);
         if gone == Unassigned::default() {

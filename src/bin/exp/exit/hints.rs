@@ -70,7 +70,7 @@ pub(super) fn hint(
         }
         ErrorKind::UnknownVariant => return known_variant(error),
         ErrorKind::AlreadyExists => format!("exp status {} shows it", positional(name)),
-        ErrorKind::VariantInUse => return weight_zero(error),
+        ErrorKind::VariantInUse => return keep_variant(error),
         ErrorKind::ChangedMeanwhile => {
             "nothing was applied; plan again to see what would be done now".to_owned()
         }
@@ -98,14 +98,29 @@ fn known_variant(error: &ExperimentError) -> Option<String> {
     })
 }
 
-fn weight_zero(error: &ExperimentError) -> Option<String> {
-    let ExperimentError::VariantInUse { variant, .. } = error else {
+/// Proposes the weight that the variant has, and 0 for who wants it to go.
+fn keep_variant(error: &ExperimentError) -> Option<String> {
+    let ExperimentError::VariantInUse {
+        variant, weight, ..
+    } = error
+    else {
         return None;
     };
-    Some(format!(
-        "keep it with weight 0, so that nobody new gets it: {}=0",
-        quote(variant)
-    ))
+    // A comma separates two variants of one word.
+    let option = if variant.contains(',') {
+        "--variant "
+    } else {
+        ""
+    };
+    let with = |weight| format!("{option}{}", quote(&format!("{variant}={weight}")));
+    let without_newcomers = format!("{}, so that nobody new gets it", with(0));
+    Some(match weight {
+        None | Some(0) => format!("keep it with {without_newcomers}"),
+        Some(weight) => format!(
+            "keep it as it is with {} or --keep, or keep it with {without_newcomers}",
+            with(*weight)
+        ),
+    })
 }
 
 fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String> {
@@ -211,6 +226,11 @@ pub(crate) fn positional(word: &str) -> String {
 
 /// Quotes a word so that it can be pasted into a shell.
 pub(crate) fn quote(word: &str) -> String {
+    // A shell takes = for itself only at the start of a word.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
+    if word.starts_with(is_plain) && word.chars().all(|c| is_plain(c) || c == '=') {
+        return word.to_owned();
+    }
     shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }
 

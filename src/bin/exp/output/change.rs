@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::View;
 use super::difference::{self, Difference};
 use super::metric;
-use super::text::{BOLD, DIM, Text, safe, styled};
+use super::text::{BOLD, DIM, Text, full_percent, safe, styled, wrapped};
 use super::tsv::Tsv;
 
 /// An entry of the audit log as JSON has it: with what a program would have to take out of its text.
@@ -94,13 +94,15 @@ pub(crate) fn write_tsv(experiment: Option<&str>, change: &ChangeRecord, tsv: &m
 pub(crate) fn write_text(experiment: Option<&str>, change: &ChangeRecord, text: &mut Text) {
     let operator = change.actor.as_deref().unwrap_or("(unknown)");
     let experiment = experiment.map_or_else(String::new, |name| format!("{}  ", safe(name)));
-    let head = format!(
-        "{}  {}  {experiment}{}",
-        styled(DIM, text.time(change.timestamp_secs)),
-        safe(operator),
-        styled(BOLD, safe(&change.mutation))
-    );
-    text.line(head);
+    let time = styled(DIM, text.time(change.timestamp_secs));
+    let begin = format!("{time}  {}  {experiment}", safe(operator));
+    let mutation = safe(&change.mutation);
+    if text.fits(&format!("{begin}{mutation}")) {
+        text.line(format_args!("{begin}{}", styled(BOLD, mutation)));
+    } else {
+        text.line(begin.trim_end());
+        wrapped(text, "  ", &mutation);
+    }
     if let Some(detail) = &change.detail {
         write_differences(&detail.before, &detail.after, "  ", text);
     }
@@ -141,9 +143,9 @@ pub(super) fn differences(
     let mut compare = |what: &str, before: Option<String>, after: Option<String>| {
         differences.extend(Difference::of(what, before, after));
     };
-    let value = |field: ConfigField, side| {
-        let text = field.of_side(side)?.to_text();
-        text.map(|text| safe(&text))
+    let value = |field: ConfigField, side| match field.of_side(side)? {
+        FieldValue::Share(coverage) => Some(full_percent(coverage)),
+        value => value.to_text().map(|text| safe(&text)),
     };
     for field in FIRST {
         compare(field.label(), value(field, before), value(field, after));

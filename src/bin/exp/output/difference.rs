@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::text::{Text, safe};
+use super::text::{Text, hanging, safe};
 
 /// What differs, and its two values, safe to show.
 pub(crate) struct Difference {
@@ -34,6 +34,7 @@ pub(super) fn write(differences: &[Difference], indent: &str, text: &mut Text) {
     } in differences
     {
         let pad = " ".repeat(width - what.width());
-        text.line(format_args!("{indent}{what}{pad}  {before} → {after}"));
+        let begin = format!("{indent}{what}{pad}  ");
+        hanging(text, begin.width(), &begin, &format!("{before} → {after}"));
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::View;
 use super::change::write_differences;
 use super::text::{BOLD, DIM, Text, safe, styled};
-use super::tsv::Tsv;
+use super::tsv::{Tsv, listed};
 
 #[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
@@ -35,6 +35,8 @@ impl View for PlanView<'_> {
     fn tsv(&self, tsv: &mut Tsv) {
         for planned in &self.0.experiments {
             let before = planned.before.as_ref();
+            let exploratory = planned.exploratory.iter();
+            let exploratory: Vec<_> = exploratory.map(|name| listed(name)).collect();
             tsv.line(&[
                 planned.action.as_str(),
                 &planned.experiment,
@@ -43,7 +45,7 @@ impl View for PlanView<'_> {
                 &planned.steps.len().to_string(),
                 &planned.moves.new_actors_per_10000.to_string(),
                 &planned.moves.stored_kept.to_string(),
-                &planned.exploratory.join(","),
+                &exploratory.join(","),
                 &planned.moves.stored_lost.to_string(),
                 &planned.moves.enter_before_per_10000.to_string(),
                 &planned.moves.enter_after_per_10000.to_string(),

@@ -5,7 +5,9 @@ use std::fmt::{Display, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table,
+};
 use experiments::text::escape;
 use experiments::{Coverage, ExperimentState};
 use jiff::Timestamp;
@@ -48,6 +50,16 @@ impl Text {
 
     /// Adds a table that fits the page. Cells are made by [`cell`] and its like.
     pub(crate) fn table(&mut self, header: &[&str], rows: Vec<Vec<Cell>>) {
+        self.table_with_whole(None, header, rows);
+    }
+
+    /// The same, and the cells of the column at this place are not broken over lines.
+    pub(crate) fn table_with_whole(
+        &mut self,
+        whole: Option<usize>,
+        header: &[&str],
+        rows: Vec<Vec<Cell>>,
+    ) {
         let mut table = Table::new();
         table
             .load_style(NOTHING)
@@ -68,9 +80,18 @@ impl Text {
         for column in table.column_iter_mut() {
             column.set_padding((0, gap));
         }
+        if let Some(column) = whole.and_then(|place| table.column_mut(place)) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
         for line in table.lines() {
             self.line(trim_end(&line));
         }
+    }
+
+    /// Whether a line fits the page.
+    pub(crate) fn fits(&self, line: &str) -> bool {
+        let plain = anstream::adapter::strip_str(line).to_string();
+        self.page.width.is_none_or(|width| plain.width() <= width)
     }
 
     /// How many spaces part two columns of a table.
@@ -118,11 +139,17 @@ fn trim_end(line: &str) -> String {
 /// Adds a paragraph that fits the page: `begin`, which may be styled, then `words`; further lines are indented
 /// by two columns.
 pub(crate) fn wrapped(text: &mut Text, begin: &str, words: &str) {
+    hanging(text, 2, begin, words);
+}
+
+/// The same, with further lines indented by `indent` columns, or by less on a page that is narrow.
+pub(crate) fn hanging(text: &mut Text, indent: usize, begin: &str, words: &str) {
     let Some(width) = text.width() else {
         text.line(format_args!("{begin}{words}"));
         return;
     };
     let width = width.max(20);
+    let indent = indent.min(if width < 60 { 4 } else { width / 2 });
     let mut line = begin.to_owned();
     let mut used = anstream::adapter::strip_str(begin).to_string().width();
     let mut is_empty = true;
@@ -130,8 +157,8 @@ pub(crate) fn wrapped(text: &mut Text, begin: &str, words: &str) {
         let space = usize::from(!is_empty);
         if !is_empty && used + space + word.width() > width {
             text.line(&line);
-            "  ".clone_into(&mut line);
-            used = 2;
+            line = " ".repeat(indent);
+            used = indent;
             is_empty = true;
         }
         if !is_empty {
@@ -143,6 +170,19 @@ pub(crate) fn wrapped(text: &mut Text, begin: &str, words: &str) {
         is_empty = false;
     }
     text.line(&line);
+}
+
+/// Adds a line as it is, or, where it does not fit the page, as a paragraph without styles, whose further lines are
+/// indented by `hang` columns.
+pub(crate) fn line_or_wrapped(text: &mut Text, hang: usize, line: &str) {
+    if text.fits(line) {
+        text.line(line);
+        return;
+    }
+    let plain = anstream::adapter::strip_str(line).to_string();
+    let words = plain.trim_start();
+    let indent = &plain[..plain.len() - words.len()];
+    hanging(text, hang, indent, words);
 }
 
 /// Text from outside, made safe to show.

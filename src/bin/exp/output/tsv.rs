@@ -1,5 +1,7 @@
 //! Fields separated by tabs, a record a line, with a header if one is asked for.
 
+use std::borrow::Cow;
+
 use experiments::text::is_unsafe;
 
 /// Adds a field, with what would break a line or drive a terminal escaped.
@@ -18,6 +20,16 @@ pub(crate) fn field(line: &mut String, field: &str) {
         } else {
             line.push(c);
         }
+    }
+}
+
+/// A name in a field that holds several, separated by commas or with = behind: in double quotes, doubled inside, if it
+/// holds what separates them.
+pub(crate) fn listed(name: &str) -> Cow<'_, str> {
+    if name.contains([',', '=', '"']) {
+        Cow::Owned(format!("\"{}\"", name.replace('"', "\"\"")))
+    } else {
+        Cow::Borrowed(name)
     }
 }
 

@@ -7,14 +7,15 @@ use std::io::{self, IsTerminal as _};
 use clap::Args;
 use experiments::declare::{self, Current, Finding, Plan, SourceFile, to_toml};
 use experiments::text::escape;
-use experiments::{ExperimentError, ExperimentState};
+use experiments::{ExperimentConfig, ExperimentError, ExperimentState};
 
 use self::editor::Editor;
 use super::apply::{self, Applied};
 use super::plan;
 use crate::complete;
 use crate::context::{Context, Purpose};
-use crate::exit::{Failed, Invalid, UsageError};
+use crate::environment;
+use crate::exit::{EnvironmentError, Failed, Invalid, UsageError};
 use crate::output::findings::Findings;
 use crate::output::plan::PlanView;
 use crate::output::stream;
@@ -51,11 +52,17 @@ enum Edited {
 
 impl Edit {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        let current = context.service(Purpose::Look)?.current()?;
+        self.find(&current)?;
         if !self.yes && !stream::can_ask() {
             let message = "there is nobody to ask; --yes applies without asking";
             return Err(UsageError(message.to_owned()).into());
         }
-        let current = context.service(Purpose::Look)?.current()?;
+        if !environment::names_editor() && !io::stdin().is_terminal() {
+            let message =
+                "there is no terminal for an editor; VISUAL or EDITOR names another program";
+            return Err(EnvironmentError(message.to_owned()).into());
+        }
         let editor = Editor::new(&self.name);
         let (text, plan) = match self.edit(context, &editor, &current)? {
             Edited::Ready { text, plan } if plan.has_changes() => (text, plan),
@@ -80,6 +87,17 @@ impl Edit {
         context.show(&applied)
     }
 
+    /// The experiment, if it may still change.
+    fn find<'a>(&self, current: &'a [Current]) -> Result<&'a ExperimentConfig, ExperimentError> {
+        let mut configs = current.iter().map(|current| &current.config);
+        let found = configs.find(|config| config.name == self.name);
+        let found = found.ok_or_else(|| ExperimentError::NotFound(self.name.clone()))?;
+        if found.state == ExperimentState::Archived {
+            return Err(ExperimentError::Archived(self.name.clone()));
+        }
+        Ok(found)
+    }
+
     /// Has the experiment edited until it can be applied, or whoever edits it gives up.
     fn edit(
         &self,
@@ -87,12 +105,8 @@ impl Edit {
         editor: &Editor,
         current: &[Current],
     ) -> anyhow::Result<Edited> {
-        let found = current.iter().find(|found| found.config.name == self.name);
-        let found = found.ok_or_else(|| ExperimentError::NotFound(self.name.clone()))?;
-        if found.config.state == ExperimentState::Archived {
-            return Err(ExperimentError::Archived(self.name.clone()).into());
-        }
-        let mut shown = buffer::first(&self.name, &to_toml(std::slice::from_ref(&found.config)));
+        let found = self.find(current)?;
+        let mut shown = buffer::first(&self.name, &to_toml(std::slice::from_ref(found)));
         for opened in 0.. {
             let is_first = opened == 0;
             if opened == MAX_OPENED_UNSEEN && !io::stdin().is_terminal() {
