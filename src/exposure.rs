@@ -21,7 +21,7 @@ pub struct ExposureRecord {
     pub actor: String,
     /// The request it happened in, to join it with other logs.
     pub request_id: Option<String>,
-    /// Whether the assignment is that of an override.
+    /// Whether an override made the assignment.
     pub is_override: bool,
     /// When, in seconds since the Unix epoch.
     pub timestamp_secs: u64,
@@ -41,7 +41,7 @@ impl ExposureRecord {
 /// Which of an experiment's kept exposures are wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ExposureScan {
-    /// Of this second and later.
+    /// From this second on.
     pub since_secs: u64,
     /// Of each actor only the first of those: the one of the earliest second, and of several in it the one that was
     /// kept first.
@@ -56,7 +56,7 @@ pub struct ExposureTotal {
     pub experiment: String,
     /// The variant's name.
     pub variant: String,
-    /// Whether the assignment was that of an override.
+    /// Whether an override had made the assignment.
     pub is_override: bool,
     /// How many.
     pub exposures: u64,

@@ -15,9 +15,9 @@ pub(crate) const LAST_SECOND: u64 = 253_402_300_799;
 pub struct Outcome {
     /// Who did it.
     pub actor: String,
-    /// Of what: the column by which metrics know it.
+    /// The column that metrics count.
     pub metric: String,
-    /// How much of it.
+    /// The value that is counted.
     pub value: Finite,
     /// When, in seconds since the Unix epoch.
     pub timestamp_secs: u64,
@@ -54,7 +54,7 @@ pub fn outcome_problem(outcome: &Outcome) -> Option<ConfigProblem> {
 pub struct Tracked {
     /// How many are kept.
     pub recorded: u64,
-    /// How many have an id that the store had an outcome of their metric with, and are not kept again.
+    /// How many are not kept, because the store already had an outcome of their metric with their id.
     pub repeated: u64,
 }
 

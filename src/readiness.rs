@@ -230,10 +230,12 @@ impl StartConcern {
                 "a metric that is added after the start is exploratory, so declare metrics before the start"
             }
             ConcernKind::NoWindow { .. } => {
-                "without a window results name no winner unless --final; add window = \"7d\""
+                "without a window results name no winner unless --final is given; add window = \"7d\""
             }
-            ConcernKind::NoWeight => "give a variant a weight, or leave it a draft",
-            ConcernKind::OneVariant { .. } => "give another variant a weight, or conclude it",
+            ConcernKind::NoWeight => "give a variant a weight, or leave the experiment a draft",
+            ConcernKind::OneVariant { .. } => {
+                "give another variant a weight, or conclude the experiment"
+            }
             ConcernKind::InexpressibleWeight { .. } => {
                 "shares are multiples of 0.01%; choose weights that give such a share"
             }
@@ -375,7 +377,7 @@ mod tests {
             [
                 "'new' has no metric, so its results cannot name a winner; a metric that is added after the start is \
                  exploratory, so declare metrics before the start",
-                "every newcomer in 'new' gets the same variant, 'a'; give another variant a weight, or conclude it",
+                "every newcomer in 'new' gets the same variant, 'a'; give another variant a weight, or conclude the experiment",
             ]
         );
         let mut odd = config("new", [1, 999_999]);
@@ -392,7 +394,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "all weights of 'new' are 0, so no newcomer gets a variant; give a variant a weight, or leave it a draft"
+                "all weights of 'new' are 0, so no newcomer gets a variant; give a variant a weight, or leave the experiment a draft"
             ]
         );
     }

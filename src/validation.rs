@@ -495,11 +495,11 @@ mod tests {
             ),
             (
                 with(|m| m.name = "a\tb".to_owned()),
-                "its name holds a control character",
+                "its name contains a control character",
             ),
             (
                 with(|m| m.name = "actor".to_owned()),
-                "its name is 'actor', which says who or when",
+                "its name is 'actor', which is reserved for actors or times",
             ),
             (
                 with(|m| m.column = Some(" ".to_owned())),
@@ -507,24 +507,24 @@ mod tests {
             ),
             (
                 with(|m| m.column = Some("timestamp".to_owned())),
-                "its column is 'timestamp', which says who or when",
+                "its column is 'timestamp', which is reserved for actors or times",
             ),
             (
                 with(|m| m.covariate = Some("actor".to_owned())),
-                "its covariate is 'actor', which says who or when",
+                "its covariate is 'actor', which is reserved for actors or times",
             ),
             (
                 with(|m| m.cap = Finite::new(-1.0).map(Cap::Value)),
-                "its cap can't be -1; allowed is a number above 0, or a percentage above 0 and \
+                "its cap can't be -1; it must be a number above 0, or a percentage above 0 and \
                  below 100, such as \"99.9%\"",
             ),
             (
                 with(|m| m.minimum_effect = Finite::new(0.0)),
-                "its minimum effect can't be 0; allowed is a number above 0",
+                "its minimum effect can't be 0; it must be a number above 0",
             ),
             (
                 with(|m| m.role = Some(MetricRole::Guardrail)),
-                "it is a guardrail, and has no minimum effect",
+                "it is a guardrail but has no minimum effect",
             ),
             (
                 with(|m| m.denominator = Some("d".to_owned())),
@@ -534,7 +534,7 @@ mod tests {
                 with(|m| m.quantile = Finite::new(0.5)),
                 "it is a mean, which takes no quantile",
             ),
-            (ratio.clone(), "it is a ratio, and has no denominator"),
+            (ratio.clone(), "it is a ratio but has no denominator"),
             (
                 MetricConfig {
                     denominator: Some("d".to_owned()),
@@ -548,7 +548,7 @@ mod tests {
                     quantile: Finite::new(1.0),
                     ..quantile
                 },
-                "its quantile can't be 1; allowed is a number above 0 and below 1",
+                "its quantile can't be 1; it must be a number above 0 and below 1",
             ),
         ]
     }
@@ -611,11 +611,11 @@ mod tests {
         }
         assert_eq!(
             told(|a| a.tuning_actors = 0),
-            "its tuning actors can't be 0; allowed is a whole number from 1 to 1000000000000"
+            "its tuning actors can't be 0; it must be a whole number from 1 to 1000000000000"
         );
         assert_eq!(
             told(|a| a.metrics = vec![metric(), metric()]),
-            "metric 'm' is there twice"
+            "metric 'm' is declared twice"
         );
         assert_eq!(
             told(|a| {

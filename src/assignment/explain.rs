@@ -42,11 +42,11 @@ pub struct Explanation {
     pub exclusion_group: Option<String>,
     /// Another experiment of the group in which the actor has an assignment, the first by name.
     pub sibling: Option<String>,
-    /// Whether newcomers may enter. Told whatever rule decides.
+    /// Whether newcomers may enter. Set whichever rule decides.
     pub enrolling: bool,
-    /// Whether the actor could enter as a newcomer. Told whatever rule decides.
+    /// Whether the actor could enter as a newcomer. Set whichever rule decides.
     pub coverage: CoverageTrace,
-    /// Where the actor's bucket falls. Told whatever rule decides.
+    /// Where the actor's bucket falls. Set whichever rule decides.
     pub bucketing: BucketTrace,
 }
 
@@ -133,7 +133,7 @@ impl BucketTrace {
 }
 
 impl Explanation {
-    /// Lays the verdict in a situation open.
+    /// Explains the verdict in a situation.
     ///
     /// # Errors
     /// As [`Situation::verdict`].

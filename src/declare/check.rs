@@ -182,7 +182,7 @@ fn check_names(declarations: &[Declaration], findings: &mut Findings) {
         let place = declaration.name_place();
         findings.push(
             Finding::new(Lint::DuplicateExperiment, place, message, help)
-                .with_related(first.name_place(), "the first of that name"),
+                .with_related(first.name_place(), "the first with that name"),
         );
     }
 }
@@ -209,7 +209,7 @@ fn check_groups(
         if let [only] = members[..]
             && !others.iter().any(is_member)
         {
-            let message = format!("nothing else is in the group {}", Quoted(group));
+            let message = format!("no other experiment is in the group {}", Quoted(group));
             let help =
                 "a group keeps its members apart; name it in another experiment, or remove it";
             let place = only.field_place(ConfigField::ExclusionGroup);

@@ -79,19 +79,19 @@ lints! {
     BadValue "bad-value" Error;
     /// An experiment, a variant or a metric without a name.
     MissingName "missing-name" Error;
-    /// Two experiments of one name.
+    /// Two experiments with the same name.
     DuplicateExperiment "duplicate-experiment" Error;
     /// An experiment without variants.
     NoVariant "no-variant" Error;
     /// More variants than an experiment may have.
     TooManyVariants "too-many-variants" Error;
-    /// Two variants of one name.
+    /// Two variants with the same name.
     DuplicateVariant "duplicate-variant" Error;
     /// A name that is empty or blank.
     BlankName "blank-name" Error;
-    /// A weight that is missing, or no whole number from 0 to 4294967295.
+    /// A weight that is missing, or not a whole number from 0 to 4294967295.
     BadWeight "bad-weight" Error;
-    /// A running or paused experiment that takes newcomers, and can assign nobody.
+    /// A running or paused experiment that takes newcomers but can assign nobody.
     AllWeightsZero "all-weights-zero" Error;
     /// A winner that is not one of the variants.
     UnknownWinner "unknown-winner" Error;
@@ -109,11 +109,11 @@ lints! {
     MissingKey "missing-key" Error;
     /// A key that a metric of this kind does not take.
     UnexpectedKey "unexpected-key" Error;
-    /// Two metrics of one name.
+    /// Two metrics with the same name.
     DuplicateMetric "duplicate-metric" Error;
     /// More metrics than an experiment may have.
     TooManyMetrics "too-many-metrics" Error;
-    /// A column for a metric that says who or when.
+    /// A column for a metric that is reserved for actors or times.
     ReservedColumn "reserved-column" Error;
     /// Two experiments whose assignments are not independent.
     DependentAssignments "dependent-assignments" Error;
@@ -121,7 +121,7 @@ lints! {
     InexpressibleWeight "inexpressible-weight" Warning;
     /// An exclusion group with one member.
     LonelyGroup "lonely-group" Warning;
-    /// Two names that are easily taken for each other.
+    /// Two names that are easily confused.
     SimilarNames "similar-names" Warning;
     /// A running or paused experiment in which every newcomer gets the same variant.
     SingleVariant "single-variant" Warning;
@@ -139,7 +139,7 @@ lints! {
     BucketingFixed "bucketing-fixed" Error;
     /// The exclusion group would change after the start.
     GroupFixed "group-fixed" Error;
-    /// Another field would change that is fixed by then.
+    /// Another field that is fixed after the start would change.
     FieldFixed "field-fixed" Error;
     /// The order of variants would change while the experiment runs.
     VariantOrder "variant-order" Warning;
@@ -255,7 +255,7 @@ impl Findings {
             };
             let count = seen.count - MAX_KEPT;
             let message = format!("{count} more findings of {lint} in this file are not shown");
-            let help = "mend what is shown, and check again";
+            let help = "fix what is shown, and check again";
             findings.push(Finding {
                 count,
                 ..Finding::new(lint, place, message, help)

@@ -14,7 +14,7 @@ use crate::experiment::{ExperimentConfig, ExperimentState};
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Moves {
-    /// Of 10000 actors who come new, how many get another variant than they would have got.
+    /// Of 10000 new actors, how many get a different variant than they would have got before.
     pub new_actors_per_10000: u64,
     /// Of 10000 newcomers, how many entered before while it ran; 0 if it is new.
     pub enter_before_per_10000: u64,
@@ -22,9 +22,9 @@ pub struct Moves {
     pub enter_after_per_10000: u64,
     /// Stored assignments that stay as they are.
     pub stored_kept: u64,
-    /// Of these, how many are told another variant than before, as there is a winner, or was one.
+    /// Of these, how many get a different variant than before, because there is a winner, or was one.
     pub stored_told_another: u64,
-    /// Stored assignments whose actors are told nothing any more, for good, as the experiment is archived.
+    /// Stored assignments whose actors get no variant any more, because the experiment is archived.
     pub stored_lost: u64,
 }
 

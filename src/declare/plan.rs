@@ -21,7 +21,7 @@ use crate::store::Expected;
 pub struct Plan {
     /// The version of this format: [`VERSION`](Self::VERSION).
     pub exp_plan: u32,
-    /// The experiments, in the order of the files; those to be archived for not being there last.
+    /// The experiments, in the order of the files; those to be archived come last.
     pub experiments: Vec<PlannedExperiment>,
 }
 
@@ -32,7 +32,7 @@ pub struct Plan {
 pub struct PlannedExperiment {
     /// Its name.
     pub experiment: String,
-    /// What it comes down to.
+    /// What is done to it, in a word.
     pub action: Action,
     /// The experiment as the store has it, if it does.
     pub before: Option<ExperimentConfig>,
@@ -57,7 +57,7 @@ pub enum Action {
     Create,
     /// It changes.
     Change,
-    /// It is in the store and in no file, and is archived.
+    /// It is in the store but in no file, and is archived.
     Prune,
     /// It stays as it is.
     Nothing,

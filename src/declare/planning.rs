@@ -172,7 +172,7 @@ fn compare_fixed(
             Some(_) if is_free => format!("put the {} back", field.label()),
             Some(old) => format!("set {} = {}", field.key(), value_of(old)),
         };
-        let help = format!("{remedy}, or begin an experiment of another name");
+        let help = format!("{remedy}, or create an experiment with another name");
         let lint = match field {
             ConfigField::Bucketing => Lint::BucketingFixed,
             ConfigField::ExclusionGroup => Lint::GroupFixed,
@@ -212,7 +212,7 @@ fn warn_of_order(
             Quoted(&target.name),
             per_100(changed),
         );
-        let help = "keep the order of before, and add new variants at the end";
+        let help = "keep the old order, and add new variants at the end";
         let place = declaration.field_place(ConfigField::Variants);
         findings.push(Finding::new(Lint::VariantOrder, place, message, help));
     }
@@ -234,7 +234,7 @@ fn warn_of_hypothesis(
             Quoted(&metric.name),
             Quoted(&target.name),
         );
-        let help = "results show it and name no winner by it; to decide by it, begin an experiment of another name";
+        let help = "results show it but name no winner by it; to decide by it, create an experiment with another name";
         let place = declaration.metric_place(index, MetricField::Name);
         findings.push(Finding::new(Lint::HypothesisChanged, place, message, help));
     }
@@ -258,7 +258,7 @@ fn refused(
         ExperimentError::GroupInUse(_) => (
             Lint::GroupFixed,
             declaration.field_place(ConfigField::ExclusionGroup),
-            "put the group back, or begin an experiment of another name".to_owned(),
+            "put the group back, or create an experiment with another name".to_owned(),
         ),
         ExperimentError::Concluded(name) => return fixed_by_end(declaration, before, step, name),
         ExperimentError::InvalidConfig { problem, .. }
@@ -270,7 +270,7 @@ fn refused(
         ExperimentError::Archived(_) => (
             Lint::Lifecycle,
             declaration.field_place(ConfigField::State),
-            "archiving is for good: begin an experiment of another name".to_owned(),
+            "archiving is for good: create an experiment with another name".to_owned(),
         ),
         _ => {
             let place = match step {

@@ -235,9 +235,9 @@ fn check_twice<'a>(
     let mut seen = HashMap::new();
     for (name, place) in placed {
         if let Some(first) = seen.insert(name, place.clone()) {
-            let message = format!("{what} {} is there twice", Quoted(name));
+            let message = format!("{what} {} is declared twice", Quoted(name));
             let finding = Finding::new(lint, place, message, RENAME);
-            findings.push(finding.with_related(first, "the first of that name"));
+            findings.push(finding.with_related(first, "the first with that name"));
         }
     }
 }

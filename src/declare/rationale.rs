@@ -20,11 +20,11 @@ impl Lint {
         match self {
             Self::Syntax => (
                 "A file that can't be read declares nothing, so no experiment of it can be planned.",
-                "Mend the TOML at the place that is marked; https://toml.io describes the format. Save the \
+                "Fix the TOML at the place that is marked; https://toml.io describes the format. Save the \
                  file as UTF-8.",
             ),
             Self::UnknownKey => (
-                "A key that means nothing is mostly a slip, and what it was to set has its default instead.",
+                "An unknown key is usually a typo, and the setting that was meant keeps its default.",
                 "Correct the key, or remove it. `exp schema` prints a JSON Schema that lets an editor complete keys.",
             ),
             Self::WrongType => (
@@ -32,15 +32,15 @@ impl Lint {
                 "Write a value of the type that the message names.",
             ),
             Self::BadValue => (
-                "The value has the right type, but it is not one that can stand here.",
-                "Write one that can: the message and its help name them.",
+                "The value has the right type, but it is not allowed here.",
+                "Write one that is: the message and its help say which.",
             ),
             Self::MissingName => (
                 "Everything is found by its name, in the store and in the results.",
                 "Add `name = \"...\"`.",
             ),
             Self::DuplicateExperiment => (
-                "An experiment has one declaration. With two, the order of the files would decide which one holds.",
+                "An experiment has one declaration. With two, the order of the files would decide which one counts.",
                 "Remove one of the two, or rename it.",
             ),
             Self::NoVariant => (
@@ -48,7 +48,7 @@ impl Lint {
                 "Add `variants = [{ name = \"control\", weight = 50 }, { name = \"treatment\", weight = 50 }]`.",
             ),
             Self::TooManyVariants => (
-                "A store takes no experiment with so many variants.",
+                "A store accepts no experiment with so many variants.",
                 "Remove variants, or split the experiment.",
             ),
             Self::DuplicateVariant => (
@@ -60,7 +60,7 @@ impl Lint {
                 "Write a name with at least one character that is not a blank.",
             ),
             Self::BadWeight => (
-                "Without a weight there is no telling how many actors a variant gets.",
+                "Without a weight, nothing says how many actors a variant gets.",
                 "Write a whole number from 0 to 4294967295; it is relative to the other weights.",
             ),
             Self::AllWeightsZero => (
@@ -80,11 +80,11 @@ impl Lint {
                 "Remove the winner, or set `state = \"concluded\"`.",
             ),
             Self::BadCharacter => (
-                "Control characters break lines and drive terminals; they are not seen where they stand, and neither is white space at the edges of a name.",
+                "Control characters break lines and control terminals. Nobody sees them in a file, nor white space at the edges of a name.",
                 "Remove the character.",
             ),
             Self::TooLong => (
-                "A store takes no text of this length here.",
+                "A store accepts no text of this length here.",
                 "Shorten it to the number of bytes that the message names.",
             ),
             Self::UnknownControl => (
@@ -104,7 +104,7 @@ impl Lint {
                 "Rename one of the two, or remove it.",
             ),
             Self::TooManyMetrics => (
-                "A store takes no experiment with so many metrics, and each one more makes it harder to find an effect.",
+                "A store accepts no experiment with so many metrics, and each one makes it harder to find an effect.",
                 "Remove metrics that decide nothing.",
             ),
             Self::ReservedColumn => (
@@ -112,21 +112,21 @@ impl Lint {
                 "Name another column with `column = \"...\"`.",
             ),
             Self::DependentAssignments => (
-                "Who gets the treatment of one experiment gets that of the other more often, or less often, than by \
+                "Actors who get the treatment of one experiment get that of the other more often, or less often, than by \
                  chance. The effect of each then shows up in the results of the other, and neither split looks wrong.",
                 "Give the one that has not started the `salt` that the finding names, or set \
-                 `bucketing = \"fnv1a_mixed\"` in it. If both have started, begin one of them anew, under another name.",
+                 `bucketing = \"fnv1a_mixed\"` in it. If both have started, start one of them over under another name.",
             ),
             Self::InexpressibleWeight => (
-                "Actors are split into 10,000 buckets, so a share that is no whole number of them is rounded.",
+                "Actors are split into 10,000 buckets, so a share that is not a whole number of buckets is rounded.",
                 "Choose a weight whose share is a whole number of ten-thousandths.",
             ),
             Self::LonelyGroup => (
-                "A group keeps its experiments apart. With one member it does nothing, so its name is mostly a slip.",
+                "A group keeps its experiments apart. With one member it does nothing, so its name is usually a typo.",
                 "Name the group in another experiment, or remove it.",
             ),
             Self::SimilarNames => (
-                "Two names that look alike are easily taken for each other, by people and in code.",
+                "Two names that look alike are easily confused, by people and in code.",
                 "Rename one of the two.",
             ),
             Self::SingleVariant => (
@@ -148,32 +148,32 @@ impl Lint {
             ),
             Self::Lifecycle => (
                 "Not every state can follow every other: nothing goes back to a draft, and archiving is for good.",
-                "Set a state that the experiment can move to, or begin one of another name.",
+                "Set a state that the experiment can move to, or create one with another name.",
             ),
             Self::WeightsFixed => (
                 "Everybody gets the winner of a concluded experiment, so its variants and weights decide nothing any more.",
                 "Put them back, or set `state = \"running\"` to reopen the experiment.",
             ),
             Self::BucketingFixed => (
-                "Another bucketing would give new actors other variants than those who came before them.",
-                "Put the bucketing back, or begin an experiment of another name.",
+                "Another bucketing would assign new actors differently from those who came before them.",
+                "Put the bucketing back, or create an experiment with another name.",
             ),
             Self::GroupFixed => (
                 "Actors are in the experiment because of its group; in another group they might be in two experiments.",
-                "Put the group back, or begin an experiment of another name.",
+                "Put the group back, or create an experiment with another name.",
             ),
             Self::FieldFixed => (
                 "The results of an experiment that has started depend on the field as it is.",
-                "Put the field back, or begin an experiment of another name.",
+                "Put the field back, or create an experiment with another name.",
             ),
             Self::VariantOrder => (
-                "The order of the variants decides which bucket gets which. In another order new actors get other \
-                 variants than those of before.",
+                "The order of the variants decides which bucket gets which. In another order, new actors get other \
+                 variants than earlier actors did.",
                 "Keep the order, and add new variants at the end.",
             ),
             Self::HypothesisChanged => (
                 "A metric that is chosen once numbers are in sight proves nothing: with enough metrics one always wins.",
-                "Keep it as exploratory, or begin an experiment of another name to decide by it.",
+                "Keep it as exploratory, or create an experiment with another name to decide by it.",
             ),
         }
     }

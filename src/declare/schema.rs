@@ -170,7 +170,8 @@ fn one_of(words: &[(&str, &str)]) -> Value {
 
 fn variant() -> Value {
     let mut value = property(ConfigField::Values.kind());
-    value["description"] = "What it stands for; of all variants the same type, or of none.".into();
+    value["description"] =
+        "What it stands for. All variants have a value of the same type, or none has one.".into();
     json!({
         "description": "An arm.",
         "type": "object",

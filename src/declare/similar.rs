@@ -1,4 +1,4 @@
-//! Names that are easily taken for each other: of experiments, of groups, and of the variants of one experiment.
+//! Names that are easily confused: of experiments, of groups, and of the variants of one experiment.
 
 use std::collections::{HashMap, HashSet};
 
@@ -57,7 +57,7 @@ fn warn<'a>(
         let other = stored.get(&folded).filter(|_| !is_stored.contains(name));
         if let Some(other) = other {
             let message = format!(
-                "{what}{} and {}, which is in the store, are easily taken for each other",
+                "{what}{} and {}, which is in the store, are easily confused",
                 Quoted(name),
                 Quoted(other)
             );
@@ -71,7 +71,7 @@ fn warn<'a>(
         }
         if let Some((other, other_place)) = alike.last() {
             let message = format!(
-                "{what}{} and {} are easily taken for each other",
+                "{what}{} and {} are easily confused",
                 Quoted(other),
                 Quoted(name)
             );

@@ -54,7 +54,7 @@ pub enum ConfigProblem {
     #[error("{0} is empty or blank")]
     Empty(Field),
     /// A control character in a name, or NUL anywhere.
-    #[error("{0} holds a control character")]
+    #[error("{0} contains a control character")]
     ControlCharacter(Field),
     /// White space at the edge of a name that is declared; one that is stored may have it.
     #[error("{0} begins or ends with white space")]
@@ -84,19 +84,19 @@ pub enum ConfigProblem {
         limit: usize,
     },
     /// Two variants of one name.
-    #[error("variant {} is there twice", Quoted(.0))]
+    #[error("variant {} is declared twice", Quoted(.0))]
     DuplicateVariant(String),
     /// Concluded, and no winner.
-    #[error("it is concluded, and names no winner")]
+    #[error("it is concluded but names no winner")]
     WinnerMissing,
     /// The winner is not one of the variants.
     #[error("its winner {} is not one of its variants", Quoted(.0))]
     WinnerUnknown(String),
     /// A winner on an experiment that is not concluded.
-    #[error("it names a winner, and is not concluded")]
+    #[error("it names a winner but is not concluded")]
     WinnerNotConcluded,
     /// A number, a cap or another value that the field does not take.
-    #[error("{field} can't be {value}; allowed is {allowed}")]
+    #[error("{field} can't be {value}; it must be {allowed}")]
     OutOfRange {
         /// Where.
         field: Field,
@@ -117,7 +117,7 @@ pub enum ConfigProblem {
         limit: usize,
     },
     /// Two metrics of one name.
-    #[error("metric {} is there twice", Quoted(.0))]
+    #[error("metric {} is declared twice", Quoted(.0))]
     DuplicateMetric(String),
     /// What is wrong with one metric.
     #[error("metric {}: {problem}", Quoted(.name))]
@@ -128,7 +128,7 @@ pub enum ConfigProblem {
         problem: Box<ConfigProblem>,
     },
     /// A metric without what its kind or its role needs.
-    #[error("it is a {is}, and has no {field}")]
+    #[error("it is a {is} but has no {field}")]
     MetricLacks {
         /// Its position, counted from 0.
         metric: usize,
@@ -148,7 +148,7 @@ pub enum ConfigProblem {
         field: MetricField,
     },
     /// A column that every outcome has, and that is no metric's value.
-    #[error("{field} is {}, which says who or when", Quoted(.column))]
+    #[error("{field} is {}, which is reserved for actors or times", Quoted(.column))]
     ReservedColumn {
         /// Where.
         field: Field,
@@ -188,7 +188,7 @@ pub enum ConfigProblem {
     #[error("the expiry of the override is in the past")]
     ExpiryPassed,
     /// A state that a store never moves an experiment to.
-    #[error("no experiment goes back to draft")]
+    #[error("an experiment can't go back to draft")]
     BackToDraft,
     /// Another program has stored a list of variants that neither program can read.
     #[error("its variants can't be read")]

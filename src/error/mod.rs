@@ -17,20 +17,20 @@ use crate::text::Quoted;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExperimentError {
-    /// No experiment of that name.
+    /// No experiment with that name.
     #[error("experiment {} not found", Quoted(.0))]
     NotFound(String),
     /// Only a running experiment assigns; this one is a draft, is paused, or was concluded meanwhile.
     #[error("experiment {} is not running: it is {}", Quoted(.0), adjective(*.1))]
     NotRunning(String, ExperimentState),
-    /// The experiment is concluded, and what was asked would change who gets what.
-    #[error("experiment {} is concluded: who gets what is fixed", Quoted(.0))]
+    /// The experiment is concluded, and what was asked would change who gets which variant.
+    #[error("experiment {} is concluded: who gets which variant is fixed", Quoted(.0))]
     Concluded(String),
     /// The experiment is archived; nothing about it changes any more.
     #[error("experiment {} is archived", Quoted(.0))]
     Archived(String),
     /// The actor has an assignment in another experiment of the exclusion group (experiment, group).
-    #[error("experiment {} is closed to this actor, who is in another experiment of group {}", Quoted(.0), Quoted(.1))]
+    #[error("experiment {} excludes this actor, who is in another experiment of group {}", Quoted(.0), Quoted(.1))]
     ExcludedByGroup(String, String),
     /// The actor is new, and an entry rule keeps newcomers such as this one out.
     #[error("experiment {} does not enrol this actor: {}", Quoted(.experiment), why_not_enrolled(*.reason))]
@@ -53,7 +53,7 @@ pub enum ExperimentError {
         /// The names it has, in order.
         known: Vec<String>,
     },
-    /// An experiment of that name is there already, in that state.
+    /// An experiment with that name exists already, in that state.
     #[error("experiment {} exists already: it is {}", Quoted(.0), adjective(*.1))]
     AlreadyExists(String, ExperimentState),
     /// The variant would be removed while actors hold it.
@@ -85,7 +85,7 @@ pub enum ExperimentError {
     Store(#[from] ExperimentStoreError),
     /// The exclusion group would change while actors are assigned, who may be in another experiment of
     /// the group.
-    #[error("experiment {} has assignments, and its exclusion group can't change", Quoted(.0))]
+    #[error("experiment {} has assignments, so its exclusion group can't change", Quoted(.0))]
     GroupInUse(String),
     /// Only a draft can be deleted or renamed; this one is in that state.
     #[error("experiment {} is not a draft: it is {}", Quoted(.0), adjective(*.1))]

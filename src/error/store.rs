@@ -15,7 +15,7 @@ pub enum ExperimentStoreError {
         store: StoreLocation,
     },
     /// Nothing is there, but beside it the log of a store that was.
-    #[error("no store at {store}, but {} is the write-ahead log of one that was there", escape(.log))]
+    #[error("no store at {store}, but its write-ahead log {} is still there", escape(.log))]
     OrphanedWriteAheadLog {
         /// Where the store should be.
         store: StoreLocation,
@@ -35,13 +35,13 @@ pub enum ExperimentStoreError {
         store: StoreLocation,
     },
     /// A copy into it was begun, and is not finished.
-    #[error("store {store} is not complete: a copy into it was begun and not finished")]
+    #[error("store {store} is incomplete: a copy into it was started but not finished")]
     Unfinished {
         /// Where.
         store: StoreLocation,
     },
     /// An unfinished copy of another source is there, or of this one before it was changed.
-    #[error("an unfinished copy into {store} is of another store, or of this one as it was before")]
+    #[error("the unfinished copy in {store} is of another store, or of this one before it changed")]
     OtherCopy {
         /// Where.
         store: StoreLocation,
@@ -55,7 +55,9 @@ pub enum ExperimentStoreError {
         found: String,
     },
     /// A newer version of this program wrote it.
-    #[error("store {store} has schema {found}, and this version knows up to {supported}")]
+    #[error(
+        "store {store} has schema {found}, but this version of exp supports at most {supported}"
+    )]
     NewerSchema {
         /// Where.
         store: StoreLocation,
@@ -87,13 +89,13 @@ pub enum ExperimentStoreError {
         found: String,
     },
     /// What should be the address of a database is none. The message holds nothing of it.
-    #[error("that is no address of a database: {problem}")]
+    #[error("that is not a database address: {problem}")]
     Address {
         /// What is wrong.
         problem: String,
     },
     /// The tables of another program, or of an older version, are there, without what this one adds to them.
-    #[error("the tables of {store} lack what exp keeps in them")]
+    #[error("the tables of {store} lack what exp adds to them")]
     NotMigrated {
         /// Where.
         store: StoreLocation,
@@ -117,7 +119,7 @@ pub enum ExperimentStoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The connection broke in the middle; a write may have been done or not.
-    #[error("the connection to {store} was lost on trying to {doing}{}", because(reason.as_deref()))]
+    #[error("the connection to {store} was lost while trying to {doing}{}", because(reason.as_deref()))]
     Lost {
         /// Where.
         store: StoreLocation,
@@ -137,7 +139,7 @@ pub enum ExperimentStoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The database does not keep its text in UTF-8, so that it could not hold every actor.
-    #[error("store {store} is in the encoding {encoding}, and exp needs UTF8")]
+    #[error("store {store} uses the encoding {encoding}, but exp needs UTF8")]
     Encoding {
         /// Where.
         store: StoreLocation,
@@ -145,7 +147,7 @@ pub enum ExperimentStoreError {
         encoding: String,
     },
     /// The server did not answer in time; a write may have been done or not.
-    #[error("store {store} did not answer within {waited_secs} s on trying to {doing}")]
+    #[error("store {store} did not answer within {waited_secs} s when asked to {doing}")]
     Silent {
         /// Where.
         store: StoreLocation,
@@ -209,7 +211,7 @@ pub enum ExperimentStoreError {
         system: &'static str,
     },
     /// Something that is no file is where SQLite keeps one of its own.
-    #[error("store {store} cannot be used: {} is {found}, and SQLite needs that name for a file of its own", escape(.file))]
+    #[error("store {store} cannot be used: {} is {found}, but SQLite needs that name for a file of its own", escape(.file))]
     Obstructed {
         /// Where.
         store: StoreLocation,
@@ -219,7 +221,7 @@ pub enum ExperimentStoreError {
         found: &'static str,
     },
     /// A query of a user's own is not one SELECT, or the database can't run it.
-    #[error("the query of {store} failed: {}", escape(.problem))]
+    #[error("the query on {store} failed: {}", escape(.problem))]
     Query {
         /// What was queried.
         store: StoreLocation,
@@ -227,7 +229,7 @@ pub enum ExperimentStoreError {
         problem: String,
     },
     /// A query of a user's own took too long.
-    #[error("the query of {store} was not done after {waited_secs} s")]
+    #[error("the query on {store} did not finish within {waited_secs} s")]
     QueryTimeout {
         /// What was queried.
         store: StoreLocation,

@@ -29,7 +29,7 @@ pub struct ChangeRecord {
     pub detail: Option<ChangeDetail>,
 }
 
-/// The two sides of a change. Each holds those of the fields the change is about that are set there.
+/// The two sides of a change. Each holds the fields that the change is about, as far as they are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct ChangeDetail {
@@ -144,15 +144,15 @@ impl From<&ExperimentConfig> for ChangeSide {
 /// Which entries of the audit log are wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ChangeScan<'a> {
-    /// Of this experiment; of all, also of those that were deleted, if `None`.
+    /// Of this experiment; if `None`, of all, including deleted ones.
     pub experiment: Option<&'a str>,
-    /// Of this second and later.
+    /// From this second on.
     pub since_secs: u64,
-    /// The newest so many; 0 means all.
+    /// At most so many, the newest; 0 means all.
     pub limit: usize,
 }
 
-/// What went when actors were unassigned.
+/// What was removed when actors were unassigned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Unassigned {

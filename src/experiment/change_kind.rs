@@ -6,7 +6,7 @@ use super::change::{ChangeRecord, ChangeSide};
 use super::config::ExperimentState;
 use crate::coverage::Coverage;
 
-/// Of which kind a change is, and the parts that its text names.
+/// The kind of a change, and the parts that its text names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", content = "parts", rename_all = "snake_case")]
@@ -76,7 +76,7 @@ pub enum ChangeKind {
 }
 
 impl ChangeRecord {
-    /// Of which kind it is, and the parts that its text names.
+    /// Its kind, and the parts that its text names.
     #[must_use]
     pub fn kind(&self) -> ChangeKind {
         let known = match self.mutation.split_once('=') {

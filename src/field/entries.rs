@@ -57,7 +57,7 @@ pub(super) static ENTRIES: [Entry; 16] = [
     },
     Entry {
         key: "state",
-        doc: "Where it is in its life. Without, it keeps the state that it has; a new one is a draft.",
+        doc: "Where it is in its life. If left out, it keeps its state; a new one is a draft.",
         kind: FieldKind::OneOf {
             set: "State",
             words: &[
@@ -114,7 +114,7 @@ pub(super) static ENTRIES: [Entry; 16] = [
         goes_without_saying: |config| config.bucketing == Bucketing::default(),
         unknown_to_application: |config| {
             (config.bucketing == Bucketing::Fnv1aMixed).then_some(
-                "has bucketing fnv1a_mixed, and the application that made these tables knows only \
+                "has bucketing fnv1a_mixed, but the application that made these tables knows only \
                  fnv1a: it would give actors other variants",
             )
         },

@@ -42,7 +42,7 @@ impl fmt::Display for Remedy {
         } = self
         else {
             return f.write_str(
-                "both have started: replace one of them with a new experiment of another name",
+                "both have started: replace one of them with a new experiment under another name",
             );
         };
         let name = Quoted(experiment);

@@ -10,7 +10,7 @@ use crate::metric::MetricConfig;
 /// A change that somebody asks for.
 #[derive(Debug, Clone, Copy)]
 pub enum Mutation<'a> {
-    /// Create an experiment that must not be there in any state.
+    /// Create an experiment that must not exist yet, in any state.
     Insert(&'a ExperimentConfig),
     /// Create an experiment, or replace the draft of that name.
     Upsert(&'a ExperimentConfig),

@@ -13,7 +13,7 @@ pub enum NotAMetric {
     #[error("expected NAME:KIND or NAME:KIND:WINDOW, for example purchase:conversion:7d")]
     Shape,
     /// No kind is called so.
-    #[error("no kind of metric is called '{}'; the kinds are {}", crate::text::escape(.0), kinds())]
+    #[error("unknown kind of metric '{}'; the kinds are {}", crate::text::escape(.0), kinds())]
     Kind(String),
     /// What stands for the window is none.
     #[error(transparent)]
@@ -91,7 +91,7 @@ mod tests {
             ("a:b:c", "c"),
             ("a:", ""),
         ] {
-            let expected = format!("no kind of metric is called '{kind}'; {kinds}");
+            let expected = format!("unknown kind of metric '{kind}'; {kinds}");
             assert_eq!(told(text), expected);
         }
         assert_eq!(told("a:mean:7"), NotAWindow.to_string());

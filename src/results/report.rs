@@ -19,9 +19,9 @@ pub struct Report {
     pub state: ExperimentState,
     /// Whose outcomes were analysed.
     pub population: Population,
-    /// Everybody who was assigned until the end, also those who were left out.
+    /// Everybody who was assigned until the end, including those who were left out.
     pub assigned_actors: u64,
-    /// Everybody of them with an exposure until the end, also those who were left out.
+    /// Those of them with an exposure until the end, including those who were left out.
     pub exposed_actors: u64,
     /// The variant that the others are compared with.
     pub control: Option<String>,
@@ -37,7 +37,7 @@ pub struct Report {
     pub left_out: LeftOut,
     /// Whether the variants have as many actors as their weights promise.
     pub sample_ratio: SampleRatioReport,
-    /// What to know before the figures are believed.
+    /// What to know before trusting the figures.
     pub warnings: Vec<Warning>,
     /// In the order in which they were asked for.
     pub metrics: Vec<MetricReport>,
@@ -47,7 +47,7 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct LeftOut {
-    /// Actors of the population behind whose assignment, or an exposure of whom, is an override.
+    /// Actors of the population whose assignment, or one of whose exposures, an override made.
     pub overridden_actors: u64,
     /// The others of the population who were exposed to two variants.
     pub mixed_actors: u64,
@@ -59,7 +59,7 @@ pub struct LeftOut {
     pub broken_rows: u64,
 }
 
-/// Something to know before the figures are believed.
+/// Something to know before trusting the figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct Warning {
@@ -88,7 +88,7 @@ pub enum WarningCode {
     QuantileOverPeriods,
     /// Actors of a period of weights could not be compared.
     PeriodLeftOut,
-    /// A covariate was asked for and could not be used.
+    /// A covariate was asked for but could not be used.
     CovariateUnused,
     /// Outcomes have no times.
     NoTimes,
@@ -252,7 +252,7 @@ pub enum Missing {
     Actors,
     /// More conversions.
     Conversions,
-    /// A window, or the word that all outcomes are in.
+    /// A window, or the assertion that all outcomes are in.
     Window,
     /// The largest harm that the guardrail allows.
     MinimumEffect,

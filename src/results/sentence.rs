@@ -217,7 +217,7 @@ impl Spoken<'_> {
         let high = bounds.and_then(|bounds| bounds.relative_high);
         let [harm, allowed] = self.harm_and_allowed(-high.unwrap_or_default());
         format!(
-            "the guardrail is broken: {} is at least {harm} worse than {}, and at most {allowed} is allowed",
+            "the guardrail is broken: {} is at least {harm} worse than {}, but at most {allowed} is allowed",
             self.variant(),
             self.control()
         )
@@ -241,7 +241,7 @@ impl Spoken<'_> {
     fn undecided_guardrail(&self) -> String {
         let [harm, allowed] = self.harm_and_allowed(-self.one_sided_low());
         format!(
-            "the guardrail is undecided: {} may be up to {harm} worse than {}, and only {allowed} is allowed; more actors are \
+            "the guardrail is undecided: {} may be up to {harm} worse than {}, but only {allowed} is allowed; more actors are \
              needed",
             self.variant(),
             self.control()
@@ -389,8 +389,8 @@ fn ends(estimate: Option<f64>, low: Option<f64>, high: Option<f64>) -> Option<[f
 
 fn at_the_rate(when: When) -> String {
     match when {
-        When::At(secs) => format!("at the present rate on {}", words::day(secs)),
-        When::InYears => "at the present rate in more than 5 years".to_owned(),
+        When::At(secs) => format!("on {} at the present rate", words::day(secs)),
+        When::InYears => "in more than 5 years at the present rate".to_owned(),
     }
 }
 

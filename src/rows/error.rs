@@ -17,7 +17,7 @@ pub enum RowsError {
     #[error("line {0} is longer than {max} MiB", max = MAX_ROW_BYTES >> 20)]
     TooLong(u64),
     /// A field of the row that begins in this line has an opening quote, and none that closes it.
-    #[error("line {0}: a quote is opened and never closed")]
+    #[error("line {0}: a quote is opened but never closed")]
     OpenQuote(u64),
     /// The line of the header is no text.
     #[error("line {0} is not UTF-8 text")]

@@ -21,5 +21,5 @@ pub(crate) fn read_header(block: &mut Block, delimiter: u8) -> Result<Vec<String
 /// What is wrong with a row that has so many fields.
 pub(crate) fn count_problem(fields: usize, columns: usize) -> Option<String> {
     let s = if fields == 1 { "" } else { "s" };
-    (fields != columns).then(|| format!("{fields} field{s}, and the header has {columns}"))
+    (fields != columns).then(|| format!("{fields} field{s}, but the header has {columns}"))
 }

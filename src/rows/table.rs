@@ -163,8 +163,8 @@ mod tests {
         assert_eq!(columns, ["a", "b\r\nc"]);
         let expected = [
             "3: 1|x, \"y\"",
-            "5! 1 field, and the header has 2",
-            "6! 3 fields, and the header has 2",
+            "5! 1 field, but the header has 2",
+            "6! 3 fields, but the header has 2",
             "7! not UTF-8 text",
             "8: 7|8",
         ];

@@ -12,8 +12,8 @@ impl ExperimentService {
     /// Creates an experiment, or replaces the draft of that name.
     ///
     /// # Errors
-    /// It is [invalid](ExperimentError::InvalidConfig), there
-    /// [already](ExperimentError::AlreadyExists) and no draft, or
+    /// It is [invalid](ExperimentError::InvalidConfig), it
+    /// [exists already](ExperimentError::AlreadyExists) and is not a draft, or
     /// [archived](ExperimentError::Archived); it is a draft with assignments, and [a variant of
     /// them](ExperimentError::VariantInUse) would go or [its group](ExperimentError::GroupInUse) would
     /// change; or the store fails.
@@ -24,7 +24,7 @@ impl ExperimentService {
         self.store.upsert(config)
     }
 
-    /// Creates an experiment that must not be there in any state.
+    /// Creates an experiment that must not exist yet, in any state.
     ///
     /// # Errors
     /// As [`create`](Self::create), and also when there is a draft of that name.
@@ -171,7 +171,7 @@ impl ExperimentService {
     /// Removes a draft of which nothing is kept but its log, which stays.
     ///
     /// # Errors
-    /// It is unknown, archived or [no draft](ExperimentError::NotDraft); something [is kept of
+    /// It is unknown, archived or [not a draft](ExperimentError::NotDraft); something [is kept of
     /// it](ExperimentError::InUse); or the store fails.
     pub fn delete(&self, experiment: &str) -> Result<Option<ChangeRecord>, ExperimentError> {
         self.store.mutate(&Mutation::Delete { experiment }, None)
@@ -180,7 +180,7 @@ impl ExperimentService {
     /// Gives such a draft another name, and its log with it. `None` if it has that name.
     ///
     /// # Errors
-    /// As [`delete`](Self::delete); an experiment of the other name is [there](ExperimentError::AlreadyExists); or an
+    /// As [`delete`](Self::delete); an experiment with the other name [exists](ExperimentError::AlreadyExists); or an
     /// application that shares the store [knows it by its name](ExperimentError::NameIsShared).
     pub fn rename(
         &self,
@@ -267,7 +267,7 @@ impl ExperimentService {
         Ok(changes.into_iter().flatten().collect())
     }
 
-    /// Removes the kept exposures of before that second, but for each actor's first to each variant. Returns
+    /// Removes the kept exposures from before that second, except each actor's first to each variant. Returns
     /// how many.
     ///
     /// # Errors

@@ -310,7 +310,7 @@ impl ExperimentService {
         self.store.weight_periods(experiment)
     }
 
-    /// Keeps outcomes, all of them or none. Of one that has an id only the first of its metric is kept.
+    /// Keeps outcomes, all of them or none. Of several with one id, only the first of a metric is kept.
     ///
     /// # Errors
     /// One of them [can't be stored](ExperimentError::InvalidOutcome), or the store fails.

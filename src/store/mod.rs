@@ -160,7 +160,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
         each: Each<'_, ExposureRecord>,
     ) -> Result<(), ExperimentError>;
 
-    /// Removes the kept exposures of an experiment of before that second, but for what they say of an
+    /// Removes the kept exposures of an experiment from before that second, but for what they say of an
     /// actor: the first exposure of each actor to each variant, by an override and without one, stays, by its
     /// second and then by the order in which it was kept.
     /// Returns how many went, and logs `exposures_pruned=<count>` if any did, in the same transaction.
@@ -194,8 +194,8 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// When the store fails.
     fn weight_periods(&self, experiment: &str) -> Result<Vec<WeightPeriod>, ExperimentError>;
 
-    /// Keeps outcomes, all of them in one transaction. Of one that has an id only the first of its metric
-    /// is kept, whoever's and whatever it is.
+    /// Keeps outcomes, all of them in one transaction. Of several with one id, only the first of a metric
+    /// is kept, whatever its actor and its value.
     ///
     /// # Errors
     /// One of them [can't be stored](ExperimentError::InvalidOutcome), or the store fails; then none is kept.
@@ -439,16 +439,16 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// Creates an experiment, or replaces the draft of that name.
     ///
     /// # Errors
-    /// It is invalid, or there and not a draft; the draft has assignments, and a variant of them would go
+    /// It is invalid, or exists and is not a draft; the draft has assignments, and a variant of them would go
     /// or the exclusion group would change; or the store fails.
     fn upsert(&self, config: ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError> {
         self.mutate(&Mutation::Upsert(&config), None)
     }
 
-    /// Creates an experiment that must not be there in any state.
+    /// Creates an experiment that must not exist yet, in any state.
     ///
     /// # Errors
-    /// It is invalid, or there; or the store fails.
+    /// It is invalid or exists already; or the store fails.
     fn insert(&self, config: ExperimentConfig) -> Result<Option<ChangeRecord>, ExperimentError> {
         self.mutate(&Mutation::Insert(&config), None)
     }

@@ -42,7 +42,7 @@ pub struct StoreInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct StoreFinding {
-    /// Of which kind it is.
+    /// Its kind.
     pub code: StoreFault,
     /// The experiment, the exclusion group or the part of the schema that it is about.
     pub subject: String,
@@ -52,7 +52,7 @@ pub struct StoreFinding {
     pub message: String,
     /// Whether a repair mends it.
     pub repairable: bool,
-    /// How many findings it stands for: one, or all those that are counted and not named.
+    /// How many findings it stands for: one, or all those that are counted but not named.
     #[serde(skip)]
     pub findings: u64,
 }

@@ -346,7 +346,7 @@ fn a_commit_that_fails_may_have_been_done_or_not() {
             "{seen}"
         );
         assert!(
-            seen.contains("\n hint: it may have been done or not"),
+            seen.contains("\n hint: it may or may not have been done"),
             "{seen}"
         );
     }

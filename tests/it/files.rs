@@ -213,7 +213,7 @@ fn what_is_no_file_in_place_of_a_log_is_refused() {
             let sandbox = Sandbox::new();
             let file = format!("x.db{suffix}");
             let told = format!(
-                "error: store x.db cannot be used: {file} is {kind}, and SQLite needs that name for \
+                "error: store x.db cannot be used: {file} is {kind}, but SQLite needs that name for \
                  a file of its own\n hint: remove {file}, or give it another name\n"
             );
             let refused = |line: &str| {
@@ -252,7 +252,7 @@ fn the_log_of_another_store_is_not_replayed_over_a_backup() {
     );
     let refused = sandbox.bash("exp --store s.db store backup gone.db");
     assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("gone.db-wal is the write-ahead log of one that was there"));
+    assert!(stderr(&refused).contains("its write-ahead log gone.db-wal is still there"));
 }
 
 /// However few files may be open, the message names that, and no missing permission.

@@ -191,7 +191,7 @@ fn without_times_every_row_counts_and_windows_are_refused() {
     let refused = read_with(text.as_bytes(), Format::Csv, &metrics, None).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "metric 'revenue' has a window, and there is no column 'timestamp' with times"
+        "metric 'revenue' has a window, but there is no column 'timestamp' with times"
     );
     let refused = read_with(b"{\"actor\": \"a\"}", Format::JsonLines, &metrics, None).unwrap_err();
     assert!(matches!(refused, OutcomesError::WindowWithoutTimes { .. }));
@@ -217,7 +217,7 @@ fn what_cannot_be_read_at_all_is_refused_with_a_sentence() {
         ),
         (
             open_quote.as_bytes(),
-            "line 4: a quote is opened and never closed",
+            "line 4: a quote is opened but never closed",
         ),
         (&utf_16, "line 1 is not UTF-8 text"),
         (b"actor,\xff,revenue\n", "line 1 is not UTF-8 text"),
@@ -285,8 +285,8 @@ fn a_row_that_cannot_be_read_is_told_with_its_line_and_counts_for_nothing() {
         "2: revenue is 'NaN': not a finite number",
         "3: revenue is 'inf': not a finite number",
         "4: revenue is '12 EUR': not a number",
-        "5: 2 fields, and the header has 3",
-        "6: 4 fields, and the header has 3",
+        "5: 2 fields, but the header has 3",
+        "6: 4 fields, but the header has 3",
         "7: timestamp is 'yesterday': neither Unix seconds nor a time such as 2026-11-28T10:00:00Z",
         "8: timestamp is empty",
         "9: actor is empty",
@@ -389,7 +389,7 @@ fn milliseconds_are_told_and_refused_beside_seconds() {
         "actor,timestamp,revenue\nx,2023-11-14T22:13:21Z,1\nx,1700000001,1\nx,1700000001500,1\n";
     assert_eq!(
         refused(mixed.as_bytes()),
-        "times are in seconds in line 3, and in milliseconds in line 4"
+        "times are in seconds in line 3, but in milliseconds in line 4"
     );
 }
 
@@ -425,7 +425,7 @@ fn a_million_columns_are_columns() {
     let row = format!("user:0{},7\n", ",".repeat(1_000_000));
     let totals = read(&(header + &row + "user:0,1\n"));
     assert_eq!(revenues(&totals), [7.0, 0.0, 0.0]);
-    assert_eq!(broken(&totals), ["3: 2 fields, and the header has 1000002"]);
+    assert_eq!(broken(&totals), ["3: 2 fields, but the header has 1000002"]);
 }
 
 #[test]
@@ -453,7 +453,7 @@ fn an_actor_has_one_covariate() {
     assert_eq!(revenues(&totals), [6.0, 16.0, 0.0]);
     assert_eq!(
         broken(&totals),
-        ["5: before is 6, and 5 in an earlier row of this actor"]
+        ["5: before is 6, but 5 in an earlier row of this actor"]
     );
     assert_eq!((totals.before_start, totals.unknown_actors), (1, 1));
 }
@@ -537,7 +537,7 @@ fn objects_are_rows() {
     let expected = [
         "7: timestamp is empty",
         "8: revenue is neither a number nor text",
-        "9: revenue is there twice",
+        "9: revenue appears twice",
         "10: actor is neither a number nor text",
         "11: not a JSON object: EOF while parsing an object at line 1 column 18",
     ];
@@ -549,7 +549,7 @@ fn objects_are_rows() {
     assert_eq!((totals.unknown_actors, totals.timed), (1, false));
     assert_eq!(
         broken(&totals),
-        ["2: timestamp is there, and not in the first row"]
+        ["2: timestamp is present, but not in the first row"]
     );
 }
 

@@ -691,7 +691,7 @@ fn a_process_stops_at_a_store_that_becomes_newer() {
     assert_eq!(ended.status.code(), Some(1));
     let told = String::from_utf8_lossy(&ended.stderr);
     let (found, known) = (latest() + 1, latest());
-    let message = format!("has schema {found}, and this version knows up to {known}\n");
+    let message = format!("has schema {found}, but this version of exp supports at most {known}\n");
     assert!(told.contains(&message), "{told}");
     assert!(
         told.contains("hint: use the version of exp that wrote it"),

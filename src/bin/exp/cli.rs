@@ -49,8 +49,8 @@ Exit codes:
   1  failure: the store is missing, busy or damaged; reading or writing failed
   2  usage
   3  experiment not found
-  4  wrong state: a draft or a paused one cannot assign, concluded weights
-     are fixed
+  4  wrong state: a draft or a paused one cannot assign, the weights of a
+     concluded one are fixed
   5  archived
   6  not in the experiment: excluded by the group, closed to newcomers, or
      outside the coverage
@@ -67,7 +67,7 @@ Environment (a variable that is empty counts as not set):
   VISUAL, EDITOR    the editor of exp edit; vi without them
   PGUSER, PGPASSWORD  for a database whose address says neither
   EXP_NOW           seconds since 1970 in place of the clock, for tests
-  NO_COLOR          no colour, also on a terminal
+  NO_COLOR          no colour, even on a terminal
   XDG_STATE_HOME    holds the default store; ~/.local/state without it";
 
 #[derive(Subcommand)]

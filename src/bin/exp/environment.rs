@@ -28,7 +28,7 @@ pub(crate) fn store_place(named: Option<PathBuf>) -> anyhow::Result<NamedStore> 
     if let Some(path) = variable("EXP_STORE") {
         return Ok(place(path.into()).map_err(|UsageError(message)| EnvironmentError(message))?);
     }
-    let message = "no home directory to keep the default store in; name one with --store";
+    let message = "no home directory for the default store; name a store with --store";
     let default = default_store().map(NamedStore::File);
     Ok(default.ok_or_else(|| EnvironmentError(message.to_owned()))?)
 }
@@ -42,13 +42,13 @@ pub(crate) fn place(path: PathBuf) -> Result<NamedStore, UsageError> {
     // A shell leaves it in quotes as it is, and nothing else replaces it.
     if let Ok(below) = path.strip_prefix("~") {
         let home = etcetera::home_dir().ok();
-        let no_home = || UsageError("there is no home directory that ~ could be".to_owned());
+        let no_home = || UsageError("there is no home directory that ~ could stand for".to_owned());
         return Ok(NamedStore::File(home.ok_or_else(no_home)?.join(below)));
     }
     match scheme(&text).as_deref() {
         None if is_nearly_an_address(&text) => Err(UsageError(
-            "a database is named as postgres://USER@HOST/DATABASE; a file whose name looks like \
-             that of one is named with ./ before it"
+            "write a database as postgres://USER@HOST/DATABASE; for a file whose name looks like \
+             that, write ./ before it"
                 .to_owned(),
         )),
         None => Ok(NamedStore::File(path)),
@@ -69,20 +69,20 @@ fn other_name(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     if lower == ":memory:" {
         return Some(
-            "a store is a file, as each command is a process of its own; one with that name is \
-             named with ./ before it",
+            "a store is a file, as each command is a process of its own; for a file with that name, \
+             write ./ before it",
         );
     }
     if lower.starts_with("file:") || lower.starts_with("sqlite:") || lower.starts_with("sqlite3:") {
         return Some(
-            "a store in a file is named by its path alone, without file: or sqlite: before it; a \
-             file whose name begins so is named with ./ before it",
+            "name a store in a file by its path alone, without file: or sqlite: before it; for a \
+             file whose name begins like that, write ./ before it",
         );
     }
     let is_of_a_user = text.starts_with('~') && text != "~" && !text.starts_with("~/");
     is_of_a_user.then_some(
-        "the home directory of another user is named by its path; a file whose name begins with ~ \
-         is named with ./ before it",
+        "name the home directory of another user by its path; for a file whose name begins with ~, \
+         write ./ before it",
     )
 }
 

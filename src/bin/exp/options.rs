@@ -42,7 +42,7 @@ pub(crate) struct GlobalOptions {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Tell which store is used, and by whom
+    /// Report which store is used, and by whom
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 }
@@ -59,13 +59,13 @@ pub(crate) enum Format {
     Tsv,
     /// Comma-separated with a header; only for exp assignments, exposures and outcomes
     Csv,
-    /// Annotations of a pull request on GitHub, of exp check
+    /// Annotations of a pull request on GitHub; only for exp check
     #[value(hide = true)]
     Github,
-    /// A comment for a pull request, of exp plan
+    /// A comment for a pull request; only for exp plan
     #[value(hide = true)]
     Markdown,
-    /// SARIF 2.1.0, of exp check
+    /// SARIF 2.1.0; only for exp check
     #[value(hide = true)]
     Sarif,
 }

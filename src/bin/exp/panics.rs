@@ -54,7 +54,7 @@ fn report(panic: &PanicHookInfo<'_>) -> i32 {
     stream::tell_as(Label::Error, reason);
     stream::tell_as(
         Label::Hint,
-        "unless the system has run out of threads, files or memory, this is a fault of exp: please \
+        "unless the system has run out of threads, files or memory, this is a bug in exp: please \
          report it with this message",
     );
     1

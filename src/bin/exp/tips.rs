@@ -39,7 +39,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "stop",
-        "'exp pause NAME' gives nobody a variant for the time being, 'exp close NAME' keeps newcomers out, \
+        "'exp pause NAME' gives out no variants for the time being, 'exp close NAME' keeps newcomers out, \
          'exp conclude NAME WINNER' gives everybody the winner",
     ),
     ("validate", "'exp check FILE' checks files"),

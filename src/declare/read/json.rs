@@ -17,7 +17,7 @@ impl Reader<'_> {
 
     /// The same of what may be nested so many levels deep.
     fn json_within(&mut self, value: &Spanned<DeValue<'_>>, levels: usize) -> Option<Value> {
-        let is_number = "a number of JSON is neither nan nor inf; a whole one is from \
+        let is_number = "a JSON number is neither nan nor inf; a whole number is from \
             -9223372036854775808 to 18446744073709551615";
         let (lint, message, help) = match value.get_ref() {
             DeValue::String(text) => return Some(Value::from(&**text)),
@@ -66,7 +66,7 @@ impl Reader<'_> {
 }
 
 fn no_number(written: &str) -> String {
-    format!("{} is no number of JSON", Quoted(written))
+    format!("{} is not a JSON number", Quoted(written))
 }
 
 fn whole(digits: &DeInteger<'_>) -> Option<Number> {

@@ -148,7 +148,7 @@ impl Reader<'_> {
         let list = value.get_ref().as_array();
         if list.is_none() {
             let found = value.get_ref().type_str();
-            let message = format!("{key} is a list, and this is {}", article(found));
+            let message = format!("{key} must be a list, not {}", article(found));
             self.tell(Lint::WrongType, value.span(), message, help);
         }
         list.map(|list| &**list)
@@ -162,7 +162,7 @@ impl Reader<'_> {
         let table = item.get_ref().as_table();
         if table.is_none() {
             let found = item.get_ref().type_str();
-            let message = format!("{what} is a table, and this is {}", article(found));
+            let message = format!("{what} must be a table, not {}", article(found));
             self.tell(
                 Lint::WrongType,
                 item.span(),
@@ -188,7 +188,7 @@ impl Reader<'_> {
                         .to_owned()
                 }
                 Some(nearest) => format!("did you mean '{nearest}'?"),
-                None => format!("known here: {}", known.join(", ")),
+                None => format!("known keys: {}", known.join(", ")),
             };
             let message = format!("unknown key {}", Quoted(name));
             self.tell(Lint::UnknownKey, key.span(), message, help);

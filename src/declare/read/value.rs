@@ -52,10 +52,13 @@ impl Reader<'_> {
             if let Some(read) = parse(&written) {
                 return Some(read);
             }
-            (Lint::BadValue, format!("{} is no {key}", Quoted(&written)))
+            (
+                Lint::BadValue,
+                format!("{} is not a valid {key}", Quoted(&written)),
+            )
         } else {
             let found = article(found.type_str());
-            let message = format!("{key} is {type_name}, and this is {found}");
+            let message = format!("{key} must be {type_name}, not {found}");
             (Lint::WrongType, message)
         };
         self.tell(lint, value.span(), message, format!("it must be {kind}"));
@@ -75,9 +78,12 @@ impl Reader<'_> {
         }
         let help = match nearest(text, words()) {
             Some(nearest) => format!("did you mean '{nearest}'?"),
-            None => format!("it is one of {}", words().collect::<Vec<_>>().join(", ")),
+            None => format!(
+                "it must be one of {}",
+                words().collect::<Vec<_>>().join(", ")
+            ),
         };
-        let message = format!("no {key} is called {}", Quoted(text));
+        let message = format!("unknown {key} {}", Quoted(text));
         self.tell(Lint::BadValue, value.span(), message, help);
         None
     }
@@ -90,7 +96,7 @@ impl Reader<'_> {
         let text = value.get_ref().as_str();
         if text.is_none() {
             let found = value.get_ref().type_str();
-            let message = format!("{key} is text, and this is {}", article(found));
+            let message = format!("{key} must be text, not {}", article(found));
             self.tell(Lint::WrongType, value.span(), message, "put it in quotes");
         }
         text

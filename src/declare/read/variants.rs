@@ -87,7 +87,7 @@ impl Reader<'_> {
             let message = match value.get_ref() {
                 DeValue::Integer(_) => "this weight is out of range".to_owned(),
                 other => format!(
-                    "a weight is a whole number, and this is {}",
+                    "a weight must be a whole number, not {}",
                     article(other.type_str())
                 ),
             };

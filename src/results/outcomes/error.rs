@@ -27,7 +27,7 @@ pub enum OutcomesError {
     #[error("there are two columns {}", Quoted(.0))]
     DuplicateColumn(String),
     /// A metric counts outcomes in a window, and there are no times.
-    #[error("metric {} has a window, and there is no column {} with times", Quoted(.metric), Quoted(.column))]
+    #[error("metric {} has a window, but there is no column {} with times", Quoted(.metric), Quoted(.column))]
     WindowWithoutTimes {
         /// The metric's name.
         metric: String,
@@ -36,7 +36,7 @@ pub enum OutcomesError {
     },
     /// Some times are in seconds and others in milliseconds.
     #[error(
-        "times are in seconds in line {seconds_line}, and in milliseconds in line {milliseconds_line}"
+        "times are in seconds in line {seconds_line}, but in milliseconds in line {milliseconds_line}"
     )]
     MixedTimes {
         /// The first line with seconds.

@@ -205,10 +205,10 @@ fn scan_objects(
                 }
                 has_part = true;
                 if std::mem::replace(&mut keys.rows[place], line) == line {
-                    tally.problem(|plan| format!("{} is there twice", plan.name(*role)));
+                    tally.problem(|plan| format!("{} appears twice", plan.name(*role)));
                 } else if *role == Role::Time && !is_timed && cell != Cell::Empty {
                     tally.problem(|plan| {
-                        format!("{} is there, and not in the first row", plan.name(*role))
+                        format!("{} is present, but not in the first row", plan.name(*role))
                     });
                 } else {
                     tally.typed_cell(*role, cell);

@@ -329,7 +329,7 @@ impl<'a> Tally<'a> {
             {
                 let name = plan.name(Role::Number(column));
                 let problem =
-                    format!("{name} is {value}, and {known} in an earlier row of this actor");
+                    format!("{name} is {value}, but {known} in an earlier row of this actor");
                 self.broken(batch.line(place), problem);
                 return false;
             }

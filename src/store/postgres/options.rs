@@ -137,7 +137,7 @@ impl PgOptions {
             if cause.starts_with("invalid value for option") {
                 invalid(&cause)
             } else if cause.starts_with("unknown option") {
-                invalid("it has a parameter that is not known")
+                invalid("it has an unknown parameter")
             } else {
                 invalid("it cannot be read as a URL")
             }

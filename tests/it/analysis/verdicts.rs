@@ -84,13 +84,13 @@ fn the_day_is_that_of_the_present_rate() {
         "{sentence}"
     );
     assert!(
-        sentence.ends_with("actors (12,961 so far), at the present rate on 2026-12-09"),
+        sentence.ends_with("actors (12,961 so far), on 2026-12-09 at the present rate"),
         "{sentence}"
     );
     given.metrics[0].config.minimum_effect = Some("0.00001".parse().unwrap());
     let sentence = given.report().metrics[0].verdict.sentence.clone();
     assert!(
-        sentence.ends_with("at the present rate in more than 5 years"),
+        sentence.ends_with("in more than 5 years at the present rate"),
         "{sentence}"
     );
     given.config.state = ExperimentState::Concluded;
@@ -116,8 +116,8 @@ fn too_few_actors_or_conversions_say_nothing() {
     given.says(
         VerdictCode::TooEarly,
         &[Missing::Actors],
-        "too early to say: 25 of 50 actors in treatment and 25 of 50 actors in control; there will be enough at the present rate \
-         on 2026-11-27",
+        "too early to say: 25 of 50 actors in treatment and 25 of 50 actors in control; there will be enough \
+         on 2026-11-27 at the present rate",
     );
     let rare = |_, number| (number % 1000 < 2).then_some(1.0);
     let given = Given::new(&ARMS, 2000, vec![primary(MetricKind::Conversion)], rare);
@@ -191,7 +191,7 @@ fn a_guardrail_is_broken_safe_or_undecided() {
     given.says(
         VerdictCode::Harmed,
         &[],
-        "the guardrail is broken: treatment is at least 9% worse than control, and at most 2% is allowed",
+        "the guardrail is broken: treatment is at least 9% worse than control, but at most 2% is allowed",
     );
     let mut given = Given::new(&ARMS, 6000, vec![guardrail("0.02")], value(0.0));
     given.says(
@@ -203,7 +203,7 @@ fn a_guardrail_is_broken_safe_or_undecided() {
     given.says(
         VerdictCode::Undecided,
         &[Missing::Actors],
-        "the guardrail is undecided: treatment may be up to 1.01% worse than control, and only 1% is allowed; more actors are \
+        "the guardrail is undecided: treatment may be up to 1.01% worse than control, but only 1% is allowed; more actors are \
          needed",
     );
     given.metrics[0].config.minimum_effect = None;

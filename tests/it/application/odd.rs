@@ -308,7 +308,7 @@ fn odd_experiments_are_copied_or_named() {
     let refused = copied("twins.db").unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "experiment 'twins': variant 'a' is there twice"
+        "experiment 'twins': variant 'a' is declared twice"
     );
     store
         .set_variants("twins", running("twins").variants, None)

@@ -217,7 +217,7 @@ fn whatever_is_more_than_a_select_is_refused() {
     let mut db = client(&url);
     assert!(db.query("SELECT FROM t", &[]).unwrap().is_empty());
     let shown = problem_of(&store, "SELEC 1");
-    assert!(shown.starts_with("the query of postgres://"), "{shown}");
+    assert!(shown.starts_with("the query on postgres://"), "{shown}");
 }
 
 /// The functions that write in a transaction that is READ ONLY.

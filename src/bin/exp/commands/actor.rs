@@ -47,7 +47,7 @@ impl Actor {
     whether an override made it, override, when it expires, exposures, seconds since 1970 of the\n\
     first and of the last, value as JSON")]
 struct Show {
-    /// Who, for example user:42
+    /// The actor, for example user:42
     #[arg(value_parser = actor_word::text(), allow_hyphen_values = true)]
     actor: String,
 
@@ -79,11 +79,11 @@ impl Show {
             match left_out.count() {
                 0 => {}
                 1 => context.say(format_args!(
-                    "1 archived experiment in which something is stored about {actor} is left out: --all"
+                    "1 archived experiment in which something is stored about {actor} is left out; --all shows it"
                 )),
                 count => context.say(format_args!(
-                    "{count} archived experiments in which something is stored about {actor} are left out: \
-                     --all"
+                    "{count} archived experiments in which something is stored about {actor} are left out; \
+                     --all shows them"
                 )),
             }
             parts.retain(|part| !is_archived(part));

@@ -16,11 +16,11 @@ use crate::output::stream;
 use crate::output::text::{Text, safe};
 use crate::output::tsv::Tsv;
 
-/// Make the store what files say, in one step or not at all
+/// Make the store match files, in one step or not at all
 ///
 /// Shows the plan and asks, on a terminal; --yes answers for a script. A plan that exp plan --out
-/// wrote is applied as it was shown: if the store has changed since, nothing is applied, and if it is
-/// as the plan would make it, the plan was applied already. The store is made if there is none.
+/// wrote is applied as it was shown: if the store has changed since, nothing is applied; if it is
+/// already as the plan would make it, nothing needs to be done. The store is made if there is none.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp apply experiments.toml --yes\n\n\
     TSV columns: experiment, then those of exp history; of a plan that was applied already a line\n    \
@@ -34,7 +34,7 @@ pub(crate) struct Apply {
     #[arg(short, long)]
     yes: bool,
 
-    /// Archive what is in the store and in no file
+    /// Archive experiments that are in the store but in no file
     #[arg(long)]
     prune: bool,
 }
@@ -43,7 +43,7 @@ impl Apply {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let reads_input = self.files.iter().any(|file| file == Path::new("-"));
         if !self.yes && (reads_input || !stream::can_ask()) {
-            let message = "there is nobody to ask; --yes applies without asking";
+            let message = "there is no terminal to ask on; use --yes to apply without asking";
             return Err(UsageError(message.to_owned()).into());
         }
         // Read once: a pipe holds nothing the second time.

@@ -11,13 +11,13 @@ use crate::output::stream;
 
 /// End an experiment for good
 ///
-/// Every actor loses the variant, or the winner, and nothing about it changes any more. Its
+/// Every actor loses the variant, or the winner, and the experiment can't be changed any more. Its
 /// assignments stay stored, and count for its group. On a terminal it asks first; a script is not
 /// asked.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp archive checkout_v1\n  exp archive checkout_v1 --yes")]
 pub(crate) struct Archive {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::live_experiments())]
     name: String,
 

@@ -34,11 +34,11 @@ Formats: text, json, tsv, github (annotations of a pull request), sarif (SARIF 2
 
 TSV columns: severity, rule, file, line, column, message, help
 
-Two experiments disturb each other if their assignments are not independent: if
+Two experiments bias each other if their assignments are not independent: if
 who gets the treatment of one also gets the treatment of the other more often,
 or less often, than by chance. Neither split looks wrong by itself. It is
 measured over ids like user:42, 42, 00000042 and UUIDs; with --actors also over
-your own. Where it helps, a salt is named that was measured over the same ids.
+your own. Where a salt helps, one is named that was measured over the same ids.
 
 Exit codes:
   0  no error (with --strict: no warning)

@@ -8,12 +8,12 @@ use crate::output::change::Done;
 
 /// Keep newcomers out of an experiment
 ///
-/// Whoever is in stays in and is still exposed, so that the measuring can go on. exp open lets
+/// Whoever is in stays in and is still exposed, so that measuring can go on. exp open lets
 /// newcomers in again.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp close checkout_v2")]
 pub(crate) struct Close {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::unfinished_experiments())]
     name: String,
 }

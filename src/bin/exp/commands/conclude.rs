@@ -11,7 +11,7 @@ use crate::output::change::Done;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp conclude checkout_v2 treatment")]
 pub(crate) struct Conclude {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::live_experiments())]
     name: String,
 

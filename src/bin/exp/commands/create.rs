@@ -78,7 +78,7 @@ pub(crate) struct Create {
     /// mean, ratio and quantile, and how long after an actor's start outcomes count, as 7d or 12h;
     /// repeat for each
     ///
-    /// The first decides, and names no winner without a window. A file, for exp apply, says more of
+    /// The first metric decides, and names no winner without a window. A file, for exp apply, says more of
     /// each.
     #[arg(long = "metric", value_name = "NAME:KIND[:WINDOW]",
           add = complete::metric_kinds())]
@@ -182,7 +182,7 @@ impl Create {
             }
             for (_, metric) in wanted.analysis.deciding_without_window() {
                 context.warn(format_args!(
-                    "metric {} has no window; without a window results name no winner unless --final",
+                    "metric {} has no window; without a window results name no winner unless --final is given",
                     escape(&metric.name)
                 ));
             }
@@ -228,12 +228,12 @@ fn accept_existing(
     }
     let hint = if differing == [ConfigField::State] {
         format!(
-            "it is as declared, and does not run: {}",
+            "it is as declared but does not run: {}",
             exit::start(&wanted.name)
         )
     } else {
         let labels: Vec<&str> = differing.into_iter().map(ConfigField::label).collect();
-        format!("what is there differs in: {}", labels.join(", "))
+        format!("the existing one differs in: {}", labels.join(", "))
     };
     Err(anyhow::Error::new(refusal).context(Hint(hint)))
 }

@@ -17,7 +17,7 @@ use crate::output::change::Done;
     after_help = "Examples:\n  exp delete chekout_v2"
 )]
 pub(crate) struct Delete {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::experiments_in(&[ExperimentState::Draft]))]
     name: String,
 }

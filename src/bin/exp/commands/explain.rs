@@ -13,10 +13,10 @@ use crate::output::text::{BOLD, DIM, Text, line_or_wrapped, safe, styled};
 use crate::output::tsv::Tsv;
 use crate::{actor_word, complete};
 
-/// Tell which rule decides what an actor gets, and with what numbers
+/// Show which rule decides what an actor gets, and with what numbers
 ///
-/// Writes nothing. It tells what the next `exp assign` would do; of a draft or a paused experiment
-/// also what it would do if that ran.
+/// Writes nothing. It shows what the next `exp assign` would do; for a draft or a paused experiment
+/// also what it would do if the experiment ran.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     exp explain checkout_v2 user:42\n\n\
@@ -26,7 +26,7 @@ pub(crate) struct Explain {
     #[arg(add = complete::experiments())]
     name: String,
 
-    /// Who, for example user:42
+    /// The actor, for example user:42
     #[arg(value_parser = actor_word::text(), allow_hyphen_values = true)]
     actor: String,
 }
@@ -180,9 +180,9 @@ fn refusal(reason: AssignmentReason, state: ExperimentState) -> &'static str {
                 "it is not running"
             }
         },
-        AssignmentReason::Excluded => "another experiment of the group has the actor",
+        AssignmentReason::Excluded => "the actor is in another experiment of the group",
         AssignmentReason::Closed => "it is closed to newcomers",
-        AssignmentReason::NotCovered => "its coverage leaves the actor out",
+        AssignmentReason::NotCovered => "the actor is outside its coverage",
         AssignmentReason::NoVariant => "all weights are 0",
         AssignmentReason::NoWinner => "it is concluded without a winner",
         AssignmentReason::Concluded

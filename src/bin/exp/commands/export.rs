@@ -10,11 +10,11 @@ use crate::output::{json, stream};
 
 /// Write the experiments of the store as a file
 ///
-/// To apply that file to the same store changes nothing.
+/// Applying that file to the same store changes nothing.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp export > experiments.toml")]
 pub(crate) struct Export {
-    /// Only these; all without a name
+    /// Only these experiments; all if none is named
     #[arg(value_name = "NAME", add = complete::experiments())]
     names: Vec<String>,
 }

@@ -49,10 +49,7 @@ pub(crate) struct Exposures {
 pub(super) const COLUMNS: &[Column] = &[
     Column::text("actor", "Who was shown the variant."),
     Column::text("variant", "The variant's name."),
-    Column::flag(
-        "is_override",
-        "Whether the assignment was that of an override.",
-    ),
+    Column::flag("is_override", "Whether an override made the assignment."),
     Column::count("timestamp_secs", "When, in seconds since the Unix epoch."),
     Column::text_or_null("request_id", "The request it happened in."),
 ];

@@ -14,7 +14,7 @@ use crate::output::tsv::Tsv;
 
 /// Show who changed what and when, newest first
 ///
-/// Without a name it shows the changes of all experiments, also of those that were deleted.
+/// Without a name it shows the changes of all experiments, including deleted ones.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     exp history checkout_v2 --limit 10\n  \

@@ -28,7 +28,7 @@ pub(crate) struct List {
     /// Only those in this state; repeat for several
     #[arg(long = "state", value_name = "STATE", value_delimiter = ',',
           value_parser = PossibleValuesParser::new(ExperimentState::ALL.map(ExperimentState::as_str))
-              .try_map(|word| ExperimentState::named(&word).ok_or("no state")))]
+              .try_map(|word| ExperimentState::named(&word).ok_or("not a state")))]
     states: Vec<ExperimentState>,
 
     /// Only those of this exclusion group; repeat for several

@@ -11,7 +11,7 @@ use crate::output::change::Done;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp open checkout_v2")]
 pub(crate) struct Open {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::unfinished_experiments())]
     name: String,
 }

@@ -28,8 +28,8 @@ pub(crate) struct Outcomes {
 
 pub(super) const COLUMNS: &[Column] = &[
     Column::text("actor", "Who did it."),
-    Column::text("metric", "Of what: the column by which metrics know it."),
-    Column::number("value", "How much of it."),
+    Column::text("metric", "The column that metrics count."),
+    Column::number("value", "The value that is counted."),
     Column::count("timestamp_secs", "When, in seconds since the Unix epoch."),
     Column::text_or_null(
         "id",

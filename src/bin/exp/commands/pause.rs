@@ -7,14 +7,14 @@ use crate::context::{Context, Purpose};
 use crate::exit;
 use crate::output::change::Done;
 
-/// Give nobody a variant until exp resume
+/// Stop giving out variants until exp resume
 ///
 /// Nothing is forgotten: after exp resume everybody has the same variant as before. To keep only
 /// newcomers out, use exp close.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp pause checkout_v2")]
 pub(crate) struct Pause {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::experiments_in(&[ExperimentState::Running]))]
     name: String,
 }

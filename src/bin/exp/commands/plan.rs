@@ -25,7 +25,7 @@ use crate::output::{markdown, stream};
 
 /// Show what applying files would change, and who would move
 ///
-/// Nothing is written. What is in the store and in no file is left alone, unless --prune says
+/// Nothing is written. What is in the store but in no file is left alone, unless --prune says
 /// otherwise.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -40,7 +40,7 @@ pub(crate) struct Plan {
     #[arg(required = true, value_name = "FILE|DIR", value_hint = ValueHint::AnyPath)]
     files: Vec<PathBuf>,
 
-    /// Archive what is in the store and in no file
+    /// Archive experiments that are in the store but in no file
     #[arg(long)]
     prune: bool,
 
@@ -255,8 +255,8 @@ fn require_all(left_out: &[PathBuf]) -> anyhow::Result<()> {
         others => (format!(" and {others} others"), "were"),
     };
     let first = first.display();
-    let message = format!("--prune needs every file, and {first}{others} {were} left out");
-    let hint = "a directory is read without names that begin with a dot and links that lead nowhere; \
+    let message = format!("--prune needs every file, but {first}{others} {were} left out");
+    let hint = "names that begin with a dot and broken links are not read from a directory; \
                 remove what was left out, or name it beside the directory";
     Err(anyhow::Error::new(Invalid(message)).context(Hint(hint.to_owned())))
 }
@@ -270,7 +270,8 @@ pub(super) fn read(sources: &[SourceFile]) -> anyhow::Result<Option<Planned>> {
         let message = format!("{} is a plan, and a plan is applied alone", source.name);
         return Err(UsageError(message).into());
     }
-    let invalid = |problem: String| Invalid(format!("{} is no plan: {problem}", source.name));
+    let invalid =
+        |problem: String| Invalid(format!("{} is not a valid plan: {problem}", source.name));
     if !source.is_utf8() {
         return Err(invalid("it is not UTF-8".to_owned()).into());
     }
@@ -282,7 +283,7 @@ pub(super) fn read(sources: &[SourceFile]) -> anyhow::Result<Option<Planned>> {
     }
     if let Some(name) = plan.contradiction() {
         let problem = format!(
-            "the steps of {} do something else than it shows",
+            "the steps of {} do something other than it shows",
             safe(name)
         );
         return Err(invalid(problem).into());

@@ -18,7 +18,7 @@ use crate::output::change::Done;
     after_help = "Examples:\n  exp rename chekout_v2 checkout_v2"
 )]
 pub(crate) struct Rename {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::experiments_in(&[ExperimentState::Draft]))]
     old: String,
 

@@ -9,11 +9,11 @@ use crate::output::change::Done;
 
 /// Let a paused experiment run again
 ///
-/// Everybody has the same variant as before. An experiment in another state is started, as by exp start.
+/// Everybody has the same variant as before. An experiment in another state is started, as exp start does.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp resume checkout_v2")]
 pub(crate) struct Resume {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::experiments_in(&[ExperimentState::Paused]))]
     name: String,
 }
@@ -29,7 +29,7 @@ impl Resume {
         context.show(&Done::new(change.clone()))?;
         let name = escape(&self.name);
         let Some(change) = change else {
-            context.say(format_args!("{name} runs already: nothing changed"));
+            context.say(format_args!("{name} is running already: nothing changed"));
             return Ok(());
         };
         let before = change.detail.and_then(|detail| detail.before.state);

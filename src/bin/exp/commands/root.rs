@@ -16,7 +16,7 @@ impl Root {
     pub(super) fn find(named: Option<&Path>) -> anyhow::Result<Self> {
         if let Some(named) = named {
             let directory = named.canonicalize().ok().filter(|path| path.is_dir());
-            let message = || UsageError(format!("--root is no directory: {}", named.display()));
+            let message = || UsageError(format!("--root is not a directory: {}", named.display()));
             return Ok(Self {
                 directory: directory.ok_or_else(message)?,
             });

@@ -14,7 +14,7 @@ use crate::output::text::full_percent;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp set-coverage checkout_v2 25%")]
 pub(crate) struct SetCoverage {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::unfinished_experiments())]
     name: String,
 

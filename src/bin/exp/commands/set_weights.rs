@@ -11,7 +11,7 @@ use crate::output::change::Done;
 
 /// Change the variants and their weights
 ///
-/// The list that is given replaces the one that is there. Nobody who is assigned is moved. A variant
+/// The given list replaces the current one. Nobody who is assigned is moved. A variant
 /// that is left out is removed, which is refused while it has assignments; weight 0 keeps it and
 /// assigns nobody new to it. With --keep, variants that are left out stay as they are.
 #[derive(Args)]
@@ -19,7 +19,7 @@ use crate::output::change::Done;
     exp set-weights checkout_v2 control=10,treatment=90\n  \
     exp set-weights checkout_v2 treatment=0 --keep")]
 pub(crate) struct SetWeights {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::unfinished_experiments())]
     name: String,
 

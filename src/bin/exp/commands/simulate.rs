@@ -22,8 +22,8 @@ use crate::output::tsv::Tsv;
 
 /// Show the split that experiments would give
 ///
-/// Over made-up ids, or over those of a file; by coverage and bucket alone, whatever is stored. For two
-/// experiments it also shows how they fall together. Writes nothing.
+/// Splits made-up ids, or those of a file, by coverage and bucket alone, whatever is stored. For two
+/// experiments it also shows how the two splits combine. Writes nothing.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     exp simulate checkout_v2\n  \
@@ -31,7 +31,7 @@ use crate::output::tsv::Tsv;
     exp simulate experiments.toml --actors users.txt\n\n\
     TSV columns: experiment, variant, expected share, count, share, difference")]
 pub(crate) struct Simulate {
-    /// Experiments of the store, or files of experiments (what ends in .toml or holds a /)
+    /// Experiments of the store, or files of experiments (names that end in .toml or contain a /)
     #[arg(required = true, value_name = "NAME|FILE", add = complete::experiments())]
     targets: Vec<String>,
 

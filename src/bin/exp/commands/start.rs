@@ -16,7 +16,7 @@ use crate::output::change::Done;
 #[command(after_help = "Examples:\n  exp start checkout_v2\n\n\
     In a script that starts only what is ready:\n  exp start checkout_v2 --strict")]
 pub(crate) struct Start {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::experiments_in(
         &[ExperimentState::Draft, ExperimentState::Paused, ExperimentState::Concluded]))]
     pub(super) name: String,
@@ -42,7 +42,7 @@ impl Start {
         context.show(&Done::new(change.clone()))?;
         let name = escape(&self.name);
         if change.is_none() {
-            context.say(format_args!("{name} runs already: nothing changed"));
+            context.say(format_args!("{name} is running already: nothing changed"));
             return Ok(());
         }
         context.say(format_args!("started {name}"));

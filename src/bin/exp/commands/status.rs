@@ -31,7 +31,7 @@ use crate::output::tsv::Tsv;
     assignments by override, \
     expected assignments")]
 pub(crate) struct Status {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::experiments())]
     name: String,
 

@@ -46,7 +46,7 @@ pub(crate) struct Unassign {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "actor")]
     actors: Option<PathBuf>,
 
-    /// Take every line of the file as an actor, also if it looks like something else
+    /// Take every line of the file as an actor, even if it looks like something else
     #[arg(long, requires = "actors", conflicts_with = "actor")]
     raw: bool,
 
@@ -92,7 +92,10 @@ impl Unassign {
         let actors: Vec<&str> = batches.iter().flat_map(|batch| batch.actors()).collect();
         if !self.yes && !actors.is_empty() && stream::can_ask() {
             let count = plural(actors.len() as u64, "actor");
-            let question = format!("Take back what {count} got in {}?", escape(&self.name));
+            let question = format!(
+                "Take back the assignments of {count} in {}?",
+                escape(&self.name)
+            );
             if !stream::confirm(&question)? {
                 return Err(Failed("nothing was taken back".to_owned()).into());
             }

@@ -27,7 +27,7 @@ pub(super) fn hint(
     Some(match error.kind() {
         ErrorKind::NotFound => match nearest(name, known_names().iter().map(String::as_str)) {
             Some(nearest) => format!("did you mean '{nearest}'?"),
-            None => "exp list shows what there is".to_owned(),
+            None => "exp list shows all experiments".to_owned(),
         },
         ErrorKind::NotRunning => {
             return match error {
@@ -42,11 +42,11 @@ pub(super) fn hint(
         }
         ErrorKind::Concluded => format!("to reopen it, start it again: {}", start(name)),
         ErrorKind::Archived => {
-            "archiving is for good; create an experiment of another name".to_owned()
+            "archiving is for good; create an experiment with another name".to_owned()
         }
         ErrorKind::NotDraft | ErrorKind::InUse => {
             format!(
-                "only a draft of which nothing is stored can be deleted or renamed; exp archive {} ends an experiment for good",
+                "only a draft that was never used can be deleted or renamed; to end an experiment for good: exp archive {}",
                 positional(name)
             )
         }
@@ -72,11 +72,12 @@ pub(super) fn hint(
         ErrorKind::AlreadyExists => format!("exp status {} shows it", positional(name)),
         ErrorKind::VariantInUse => return keep_variant(error),
         ErrorKind::ChangedMeanwhile => {
-            "nothing was applied; plan again to see what would be done now".to_owned()
+            "nothing was applied; run exp plan or exp edit again to see what would change now"
+                .to_owned()
         }
         ErrorKind::NoWinner => format!("name one: exp conclude {} WINNER", positional(name)),
         ErrorKind::GroupInUse => {
-            "keep the group, or create an experiment of another name in the other one".to_owned()
+            "keep the group, or create a new experiment in the other group".to_owned()
         }
         ErrorKind::InvalidConfig | ErrorKind::InvalidOutcome => return None,
         ErrorKind::Store(kind) => {
@@ -127,56 +128,56 @@ fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String
     let is_database = matches!(error.location(), Some(StoreLocation::Database(_)));
     let hint = match kind {
         StoreErrorKind::Missing if is_database => {
-            "exp create makes one in that database, exp store migrate only its tables"
+            "exp create makes one in that database; exp store migrate makes only its tables"
         }
         StoreErrorKind::Missing => "exp create makes one; --store or EXP_STORE names another place",
         StoreErrorKind::OrphanedWriteAheadLog => {
-            "put the store's file back beside it; or, to begin anew without what it held, remove \
-             that file"
+            "put the store's file back beside it; or, to start over without its data, remove \
+             the log"
         }
         StoreErrorKind::NotEmpty => match error.location()? {
             StoreLocation::Unfinished(_) => {
-                "it holds a store that is complete: give it another name to keep it, or remove it; then \
+                "it holds a complete store: rename it to keep it, or remove it; then \
                  copy again"
             }
             StoreLocation::File(_) | StoreLocation::Database(_) | StoreLocation::Other(_) => {
-                "a copy goes to a file that is not there yet, or to a database without experiments"
+                "the target must be a file that does not exist yet, or a database without experiments"
             }
         },
         StoreErrorKind::Occupied => "name a file that does not exist yet, or a directory",
         StoreErrorKind::Unfinished => {
-            "run the same exp store copy again to resume, or add --restart to begin anew"
+            "run the same exp store copy again to resume, or add --restart to start over"
         }
-        StoreErrorKind::OtherCopy => "to throw it away and begin anew, add --restart",
+        StoreErrorKind::OtherCopy => "to discard it and start over, add --restart",
         StoreErrorKind::NotAStore => {
-            "--store and EXP_STORE must name an exp store, or a path where nothing is yet"
+            "--store and EXP_STORE must name an exp store, or a path where nothing exists yet"
         }
         StoreErrorKind::NewerSchema => "use the version of exp that wrote it",
         StoreErrorKind::Busy => "try again, or wait longer with --lock-timeout SECONDS",
         StoreErrorKind::ReadOnly if is_database => {
-            "it is a replica, or set to read only: name the primary server"
+            "it is a replica, or set to read-only: use the address of the primary server"
         }
         StoreErrorKind::ReadOnly => "you need write permission for the file and for its directory",
         StoreErrorKind::Corrupt => "restore it from a backup: exp store restore FILE",
         StoreErrorKind::NotMigrated if is_database => {
-            "exp store migrate adds it, and leaves the application's own as it is"
+            "exp store migrate adds it, and leaves the application's own tables as they are"
         }
         StoreErrorKind::NotMigrated => {
             "an older version wrote it: run exp store migrate where the file can be written"
         }
         StoreErrorKind::Denied => {
             "the owner of the tables can grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON the \
-             tables, USAGE ON their sequences, EXECUTE ON the functions; exp store migrate and copy make \
-             tables, which CREATE ON the schema allows"
+             tables, USAGE ON their sequences, EXECUTE ON the functions; exp store migrate and copy also \
+             need CREATE ON the schema"
         }
         StoreErrorKind::Lost | StoreErrorKind::Silent | StoreErrorKind::Unconfirmed => {
-            "it may have been done or not; it is safe to run the command again"
+            "it may or may not have been done; it is safe to run the command again"
         }
         StoreErrorKind::Backend => match error.system_refusal()? {
             SystemRefusal::Denied if is_database => return None,
             SystemRefusal::Denied => "you need permission for the file and for its directory",
             SystemRefusal::TooManyFiles => {
-                "raise the limit of open files (ulimit -n), or close what has many open"
+                "raise the limit of open files (ulimit -n), or close programs that have many open"
             }
         },
         StoreErrorKind::Encoding => {
@@ -241,7 +242,7 @@ fn of_outcomes(error: &OutcomesError) -> Option<String> {
             ..
         } => format!("did you mean '{}'?", escape(nearest)),
         OutcomesError::MissingColumn { column, .. } if column == "actor" => {
-            "the column with the actors is called actor; exp results takes another name by --actor-column"
+            "the column with the actors must be called actor; for exp results, --actor-column names another"
                 .to_owned()
         }
         OutcomesError::WindowWithoutTimes { .. } => {

@@ -172,7 +172,9 @@ fn who_moves(planned: &PlannedExperiment) -> Option<String> {
     let number = moves.new_actors_per_100();
     let stored = match (moves.stored_told_another, moves.stored_kept) {
         (0, stored) => kept(stored),
-        (another, stored) => format!("of {stored} stored ones {another} are told another"),
+        (another, stored) => {
+            format!("{another} of {stored} stored actors would get a different variant")
+        }
     };
     let get = if enter_otherwise {
         "enter, stay out or get a different variant than before"

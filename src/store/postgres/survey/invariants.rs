@@ -102,7 +102,7 @@ pub(super) const INVARIANTS: &[Invariant] = &[
              WHERE value IN ('NaN', 'infinity', '-infinity') GROUP BY metric ORDER BY metric",
         subject: "metric",
         noun: "outcome",
-        what: "whose value is no finite number",
+        what: "whose value is not a finite number",
         repairable: false,
     },
     Invariant {

@@ -69,7 +69,7 @@ const INVARIANTS: &[Invariant] = &[
              JOIN experiments e ON e.id = d.id OR e.name = d.name GROUP BY d.id",
         subject: "deleted experiment",
         noun: "experiment",
-        what: "there all the same",
+        what: "still there",
         repairable: false,
     },
     Invariant {

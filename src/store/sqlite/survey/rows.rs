@@ -85,7 +85,7 @@ impl Orphans {
 
     pub(super) fn report(self, rows: &'static str, found: &mut Surveyed) {
         for (experiment, count) in self.0 {
-            let message = format!("experiment {experiment} is not there: {count} {rows} of it");
+            let message = format!("experiment {experiment} does not exist: {count} {rows} of it");
             let finding = StoreFinding::new(StoreFault::Orphan, experiment, message);
             found.name(rows, finding.counting(count));
         }

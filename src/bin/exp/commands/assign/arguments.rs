@@ -46,8 +46,8 @@ who is outside the coverage or who is new to a closed experiment, and for new
 actors when all weights are 0. The exit code is 0 even so.
 Interrupted (Ctrl-C, SIGTERM), it says how many are stored; the same command
 resumes.
-Blank lines are skipped. A line that is no actor (not UTF-8, too long, with a
-blank at its edge) is reported and left out, and the exit code is 1 in the end.
+Blank lines are skipped. A line that is not an actor (not UTF-8, too long, with a
+blank at its edge) is reported and left out, and the exit code is 1.
 Input that looks like a table, or whose lines end in carriage returns only, is
 refused. --raw takes every line as it is. When the input pauses, what has
 arrived is answered at once, so that exp can be a coprocess.
@@ -60,12 +60,12 @@ pub(crate) struct Assign {
     #[arg(add = complete::experiments())]
     pub(super) name: String,
 
-    /// Who is to be assigned, for example user:42
+    /// The actor, for example user:42
     #[arg(required_unless_present = "actors",
           value_parser = actor_word::bytes(), allow_hyphen_values = true)]
     pub(super) actor: Option<OsString>,
 
-    /// The request it happens in, for the exposure
+    /// The request's id, for the exposure
     #[arg(
         long,
         value_name = "ID",
@@ -99,7 +99,7 @@ pub(crate) struct Assign {
     #[arg(long, requires = "actors", conflicts_with = "actor")]
     pub(super) expose: bool,
 
-    /// Take every line of the file as an actor, also if it looks like something else
+    /// Take every line of the file as an actor, even if it looks like something else
     #[arg(long, requires = "actors", conflicts_with = "actor")]
     pub(super) raw: bool,
 

@@ -78,7 +78,7 @@ impl BadLines {
                 context.warn(format_args!("line {}: {}", line.number, line.problem));
             }
             if self.count == BAD_LINES_TOLD + 1 {
-                context.warn("further lines that are no actors are only counted");
+                context.warn("further lines that are not actors are only counted");
             }
         }
     }
@@ -87,8 +87,8 @@ impl BadLines {
     pub(in crate::commands) fn into_result(self) -> anyhow::Result<()> {
         let message = match self.count {
             0 => return Ok(()),
-            1 => "1 line is no actor and was left out".to_owned(),
-            count => format!("{count} lines are no actors and were left out"),
+            1 => "1 line is not an actor and was left out".to_owned(),
+            count => format!("{count} lines are not actors and were left out"),
         };
         let error = anyhow::Error::new(Failed(message));
         if !self.have_blank_edges {

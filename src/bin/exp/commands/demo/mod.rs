@@ -41,7 +41,7 @@ impl Demo {
         let file = directory.join(FILE);
         let shown = mask(&file.to_string_lossy());
         if file.symlink_metadata().is_ok() {
-            let message = format!("{} is there already", escape(&shown));
+            let message = format!("{} already exists", escape(&shown));
             return Err(Invalid(message).into());
         }
         let timeout = SqliteExperimentStore::BUSY_TIMEOUT;

@@ -32,7 +32,7 @@ use crate::output::stream;
     TSV columns: experiment, then those of exp history"
 )]
 pub(crate) struct Edit {
-    /// Its name
+    /// The experiment's name
     #[arg(add = complete::live_experiments())]
     name: String,
 
@@ -55,7 +55,7 @@ impl Edit {
         let current = context.service(Purpose::Look)?.current()?;
         self.find(&current)?;
         if !self.yes && !stream::can_ask() {
-            let message = "there is nobody to ask; --yes applies without asking";
+            let message = "there is no terminal to ask on; use --yes to apply without asking";
             return Err(UsageError(message.to_owned()).into());
         }
         if !environment::names_editor() && !io::stdin().is_terminal() {

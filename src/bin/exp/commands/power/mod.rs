@@ -52,7 +52,7 @@ pub(crate) struct Power {
     #[arg(long, value_name = "METRIC", requires = "outcomes", add = complete::metric_kinds())]
     metric: Option<MetricConfig>,
 
-    /// How the file is written [default: by its extension]
+    /// The file's format [default: by its extension]
     #[arg(long, value_name = "FORMAT", requires = "outcomes")]
     input_format: Option<InputFormat>,
 

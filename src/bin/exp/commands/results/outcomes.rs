@@ -22,7 +22,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     outcomes: Option<PathBuf>,
 
-    /// How the outcomes are written [default: by the file's extension]
+    /// The format of the outcomes [default: by the file's extension]
     #[arg(long, value_name = "FORMAT", requires = "outcomes")]
     input_format: Option<InputFormat>,
 

@@ -37,7 +37,7 @@ pub(super) fn write(report: &Report, text: &mut Text) {
     if !intervals.is_empty() {
         let (low, high) = scale.ends();
         let line = format!(
-            "all intervals have one scale, from {} to {}; the line │ marks 0",
+            "all intervals have the same scale, from {} to {}; the line │ marks 0",
             change(low),
             change(high)
         );

@@ -18,7 +18,7 @@ use crate::output::tsv::Tsv;
 
 /// Write a copy of the store to a new file, while others use it
 ///
-/// The copy is a store of its own: name it with --store. In a directory it is called as the store is.
+/// The copy is a store of its own: name it with --store. In a directory, it gets the store's name.
 /// A database is copied with pg_dump.
 #[derive(Args)]
 #[command(
@@ -73,7 +73,7 @@ fn print(store: &SqliteExperimentStore) -> anyhow::Result<()> {
     let mut output = io::stdout().lock();
     if output.is_terminal() {
         let message =
-            "a backup is no text for a terminal; send standard output to a file or a program";
+            "a backup is not text for a terminal; redirect standard output to a file or a program";
         return Err(UsageError(message.to_owned()).into());
     }
     let failed = "cannot make a temporary file";

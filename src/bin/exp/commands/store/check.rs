@@ -14,14 +14,14 @@ use crate::output::View;
 use crate::output::text::{Text, safe};
 use crate::output::tsv::Tsv;
 
-/// Verify that the store is whole and that what it holds can be true
+/// Verify that the store is whole and that its data is consistent
 ///
 /// It reads every column of every row, as the other commands would, and compares the rows with each
 /// other and the tables with those that exp makes. What is wrong is printed, one line each, and the
-/// exit status is 9. When memory or the disk fails, that is an error with exit status 1, and says
-/// nothing of the store.
+/// exit code is 9. When memory or the disk fails, that is an error with exit code 1, and says
+/// nothing about the store.
 ///
-/// --repair mends what the rest of the store decides: it counts assignments anew, makes missing
+/// --repair mends what follows from the rest of the store: it recounts assignments, makes missing
 /// indexes, functions and triggers, lists a removed variant that actors still hold again with weight
 /// 0, and drops overrides of variants that never were. It changes no assignment, no exposure and no
 /// entry of the history, and adds an entry for what it does.

@@ -15,7 +15,7 @@ use crate::exit::UsageError;
 /// Copy everything into an empty store: from a file to a database, or back
 ///
 /// Experiments, assignments, overrides, the audit log and exposures, as they are at this moment;
-/// others go on using the store that is copied. The target must be a file that is not there yet, or a
+/// others go on using the store that is copied. The target must be a file that does not exist yet, or a
 /// database whose tables are empty or missing. It is read back at the end, and its counts and
 /// checksum, which are printed, must be those of the source. Run the same command again to resume an
 /// interrupted copy; no other command uses the target until it is complete.
@@ -30,7 +30,7 @@ pub(crate) struct Copy {
     /// The store to write: a new file, or postgres://USER@HOST/DATABASE
     #[arg(long, value_name = "PATH|URL", value_hint = clap::ValueHint::FilePath)]
     to: PathBuf,
-    /// Throw an unfinished copy of another store away, and begin anew
+    /// Discard an unfinished copy of another store, and start over
     #[arg(long)]
     restart: bool,
     /// Rename the file that was copied once the copy is complete, so that nobody goes on using it
@@ -71,7 +71,7 @@ impl Copy {
             ));
         } else if copied.resumed_at > 0 {
             context.say(format_args!(
-                "went on after the first {} records",
+                "resumed after the first {} records",
                 copied.resumed_at
             ));
         }
@@ -80,7 +80,7 @@ impl Copy {
         }
         if copied.left_out > 0 {
             context.warn(format_args!(
-                "left out what belongs to experiments that are not there any more: {} entries",
+                "left out what belongs to experiments that no longer exist: {} entries",
                 copied.left_out
             ));
         }

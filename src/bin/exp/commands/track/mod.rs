@@ -41,7 +41,7 @@ pub(crate) struct Track {
           value_parser = actor_word::text(), allow_hyphen_values = true)]
     actor: Option<String>,
 
-    /// The column of the metric that counts it: the name of the metric, unless the metric has a column of another name
+    /// The metric's column: the metric's name, unless it sets another column
     #[arg(required_unless_present = "file", add = complete::metrics())]
     metric: Option<String>,
 
@@ -53,7 +53,7 @@ pub(crate) struct Track {
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 
-    /// Makes a repeated call count once: of the outcomes of a metric with one id, only the first is recorded
+    /// Count a repeated call once: of a metric's outcomes with the same id, only the first is recorded
     #[arg(long, value_name = "ID")]
     id: Option<String>,
 
@@ -62,7 +62,7 @@ pub(crate) struct Track {
           conflicts_with_all = ["actor", "metric", "value", "at", "id"])]
     file: Option<PathBuf>,
 
-    /// How the file is written [default: by its extension]
+    /// The file's format [default: by its extension]
     #[arg(long, value_name = "FORMAT", requires = "file")]
     input_format: Option<InputFormat>,
 }
