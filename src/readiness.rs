@@ -386,7 +386,7 @@ mod tests {
             told(&odd, &[]),
             [
                 "the primary metric 'm' of 'new' has no window; without a window results name no winner unless \
-                 --final; add window = \"7d\"",
+                 --final is given; add window = \"7d\"",
                 "variant 'a' asks for 0.0001% of newcomers and gets 0.01%; shares are multiples of 0.01%; choose weights that give such a share",
             ]
         );

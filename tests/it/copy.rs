@@ -613,7 +613,7 @@ fn the_command_moves_a_store() {
         "{told}"
     );
     assert!(
-        told.contains("is not empty\n hint: a copy goes to"),
+        told.contains("is not empty\n hint: the target must be"),
         "{told}"
     );
     let rows = client(&url).query_one("SELECT count(*) FROM autumn_experiment_assignments", &[]);

@@ -238,7 +238,7 @@ fn nothing_is_lost_that_is_written_while_stores_are_replaced() {
          for worker in 1 2 3; do
              for n in $(seq 12); do
                  exp --store s.db assign e new:$worker:$n -q > /dev/null && echo new:$worker:$n
-             done > told.$worker &
+             done > told.$worker 2> failed.$worker &
          done
          for n in 1 2 3; do exp --store s.db store restore b.db -q > /dev/null || exit 1; done
          wait
@@ -254,7 +254,8 @@ fn nothing_is_lost_that_is_written_while_stores_are_replaced() {
         }
     }
     let told = fs::read_to_string(sandbox.home().join("told")).unwrap();
-    assert_eq!(told.lines().count(), 36);
+    let failed = sandbox.bash("cat failed.*");
+    assert_eq!(told.lines().count(), 36, "{failed:?}");
     for actor in told.lines() {
         assert!(found.lines().any(|line| line == actor), "{actor}");
     }

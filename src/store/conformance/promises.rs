@@ -22,8 +22,8 @@ macro_rules! for_each_promise {
             archived_is_terminal
             nothing_goes_back_to_draft
             unknown_experiments_cannot_be_changed
-            weights_change_and_nobody_moves
             some_weights_leave_the_others
+            weights_change_and_nobody_moves
             weights_of_a_concluded_experiment_are_fixed
             a_variant_with_assignments_stays
             a_removed_variant_comes_back
@@ -114,8 +114,8 @@ macro_rules! for_each_promise {
             a_used_draft_keeps_its_name
             a_renamed_draft_keeps_what_it_is
             buckets_follow_the_next_name
-            a_name_that_is_taken_is_refused
             a_new_name_has_no_blank_edges
+            a_name_that_is_taken_is_refused
             a_renamed_draft_goes_on_with_the_log_of_its_name
             a_batch_renames_and_deletes
             a_deleted_experiment_is_not_expected

@@ -255,7 +255,7 @@ fn a_guardrail_over_several_variants_is_as_bad_as_the_worst() {
     assert!(
         verdict
             .sentence
-            .ends_with("and at most 5% is allowed; safe: safe; few: too early to say"),
+            .ends_with("but at most 5% is allowed; safe: safe; few: too early to say"),
         "{}",
         verdict.sentence
     );

@@ -209,8 +209,18 @@ impl Replay {
 fn cut_at_random(ignores_syncs: bool, rounds: usize) -> Vec<String> {
     let sandbox = sandbox();
     let events = recorded(&sandbox);
+    // A thread's end is reported as that of a process.
+    let mut process = 0;
+    let mut is_end = |event: &Event| match event {
+        Event::Run(pid, _) => {
+            process = *pid;
+            false
+        }
+        Event::Exit(pid, _) => *pid == process,
+        _ => false,
+    };
     let ends: Vec<usize> = (1..=events.len())
-        .filter(|moment| matches!(events[moment - 1], Event::Exit(..)))
+        .filter(|moment| is_end(&events[moment - 1]))
         .collect();
     assert_eq!(ends.len(), workload().len());
     let mut missing = Vec::new();

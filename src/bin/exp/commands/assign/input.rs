@@ -65,6 +65,8 @@ struct BadLine {
 #[derive(Default)]
 pub(in crate::commands) struct BadLines {
     count: u64,
+    /// The number of the first.
+    first: u64,
     have_blank_edges: bool,
 }
 
@@ -74,6 +76,9 @@ impl BadLines {
         self.have_blank_edges |= batch.has_blank_edges;
         for line in &batch.bad {
             self.count += 1;
+            if self.count == 1 {
+                self.first = line.number;
+            }
             if self.count <= BAD_LINES_TOLD {
                 context.warn(format_args!("line {}: {}", line.number, line.problem));
             }
@@ -85,10 +90,13 @@ impl BadLines {
 
     /// Fails if there were any.
     pub(in crate::commands) fn into_result(self) -> anyhow::Result<()> {
+        let first = self.first;
         let message = match self.count {
             0 => return Ok(()),
-            1 => "1 line is not an actor and was left out".to_owned(),
-            count => format!("{count} lines are not actors and were left out"),
+            1 => format!("line {first} is not an actor and was left out"),
+            count => {
+                format!("{count} lines are not actors and were left out; the first is line {first}")
+            }
         };
         let error = anyhow::Error::new(Failed(message));
         if !self.have_blank_edges {
