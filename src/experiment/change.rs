@@ -19,7 +19,7 @@ pub struct ChangeRecord {
     /// What was done: `created`, `updated`, `state=running`, `state=paused`, `state=archived`,
     /// `concluded=<winner>`, `set_weights`, `enrolling=<true or false>`, `coverage=<share>`, `values`, `metrics`,
     /// `override=<actor>:<variant>`, `override_cleared=<actor>`, `unassigned=<count>`, `exposures_pruned=<count>`,
-    /// `renamed=<name>` or `deleted`.
+    /// `renamed=<name>`, `deleted` or `repaired=<code>`.
     pub mutation: String,
     /// The operator who did it, where the call or the store's handle named one.
     pub actor: Option<String>,

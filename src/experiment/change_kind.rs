@@ -71,6 +71,11 @@ pub enum ChangeKind {
     },
     /// The experiment was deleted.
     Deleted,
+    /// A fault of the store was repaired.
+    Repaired {
+        /// The code of the fault, as `exp store check` has it.
+        code: String,
+    },
     /// Another program wrote a text that is none of these.
     Other,
 }
@@ -128,6 +133,9 @@ fn with_parts(kind: &str, rest: &str, after: Option<&ChangeSide>) -> Option<Chan
         },
         "exposures_pruned" => ChangeKind::ExposuresPruned {
             exposures: rest.parse().ok()?,
+        },
+        "repaired" => ChangeKind::Repaired {
+            code: rest.to_owned(),
         },
         "renamed" => ChangeKind::Renamed {
             name: rest.to_owned(),

@@ -162,6 +162,60 @@ fn an_error_is_a_document_too() {
     }
 }
 
+/// Every kind of change is made once, and told from the others.
+#[test]
+fn every_change_has_its_kind() {
+    let sandbox = Sandbox::new();
+    let changes = "set -e
+        exp create e --variant a=1 --variant b=1 --value a=1 --value b=2 --metric m:mean
+        exp start e
+        exp set-weights e a=1 b=2
+        exp set-coverage e 50%
+        exp set-coverage e 100%
+        exp close e
+        exp open e
+        exp override e qa:1 a
+        exp override e qa:1 --clear
+        exp assign e u1
+        EXP_NOW=$((EXP_NOW + 9)) exp assign e u1
+        EXP_NOW=$((EXP_NOW + 99)) exp exposures e --prune --before 10s
+        exp unassign e u1
+        EDITOR='sed -i s/value.=.2/value=3/' exp edit e --yes
+        EDITOR='sed -i s/mean/conversion/' exp edit e --yes
+        exp export e | sed 's/^name = \"e\"/&\\ndescription = \"d\"/' > e.toml
+        exp apply e.toml --yes
+        exp create f --variant a=1
+        exp rename f g
+        exp delete g
+        exp assign e u2";
+    let output = sandbox.bash(&format!("{{ {changes}; }} > /dev/null"));
+    assert!(output.status.success(), "{output:?}");
+    let store = Connection::open(sandbox.default_store()).unwrap();
+    store
+        .execute_batch("UPDATE assignment_counts SET assigned = assigned + 5")
+        .unwrap();
+    drop(store);
+    let output = sandbox.bash(
+        "exp store check --repair > /dev/null; exp conclude e a > /dev/null
+        exp history --format json",
+    );
+    let history: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kind = |change: &Value| change["kind"].as_str().unwrap().to_owned();
+    let seen: BTreeSet<String> = history.as_array().unwrap().iter().map(kind).collect();
+    let schema = sandbox.bash("exp schema --of history").stdout;
+    let schema: Value = serde_json::from_slice(&schema).unwrap();
+    let kinds = schema["$defs"]["Change"]["oneOf"].as_array().unwrap();
+    let kind = |schema: &Value| {
+        schema["properties"]["kind"]["const"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let mut known: BTreeSet<String> = kinds.iter().map(kind).collect();
+    assert!(known.remove("other"));
+    assert_eq!(seen, known);
+}
+
 #[test]
 fn every_kind_of_error_is_in_the_docs() {
     let codes = include_str!("../../src/bin/exp/exit/codes.rs");

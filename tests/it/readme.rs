@@ -46,12 +46,14 @@ fn every_page_with_a_session_is_executed() {
 }
 
 /// Pages with a test of their own.
-const ELSEWHERE: &[&str] = &["docs/switching.md"];
+const ELSEWHERE: &[&str] = &["docs/postgres.md", "docs/switching.md"];
 
 #[apply(needs_postgres!)]
-fn every_block_about_switching_is_what_is_seen() {
-    let url = server::shared().database();
-    assert!(run("docs/switching.md", &Sandbox::on_store(&url)) >= 1);
+fn every_block_about_databases_is_what_is_seen() {
+    for page in ELSEWHERE {
+        let url = server::shared().database();
+        assert!(run(page, &Sandbox::on_store(&url)) >= 1, "{page}");
+    }
 }
 
 /// Runs the blocks of a page, and counts them.

@@ -263,7 +263,9 @@ impl Input {
                 batch.refuse(self.lines, "it is not UTF-8");
             } else if line.len() > MAX_ACTOR_BYTES {
                 batch.refuse(self.lines, &too_long());
-            } else if any_nul && let Some(problem) = problem(line) {
+            } else if (any_nul || !line[0].is_ascii_graphic())
+                && let Some(problem) = problem(line)
+            {
                 batch.refuse(self.lines, &problem.to_string());
             } else if !self.raw && looks::has_blank_at_edge(line) {
                 batch.has_blank_edges = true;
