@@ -11,8 +11,8 @@ use crate::sandbox::Sandbox;
 
 /// What is typed, in a directory where `exp demo shop` was.
 const SESSION: [&str; 4] = [
-    "exp assign checkout_v2 visitor:7",
-    "exp explain checkout_v2 visitor:7",
+    "exp assign checkout_v2 visitor:1",
+    "exp explain checkout_v2 visitor:1",
     "exp status checkout_v2 | head -n 9",
     "exp results checkout_v2 | head -n 17",
 ];

@@ -11,7 +11,7 @@ use experiments::{
 /// The experiment.
 pub(super) const NAME: &str = "checkout_v2";
 /// One of its visitors.
-pub(super) const VISITOR: &str = "visitor:7";
+pub(super) const VISITOR: &str = "visitor:1";
 /// How many there are.
 pub(super) const VISITORS: u64 = 12_000;
 /// How long it has run.
