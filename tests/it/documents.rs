@@ -23,6 +23,12 @@ const SESSION: &[(&str, &str)] = &[
     ("assign", "assign e u2 --preview"),
     ("assign", "assign e --actors ids"),
     ("assign", "assign f u9 --default a"),
+    ("start", "start f"),
+    ("assign", "assign f u1"),
+    ("assign", "assign f --actors ids"),
+    ("close", "close f"),
+    ("assign", "assign f --actors more"),
+    ("create", "create draft --variant a=1"),
     ("track", "track u1 buy --id 1"),
     ("track", "track --file outcomes.csv"),
     ("outcomes", "outcomes"),
@@ -61,7 +67,7 @@ const SESSION: &[(&str, &str)] = &[
     ("apply", "apply more.toml --yes"),
     ("edit", "edit more --yes"),
     ("export", "export"),
-    ("rename", "rename f third"),
+    ("rename", "rename draft third"),
     ("delete", "delete third"),
     ("unassign", "unassign e u1"),
     ("store info", "store info"),
@@ -95,7 +101,7 @@ const FAILURES: &[(i32, &str)] = &[
 fn every_document_is_as_its_schema_says() {
     let sandbox = Sandbox::new();
     let prepared = sandbox.bash(
-        "printf 'u1\\nu2\\nu3\\n' > ids
+        "printf 'u1\\nu2\\nu3\\n' > ids; printf 'v1\\n' > more
         printf 'actor,buy\\nu1,1\\nu2,0\\n' > outcomes.csv
         printf '[[experiment]]\\nname = \"more\"\\nvariants = [{ name = \"a\", weight = 0 }]\\n' > bad.toml
         printf '[[experiment]]\\nname = \"more\"\\nvariants = [{ name = \"a\", weight = 1 }, { name = \"b\", weight = 1 }]\\n' > more.toml

@@ -55,7 +55,7 @@ pub(crate) enum Format {
     /// One JSON document on one line; where rows are printed, one for each row
     Json,
     /// Lines of fields separated by tabs, without a header unless --header is given; tab, line feed and backslash are
-    /// written as `\t`, `\n` and `\\`
+    /// written as `\t`, `\n` and `\\`, what can't be seen as `\u{200b}`
     Tsv,
     /// Comma-separated with a header; only for exp assignments, exposures and outcomes
     Csv,

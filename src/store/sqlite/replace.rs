@@ -86,7 +86,7 @@ impl SqliteRestore {
     /// Puts the backup in the store's place, and gives the name under which the store that was there is kept,
     /// with all that was in its log. That takes one step: after a crash either of the two is in place. When
     /// it returns, it survives a power cut. A store that is so damaged that SQLite can't lock it is kept with
-    /// its log beside it, and must not be in use.
+    /// its log beside it, and must not be in use. Where only a log was left of the store, that is kept and named.
     ///
     /// # Errors
     /// Somebody [uses the store](ExperimentStoreError::Busy) for longer than `busy_timeout`; what is in its
@@ -95,11 +95,11 @@ impl SqliteRestore {
         complete(&Place::new(&self.staging.file()))
             .map_err(|error| renamed(error, &self.backup))?;
         let kept = free_name(&self.place.path);
-        if self.place.path.exists() {
-            self.exchange(&kept, busy_timeout)?;
-        } else if !self.put_where_nothing_is(&kept)? {
-            return Ok(None);
+        if !self.place.path.exists() {
+            let log = self.put_where_nothing_is(&kept)?;
+            return Ok(log.map(|log| as_written(&log).to_owned()));
         }
+        self.exchange(&kept, busy_timeout)?;
         Ok(Some(as_written(&kept).to_owned()))
     }
 
@@ -121,8 +121,8 @@ impl SqliteRestore {
         exchange()
     }
 
-    /// Says whether the log of a store was there, which is kept.
-    fn put_where_nothing_is(self, kept: &Path) -> Result<bool, ExperimentError> {
+    /// Gives the name of the log that was there, if one was.
+    fn put_where_nothing_is(self, kept: &Path) -> Result<Option<PathBuf>, ExperimentError> {
         let Self { place, staging, .. } = self;
         // As long as one is there, nobody makes a store of that name.
         let had_log = place.log_with_content().is_some();
@@ -134,7 +134,7 @@ impl SqliteRestore {
         logs.and_then(|()| staging.finish())
             .and_then(|()| durable::sync_directory(place.directory()))
             .map_err(|error| place.refused(REPLACING, &error))?;
-        Ok(had_log)
+        Ok(had_log.then(|| staging::with_suffix(kept, LOG)))
     }
 }
 
@@ -174,16 +174,25 @@ fn alone<T>(
     timeout: Duration,
     step: impl FnOnce(&Connection) -> Result<T, ExperimentError>,
 ) -> Result<T, ExperimentError> {
-    wait_for_lock(db, timeout).map_err(|error| place.failed(doing, timeout, error))?;
-    leave_log(db, place, doing, timeout)?;
+    let failed = |error| place.failed(doing, timeout, error);
+    wait_for_lock(db, timeout).map_err(failed)?;
+    let since = Instant::now();
+    leave_log(db, place, doing, since, timeout)?;
     let locked = || {
-        let lock = db.transaction_with_behavior(TransactionBehavior::Exclusive);
-        let lock = lock.map_err(|error| place.failed(doing, timeout, error))?;
-        // Whoever had the lock before may have moved it.
-        place.require_in_place(&lock)?;
-        // SQLite ignores it if the log can't be removed.
-        place.require_no_log(doing)?;
-        step(&lock)
+        loop {
+            let lock = db.transaction_with_behavior(TransactionBehavior::Exclusive);
+            let lock = lock.map_err(failed)?;
+            // Whoever had the lock before may have moved it.
+            place.require_in_place(&lock)?;
+            if Mode::of(&lock).map_err(failed)? == Mode::Rollback {
+                // SQLite ignores it if the log can't be removed.
+                place.require_no_log(doing)?;
+                break step(&lock);
+            }
+            drop(lock);
+            // Somebody has opened it in between, and begun a log again.
+            leave_log(db, place, doing, since, timeout)?;
+        }
     };
     let done = locked();
     if done.is_err() && place.require_in_place(db).is_ok() {
@@ -208,9 +217,9 @@ fn leave_log(
     db: &Connection,
     place: &Place,
     doing: &'static str,
+    since: Instant,
     timeout: Duration,
 ) -> Result<(), ExperimentStoreError> {
-    let since = Instant::now();
     loop {
         match journal::set(db, place, doing, Mode::Rollback) {
             Err(ExperimentStoreError::Busy { .. }) if since.elapsed() < timeout => {

@@ -1,9 +1,11 @@
 //! What to do next. Each kind of error has a hint, or is said to have none: a new one does not compile before
 //! that is decided.
 
+use std::fmt::Write as _;
+
 use experiments::results::OutcomesError;
 use experiments::suggest::nearest;
-use experiments::text::escape;
+use experiments::text::{escape, is_unsafe};
 use experiments::{
     ErrorKind, ExperimentError, ExperimentState, ExperimentStoreError, StoreErrorKind,
     StoreLocation, SystemRefusal,
@@ -225,8 +227,20 @@ pub(crate) fn positional(word: &str) -> String {
     format!("{options_end}{}", quote(word))
 }
 
-/// Quotes a word so that it can be pasted into a shell.
+/// Quotes a word so that it can be pasted into a shell. What can't be seen, or would
+/// control a terminal, is written as `$'...'`, which bash and zsh understand.
 pub(crate) fn quote(word: &str) -> String {
+    if word.chars().any(is_unsafe) {
+        let mut quoted = "$'".to_owned();
+        for c in word.chars() {
+            let _ = match c {
+                '\'' | '\\' => write!(quoted, "\\{c}"),
+                c if is_unsafe(c) => write!(quoted, "\\U{:08x}", u32::from(c)),
+                c => write!(quoted, "{c}"),
+            };
+        }
+        return quoted + "'";
+    }
     // A shell takes = for itself only at the start of a word.
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
     if word.starts_with(is_plain) && word.chars().all(|c| is_plain(c) || c == '=') {
@@ -250,4 +264,34 @@ fn of_outcomes(error: &OutcomesError) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// A shell gets the very word.
+    #[test]
+    fn a_quoted_word_can_be_pasted() {
+        for word in [
+            "plain",
+            "a b",
+            "it's",
+            "$(x) `y` !! \"z\"",
+            "=a",
+            "line\nfeed",
+            "a\tb\\n",
+            "zero\u{200b}width 'q'",
+            "\u{202e}right",
+            "é🙂",
+        ] {
+            let script = format!("printf %s {}", quote(word));
+            let mut bash = Command::new("bash");
+            bash.args(["-c", &script]).env("LC_ALL", "C.UTF-8");
+            let printed = bash.output().unwrap().stdout;
+            assert_eq!(String::from_utf8(printed).unwrap(), word, "{script}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Context as _;
 use experiments::{Allocation, AssignmentReason, Verdict};
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::value;
@@ -64,14 +65,14 @@ impl<W: Write> Output<'_, W> {
 }
 
 /// A line of JSON. It is written by hand, as there are many; this says what is in it.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is needed")]
+#[derive(Serialize, JsonSchema)]
 pub(in crate::commands) struct Line {
     /// Who is assigned.
     actor: String,
     /// The variant; `null` for who is refused.
     variant: Option<String>,
     /// What the variant stands for, if it has a value.
+    #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Value>,
     /// The rule that decided.
     reason: AssignmentReason,

@@ -35,6 +35,12 @@ pub(crate) struct Restore {
     anyway: bool,
 }
 
+const DAMAGED: ErrorKind = ErrorKind::Store(StoreErrorKind::Corrupt);
+
+/// What to do about a backup that is not whole.
+const OTHERWISE: &str = "take an older backup, or repair a copy of this one with exp store check --repair; \
+                         --anyway restores it as it is";
+
 /// What was restored.
 #[derive(Serialize, JsonSchema)]
 pub(in crate::commands) struct Restored {
@@ -58,7 +64,16 @@ impl Restore {
             return Err(UsageError(message.to_owned()).into());
         };
         let restore = SqliteRestore::prepare(&store, &backup).map_err(unusable)?;
-        let found = restore.check()?;
+        let found = match restore.check() {
+            Err(error) if error.kind() == DAMAGED && self.anyway => {
+                context.warn(format_args!("the backup: {error}"));
+                Vec::new()
+            }
+            Err(error) if error.kind() == DAMAGED => {
+                return Err(anyhow::Error::new(error).context(Hint(OTHERWISE.to_owned())));
+            }
+            found => found?,
+        };
         for finding in &found {
             context.warn(format_args!("the backup: {}", finding.message));
         }
@@ -126,7 +141,5 @@ fn refused(found: &[StoreFinding]) -> anyhow::Error {
     let refusal = Failed(format!(
         "nothing was restored: {number} {things} wrong with the backup"
     ));
-    let hint = "take an older backup, or mend a copy of this one with exp store check --repair; \
-                --anyway restores it as it is";
-    anyhow::Error::new(refusal).context(Hint(hint.to_owned()))
+    anyhow::Error::new(refusal).context(Hint(OTHERWISE.to_owned()))
 }
