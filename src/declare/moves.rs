@@ -18,7 +18,7 @@ pub struct Moves {
     pub new_actors_per_10000: u64,
     /// Of 10000 newcomers, how many entered before while it ran; 0 if it is new.
     pub enter_before_per_10000: u64,
-    /// Of 10000 newcomers, how many enter from now on while it runs.
+    /// Of 10000 newcomers, how many enter from now on while it runs; 0 if it is archived.
     pub enter_after_per_10000: u64,
     /// Stored assignments that stay as they are.
     pub stored_kept: u64,
@@ -68,7 +68,10 @@ impl Moves {
         Self {
             new_actors_per_10000: before.map_or(0, |before| changed_buckets(before, after)),
             enter_before_per_10000: before.map_or(0, ExperimentConfig::newcomers_per_10000),
-            enter_after_per_10000: after.newcomers_per_10000(),
+            enter_after_per_10000: match after.state {
+                ExperimentState::Archived => 0,
+                _ => after.newcomers_per_10000(),
+            },
             ..Self::default()
         }
     }

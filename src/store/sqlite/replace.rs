@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::SqliteExperimentStore;
 use super::backup::{complete, renamed};
 use super::durable;
+use super::ground::can_write;
 use super::identity::is_same_file;
 use super::journal::{self, Mode};
 use super::locks::{POLL, wait_for_lock};
@@ -139,6 +140,32 @@ impl SqliteRestore {
 }
 
 impl SqliteExperimentStore {
+    /// Checks that [`retire`](Self::retire) could rename the file, before it is copied for nothing.
+    ///
+    /// # Errors
+    /// Something has the [new name](ExperimentStoreError::Occupied) already; nothing can be [written
+    /// there](ExperimentStoreError::ReadOnly).
+    pub fn require_retirable(&self) -> Result<(), ExperimentError> {
+        let (place, name) = self.retired();
+        if fs::symlink_metadata(&name).is_ok() {
+            let store = Place::new(as_written(&name)).store();
+            return Err(ExperimentStoreError::Occupied { store }.into());
+        }
+        let directory = place.directory();
+        if !can_write(directory) {
+            let store = self.place.store();
+            return Err(ExperimentStoreError::ReadOnly { store }.into());
+        }
+        Ok(())
+    }
+
+    /// The file itself, and what it is called once it is retired.
+    fn retired(&self) -> (Place, PathBuf) {
+        let place = Place::new(&self.place.beside(""));
+        let name = staging::with_suffix(&place.path, ".retired");
+        (place, name)
+    }
+
     /// Renames the file, with all that is in the log, so that nobody goes on using it by mistake; only if it
     /// holds what this tally is of, and nobody else uses it. Gives its new name. The handle is of no use after
     /// that.
@@ -148,8 +175,7 @@ impl SqliteExperimentStore {
     /// already; the file can't be renamed.
     pub fn retire(&self, copied: &Tally) -> Result<PathBuf, ExperimentError> {
         let mut db = self.lock();
-        let place = Place::new(&self.place.beside(""));
-        let name = staging::with_suffix(&place.path, ".retired");
+        let (place, name) = self.retired();
         self.require_in_place(&db, None)?;
         alone(&mut db, &self.place, RETIRING, self.busy_timeout, |db| {
             let failed = |error| self.failed(RETIRING, error);
