@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
 use experiments::declare::{
-    self, Action, Checked, Current, Finding, Lint, Plan as Planned, Severity, SourceFile,
+    self, Action, Checked, Current, Finding, Lint, Plan as Planned, PlannedExperiment, Severity,
+    SourceFile,
 };
 use experiments::independence::IdSample;
 use experiments::readiness::{StartConcern, group_concern};
 use experiments::{
     ExperimentConfig, ExperimentError, ExperimentService, ExperimentState, ExperimentStoreError,
+    HeldByGroup,
 };
 
 use super::files::{self, Sources};
@@ -213,30 +215,48 @@ pub(super) fn propose(
     Ok(Ok(plan))
 }
 
-/// The experiments that would run or be paused in a group in which others run already and leave them hardly anybody, unless
-/// that was so before.
+/// What there is to say of groups: those that keep actors from an experiment that comes into one, or begins to run; and
+/// those whose running experiments leave hardly anybody, unless that was so before.
 fn group_concerns(plan: &Planned, current: &[Current]) -> Vec<StartConcern> {
     let planned = plan.experiments.iter();
     let planned: HashMap<&str, &ExperimentConfig> = planned
         .map(|planned| (&*planned.experiment, &planned.after))
         .collect();
-    let before: Vec<ExperimentConfig> = current.iter().map(|c| c.config.clone()).collect();
+    let all_before: Vec<ExperimentConfig> = current.iter().map(|c| c.config.clone()).collect();
     // Those that start together share the newcomers.
-    let running = before
+    let after = |config: &ExperimentConfig| {
+        planned
+            .get(&*config.name)
+            .map_or(config.clone(), |after| (*after).clone())
+    };
+    let running = all_before
         .iter()
         .filter(|c| c.state == ExperimentState::Running);
-    let running = running.map(|c| planned.get(&*c.name).map_or(c, |after| *after).clone());
-    let running: Vec<ExperimentConfig> = running.collect();
-    let changed = plan.experiments.iter().filter(|planned| {
-        let was_so = planned.before.as_ref().is_some_and(|config| {
-            config.state.is_under_way() && group_concern(config, &before).is_some()
-        });
+    let running: Vec<ExperimentConfig> = running.map(after).collect();
+    let nobody = HeldByGroup::default();
+    let concern = |planned: &PlannedExperiment| {
         let after = &planned.after;
-        after.state.is_under_way() && after.enrolling && !was_so
-    });
-    changed
-        .filter_map(|planned| group_concern(&planned.after, &running))
-        .collect()
+        let before = planned.before.as_ref();
+        let was_under_way = before.is_some_and(|before| before.state.is_under_way());
+        let is_new = before.is_none_or(|before| before.exclusion_group != after.exclusion_group);
+        let is_over = matches!(
+            after.state,
+            ExperimentState::Concluded | ExperimentState::Archived
+        );
+        let begins = after.state.is_under_way() && !was_under_way;
+        let held = if !is_over && (is_new || begins) {
+            let stored = current.iter().map(|c| (&c.config, c.stored()));
+            HeldByGroup::of(after, stored)
+        } else {
+            nobody.clone()
+        };
+        let was_so = was_under_way
+            && before.is_some_and(|config| group_concern(config, &all_before, &nobody).is_some());
+        let takes_newcomers = after.state.is_under_way() && after.enrolling && !was_so;
+        let rivals = if takes_newcomers { &*running } else { &[] };
+        group_concern(after, rivals, &held)
+    };
+    plan.experiments.iter().filter_map(concern).collect()
 }
 
 /// Whether a file looks like what `--out` writes: TOML never begins with a brace.
