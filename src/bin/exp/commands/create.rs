@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::ready::{self, Beside};
 use super::value::parse_value;
 use super::weight::{TypedWeight, parse_variant};
-use super::{dependence, plan};
+use super::{dependence, proposal};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::exit::{self, Hint, UsageError};
@@ -139,7 +139,7 @@ impl Create {
         wanted.validate_new()?;
         let mut beside = Beside::default();
         if self.start {
-            beside = plan::found(context, |service| Beside::read(&wanted, service))?;
+            beside = proposal::found(context, |service| Beside::read(&wanted, service))?;
             // One that is there already is not started, but accepted or refused.
             if beside.all.iter().all(|config| config.name != wanted.name) {
                 if self.bucketing.is_none() && wanted.salt.is_none() {
