@@ -45,6 +45,7 @@ mod error;
 mod experiment;
 mod exposure;
 mod field;
+mod group;
 mod hypothesis;
 mod ids;
 pub mod independence;
@@ -98,6 +99,7 @@ pub use field::{
     MAX_TUNING_ACTORS, MAX_VALUE_BYTES, MAX_VALUE_DEPTH, MAX_VARIANTS, MetricField,
     RESERVED_COLUMNS,
 };
+pub use group::{HeldByGroup, Holder};
 pub use hypothesis::exploratory_metrics;
 pub use ids::IdShape;
 pub use location::StoreLocation;

@@ -14,7 +14,9 @@ pub struct Current {
 }
 
 impl Current {
-    pub(super) fn stored(&self) -> u64 {
+    /// How many stored assignments it has.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
         self.counts.iter().map(|c| c.assigned + c.overridden).sum()
     }
 

@@ -6,6 +6,7 @@ use super::ExperimentService;
 use crate::bucketing::{BUCKETS, bucket_counts};
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, VariantConfig, VariantCount, WeightPeriod};
+use crate::group::HeldByGroup;
 
 impl ExperimentService {
     /// One experiment, with what each variant has got so far.
@@ -30,6 +31,29 @@ impl ExperimentService {
             config,
             periods,
         })
+    }
+
+    /// Whom the other experiments of its exclusion group hold, of `all` that [`list`](Self::list) gave. It may be among
+    /// them, and need not be stored.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn held_by_group(
+        &self,
+        config: &ExperimentConfig,
+        all: &[ExperimentConfig],
+    ) -> Result<HeldByGroup, ExperimentError> {
+        let group = &config.exclusion_group;
+        let is_beside = |other: &&ExperimentConfig| {
+            group.is_some() && other.exclusion_group == *group && other.name != config.name
+        };
+        let counted = all.iter().filter(is_beside).map(|other| {
+            let counts = self.store.variant_counts(&other.name)?;
+            let actors = counts.iter().map(|count| count.assigned + count.overridden);
+            Ok((other, actors.sum()))
+        });
+        let counted = counted.collect::<Result<Vec<_>, ExperimentError>>()?;
+        Ok(HeldByGroup::of(config, counted))
     }
 }
 

@@ -52,6 +52,11 @@ const SESSION: &[(&str, &str)] = &[
     ("list", "list"),
     ("status", "status e"),
     ("status", "status e --full"),
+    (
+        "create",
+        "create h --variant a=1 --variant b=1 --group g --bucketing fnv1a_mixed --start",
+    ),
+    ("status", "status h"),
     ("assignments", "assignments e"),
     ("exposures", "exposures e"),
     ("exposures", "exposures e --prune --before 1d"),

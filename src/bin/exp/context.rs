@@ -256,6 +256,13 @@ impl Context {
         }
     }
 
+    /// Warns of each.
+    pub(crate) fn warn_of_each(&self, warnings: &[String]) {
+        for warning in warnings {
+            self.warn(warning);
+        }
+    }
+
     fn verbose(&self, message: impl Display) {
         if self.options.verbose {
             stream::tell(message);

@@ -6,6 +6,7 @@ use experiments::{ChangeRecord, ErrorKind, ExperimentConfig, ExperimentError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::proposal::{self, Proposal, Read};
 use super::{files, plan};
 use crate::context::{Context, Purpose};
 use crate::exit::{Failed, UsageError};
@@ -54,16 +55,21 @@ impl Apply {
             let message = "a plan is applied as it is; --prune belongs to exp plan";
             return Err(UsageError(message.to_owned()).into());
         }
-        let plan = match ready {
-            Some(plan) => plan,
-            None => plan::make(context, &sources, &plan::current(context)?, self.prune)?,
+        let read = if self.yes { Read::After } else { Read::Before };
+        let Proposal { plan, warnings } = if let Some(plan) = ready {
+            // It was told what there is to say when the plan was made.
+            let warnings = Vec::new();
+            Proposal { plan, warnings }
+        } else {
+            let current = proposal::current(context)?;
+            proposal::make(context, &sources, &current, self.prune, read)?
         };
         let mut status = Status::NothingToChange;
         let mut changes = Vec::new();
         if is_ready && is_applied(context, &plan)? {
             status = Status::AppliedAlready;
         } else {
-            self.ask(context, &plan)?;
+            self.ask(context, &plan, &warnings)?;
             // A ready plan is held against the store also when it changes nothing.
             if plan.has_changes() || is_ready && !plan.experiments.is_empty() {
                 match apply(context, &plan) {
@@ -85,16 +91,24 @@ impl Apply {
             changes: changes.into_iter().map(Change::from).collect(),
         };
         applied.tell(context);
+        if read == Read::After {
+            context.warn_of_each(&warnings);
+        }
         context.show(&applied)
     }
 
     /// Shows the plan and asks, unless --yes has answered.
-    fn ask(&self, context: &Context, plan: &Plan) -> anyhow::Result<()> {
-        if self.yes || !plan.has_changes() {
+    fn ask(&self, context: &Context, plan: &Plan, warnings: &[String]) -> anyhow::Result<()> {
+        if self.yes {
             warn_of_hypothesis(context, plan);
             return Ok(());
         }
+        if !plan.has_changes() {
+            context.warn_of_each(warnings);
+            return Ok(());
+        }
         stream::tell_styled(context.render_text(&PlanView(plan)));
+        context.warn_of_each(warnings);
         if stream::confirm("Apply this?")? {
             return Ok(());
         }
@@ -107,7 +121,7 @@ fn is_applied(context: &Context, plan: &Plan) -> anyhow::Result<bool> {
     if !plan.has_changes() {
         return Ok(false);
     }
-    let current = plan::current(context)?.into_iter();
+    let current = proposal::current(context)?.into_iter();
     let configs: Vec<ExperimentConfig> = current.map(|current| current.config).collect();
     Ok(plan.is_applied(&configs))
 }

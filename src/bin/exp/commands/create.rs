@@ -7,9 +7,10 @@ use experiments::{
 };
 use serde_json::Value;
 
+use super::ready::{self, Beside};
 use super::value::parse_value;
 use super::weight::{TypedWeight, parse_variant};
-use super::{dependence, plan, ready};
+use super::{dependence, proposal};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::exit::{self, Hint, UsageError};
@@ -136,16 +137,20 @@ impl Create {
         }
         // Before a store is made for it.
         wanted.validate_new()?;
-        let mut others = Vec::new();
+        let mut beside = Beside::default();
         if self.start {
-            others = plan::found(context, ExperimentService::list)?;
+            beside = proposal::found(context, |service| Beside::read(&wanted, service))?;
             // One that is there already is not started, but accepted or refused.
-            if others.iter().all(|config| config.name != wanted.name) {
+            if beside.all.iter().all(|config| config.name != wanted.name) {
                 if self.bucketing.is_none() && wanted.salt.is_none() {
-                    dependence::refuse(&wanted, &others)?;
+                    dependence::refuse(&wanted, &beside.all)?;
                 }
                 if self.strict {
-                    ready::require(&wanted, &others)?;
+                    let draft = ExperimentConfig {
+                        state: ExperimentState::Draft,
+                        ..wanted.clone()
+                    };
+                    ready::require(&draft, &beside, ready::sentence_of_new)?;
                 }
             }
         }
@@ -169,22 +174,19 @@ impl Create {
         if is_new {
             context.warn_of_application(&opened, std::iter::once((None, &wanted)))?;
             if self.start {
-                ready::warn(&wanted, &others, context, |kind| {
+                ready::warn(&wanted, &beside, context, |kind| {
                     matches!(
                         kind,
-                        ConcernKind::Dependent { .. }
+                        ConcernKind::NoWindow { .. }
+                            | ConcernKind::Dependent { .. }
                             | ConcernKind::GroupTaken { .. }
                             | ConcernKind::GroupScarce { .. }
+                            | ConcernKind::GroupHeld { .. }
                     )
                 });
             } else {
                 dependence::warn(&wanted, &service, context)?;
-            }
-            for (_, metric) in wanted.analysis.deciding_without_window() {
-                context.warn(format_args!(
-                    "metric {} has no window; without a window results name no winner unless --final is given",
-                    escape(&metric.name)
-                ));
+                ready::warn_of_windows(&wanted, context);
             }
         }
         Ok(())

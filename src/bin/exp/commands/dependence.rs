@@ -1,7 +1,7 @@
 //! What is said and done when an experiment would disturb one that is live.
 
-use experiments::independence::{IdSample, Remedy, dependences, remedies};
-use experiments::readiness::{ConcernKind, concerns};
+use experiments::independence::Remedy;
+use experiments::readiness::{ConcernKind, dependence_concerns};
 use experiments::text::escape;
 use experiments::{Bucketing, ExperimentConfig, ExperimentService, ExperimentState};
 
@@ -18,17 +18,8 @@ pub(super) fn warn(
     if context.is_quiet() {
         return Ok(());
     }
-    let live = service.list()?;
-    let mut configs: Vec<&ExperimentConfig> = live.iter().filter(|c| c.name != new.name).collect();
-    let place = configs.len();
-    configs.push(new);
-    let samples = &IdSample::SHAPES;
-    let found = dependences(&configs, samples, |_, second| second == place);
-    let is_draft = |place: usize| configs[place].state == ExperimentState::Draft;
-    let remedies = remedies(&configs, &found, samples, is_draft);
-    for (found, remedy) in found.iter().zip(remedies) {
-        let message = found.describe(&configs[found.pair.0].name, &new.name);
-        context.warn(format_args!("{message}; {}", typed(&remedy)));
+    for (told, remedy) in dependent(new, &service.list()?) {
+        context.warn(format_args!("{told}; {}", typed(&remedy)));
     }
     Ok(())
 }
@@ -59,6 +50,22 @@ pub(super) fn typed(remedy: &Remedy) -> String {
     format!("{edit} can set {}", ways.join(", or "))
 }
 
+/// The remedy in the options of `exp create`, before there is such an experiment.
+pub(super) fn options(remedy: &Remedy) -> String {
+    let Remedy::Change { salt, by_hash, .. } = remedy else {
+        return remedy.to_string();
+    };
+    let salt = salt
+        .as_deref()
+        .map(|salt| format!("--salt {}", quote(salt)));
+    let hash = by_hash.then(|| "--bucketing fnv1a_mixed".to_owned());
+    let ways: Vec<String> = salt.into_iter().chain(hash).collect();
+    if ways.is_empty() {
+        return "give it another --salt".to_owned();
+    }
+    format!("{} makes it independent", ways.join(" or "))
+}
+
 /// Refuses to start an experiment for which nobody has chosen what it hashes, if it would depend on one of `all` that is
 /// live. Later nothing can be done any more.
 pub(super) fn refuse(new: &ExperimentConfig, all: &[ExperimentConfig]) -> anyhow::Result<()> {
@@ -66,12 +73,14 @@ pub(super) fn refuse(new: &ExperimentConfig, all: &[ExperimentConfig]) -> anyhow
         state: ExperimentState::Draft,
         ..new.clone()
     };
-    let found = dependent(&draft, all);
+    let live = all.iter().filter(|other| other.state.is_under_way());
+    let live: Vec<ExperimentConfig> = live.cloned().collect();
+    let found = dependent(&draft, &live);
     let Some((_, Remedy::Change { salt, .. })) = found.first() else {
         return Ok(());
     };
     let mixed = draft.bucketing(Bucketing::Fnv1aMixed);
-    let by_hash = dependent(&mixed, all)
+    let by_hash = dependent(&mixed, &live)
         .is_empty()
         .then(|| "--bucketing fnv1a_mixed".to_owned());
     let by_salt = salt
@@ -96,9 +105,9 @@ pub(super) fn refuse(new: &ExperimentConfig, all: &[ExperimentConfig]) -> anyhow
     Err(anyhow::Error::new(Invalid(message)).context(Hint(hint)))
 }
 
-/// The pairs of it and one that is live, in words, and what to do about each.
-fn dependent(config: &ExperimentConfig, all: &[ExperimentConfig]) -> Vec<(String, Remedy)> {
-    let concerns = concerns(config, all).into_iter();
+/// The pairs of it and one of the others, in words, and what to do about each.
+fn dependent(config: &ExperimentConfig, others: &[ExperimentConfig]) -> Vec<(String, Remedy)> {
+    let concerns = dependence_concerns(config, others).into_iter();
     let dependent = concerns.filter_map(|concern| {
         let told = concern.to_string();
         match concern.kind {

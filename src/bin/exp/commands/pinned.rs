@@ -3,7 +3,6 @@
 use experiments::text::escape;
 use experiments::{Override, VariantConfig};
 
-use crate::context::Context;
 use crate::exit::{positional, quote};
 
 /// The variants of `list` that `other` does not have.
@@ -15,14 +14,14 @@ pub(super) fn without<'a>(
     list.iter().filter(move |variant| !is_in_other(variant))
 }
 
-/// Warns of the overrides of variants that go.
-pub(super) fn warn(
+/// What there is to say of the overrides of variants that go.
+pub(super) fn warnings(
     experiment: &str,
     before: &[VariantConfig],
     after: &[VariantConfig],
     overrides: &[Override],
-    context: &Context,
-) {
+) -> Vec<String> {
+    let mut warnings = Vec::new();
     for variant in without(before, after) {
         let is_of_it = |set: &&Override| set.variant == variant.name;
         let (count, count_as) = match overrides.iter().filter(is_of_it).count() {
@@ -30,11 +29,12 @@ pub(super) fn warn(
             1 => ("1 override".to_owned(), "counts"),
             several => (format!("{several} overrides"), "count"),
         };
-        context.warn(format_args!(
+        warnings.push(format!(
             "{count} of the removed variant {} of {} {count_as} as none; exp override {} --list shows which",
             escape(&quote(&variant.name)),
             escape(experiment),
             positional(experiment),
         ));
     }
+    warnings
 }

@@ -1,18 +1,39 @@
 //! What a careful colleague asks before an experiment starts.
 
-use experiments::readiness::{ConcernKind, StartConcern, concerns};
+use experiments::readiness::{ConcernKind, StartConcern, concerns, window_concerns};
 use experiments::text::escape;
-use experiments::{ExperimentConfig, ExperimentState};
+use experiments::{
+    ExperimentConfig, ExperimentError, ExperimentService, ExperimentState, HeldByGroup,
+};
 
 use super::dependence;
 use crate::context::Context;
 use crate::exit::{Hint, Invalid, positional};
 use crate::output::stream::{self, Label};
 
-/// Warns of what there is to think about, beside all experiments of the store, once it has started: as far as that `is_told`.
+/// What is in the store beside an experiment.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) all: Vec<ExperimentConfig>,
+    /// Whom the experiment's group holds.
+    pub(super) held: HeldByGroup,
+}
+
+impl Beside {
+    pub(super) fn read(
+        config: &ExperimentConfig,
+        service: &ExperimentService,
+    ) -> Result<Self, ExperimentError> {
+        let all = service.list()?;
+        let held = service.held_by_group(config, &all)?;
+        Ok(Self { all, held })
+    }
+}
+
+/// Warns of what there is to think about once it has started: as far as that `is_told`.
 pub(super) fn warn(
     config: &ExperimentConfig,
-    all: &[ExperimentConfig],
+    beside: &Beside,
     context: &Context,
     is_told: fn(&ConcernKind) -> bool,
 ) {
@@ -24,19 +45,29 @@ pub(super) fn warn(
         state: ExperimentState::Running,
         ..config.clone()
     };
-    let mut concerns = concerns(&started, all);
+    let mut concerns = concerns(&started, &beside.all, &beside.held);
     concerns.retain(|concern| is_told(&concern.kind));
     for concern in concerns {
-        context.warn(sentence(&concern));
+        let told = match concern.kind {
+            ConcernKind::NoWindow { .. } => {
+                format!("{concern}; one that is added now makes the metric exploratory")
+            }
+            _ => sentence(&concern),
+        };
+        context.warn(told);
     }
 }
 
 /// Refuses to start it if there is anything, whatever that is being told.
-pub(super) fn require(config: &ExperimentConfig, all: &[ExperimentConfig]) -> anyhow::Result<()> {
-    let concerns = concerns(config, all);
+pub(super) fn require(
+    config: &ExperimentConfig,
+    beside: &Beside,
+    told: fn(&StartConcern) -> String,
+) -> anyhow::Result<()> {
+    let concerns = concerns(config, &beside.all, &beside.held);
     for concern in &concerns {
         // Also with -q, as they are the reasons.
-        stream::tell_as(Label::Warning, sentence(concern));
+        stream::tell_as(Label::Warning, told(concern));
     }
     let count = match concerns.len() {
         0 => return Ok(()),
@@ -48,11 +79,31 @@ pub(super) fn require(config: &ExperimentConfig, all: &[ExperimentConfig]) -> an
     Err(anyhow::Error::new(Invalid(message)).context(hint))
 }
 
+/// Warns of what a draft lacks that can't be made good once it has started.
+pub(super) fn warn_of_windows(draft: &ExperimentConfig, context: &Context) {
+    for concern in window_concerns(draft) {
+        context.warn(sentence(&concern));
+    }
+}
+
+/// It in the words for whoever has typed `exp create` and may type it again.
+pub(super) fn sentence_of_new(concern: &StartConcern) -> String {
+    let help = match &concern.kind {
+        ConcernKind::NoWindow { metric, .. } => {
+            let metric = escape(metric);
+            format!("the third part of --metric is a window, as in {metric}:mean:7d")
+        }
+        ConcernKind::Dependent { remedy, .. } => dependence::options(remedy),
+        _ => return sentence(concern),
+    };
+    format!("{concern}; {help}")
+}
+
 /// It in the words for whoever types commands.
 pub(super) fn sentence(concern: &StartConcern) -> String {
     let help = match &concern.kind {
         ConcernKind::NoWindow { .. } => format!(
-            "without a window results name no winner unless --final; exp edit {} can set window = \"7d\"",
+            "exp edit {} can set window = \"7d\"",
             positional(&concern.experiment)
         ),
         ConcernKind::Dependent { remedy, .. } => dependence::typed(remedy),

@@ -80,7 +80,7 @@ impl SetWeights {
         }
         if !removed.is_empty() {
             let overrides = service.overrides(&self.name)?;
-            pinned::warn(&self.name, &before, &after, &overrides, context);
+            context.warn_of_each(&pinned::warnings(&self.name, &before, &after, &overrides));
         }
         if !context.is_quiet() {
             tell_who_stays(&known, &service, context)?;

@@ -2,7 +2,7 @@ use clap::Args;
 use experiments::ExperimentState;
 use experiments::text::escape;
 
-use super::ready;
+use super::ready::{self, Beside};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::change::Done;
@@ -11,7 +11,8 @@ use crate::output::change::Done;
 ///
 /// From then on it assigns actors. A concluded experiment runs again, without its winner. Warns of
 /// what could spoil it: no metric, a metric without a window, assignments that depend on those of a
-/// live experiment, a group that has nobody left, one variant only, weights that can't be expressed.
+/// live experiment, a group that holds actors or has nobody left, one variant only, weights that can't
+/// be expressed.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp start checkout_v2\n\n\
     In a script that starts only what is ready:\n  exp start checkout_v2 --strict")]
@@ -29,14 +30,15 @@ pub(crate) struct Start {
 impl Start {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let service = context.service(Purpose::Change)?;
-        let all = service.list()?;
-        let found = all.iter().find(|config| config.name == self.name);
-        let starting = found.filter(|config| match config.state {
-            ExperimentState::Draft | ExperimentState::Paused | ExperimentState::Concluded => true,
-            ExperimentState::Running | ExperimentState::Archived => false,
-        });
-        if let Some(config) = starting.filter(|_| self.strict) {
-            ready::require(config, &all)?;
+        let config = service.status(&self.name)?;
+        let starting = match config.state {
+            ExperimentState::Draft | ExperimentState::Paused | ExperimentState::Concluded => {
+                Some(Beside::read(&config, &service)?)
+            }
+            ExperimentState::Running | ExperimentState::Archived => None,
+        };
+        if let Some(beside) = starting.as_ref().filter(|_| self.strict) {
+            ready::require(&config, beside, ready::sentence)?;
         }
         let change = service.start(&self.name)?;
         context.show(&Done::new(change.clone()))?;
@@ -46,8 +48,8 @@ impl Start {
             return Ok(());
         }
         context.say(format_args!("started {name}"));
-        if let Some(config) = starting {
-            ready::warn(config, &all, context, |_| true);
+        if let Some(beside) = starting {
+            ready::warn(&config, &beside, context, |_| true);
         }
         Ok(())
     }

@@ -1,16 +1,15 @@
 use clap::Args;
-use experiments::readiness::{StartConcern, group_concern};
 use experiments::results::{SampleRatioReport, sample_ratio_of_periods};
 use experiments::{
-    ConfigField, Coverage, ExperimentConfig, ExperimentService, ExperimentState, ExperimentSummary,
-    FieldValue, Override, VariantSummary,
+    ConfigField, Coverage, ExperimentConfig, ExperimentState, ExperimentSummary, FieldValue,
+    Override, VariantSummary,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::activity::Activity;
-use super::ready;
+use super::exclusion::Exclusion;
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::environment;
@@ -56,7 +55,7 @@ impl Status {
                 .full
                 .then(|| Activity::scan(&service, &summary.config, environment::clock()?))
                 .transpose()?,
-            group: group_concern_of(&summary.config, &service)?,
+            group: Exclusion::read(&summary.config, &service)?,
             summary,
         };
         context.show(&shown)?;
@@ -76,24 +75,8 @@ pub(super) struct Shown {
     overrides: Overrides,
     #[serde(flatten)]
     full: Option<Activity>,
-    /// What keeps newcomers away, if the group does.
-    #[serde(skip)]
-    group: Option<StartConcern>,
-}
-
-/// Whether the group leaves hardly anybody to one that takes newcomers, or will.
-fn group_concern_of(
-    config: &ExperimentConfig,
-    service: &ExperimentService,
-) -> anyhow::Result<Option<StartConcern>> {
-    let is_over = matches!(
-        config.state,
-        ExperimentState::Concluded | ExperimentState::Archived
-    );
-    if is_over || !config.enrolling || config.exclusion_group.is_none() {
-        return Ok(None);
-    }
-    Ok(group_concern(config, &service.list()?))
+    #[serde(flatten)]
+    group: Exclusion,
 }
 
 /// How many overrides there are, and how many of them count as none.
@@ -195,8 +178,9 @@ impl View for Shown {
         text.line("");
         table(&self.summary.variants, text);
         newcomers(config, text);
-        if let Some(concern) = &self.group {
-            wrapped(text, "", &safe(&ready::sentence(concern)));
+        // Nobody could enter it anyway.
+        if config.state != ExperimentState::Archived {
+            self.group.write(text);
         }
         self.overrides.write(text);
         values(config, text);

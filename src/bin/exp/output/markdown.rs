@@ -12,16 +12,18 @@ use super::plan::{affected, shown, summary};
 use super::text::safe;
 
 /// GitHub takes 65536 characters in a comment.
-const MAX_TABLE_BYTES: usize = 20_000;
+const MAX_TABLE_BYTES: usize = 14_000;
+const MAX_WARNINGS_BYTES: usize = 10_000;
 const MAX_DETAILS_BYTES: usize = 40_000;
 /// How many changes of an experiment its row shows, and how many characters of a value.
 const MAX_CHANGES: usize = 6;
 const MAX_CHARACTERS: usize = 80;
 
-/// The comment. `details` is the plan as people read it on a terminal.
-pub(crate) fn comment(plan: &Plan, details: &str) -> String {
+/// The comment. `details` is the plan as people read it on a terminal, `warnings` are sentences.
+pub(crate) fn comment(plan: &Plan, details: &str, warnings: &[String]) -> String {
     let mut text = format!("### Experiments: {}\n", summary(plan));
     if !plan.has_changes() {
+        text.push_str(&section(warnings));
         return text;
     }
     text.push_str("\n| | experiment | changes | who is affected |\n|---|---|---|---|\n");
@@ -42,9 +44,33 @@ pub(crate) fn comment(plan: &Plan, details: &str) -> String {
     if left > 0 {
         let _ = writeln!(text, "\n{left} more are not shown here.");
     }
+    text.push_str(&section(warnings));
     text.push_str("\n<details><summary>The whole plan</summary>\n\n");
     text.push_str(&fenced(details));
     text.push_str("\n</details>\n");
+    text
+}
+
+/// The warnings, an item each; nothing if there are none.
+fn section(warnings: &[String]) -> String {
+    let mut text = String::new();
+    if warnings.is_empty() {
+        return text;
+    }
+    text.push_str("\n#### Warnings\n\n");
+    let mut shown = 0;
+    for warning in warnings {
+        let item = format!("- {}\n", plain(&safe(warning)));
+        if text.len() + item.len() > MAX_WARNINGS_BYTES {
+            break;
+        }
+        text.push_str(&item);
+        shown += 1;
+    }
+    let left = warnings.len() - shown;
+    if left > 0 {
+        let _ = writeln!(text, "\n{left} more are not shown here.");
+    }
     text
 }
 
@@ -111,6 +137,8 @@ fn plain(text: &str) -> String {
             '@' | '#' => {
                 let _ = write!(plain, "&#{};<!-- -->", u32::from(c));
             }
+            // Nor does it make an address of www.
+            '.' if plain.ends_with(['w', 'W']) => plain.push_str("&#46;"),
             '.' | ',' | ';' | ':' | '%' | ' ' => plain.push(c),
             _ if c.is_ascii_punctuation() => {
                 let _ = write!(plain, "&#{};", u32::from(c));
@@ -156,7 +184,24 @@ mod tests {
         assert_eq!(code(""), "<code></code>");
         assert_eq!(code(&"x".repeat(81)), format!("`{}…`", "x".repeat(80)));
         assert_eq!(plain("<b>"), "&#60;b&#62;");
+        assert_eq!(plain("www.example.org"), "www&#46;example.org");
         assert_eq!(plain("@ann: 50.5%"), "&#64;<!-- -->ann: 50.5%");
+    }
+
+    #[test]
+    fn warnings_are_text_and_have_an_end() {
+        assert_eq!(section(&[]), "");
+        let warning = "'<b>' and '@ann' (phi 0.70)".to_owned();
+        assert_eq!(
+            section(&[warning]),
+            "\n#### Warnings\n\n- &#39;&#60;b&#62;&#39; and &#39;&#64;<!-- -->ann&#39; &#40;phi 0.70&#41;\n"
+        );
+        let many = section(&vec!["w".repeat(1000); 50]);
+        assert!(many.len() < 11_000);
+        assert!(
+            many.ends_with("\n\n41 more are not shown here.\n"),
+            "{many}"
+        );
     }
 
     #[test]

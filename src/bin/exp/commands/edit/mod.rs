@@ -5,13 +5,13 @@ mod signals;
 use std::io::{self, IsTerminal as _};
 
 use clap::Args;
-use experiments::declare::{self, Current, Finding, Plan, SourceFile, to_toml};
+use experiments::declare::{self, Current, Finding, SourceFile, to_toml};
 use experiments::text::escape;
 use experiments::{ExperimentConfig, ExperimentError, ExperimentState};
 
 use self::editor::Editor;
 use super::apply::{self, Applied};
-use super::plan;
+use super::proposal::{self, Proposal, Read};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::environment;
@@ -47,7 +47,7 @@ const MAX_OPENED_UNSEEN: usize = 10;
 /// What came of an edit.
 enum Edited {
     Nothing,
-    Ready { text: String, plan: Plan },
+    Ready { text: String, proposal: Proposal },
 }
 
 impl Edit {
@@ -64,8 +64,8 @@ impl Edit {
             return Err(EnvironmentError(message.to_owned()).into());
         }
         let editor = Editor::new(&self.name);
-        let (text, plan) = match self.edit(context, &editor, &current)? {
-            Edited::Ready { text, plan } if plan.has_changes() => (text, plan),
+        let (text, Proposal { plan, warnings }) = match self.edit(context, &editor, &current)? {
+            Edited::Ready { text, proposal } if proposal.plan.has_changes() => (text, proposal),
             Edited::Ready { .. } | Edited::Nothing => {
                 context.say("nothing changed");
                 return context.show(&Applied::at_once(Vec::new()));
@@ -75,6 +75,7 @@ impl Edit {
             apply::warn_of_hypothesis(context, &plan);
         } else {
             stream::tell_styled(context.render_text(&PlanView(&plan)));
+            context.warn_of_each(&warnings);
             if !stream::confirm("Apply this?")? {
                 let error = Failed("nothing was applied".to_owned()).into();
                 return Err(editor.keep(text.as_bytes(), error));
@@ -84,6 +85,9 @@ impl Edit {
         let changes = changes.map_err(|error| editor.keep(text.as_bytes(), error))?;
         let applied = Applied::at_once(changes);
         applied.tell(context);
+        if self.yes {
+            context.warn_of_each(&warnings);
+        }
         context.show(&applied)
     }
 
@@ -136,7 +140,12 @@ impl Edit {
             }
             let judge = |text: &str| self.judge(context, editor.file_name(), text, current);
             match buffer::with_problems(definition, judge)? {
-                Ok(plan) => return Ok(Edited::Ready { text: saved, plan }),
+                Ok(proposal) => {
+                    return Ok(Edited::Ready {
+                        text: saved,
+                        proposal,
+                    });
+                }
                 Err(again) => shown = again,
             }
         }
@@ -145,14 +154,14 @@ impl Edit {
         Err(editor.keep(shown.as_bytes(), Invalid(message).into()))
     }
 
-    /// The plan of what was written, or why there is none, as text.
+    /// What is proposed by what was written, or why nothing is, as text.
     fn judge(
         &self,
         context: &Context,
         file_name: &str,
         text: &str,
         current: &[Current],
-    ) -> anyhow::Result<Result<Plan, String>> {
+    ) -> anyhow::Result<Result<Proposal, String>> {
         let source = SourceFile::new(file_name, text);
         let sources = std::slice::from_ref(&source);
         let declared = declare::check(sources, &[]).declarations;
@@ -175,8 +184,9 @@ impl Edit {
                 )
             }));
         }
-        let planned = plan::propose(context, sources, current, false)?;
-        Ok(planned.map_err(|findings| drawn(context, sources, &findings)))
+        let read = if self.yes { Read::After } else { Read::Before };
+        let proposed = proposal::propose(context, sources, current, false, read)?;
+        Ok(proposed.map_err(|findings| drawn(context, sources, &findings)))
     }
 }
 

@@ -1,13 +1,14 @@
 //! What a careful colleague asks before an experiment starts. Pure. `exp check` finds some of it in files, and says it
 //! in the same sentences.
 
+mod words;
+
 use std::collections::HashMap;
-use std::fmt;
 
 use crate::bucketing::{BUCKETS, bucket_counts, total_weight};
 use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::group::HeldByGroup;
 use crate::independence::{Dependence, IdSample, Remedy, dependences, remedies};
-use crate::text::Quoted;
 
 /// Under this share of the newcomers, the other experiments of a group leave hardly anybody.
 const FEW: f64 = 0.05;
@@ -67,6 +68,8 @@ pub enum ConcernKind {
         group: String,
         /// The other experiment's name.
         by: String,
+        /// Whom the group holds already.
+        held: HeldByGroup,
     },
     /// The running experiments of its group leave hardly anybody.
     GroupScarce {
@@ -76,42 +79,82 @@ pub enum ConcernKind {
         left: f64,
         /// Their names.
         by: Vec<String>,
+        /// Whom the group holds already.
+        held: HeldByGroup,
+    },
+    /// Actors of its group can't enter, though the running experiments leave newcomers.
+    GroupHeld {
+        /// The group.
+        group: String,
+        /// Who they are.
+        held: HeldByGroup,
     },
 }
 
 /// All there is to think about before this experiment starts beside those of `all` that run or are paused. It may be
-/// among them itself.
+/// among them itself. `held` is whom its group holds.
 #[must_use]
-pub fn concerns(config: &ExperimentConfig, all: &[ExperimentConfig]) -> Vec<StartConcern> {
-    let others = all.iter();
-    let others = others.filter(|other| other.name != config.name && other.state.is_under_way());
-    let others: Vec<&ExperimentConfig> = others.collect();
+pub fn concerns(
+    config: &ExperimentConfig,
+    all: &[ExperimentConfig],
+    held: &HeldByGroup,
+) -> Vec<StartConcern> {
+    let others = others(config, all);
+    let others: Vec<_> = others.filter(|other| other.state.is_under_way()).collect();
     let mut kinds = Vec::new();
     if config.analysis.metrics.is_empty() {
         kinds.push(ConcernKind::NoMetric);
     }
     kinds.extend(of_windows(config));
     kinds.extend(of_weights(config));
-    kinds.extend(of_group(config, &others));
+    kinds.extend(of_group(config, &others, held));
     kinds.extend(of_independence(config, &others));
+    named(config, kinds)
+}
+
+/// Whether the running experiments of its group, among `all`, leave this one hardly anybody, or the group holds
+/// actors who can't enter.
+#[must_use]
+pub fn group_concern(
+    config: &ExperimentConfig,
+    all: &[ExperimentConfig],
+    held: &HeldByGroup,
+) -> Option<StartConcern> {
+    let others: Vec<_> = others(config, all).collect();
+    let kind = of_group(config, &others, held)?;
+    named(config, vec![kind]).pop()
+}
+
+/// The experiments of `all`, in whatever state, from which its assignments are not independent: a
+/// [`ConcernKind::Dependent`] for each.
+#[must_use]
+pub fn dependence_concerns(
+    config: &ExperimentConfig,
+    all: &[ExperimentConfig],
+) -> Vec<StartConcern> {
+    let others: Vec<_> = others(config, all).collect();
+    named(config, of_independence(config, &others))
+}
+
+/// Its primary metrics that have no window: a [`ConcernKind::NoWindow`] for each.
+#[must_use]
+pub fn window_concerns(config: &ExperimentConfig) -> Vec<StartConcern> {
+    named(config, of_windows(config).collect())
+}
+
+fn others<'a>(
+    config: &ExperimentConfig,
+    all: &'a [ExperimentConfig],
+) -> impl Iterator<Item = &'a ExperimentConfig> {
+    all.iter().filter(|other| other.name != config.name)
+}
+
+fn named(config: &ExperimentConfig, kinds: Vec<ConcernKind>) -> Vec<StartConcern> {
     let named = kinds.into_iter().map(|kind| StartConcern {
         experiment: config.name.clone(),
         kind,
     });
     named.collect()
-}
-
-/// Whether the running experiments of its group, among `all`, leave this one hardly anybody.
-#[must_use]
-pub fn group_concern(config: &ExperimentConfig, all: &[ExperimentConfig]) -> Option<StartConcern> {
-    let others: Vec<_> = all
-        .iter()
-        .filter(|other| other.name != config.name)
-        .collect();
-    Some(StartConcern {
-        experiment: config.name.clone(),
-        kind: of_group(config, &others)?,
-    })
 }
 
 /// The primary metrics that have no window.
@@ -156,12 +199,32 @@ pub(crate) fn of_weights(config: &ExperimentConfig) -> Vec<ConcernKind> {
     kinds
 }
 
+/// Whether its group leaves anybody.
+fn of_group(
+    config: &ExperimentConfig,
+    others: &[&ExperimentConfig],
+    held: &HeldByGroup,
+) -> Option<ConcernKind> {
+    let group = config.exclusion_group.as_ref()?;
+    of_running(config, group, others, held).or_else(|| {
+        let kind = || ConcernKind::GroupHeld {
+            group: group.clone(),
+            held: held.clone(),
+        };
+        (!held.is_empty()).then(kind)
+    })
+}
+
 /// Whether the running experiments of its group leave anybody. Whom each covers is independent of whom another does,
 /// unless both hash the same: then one covers a part of those whom the other covers.
-fn of_group(config: &ExperimentConfig, others: &[&ExperimentConfig]) -> Option<ConcernKind> {
-    let group = config.exclusion_group.as_ref()?;
+fn of_running(
+    config: &ExperimentConfig,
+    group: &str,
+    others: &[&ExperimentConfig],
+    held: &HeldByGroup,
+) -> Option<ConcernKind> {
     let takes_newcomers = |other: &&&ExperimentConfig| {
-        other.exclusion_group.as_ref() == Some(group)
+        other.exclusion_group.as_deref() == Some(group)
             && other.state == ExperimentState::Running
             && other.newcomers_per_10000() > 0
     };
@@ -173,8 +236,9 @@ fn of_group(config: &ExperimentConfig, others: &[&ExperimentConfig]) -> Option<C
     };
     if let Some(by) = siblings.iter().find(|other| takes_all(other)) {
         return Some(ConcernKind::GroupTaken {
-            group: group.clone(),
+            group: group.to_owned(),
             by: by.name.clone(),
+            held: held.clone(),
         });
     }
     let mut greatest: HashMap<&str, f64> = HashMap::new();
@@ -191,9 +255,10 @@ fn of_group(config: &ExperimentConfig, others: &[&ExperimentConfig]) -> Option<C
     });
     let left: f64 = left.product();
     (left < FEW).then(|| ConcernKind::GroupScarce {
-        group: group.clone(),
+        group: group.to_owned(),
         left,
         by: siblings.iter().map(|other| other.name.clone()).collect(),
+        held: held.clone(),
     })
 }
 
@@ -207,9 +272,9 @@ fn of_independence(config: &ExperimentConfig, others: &[&ExperimentConfig]) -> V
     configs.push(&started);
     let samples = &IdSample::SHAPES;
     let found = dependences(&configs, samples, |_, second| second == place);
-    let is_draft = config.state == ExperimentState::Draft;
     let remedies = remedies(&configs, &found, samples, |changed| {
-        changed == place && is_draft
+        let changed = others.get(changed).copied().unwrap_or(config);
+        changed.state == ExperimentState::Draft
     });
     let found = found.into_iter().zip(remedies);
     let kinds = found.map(|(dependence, remedy)| ConcernKind::Dependent {
@@ -218,111 +283,6 @@ fn of_independence(config: &ExperimentConfig, others: &[&ExperimentConfig]) -> V
         remedy,
     });
     kinds.collect()
-}
-
-impl StartConcern {
-    /// What to do about it, as the rest of a sentence, in the words for whoever writes its file.
-    #[must_use]
-    pub fn help(&self) -> String {
-        let name = Quoted(&self.experiment);
-        let fixed = match &self.kind {
-            ConcernKind::NoMetric => {
-                "a metric that is added after the start is exploratory, so declare metrics before the start"
-            }
-            ConcernKind::NoWindow { .. } => {
-                "without a window results name no winner unless --final is given; add window = \"7d\""
-            }
-            ConcernKind::NoWeight => "give a variant a weight, or leave the experiment a draft",
-            ConcernKind::OneVariant { .. } => {
-                "give another variant a weight, or conclude the experiment"
-            }
-            ConcernKind::InexpressibleWeight { .. } => {
-                "shares are multiples of 0.01%; choose weights that give such a share"
-            }
-            ConcernKind::Dependent { remedy, .. } => return remedy.to_string(),
-            ConcernKind::GroupTaken { by, .. } => {
-                let by = Quoted(by);
-                return format!(
-                    "close {by} to newcomers or lower its coverage, or take {name} out of the group"
-                );
-            }
-            ConcernKind::GroupScarce { .. } => {
-                return format!("lower their coverage, or take {name} out of the group");
-            }
-        };
-        fixed.to_owned()
-    }
-}
-
-impl fmt::Display for StartConcern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Quoted(&self.experiment);
-        match &self.kind {
-            ConcernKind::NoMetric => {
-                write!(
-                    f,
-                    "{name} has no metric, so its results cannot name a winner"
-                )
-            }
-            ConcernKind::NoWindow { metric, .. } => {
-                let metric = Quoted(metric);
-                write!(f, "the primary metric {metric} of {name} has no window")
-            }
-            ConcernKind::NoWeight => {
-                write!(
-                    f,
-                    "all weights of {name} are 0, so no newcomer gets a variant"
-                )
-            }
-            ConcernKind::OneVariant { variant } => {
-                let variant = Quoted(variant);
-                write!(
-                    f,
-                    "every newcomer in {name} gets the same variant, {variant}"
-                )
-            }
-            ConcernKind::InexpressibleWeight {
-                variant,
-                wanted,
-                got,
-                ..
-            } => {
-                let (wanted, got) = (percent(*wanted), percent(*got));
-                write!(
-                    f,
-                    "variant {} asks for {wanted} of newcomers and gets {got}",
-                    Quoted(variant)
-                )
-            }
-            ConcernKind::Dependent {
-                other, dependence, ..
-            } => f.write_str(&dependence.describe(other, &self.experiment)),
-            ConcernKind::GroupTaken { group, by } => write!(
-                f,
-                "{} runs in the same group {} and takes every newcomer of {name} who reaches it first",
-                Quoted(by),
-                Quoted(group)
-            ),
-            ConcernKind::GroupScarce { group, left, by } => {
-                let by: Vec<String> = by.iter().map(|by| Quoted(by).to_string()).collect();
-                write!(
-                    f,
-                    "the running experiments of the same group {} leave {name} only {} of its newcomers: {}",
-                    Quoted(group),
-                    percent(*left),
-                    by.join(", ")
-                )
-            }
-        }
-    }
-}
-
-/// A share as a percentage, without zeros at its end.
-fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    let digits = if percent < 0.01 { 6 } else { 4 };
-    let text = format!("{percent:.digits$}");
-    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -355,7 +315,7 @@ mod tests {
     }
 
     fn told(config: &ExperimentConfig, all: &[ExperimentConfig]) -> Vec<String> {
-        let concerns = concerns(config, all).into_iter();
+        let concerns = concerns(config, all, &HeldByGroup::default()).into_iter();
         concerns
             .map(|concern| format!("{concern}; {}", concern.help()))
             .collect()
@@ -385,7 +345,7 @@ mod tests {
         assert_eq!(
             told(&odd, &[]),
             [
-                "the primary metric 'm' of 'new' has no window; without a window results name no winner unless \
+                "the primary metric 'm' of 'new' has no window, without which results name no winner unless \
                  --final is given; add window = \"7d\"",
                 "variant 'a' asks for 0.0001% of newcomers and gets 0.01%; shares are multiples of 0.01%; choose weights that give such a share",
             ]
@@ -435,6 +395,33 @@ mod tests {
         assert_eq!(told(&new, &others[..1]), [""; 0]);
     }
 
+    #[test]
+    fn whom_the_group_holds_is_told_in_one_sentence() {
+        let new = config("new", [1, 1]).exclusion_group("g");
+        let mut over = running("over", "g", 10_000);
+        over.state = ExperimentState::Archived;
+        let told = |others: &[ExperimentConfig]| {
+            let held = HeldByGroup::of(&new, [(&over, 1000)]);
+            let concern = group_concern(&new, others, &held);
+            concern.map(|concern| concern.to_string())
+        };
+        let held =
+            "1000 actors are in 'over' (archived) of the same group 'g' and can't enter 'new'";
+        assert_eq!(told(&[over.clone()]).unwrap(), held);
+        assert_eq!(
+            told(&[running("all", "g", 10_000)]).unwrap(),
+            format!("{held}, and 'all' takes every newcomer who reaches it first")
+        );
+        assert_eq!(
+            told(&[running("most", "g", 9700)]).unwrap(),
+            format!("{held}, and those that run leave it only 3% of its newcomers: 'most'")
+        );
+        assert_eq!(
+            group_concern(&new, &[over.clone()], &HeldByGroup::default()),
+            None
+        );
+    }
+
     /// Whom two that hash the same cover is not left to chance.
     #[test]
     fn the_same_salt_covers_the_same_actors() {
@@ -442,11 +429,13 @@ mod tests {
         let new = config("new", [1, 1]).exclusion_group("g").salt("s");
         let kind = |config: &ExperimentConfig, per_10000| {
             let other = running("other", "g", per_10000).salt("s");
-            concerns(config, &[other]).pop().map(|told| told.kind)
+            let told = concerns(config, &[other], &HeldByGroup::default()).pop();
+            told.map(|told| told.kind)
         };
         let taken = Some(ConcernKind::GroupTaken {
             group: "g".to_owned(),
             by: "other".to_owned(),
+            held: HeldByGroup::default(),
         });
         assert_eq!(kind(&new, 5000), None);
         assert_eq!(kind(&new.clone().coverage(half), 5000), taken);
