@@ -118,8 +118,8 @@ impl From<BucketingName> for Bucketing {
 impl Create {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let variants = self.variants.iter().flatten();
-        let variants = variants.map(TypedWeight::declared).collect();
-        let mut wanted = ExperimentConfig::new(trimmed(&self.name), variants);
+        let variants: anyhow::Result<_> = variants.map(TypedWeight::declared).collect();
+        let mut wanted = ExperimentConfig::new(trimmed(&self.name), variants?);
         wanted.description = self.description;
         wanted.exclusion_group = self.group.as_deref().map(trimmed);
         wanted.bucketing = self.bucketing.unwrap_or_default().into();

@@ -56,10 +56,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let sources = files::read_sources(&self.files)?;
-        if let Some(plan) = sources.files.iter().find(|source| is_plan(source)) {
-            let message = format!("{} is a plan already; exp apply applies it", plan.name);
-            return Err(UsageError(message).into());
-        }
+        refuse_plan(&sources.files)?;
         if let Some(out) = &self.out {
             refuse_to_overwrite(out)?;
         }
@@ -259,6 +256,17 @@ fn require_all(left_out: &[PathBuf]) -> anyhow::Result<()> {
     let hint = "names that begin with a dot and broken links are not read from a directory; \
                 remove what was left out, or name it beside the directory";
     Err(anyhow::Error::new(Invalid(message)).context(Hint(hint.to_owned())))
+}
+
+/// Refuses a plan where files of experiments are read.
+pub(super) fn refuse_plan(sources: &[SourceFile]) -> Result<(), UsageError> {
+    match sources.iter().find(|source| is_plan(source)) {
+        None => Ok(()),
+        Some(plan) => Err(UsageError(format!(
+            "{} is a plan already; exp apply applies it",
+            plan.name
+        ))),
+    }
 }
 
 /// The plan that was written by `--out`, if that is what the one file is.
