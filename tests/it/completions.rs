@@ -340,6 +340,7 @@ fn commands_and_formats_are_offered_where_they_fit() {
         let formats = offered(&[command, &["--format", ""]].concat());
         assert_eq!(formats, [&of_all, only].concat(), "{command:?}");
     }
+    assert_eq!(offered(&["export", "--format", ""]), ["text", "json"]);
     assert_eq!(offered(&["--format", "mark"]), ["markdown"]);
 
     let documents = offered(&["schema", "--of", ""]);

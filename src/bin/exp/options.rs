@@ -72,7 +72,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The only commands that have it, or none if every command has it.
+    /// The only commands that have it. None are named if all do; but files of experiments have no TSV.
     fn only_for(self) -> &'static [&'static str] {
         match self {
             Self::Text | Self::Json | Self::Tsv => &[],
@@ -84,13 +84,15 @@ impl Format {
 
     fn is_of(self, command: &str) -> bool {
         let only = self.only_for();
-        only.is_empty() || only.contains(&command)
+        let is_tsv_of_files = self == Self::Tsv && command == "export";
+        !is_tsv_of_files && (only.is_empty() || only.contains(&command))
     }
 
     /// Why a command does not have it, if so.
     pub(crate) fn refusal(self, command: &str) -> Option<String> {
         let value = self.to_possible_value().filter(|_| !self.is_of(command))?;
         let commands = match self.only_for() {
+            [] => return Some("exp export writes TOML, and JSON with --format json".to_owned()),
             [others @ .., last] if !others.is_empty() => {
                 format!("{} and {last}", others.join(", "))
             }
