@@ -3,6 +3,8 @@
 /// The known name that `name` was probably meant to be.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A blank at its edge would move every letter, and so weigh more than a wrong letter.
+    let name = name.trim();
     let lower = name.to_lowercase();
     let scored = known.into_iter().map(|known| {
         // One that differs in nothing but case is nearest, unless it is the same.

@@ -12,7 +12,7 @@ use super::plan::{Action, Plan, PlanStep, PlannedExperiment, exploratory, replay
 use super::problems::describe;
 use super::steps::steps;
 use crate::error::ExperimentError;
-use crate::experiment::{ExperimentConfig, ExperimentState};
+use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig};
 use crate::field::{ConfigField, FieldKind, FieldValue, MetricField};
 use crate::text::Quoted;
 
@@ -247,13 +247,15 @@ fn refused(
     refusal: &ExperimentError,
 ) -> Finding {
     let (lint, place, help) = match refusal {
-        ExperimentError::VariantInUse { variant, .. } => (
+        ExperimentError::VariantInUse {
+            variant,
+            weight,
+            others,
+            ..
+        } => (
             Lint::VariantInUse,
             declaration.field_place(ConfigField::Variants),
-            format!(
-                "keep it with weight 0, so that nobody new gets it: {{ name = {}, weight = 0 }}",
-                string(variant)
-            ),
+            keep(variant, weight.unwrap_or_default(), others),
         ),
         ExperimentError::GroupInUse(_) => (
             Lint::GroupFixed,
@@ -282,6 +284,25 @@ fn refused(
         }
     };
     Finding::new(lint, place, refusal.to_string(), help)
+}
+
+/// How variants that actors hold stay in a file.
+fn keep(variant: &str, weight: u32, others: &[VariantConfig]) -> String {
+    let table = |name, weight: u32| format!("{{ name = {}, weight = {weight} }}", string(name));
+    let kept = others.iter().map(|other| table(&other.name, other.weight));
+    let kept: Vec<_> = std::iter::once(table(variant, weight))
+        .chain(kept)
+        .collect();
+    let has_weight = weight > 0 || others.iter().any(|other| other.weight > 0);
+    let without_newcomers = match (has_weight, others.is_empty()) {
+        (true, true) => "; with weight 0, nobody new gets it",
+        (true, false) => "; with weight 0, nobody new gets them",
+        (false, true) => ", so that nobody new gets it",
+        (false, false) => ", so that nobody new gets them",
+    };
+    let kept = kept.join(", ");
+    let what = if others.is_empty() { "it" } else { "them" };
+    format!("keep {what}: {kept}{without_newcomers}")
 }
 
 /// The refusal of a step that changes what a conclusion fixes.

@@ -9,7 +9,7 @@ use std::fmt;
 pub use self::config::{ConfigProblem, Field};
 pub use self::store::{ExperimentStoreError, StoreErrorKind};
 
-use crate::experiment::ExperimentState;
+use crate::experiment::{ExperimentState, VariantConfig};
 use crate::rule::AssignmentReason;
 use crate::text::Quoted;
 
@@ -56,8 +56,8 @@ pub enum ExperimentError {
     /// An experiment with that name exists already, in that state.
     #[error("experiment {} exists already: it is {}", Quoted(.0), adjective(*.1))]
     AlreadyExists(String, ExperimentState),
-    /// The variant would be removed while actors hold it.
-    #[error("cannot delete variant {} because it has active assignments", Quoted(.variant))]
+    /// The variant would be removed while actors hold it, and so would the others.
+    #[error("{}", in_use(.variant, .others))]
     VariantInUse {
         /// The experiment's name.
         experiment: String,
@@ -65,6 +65,8 @@ pub enum ExperimentError {
         variant: String,
         /// Its weight, unless another program has stored variants that can't be read.
         weight: Option<u32>,
+        /// The others that actors hold and that would have gone with it.
+        others: Vec<VariantConfig>,
     },
     /// Another operator has changed the experiment since it was looked at.
     #[error("experiment {} was changed meanwhile", Quoted(.0))]
@@ -128,6 +130,21 @@ impl fmt::Display for UsedBy {
 }
 
 /// The state as a sentence has it after "it is".
+fn in_use(variant: &str, others: &[VariantConfig]) -> String {
+    if others.is_empty() {
+        let variant = Quoted(variant);
+        return format!("cannot delete variant {variant} because it has active assignments");
+    }
+    let others = others
+        .iter()
+        .map(|other| format!(", {}", Quoted(&other.name)));
+    format!(
+        "cannot delete variants {}{} because they have active assignments",
+        Quoted(variant),
+        others.collect::<String>()
+    )
+}
+
 fn adjective(state: ExperimentState) -> &'static str {
     match state {
         ExperimentState::Draft => "a draft",

@@ -28,10 +28,10 @@ pub enum ExperimentStoreError {
         /// Where.
         store: StoreLocation,
     },
-    /// A backup would go where something is.
+    /// A backup or a copy would become a file where something is.
     #[error("{store} exists already")]
     Occupied {
-        /// Where the backup would go.
+        /// Where it would go.
         store: StoreLocation,
     },
     /// A copy into it was begun, and is not finished.

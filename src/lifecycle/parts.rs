@@ -85,17 +85,23 @@ pub(super) fn require_unused(
     next: &[VariantConfig],
     facts: &impl MutationFacts,
 ) -> Result<(), ExperimentError> {
+    let mut in_use = Vec::new();
     for dropped in &current.variants {
         let kept = next.iter().any(|variant| variant.name == dropped.name);
         if !kept && facts.has_assignments(&dropped.name)? {
-            return Err(ExperimentError::VariantInUse {
-                experiment: current.name.clone(),
-                variant: dropped.name.clone(),
-                weight: Some(dropped.weight),
-            });
+            in_use.push(dropped.clone());
         }
     }
-    Ok(())
+    let mut in_use = in_use.into_iter();
+    let Some(first) = in_use.next() else {
+        return Ok(());
+    };
+    Err(ExperimentError::VariantInUse {
+        experiment: current.name.clone(),
+        variant: first.name,
+        weight: Some(first.weight),
+        others: in_use.collect(),
+    })
 }
 
 pub(super) fn set_description(

@@ -200,6 +200,11 @@ fn every_word_arrives(shell: Shell) {
             "[results][team:alpha][--population][exposed]",
         ),
         ("man store co", "[man][store][copy]"),
+        ("schema --of store inf", "[schema][--of][store][info]"),
+        ("ren", "[rename]"),
+        ("mv", "[mv]"),
+        ("plan --format mark", "[plan][--format][markdown]"),
+        ("check --format=sar", "[check][--format=sarif]"),
         ("assign --def", "[assign][--default]"),
     ];
     for (typed, words) in lines {
@@ -301,6 +306,53 @@ fn only_what_fits_is_offered() {
     assert!(!offered(&["status", ""]).contains(&"-dash".to_owned()));
     assert!(offered(&["status", "--f"]).contains(&"--format".to_owned()));
     assert!(offered(&["assign", "running", ""]).is_empty());
+}
+
+/// Names of commands rather than their aliases, and only what the command takes.
+#[test]
+fn commands_and_formats_are_offered_where_they_fit() {
+    let sandbox = Sandbox::new();
+    let offered = |words: &[&str]| offered(&sandbox, &[&["exp"], words].concat());
+
+    let commands = offered(&[""]);
+    for (name, alias) in [
+        ("create", "new"),
+        ("rename", "mv"),
+        ("delete", "rm"),
+        ("list", "ls"),
+        ("history", "log"),
+    ] {
+        assert!(commands.iter().any(|command| command == name), "{name}");
+        assert!(!commands.iter().any(|command| command == alias), "{alias}");
+        assert_eq!(offered(&[alias]), [alias]);
+    }
+    assert_eq!(offered(&["r"]), ["resume", "rename", "results"]);
+
+    let of_all = ["text", "json", "tsv"];
+    let only: [(&[&str], &[&str]); 5] = [
+        (&["status"], &[]),
+        (&["store", "info"], &[]),
+        (&["plan"], &["markdown"]),
+        (&["check"], &["github", "sarif"]),
+        (&["exposures"], &["csv"]),
+    ];
+    for (command, only) in only {
+        let formats = offered(&[command, &["--format", ""]].concat());
+        assert_eq!(formats, [&of_all, only].concat(), "{command:?}");
+    }
+    assert_eq!(offered(&["export", "--format", ""]), ["text", "json"]);
+    assert_eq!(offered(&["--format", "mark"]), ["markdown"]);
+
+    let documents = offered(&["schema", "--of", ""]);
+    assert!(documents.iter().any(|command| command == "status"));
+    for without in ["completions", "man", "schema"] {
+        assert!(
+            !documents.iter().any(|command| command == without),
+            "{without}"
+        );
+    }
+    let of_store = offered(&["schema", "--of", "store", ""]);
+    assert!(of_store.iter().any(|command| command == "info"));
 }
 
 #[test]

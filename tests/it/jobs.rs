@@ -46,9 +46,9 @@ fn done(job: &str, sandbox: &Sandbox) {
     for entry in fs::read_dir(&directory).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name();
-        if !Path::new(&name)
+        if Path::new(&name)
             .extension()
-            .is_some_and(|extension| extension == "txt")
+            .is_none_or(|extension| extension != "txt")
         {
             fs::copy(entry.path(), sandbox.home().join(name)).unwrap();
         }

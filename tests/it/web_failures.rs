@@ -108,6 +108,7 @@ fn errors() -> Vec<(u16, ExperimentError)> {
         experiment: name(),
         variant: name(),
         weight: Some(1),
+        others: vec![],
     };
     let mut errors = vec![
         (404, E::NotFound(name())),

@@ -14,7 +14,7 @@ use crate::commands::{
 };
 use crate::context::Context;
 use crate::exit::UsageError;
-use crate::options::{Format, GlobalOptions};
+use crate::options::{GlobalOptions, with_formats};
 use crate::tips;
 
 /// A/B experiments from the shell
@@ -27,6 +27,7 @@ use crate::tips;
     version,
     arg_required_else_help = true,
     max_term_width = 100,
+    mut_subcommands = with_formats,
     after_help = "Start here:\n  \
         exp create checkout_v2 --variant control=50 --variant treatment=50 --start\n  \
         exp assign checkout_v2 user:1",
@@ -37,6 +38,9 @@ pub(crate) struct Cli {
     pub(crate) global: GlobalOptions,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// The command's name.
+    #[arg(skip)]
+    pub(crate) name: String,
 }
 
 const EXIT_CODES: &str = "\
@@ -65,7 +69,8 @@ Environment (a variable that is empty counts as not set):
   EXP_BY            the operator, as --by
   EXP_LOCK_TIMEOUT  the waiting time, as --lock-timeout
   VISUAL, EDITOR    the editor of exp edit; vi without them
-  PGUSER, PGPASSWORD  for a database whose address says neither
+  PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD
+                    what the address of a database leaves out
   EXP_NOW           seconds since 1970 in place of the clock, for tests
   NO_COLOR          no colour, even on a terminal
   XDG_STATE_HOME    holds the default store; ~/.local/state without it";
@@ -115,26 +120,10 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let refused = match context.format() {
-            Format::Github | Format::Sarif if !matches!(self, Self::Check(_)) => {
-                "--format github and sarif are for exp check"
-            }
-            Format::Markdown if !matches!(self, Self::Plan(_)) => {
-                "--format markdown is for exp plan"
-            }
-            Format::Csv
-                if !matches!(
-                    self,
-                    Self::Assignments(_) | Self::Exposures(_) | Self::Outcomes(_)
-                ) =>
-            {
-                "--format csv is for exp assignments, exposures and outcomes"
-            }
-            _ => "",
-        };
-        if !refused.is_empty() {
-            return Err(UsageError(refused.to_owned()).into());
+    /// Runs the command of this name.
+    pub(crate) fn run(self, name: &str, context: &Context) -> anyhow::Result<()> {
+        if let Some(refusal) = context.format().refusal(name) {
+            return Err(UsageError(refusal).into());
         }
         match self {
             Self::Create(command) => command.run(context),
@@ -180,7 +169,17 @@ impl Command {
 
 /// Takes the words of the command line apart.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
-    let parsed = parse_assign().map_or_else(Cli::try_parse, Ok);
+    if let Some(assign) = parse_assign() {
+        return Ok(assign);
+    }
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let name = matches.subcommand_name().unwrap_or_default();
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok(Cli {
+            name: name.to_owned(),
+            ..cli
+        })
+    });
     parsed.map_err(|error| tips::with_tip(error, &Cli::command()))
 }
 
@@ -200,6 +199,7 @@ fn parse_assign() -> Option<Cli> {
     Some(Cli {
         global: GlobalOptions::from_arg_matches(&matches).ok()?,
         command: Command::Assign(assign),
+        name: NAME.to_owned(),
     })
 }
 

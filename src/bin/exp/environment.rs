@@ -63,9 +63,15 @@ pub(crate) fn place(path: PathBuf) -> Result<NamedStore, UsageError> {
     }
 }
 
-/// What is wrong with a name that other programs take for something else than a file of that name.
+/// What is wrong with a name that is blank, or that other programs take for something else than a file of that
+/// name.
 /// Nothing of it is shown: it may hold a password.
 fn other_name(text: &str) -> Option<&'static str> {
+    if text.trim().is_empty() {
+        return Some(
+            "the name of a store cannot be blank; for a file whose name is blank, write ./ before it",
+        );
+    }
     let lower = text.to_ascii_lowercase();
     if lower == ":memory:" {
         return Some(

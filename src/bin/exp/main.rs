@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Err(error) => return exit::report_parse_error(&error),
     };
     let context = Context::new(cli.global);
-    match cli.command.run(&context) {
+    match cli.command.run(&cli.name, &context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report(&error, context.format(), || context.known_names()),
     }

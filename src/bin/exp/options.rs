@@ -1,9 +1,13 @@
 //! The options that every command takes.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, ValueEnum};
+use clap::builder::{
+    EnumValueParser, NonEmptyStringValueParser, PossibleValue, PossibleValuesParser,
+    TypedValueParser,
+};
+use clap::{Arg, Args, Command, ValueEnum};
 
 #[derive(Args)]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
@@ -47,7 +51,7 @@ pub(crate) struct GlobalOptions {
     pub(crate) verbose: bool,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people
     #[default]
@@ -60,12 +64,83 @@ pub(crate) enum Format {
     /// Comma-separated with a header; only for exp assignments, exposures and outcomes
     Csv,
     /// Annotations of a pull request on GitHub; only for exp check
-    #[value(hide = true)]
     Github,
     /// A comment for a pull request; only for exp plan
-    #[value(hide = true)]
     Markdown,
     /// SARIF 2.1.0; only for exp check
-    #[value(hide = true)]
     Sarif,
+}
+
+impl Format {
+    /// The only commands that have it. None are named if all do; but files of experiments have no TSV.
+    fn only_for(self) -> &'static [&'static str] {
+        match self {
+            Self::Text | Self::Json | Self::Tsv => &[],
+            Self::Csv => &["assignments", "exposures", "outcomes"],
+            Self::Github | Self::Sarif => &["check"],
+            Self::Markdown => &["plan"],
+        }
+    }
+
+    fn is_of(self, command: &str) -> bool {
+        let only = self.only_for();
+        let is_tsv_of_files = self == Self::Tsv && command == "export";
+        !is_tsv_of_files && (only.is_empty() || only.contains(&command))
+    }
+
+    /// Why a command does not have it, if so.
+    pub(crate) fn refusal(self, command: &str) -> Option<String> {
+        let value = self.to_possible_value().filter(|_| !self.is_of(command))?;
+        let commands = match self.only_for() {
+            [] => return Some("exp export writes TOML, and JSON with --format json".to_owned()),
+            [others @ .., last] if !others.is_empty() => {
+                format!("{} and {last}", others.join(", "))
+            }
+            commands => commands.concat(),
+        };
+        Some(format!(
+            "--format {} is for exp {commands}",
+            value.get_name()
+        ))
+    }
+}
+
+/// Has a command of `exp` show and complete the formats that it has.
+pub(crate) fn with_formats(command: Command) -> Command {
+    let exp = GlobalOptions::augment_args(Command::new("exp"));
+    let format = exp
+        .get_arguments()
+        .find(|argument| argument.get_id() == "format");
+    let parser = FormatOf(command.get_name().to_owned());
+    let format = format.cloned().map(|format| format.value_parser(parser));
+    command.args(format)
+}
+
+/// Reads every format, so that the refusal can say whose it is, and offers those of one command.
+#[derive(Clone)]
+struct FormatOf(String);
+
+impl TypedValueParser for FormatOf {
+    type Value = Format;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Format, clap::Error> {
+        let read = EnumValueParser::new().parse_ref(command, argument, value);
+        read.map_err(|error| {
+            // It would show the formats of all commands.
+            let offered = PossibleValuesParser::new(self.possible_values().into_iter().flatten());
+            let refused = offered.parse_ref(command, argument, value);
+            refused.err().unwrap_or(error)
+        })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let formats = Format::value_variants().iter();
+        let offered = formats.filter(|format| format.is_of(&self.0));
+        Some(Box::new(offered.filter_map(ValueEnum::to_possible_value)))
+    }
 }

@@ -344,6 +344,7 @@ fn in_use(
             experiment,
             variant,
             weight: None,
+            others: Vec::new(),
         },
         None => ExperimentError::ChangedMeanwhile(experiment),
     })

@@ -14,7 +14,9 @@ const DAYS: usize = 60;
 /// What was seen.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Activity {
+    /// With --full: how many exposures are recorded.
     exposures: u64,
+    /// With --full: how many actors have at least one.
     exposed_actors: u64,
     /// The first second of each day of UTC on which actors were assigned, and how many; the last days, if there are
     /// more than are shown.
@@ -23,7 +25,9 @@ pub(super) struct Activity {
 
 #[derive(Serialize, JsonSchema)]
 struct PerDay {
+    /// The first second of the day, since 1970.
     from_secs: u64,
+    /// How many actors were assigned on it.
     actors: u64,
 }
 

@@ -97,6 +97,7 @@ impl Show {
 struct Part {
     #[serde(flatten)]
     explained: Explanation,
+    /// How often the actor was exposed, by variant.
     exposures: Vec<ExposureTotal>,
 }
 

@@ -170,7 +170,9 @@ enum Status {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Applied {
+    /// What became of the plan.
     status: Status,
+    /// The changes that were made.
     changes: Vec<Change>,
     /// The experiments that the plan changes, by name.
     #[serde(skip)]

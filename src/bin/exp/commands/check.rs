@@ -7,6 +7,7 @@ use experiments::independence::{ENOUGH_IDS, IdSample, phi_limit};
 
 use super::files::{self, Sources};
 use super::looks;
+use super::plan;
 use super::root::Root;
 use crate::context::{Context, Purpose};
 use crate::exit::{SomethingFound, UsageError};
@@ -75,6 +76,7 @@ impl Check {
             paths,
             ..
         } = files::read_sources(&self.files)?;
+        plan::refuse_plan(&sources)?;
         let ids = self.actors.as_deref().map(files::read_ids).transpose()?;
         let current = if context.names_a_store() {
             context.service(Purpose::Look)?.current()?

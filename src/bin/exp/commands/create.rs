@@ -13,7 +13,7 @@ use super::weight::{TypedWeight, parse_variant};
 use super::{dependence, proposal};
 use crate::complete;
 use crate::context::{Context, Purpose};
-use crate::exit::{self, Hint, UsageError};
+use crate::exit::{self, Hint, Invalid, UsageError};
 use crate::output::change::Done;
 
 /// Declare an experiment
@@ -119,8 +119,9 @@ impl From<BucketingName> for Bucketing {
 impl Create {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let variants = self.variants.iter().flatten();
-        let variants = variants.map(TypedWeight::declared).collect();
-        let mut wanted = ExperimentConfig::new(trimmed(&self.name), variants);
+        let variants: anyhow::Result<_> = variants.map(TypedWeight::declared).collect();
+        refuse_stored_edges(&self.name, self.group.as_deref(), context)?;
+        let mut wanted = ExperimentConfig::new(trimmed(&self.name), variants?);
         wanted.description = self.description;
         wanted.exclusion_group = self.group.as_deref().map(trimmed);
         wanted.bucketing = self.bucketing.unwrap_or_default().into();
@@ -190,6 +191,32 @@ impl Create {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses to trim a name that an older version has stored with white space at its edges: the trimmed one would be
+/// another experiment, or another group, which shares actors with the stored one.
+fn refuse_stored_edges(name: &str, group: Option<&str>, context: &Context) -> anyhow::Result<()> {
+    let has_edges = |name: &&str| name.trim() != *name;
+    let (name, group) = (Some(name).filter(has_edges), group.filter(has_edges));
+    if name.or(group).is_none() {
+        return Ok(());
+    }
+    let stored = proposal::found(context, ExperimentService::list)?;
+    let is_stored = |config: &ExperimentConfig| {
+        let names = [Some(&*config.name), config.exclusion_group.as_deref()];
+        names
+            .into_iter()
+            .zip([name, group])
+            .any(|(stored, typed)| typed.is_some() && stored == typed)
+    };
+    match stored.iter().any(is_stored) {
+        false => Ok(()),
+        true => {
+            let message = "that name is in the store with its white space, and trimmed it would be another one";
+            let hint = "choose a name of its own; exp list --format json shows the stored ones";
+            Err(anyhow::Error::new(Invalid(message.to_owned())).context(Hint(hint.to_owned())))
+        }
     }
 }
 

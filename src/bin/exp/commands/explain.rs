@@ -59,6 +59,7 @@ impl Explain {
 pub(super) struct Explained {
     #[serde(flatten)]
     explanation: Explanation,
+    /// The state of the other experiment of the group that holds the actor.
     sibling_state: Option<ExperimentState>,
     /// Of a draft or a paused experiment.
     if_running: Option<IfRunning>,
@@ -67,8 +68,11 @@ pub(super) struct Explained {
 /// What the actor would get if the experiment ran.
 #[derive(Serialize, JsonSchema)]
 struct IfRunning {
+    /// Why.
     reason: AssignmentReason,
+    /// The variant; null if none.
     variant: Option<String>,
+    /// What the variant stands for; null if nothing.
     value: Option<Value>,
 }
 

@@ -4,7 +4,6 @@ use experiments::{ExperimentConfig, ExperimentError};
 
 use crate::complete;
 use crate::context::{Context, Purpose};
-use crate::exit::UsageError;
 use crate::options::Format;
 use crate::output::{json, stream};
 
@@ -21,10 +20,6 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        if !matches!(context.format(), Format::Text | Format::Json) {
-            let message = "exp export writes TOML, and JSON with --format json";
-            return Err(UsageError(message.to_owned()).into());
-        }
         let all = context.service(Purpose::Use)?.list()?;
         let mut chosen: Vec<ExperimentConfig> = Vec::new();
         for name in &self.names {

@@ -3,9 +3,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Command};
+use experiments::text::escape;
 
 use crate::complete;
-use crate::exit::UsageError;
+use crate::exit::{Hint, Invalid, UsageError};
 use crate::output::{man, stream};
 
 /// Print a manual page, or write them all
@@ -17,7 +18,7 @@ Examples:
   exp man --out ~/.local/share/man/man1")]
 pub(crate) struct Man {
     /// The command the page is about, as store or store copy; exp itself if none is named
-    #[arg(value_name = "COMMAND", add = complete::commands())]
+    #[arg(value_name = "COMMAND", add = complete::commands("command", |_| true))]
     command: Vec<String>,
 
     /// Write the pages of exp and of all its commands into this directory
@@ -31,6 +32,12 @@ impl Man {
         let mut exp = exp.disable_help_subcommand(true);
         exp.build();
         if let Some(directory) = self.out {
+            if directory.symlink_metadata().is_ok() && !directory.is_dir() {
+                let file = directory.to_string_lossy();
+                let message = format!("{} already exists and is not a directory", escape(&file));
+                let hint = "name a directory, which is made if it is not there".to_owned();
+                return Err(anyhow::Error::new(Invalid(message)).context(Hint(hint)));
+            }
             let failed = || format!("cannot write manual pages to {}", directory.display());
             fs::create_dir_all(&directory).with_context(failed)?;
             let mut commands = vec![&exp];

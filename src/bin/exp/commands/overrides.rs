@@ -146,6 +146,7 @@ struct Listed {
     set: experiments::Override,
     /// Whether the experiment still has the variant.
     exists: bool,
+    /// Whether it has expired, and so counts as none.
     has_expired: bool,
 }
 

@@ -47,10 +47,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let sources = files::read_sources(&self.files)?;
-        if let Some(plan) = sources.files.iter().find(|source| is_plan(source)) {
-            let message = format!("{} is a plan already; exp apply applies it", plan.name);
-            return Err(UsageError(message).into());
-        }
+        refuse_plan(&sources.files)?;
         if let Some(out) = &self.out {
             refuse_to_overwrite(out)?;
         }
@@ -101,6 +98,17 @@ fn refuse_to_overwrite(out: &Path) -> anyhow::Result<()> {
 /// Whether a file looks like what `--out` writes: TOML never begins with a brace.
 fn is_plan(source: &SourceFile) -> bool {
     source.text.trim_start().starts_with('{')
+}
+
+/// Refuses a plan where files of experiments are read.
+pub(super) fn refuse_plan(sources: &[SourceFile]) -> Result<(), UsageError> {
+    match sources.iter().find(|source| is_plan(source)) {
+        None => Ok(()),
+        Some(plan) => Err(UsageError(format!(
+            "{} is a plan already; exp apply applies it",
+            plan.name
+        ))),
+    }
 }
 
 /// The plan that was written by `--out`, if that is what the one file is.

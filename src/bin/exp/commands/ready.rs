@@ -69,7 +69,9 @@ pub(super) fn require(
         // Also with -q, as they are the reasons.
         stream::tell_as(Label::Warning, told(concern));
     }
-    let count = match concerns.len() {
+    // Nothing can be done about whom the group holds.
+    let held = |concern: &&StartConcern| matches!(concern.kind, ConcernKind::GroupHeld { .. });
+    let count = match concerns.len() - concerns.iter().filter(held).count() {
         0 => return Ok(()),
         1 => "1 warning".to_owned(),
         several => format!("{several} warnings"),

@@ -1,7 +1,6 @@
 use clap::Args;
 use experiments::ExperimentConfig;
 use experiments::declare;
-use experiments::store::transfer::Tally;
 use experiments::{StoreInfo, Tracked};
 
 use super::{
@@ -32,7 +31,8 @@ Examples:
   exp schema --of error")]
 pub(crate) struct Schema {
     /// The command, as status or store info; or error, for what --format json prints on standard error
-    #[arg(long, value_name = "COMMAND", num_args = 1..=2, add = complete::commands())]
+    #[arg(long, value_name = "COMMAND", num_args = 1..=2,
+          add = complete::commands("of", |command| document(command).is_some()))]
     of: Vec<String>,
 }
 
@@ -92,7 +92,7 @@ fn document(command: &str) -> Option<schemars::Schema> {
         "store info" => of::<StoreInfo>(),
         "store check" => of::<store::check::Rows>(),
         "store backup" => of::<store::backup::Copied>(),
-        "store copy" => of::<Tally>(),
+        "store copy" => of::<store::copy::Copied>(),
         "store migrate" | "store checkpoint" => of::<store::changed::Changed>(),
         "store restore" => of::<store::restore::Restored>(),
         "demo" => of::<demo::Tour>(),
@@ -103,6 +103,8 @@ fn document(command: &str) -> Option<schemars::Schema> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::cli;
 
@@ -115,6 +117,44 @@ mod tests {
                 let has_one = document(words).is_some();
                 assert_eq!(has_one, !OF_OTHER_FORMATS.contains(&words), "{words}");
             }
+        }
+    }
+
+    /// The properties without a description. A variant of an enum, as a step of a plan, describes what it holds.
+    fn undescribed(schema: &Value, found: &mut Vec<String>) {
+        match schema {
+            Value::Object(object) => {
+                let properties = object.get("properties").and_then(Value::as_object);
+                let properties = properties.into_iter().flatten();
+                // A tag has one value only, and what stands beside it is the rest.
+                let has_tag = properties
+                    .clone()
+                    .any(|(_, property)| property.get("const").is_some());
+                let is_one = has_tag || properties.clone().count() == 1;
+                let is_described = object.contains_key("description") && is_one;
+                for (name, property) in properties {
+                    if property.get("description").is_none() && !is_described {
+                        found.push(name.clone());
+                    }
+                }
+                object.values().for_each(|part| undescribed(part, found));
+            }
+            Value::Array(parts) => parts.iter().for_each(|part| undescribed(part, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_property_has_a_description() {
+        let commands = cli::commands().into_iter();
+        let commands = commands.map(|(words, _)| words.trim_start_matches("exp ").to_owned());
+        for command in commands.chain(["error".to_owned()]) {
+            let Some(schema) = document(&command) else {
+                continue;
+            };
+            let mut found = Vec::new();
+            undescribed(&schema.to_value(), &mut found);
+            assert_eq!(found, [""; 0], "{command}");
         }
     }
 }

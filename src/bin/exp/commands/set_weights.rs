@@ -1,6 +1,6 @@
 use clap::Args;
 use experiments::text::escape;
-use experiments::{ChangeSide, ExperimentConfig, ExperimentService, VariantConfig};
+use experiments::{ChangeSide, ExperimentService, VariantConfig};
 
 use super::pinned;
 use super::weight::{TypedWeight, parse_variant, parse_weights};
@@ -43,7 +43,9 @@ impl SetWeights {
         let service = context.service(Purpose::Change)?;
         let known = service.status(&self.name)?;
         let given = self.listed.into_iter().chain(self.named).flatten();
-        let given: Vec<VariantConfig> = given.map(|typed| typed.of(&known)).collect();
+        let given: anyhow::Result<Vec<VariantConfig>> =
+            given.map(|typed| typed.of(&known)).collect();
+        let given = given?;
         let change = if self.keep {
             service.set_some_weights(&self.name, &given)?
         } else {
@@ -83,7 +85,7 @@ impl SetWeights {
             context.warn_of_each(&pinned::warnings(&self.name, &before, &after, &overrides));
         }
         if !context.is_quiet() {
-            tell_who_stays(&known, &service, context)?;
+            tell_who_stays(&self.name, &after, &service, context)?;
         }
         Ok(())
     }
@@ -91,19 +93,24 @@ impl SetWeights {
 
 /// Says how many are assigned, as one who raises a weight may think that some of them move.
 fn tell_who_stays(
-    config: &ExperimentConfig,
+    name: &str,
+    now: &[VariantConfig],
     service: &ExperimentService,
     context: &Context,
 ) -> anyhow::Result<()> {
-    let variants = service.summary(&config.name)?.variants;
+    let variants = service.summary(name)?.variants;
     let stay: u64 = variants.iter().map(|v| v.assigned + v.overridden).sum();
     let who = match stay {
         0 => return Ok(()),
         1 => "1 actor is assigned and stays".to_owned(),
         stay => format!("{stay} actors are assigned and stay"),
     };
-    context.say(format_args!(
-        "{who}: a ramp by weights moves nobody (see docs/recipes.md)"
-    ));
+    let is_ramp = now.iter().any(|variant| variant.weight > 0);
+    let advice = if is_ramp {
+        ": a ramp by weights moves nobody (see docs/recipes.md)"
+    } else {
+        ""
+    };
+    context.say(format_args!("{who}{advice}"));
     Ok(())
 }

@@ -152,7 +152,9 @@ pub(super) struct Simulated<'a> {
     configs: &'a [ExperimentConfig],
     #[serde(skip)]
     over: &'static str,
+    /// Each experiment by itself.
     simulations: Vec<Simulation>,
+    /// How two experiments meet; null unless two are named.
     joint: Option<JointSimulation>,
 }
 

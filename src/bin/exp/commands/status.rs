@@ -71,7 +71,9 @@ impl Status {
 pub(super) struct Shown {
     #[serde(flatten)]
     summary: ExperimentSummary,
+    /// Whether the variants have as many actors as their weights promise.
     sample_ratio: SampleRatioReport,
+    /// How many overrides there are.
     overrides: Overrides,
     #[serde(flatten)]
     full: Option<Activity>,
@@ -82,8 +84,11 @@ pub(super) struct Shown {
 /// How many overrides there are, and how many of them count as none.
 #[derive(Serialize, JsonSchema)]
 struct Overrides {
+    /// All of them.
     count: usize,
+    /// Those that have expired.
     expired: usize,
+    /// Those of a variant that the experiment no longer has.
     of_removed_variants: usize,
 }
 

@@ -112,7 +112,10 @@ impl Unassign {
         service: &ExperimentService,
         context: &Context,
     ) -> anyhow::Result<()> {
-        context.show(&Gone(gone))?;
+        context.show(&Gone {
+            experiment: self.name.clone(),
+            gone,
+        })?;
         let name = escape(&self.name);
         if gone == Unassigned::default() {
             context.say(format_args!(
@@ -153,9 +156,14 @@ impl Unassign {
     }
 }
 
+/// What was taken back.
 #[derive(Serialize, JsonSchema)]
-#[serde(transparent)]
-pub(super) struct Gone(Unassigned);
+pub(super) struct Gone {
+    /// From which experiment.
+    experiment: String,
+    #[serde(flatten)]
+    gone: Unassigned,
+}
 
 impl View for Gone {
     fn columns(&self) -> &'static [&'static str] {
@@ -164,8 +172,8 @@ impl View for Gone {
 
     fn tsv(&self, tsv: &mut Tsv) {
         tsv.line(&[
-            &self.0.assignments.to_string(),
-            &self.0.exposures.to_string(),
+            &self.gone.assignments.to_string(),
+            &self.gone.exposures.to_string(),
         ]);
     }
 

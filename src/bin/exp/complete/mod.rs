@@ -79,6 +79,12 @@ fn answer(shell: Shell, exp: fn() -> clap::Command) -> anyhow::Result<String> {
     if !current.starts_with('-') && before.iter().all(|word| word != "--") {
         candidates.retain(|candidate| !candidate.get_value().as_encoded_bytes().starts_with(b"-"));
     }
+    for candidate in &mut candidates {
+        prefer_name(candidate, current);
+    }
+    if !candidates.iter().all(is_alias) {
+        candidates.retain(|candidate| !is_alias(candidate));
+    }
     let mut answer = String::new();
     for candidate in &candidates {
         if let Some(text) = written(shell, &line, candidate) {
@@ -87,6 +93,24 @@ fn answer(shell: Shell, exp: fn() -> clap::Command) -> anyhow::Result<String> {
         }
     }
     Ok(answer)
+}
+
+/// Puts the name of a command in place of its alias. Of the two, the first in the alphabet is the candidate.
+fn prefer_name(candidate: &mut CompletionCandidate, current: &str) {
+    let name = command_of(candidate).filter(|name| name.starts_with(current));
+    if let Some(name) = name.map(str::to_owned) {
+        let help = candidate.get_help().cloned();
+        *candidate = CompletionCandidate::new(name).help(help);
+    }
+}
+
+/// Whether it is another name of a command: it is offered where nothing else begins as what was typed.
+fn is_alias(candidate: &CompletionCandidate) -> bool {
+    command_of(candidate).is_some_and(|name| candidate.get_value() != name)
+}
+
+fn command_of(candidate: &CompletionCandidate) -> Option<&str> {
+    candidate.get_id()?.strip_prefix("command::")
 }
 
 /// The candidate as the shell's script reads it.
@@ -119,18 +143,23 @@ pub(crate) fn words(words: &'static [(&'static str, &'static str)]) -> ArgValueC
     })
 }
 
-/// Completes the words that lead to a command: `store`, then `copy`.
-pub(crate) fn commands() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
+/// Completes the words that lead to a command, `store`, then `copy`, as the argument of this id takes them. Only
+/// commands that fit are offered, and those that lead to one.
+pub(crate) fn commands(argument: &'static str, fits: fn(&str) -> bool) -> ArgValueCandidates {
+    ArgValueCandidates::new(move || {
         let typed = typed::typed();
         let mut command = (typed.exp)();
-        for word in typed.all("command") {
+        let words = typed.all(argument);
+        for word in &words {
             match command.find_subcommand(word) {
                 Some(found) => command = found.clone(),
                 None => return Vec::new(),
             }
         }
-        let commands = command.get_subcommands();
+        let commands = command.get_subcommands().filter(|command| {
+            let whole = [&*words.join(" "), command.get_name()].join(" ");
+            command.has_subcommands() || fits(whole.trim_start())
+        });
         commands
             .map(|command| {
                 let help = command.get_about().cloned();

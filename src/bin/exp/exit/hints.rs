@@ -101,29 +101,48 @@ fn known_variant(error: &ExperimentError) -> Option<String> {
     })
 }
 
-/// Proposes the weight that the variant has, and 0 for who wants it to go.
+/// Proposes the weights that the variants have, and 0 for who wants them to go.
 fn keep_variant(error: &ExperimentError) -> Option<String> {
     let ExperimentError::VariantInUse {
-        variant, weight, ..
+        variant,
+        weight,
+        others,
+        ..
     } = error
     else {
         return None;
     };
+    let others = others.iter().map(|other| (&*other.name, other.weight));
+    let kept = std::iter::once((&**variant, weight.unwrap_or_default())).chain(others);
+    let kept: Vec<(&str, u32)> = kept.collect();
+    let them = if kept.len() == 1 { "it" } else { "them" };
+    let without_newcomers = kept.iter().map(|(variant, _)| typed(variant, 0));
+    let without_newcomers: Vec<String> = without_newcomers.collect();
+    let without_newcomers = format!(
+        "{}, so that nobody new gets {them}",
+        without_newcomers.join(" ")
+    );
+    if kept.iter().all(|(_, weight)| *weight == 0) {
+        return Some(format!("keep {them} with {without_newcomers}"));
+    }
+    let as_they_are = if kept.len() == 1 { "it is" } else { "they are" };
+    let present = kept.iter().map(|(variant, weight)| typed(variant, *weight));
+    let present: Vec<String> = present.collect();
+    Some(format!(
+        "keep {them} as {as_they_are} with {} or --keep, or keep {them} with {without_newcomers}",
+        present.join(" ")
+    ))
+}
+
+/// A variant and its weight, as exp set-weights takes them.
+fn typed(variant: &str, weight: u32) -> String {
     // A comma separates two variants of one word.
     let option = if variant.contains(',') {
         "--variant "
     } else {
         ""
     };
-    let with = |weight| format!("{option}{}", quote(&format!("{variant}={weight}")));
-    let without_newcomers = format!("{}, so that nobody new gets it", with(0));
-    Some(match weight {
-        None | Some(0) => format!("keep it with {without_newcomers}"),
-        Some(weight) => format!(
-            "keep it as it is with {} or --keep, or keep it with {without_newcomers}",
-            with(*weight)
-        ),
-    })
+    format!("{option}{}", quote(&format!("{variant}={weight}")))
 }
 
 fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String> {
@@ -146,7 +165,9 @@ fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String
                 "the target must be a file that does not exist yet, or a database without experiments"
             }
         },
-        StoreErrorKind::Occupied => "name a file that does not exist yet, or a directory",
+        StoreErrorKind::Occupied => {
+            "name a file that does not exist yet, or for a backup a directory"
+        }
         StoreErrorKind::Unfinished => {
             "run the same exp store copy again to resume, or add --restart to start over"
         }

@@ -28,24 +28,38 @@ pub(crate) struct Findings<'a> {
 /// A finding as data.
 #[derive(Serialize, JsonSchema)]
 struct Row<'a> {
+    /// The rule that finds it, as in duplicate-name.
     rule: &'static str,
+    /// Whether it is an error or a warning.
     severity: Severity,
+    /// The file that it is in.
     file: &'a str,
+    /// The line where it begins, from 1.
     line: usize,
+    /// The column where it begins, from 1, in characters.
     column: usize,
+    /// The line where it ends.
     end_line: usize,
+    /// The column behind its last character.
     end_column: usize,
+    /// What is wrong.
     message: &'a str,
+    /// What to do about it.
     help: &'a str,
+    /// The other place that it has to do with.
     related: Option<Related<'a>>,
 }
 
 /// The other place that a finding has to do with.
 #[derive(Serialize, JsonSchema)]
 struct Related<'a> {
+    /// What is there.
     what: &'static str,
+    /// The file.
     file: &'a str,
+    /// The line, from 1.
     line: usize,
+    /// The column, from 1, in characters.
     column: usize,
 }
 

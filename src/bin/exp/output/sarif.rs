@@ -53,11 +53,13 @@ impl Serialize for Results<'_> {
 }
 
 fn rule(lint: Lint) -> Value {
+    // Who reads the help may not be shown the description.
+    let help = format!("{}\n\n{}", lint.rationale(), lint.remedy());
     json!({
         "id": lint.id(),
         "shortDescription": { "text": lint.summary() },
-        "fullDescription": { "text": lint.rationale() },
-        "help": { "text": lint.remedy().replace('`', ""), "markdown": lint.remedy() },
+        "fullDescription": { "text": lint.rationale().replace('`', "") },
+        "help": { "text": help.replace('`', ""), "markdown": help },
         "defaultConfiguration": { "level": lint.severity().as_str() },
     })
 }

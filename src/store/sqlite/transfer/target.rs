@@ -101,6 +101,11 @@ impl SqliteCopy {
 
     fn require_absent(&self) -> Result<(), ExperimentError> {
         if self.place.path.exists() || self.place.path.is_symlink() {
+            let found = fs::metadata(&self.place.path);
+            if found.is_ok_and(|found| found.is_file() && found.len() == 0) {
+                let store = self.place.store();
+                return Err(ExperimentStoreError::Occupied { store }.into());
+            }
             return Err(self.not_empty());
         }
         Ok(())
@@ -329,7 +334,8 @@ impl Target for SqliteCopy {
         unfinished.require_in_place(self.connection()?)?;
         match staging::move_to_new_name(&unfinished.path, &self.place.path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(self.not_empty());
+                let store = self.place.store();
+                return Err(ExperimentStoreError::Occupied { store }.into());
             }
             moved => moved.map_err(|error| self.refused(&error))?,
         }

@@ -157,12 +157,18 @@ enum Reason {
 
 #[derive(Serialize, JsonSchema)]
 pub(in crate::commands) struct Answer {
+    /// The experiment's name.
     experiment: String,
+    /// Who asked.
     actor: String,
+    /// The variant that the actor gets, or what --default says; null if there is neither.
     variant: Option<String>,
+    /// What the variant stands for; left out if it stands for nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Value>,
+    /// Why the actor gets it.
     reason: Reason,
+    /// Whether it is only what the actor would get, and nothing was recorded; left out if not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     preview: bool,
     /// The variant's name, or its value.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::environment::{self, NamedStore};
-use crate::exit::{Invalid, UsageError, quote};
+use crate::exit::{Hint, Invalid, UsageError, quote};
 use crate::output::View;
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
@@ -42,7 +42,11 @@ impl Demo {
         let shown = mask(&file.to_string_lossy());
         if file.symlink_metadata().is_ok() {
             let message = format!("{} already exists", escape(&shown));
-            return Err(Invalid(message).into());
+            let hint = format!(
+                "exp --store {} list shows what it holds; for a new one, name another directory",
+                quote(&shown)
+            );
+            return Err(anyhow::Error::new(Invalid(message)).context(Hint(hint)));
         }
         let timeout = SqliteExperimentStore::BUSY_TIMEOUT;
         let store = SqliteExperimentStore::open_as(&file, SqliteAccess::Create, timeout);
@@ -56,7 +60,9 @@ impl Demo {
 /// What to try.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Tour {
+    /// The path of its file.
     store: String,
+    /// What to type.
     commands: Vec<String>,
 }
 

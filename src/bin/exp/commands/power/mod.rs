@@ -109,11 +109,17 @@ fn weights(text: &str) -> Result<(f64, f64), String> {
 /// The question as it was asked, and the answers.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Answer {
+    /// The present value: the share of actors who convert, or the mean.
     baseline: f64,
+    /// The standard deviation among the actors, of a mean.
     deviation: Option<f64>,
+    /// The weights of control and variant.
     weights: [f64; 2],
+    /// The probability of detecting the effect if it is there.
     power: f64,
+    /// The confidence of the intervals.
     confidence: f64,
+    /// The number of actors for which the always-valid intervals are narrowest.
     tuning_actors: u64,
     #[serde(flatten)]
     asked: Asked,
@@ -123,14 +129,21 @@ pub(super) struct Answer {
 #[serde(untagged)]
 enum Asked {
     Size {
+        /// The relative change to detect, as 0.05.
         effect: f64,
+        /// The same as a difference from the baseline.
         difference: f64,
+        /// For a test that is looked at once, at its end.
         fixed: Size,
+        /// For a test that is looked at as often as one likes.
         always_valid: Size,
     },
     Effect {
+        /// How many there are, control and variant together.
         actors: u64,
+        /// For a test that is looked at once, at its end.
         fixed: Effects,
+        /// For a test that is looked at as often as one likes.
         always_valid: Effects,
     },
 }
@@ -139,6 +152,7 @@ enum Asked {
 struct Size {
     #[serde(flatten)]
     size: SampleSize,
+    /// With --rate, how many days it takes until as many actors have come.
     days: Option<u64>,
 }
 
@@ -146,7 +160,9 @@ struct Size {
 struct Effects {
     #[serde(flatten)]
     absolute: Detectable,
+    /// The increase as a share of the baseline.
     relative_increase: Option<f64>,
+    /// The decrease as a share of the baseline.
     relative_decrease: Option<f64>,
 }
 

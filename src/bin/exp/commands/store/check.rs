@@ -144,6 +144,7 @@ fn repair(opened: &Opened) -> Result<Vec<StoreFinding>, ExperimentError> {
 struct Row {
     #[serde(flatten)]
     finding: StoreFinding,
+    /// Whether --repair has mended it.
     repaired: bool,
 }
 

@@ -5,6 +5,8 @@ use experiments::store::transfer::{self, Source, Tally, Target};
 use experiments::text::escape;
 use experiments::{ExperimentStore as _, PgCopy, PgExperimentStore, SqliteCopy};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::figures::Figures;
 use super::in_use::in_use;
@@ -46,6 +48,9 @@ impl Copy {
                 "--retire renames a file; take the right to write from the database's user instead";
             return Err(UsageError(message.to_owned()).into());
         }
+        if let (true, Opened::File(store)) = (self.retire, &opened) {
+            store.require_retirable()?;
+        }
         let source: &dyn Source = match &opened {
             Opened::File(store) => store,
             Opened::Database(store) => store,
@@ -62,9 +67,17 @@ impl Copy {
         });
         bar.finish_and_clear();
         let copied = copied?;
-        let tally = copied.tally.clone();
-        context.show(&figures(copied.tally))?;
+        let retired = match &opened {
+            Opened::File(source) if self.retire => Some(source.retire(&copied.tally)),
+            Opened::File(_) | Opened::Database(_) => None,
+        };
+        let retired_to = retired.as_ref().and_then(|retired| retired.as_ref().ok());
         let target = target.store().to_string();
+        context.show(&figures(Copied {
+            tally: copied.tally,
+            target: target.clone(),
+            retired: retired_to.map(|path| path.to_string_lossy().into_owned()),
+        }))?;
         if copied.was_complete {
             context.say(format_args!(
                 "the copy in {target} was complete already: nothing was written"
@@ -88,15 +101,10 @@ impl Copy {
             context
                 .warn("the store was changed while it was copied; what is new is not in the copy");
         }
-        if let (true, Opened::File(source)) = (self.retire, &opened) {
-            let retired = source
-                .retire(&tally)
-                .map_err(in_use)?
-                .to_string_lossy()
-                .into_owned();
+        if let Some(retired) = retired.transpose().map_err(in_use)? {
             context.say(format_args!(
                 "renamed the store that was copied to {}",
-                escape(&retired)
+                escape(&retired.to_string_lossy())
             ));
         }
         if let NamedStore::Database(options) = place {
@@ -122,7 +130,19 @@ fn progress(context: &Context) -> ProgressBar {
     }
 }
 
-fn figures(tally: Tally) -> Figures<Tally> {
+/// What was copied, and where to.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::commands) struct Copied {
+    #[serde(flatten)]
+    tally: Tally,
+    /// The store that was written.
+    target: String,
+    /// With --retire, the new path of the file that was copied.
+    retired: Option<String>,
+}
+
+fn figures(copied: Copied) -> Figures<Copied> {
+    let tally = &copied.tally;
     Figures {
         lines: vec![
             ("experiments", tally.experiments.to_string()),
@@ -134,6 +154,6 @@ fn figures(tally: Tally) -> Figures<Tally> {
             ("checksum", tally.checksum.clone()),
         ],
         note: None,
-        value: tally,
+        value: copied,
     }
 }

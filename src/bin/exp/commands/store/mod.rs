@@ -4,7 +4,7 @@ pub(super) mod backup;
 pub(super) mod changed;
 pub(super) mod check;
 mod checkpoint;
-mod copy;
+pub(super) mod copy;
 mod figures;
 mod in_use;
 mod info;

@@ -9,9 +9,10 @@ use experiments::rows::{Format, TextRow, TextRows, TimeUnit, parse_number, parse
 use experiments::suggest::nearest;
 use experiments::{ExperimentService, Finite, Outcome, Tracked, outcome_problem};
 
+use crate::commands::looks;
 use crate::context::{Context, Purpose};
 use crate::environment;
-use crate::exit::Failed;
+use crate::exit::{Failed, Hint};
 use crate::input;
 
 /// Outcomes in one transaction.
@@ -20,7 +21,12 @@ const BATCH: usize = 10_000;
 const BAD_ROWS_TOLD: u64 = 20;
 
 /// Records the outcomes of a file, in transactions of some thousand rows.
-pub(super) fn track(context: &Context, path: &Path, format: Format) -> anyhow::Result<Tracked> {
+pub(super) fn track(
+    context: &Context,
+    path: &Path,
+    format: Format,
+    raw: bool,
+) -> anyhow::Result<Tracked> {
     let name = || path.display().to_string();
     let mut rows = TextRows::new(input::open(path)?, format).with_context(name)?;
     let mut columns = Columns::default();
@@ -32,6 +38,8 @@ pub(super) fn track(context: &Context, path: &Path, format: Format) -> anyhow::R
     let mut reader = Reader {
         now_secs: environment::clock()?.now_secs(),
         unit: None,
+        raw,
+        found_blank_edges: false,
     };
     let mut batch = Vec::new();
     let mut tracked = Tracked::default();
@@ -62,11 +70,17 @@ pub(super) fn track(context: &Context, path: &Path, format: Format) -> anyhow::R
         context.warn("times were read as milliseconds");
     }
     context.say(told(tracked));
-    match bad {
-        0 => Ok(tracked),
-        1 => Err(Failed("1 row can't be read and was left out".to_owned()).into()),
-        bad => Err(Failed(format!("{bad} rows can't be read and were left out")).into()),
+    let message = match bad {
+        0 => return Ok(tracked),
+        1 => "1 row can't be read and was left out".to_owned(),
+        bad => format!("{bad} rows can't be read and were left out"),
+    };
+    let error = anyhow::Error::new(Failed(message));
+    if !reader.found_blank_edges {
+        return Err(error);
     }
+    let hint = "remove the blanks, or keep them with --raw";
+    Err(error.context(Hint(hint.to_owned())))
 }
 
 fn keep(
@@ -88,6 +102,7 @@ fn told(tracked: Tracked) -> String {
     };
     match tracked.repeated {
         0 => recorded,
+        1 => format!("{recorded}; 1 was recorded already"),
         repeated => format!("{recorded}; {repeated} were recorded already"),
     }
 }
@@ -156,6 +171,9 @@ struct Reader {
     now_secs: u64,
     /// What the times that are numbers count.
     unit: Option<TimeUnit>,
+    /// Whether blanks at the edges of a name are part of it.
+    raw: bool,
+    found_blank_edges: bool,
 }
 
 impl Reader {
@@ -192,10 +210,16 @@ impl Reader {
                 outcomes.push(outcome(column, value));
             }
         }
-        match outcomes.iter().find_map(outcome_problem) {
-            None => Ok(outcomes),
-            Some(problem) => Err(problem.to_string()),
+        if let Some(problem) = outcomes.iter().find_map(outcome_problem) {
+            return Err(problem.to_string());
         }
+        if !self.raw
+            && let Some(name) = outcomes.iter().find_map(with_blank_edges)
+        {
+            self.found_blank_edges = true;
+            return Err(format!("the {name} has a blank at its edge"));
+        }
+        Ok(outcomes)
     }
 
     fn time(&mut self, text: &str) -> Result<u64, String> {
@@ -207,6 +231,20 @@ impl Reader {
         }
         u64::try_from(time.secs).map_err(|_| "timestamp is before 1970".to_owned())
     }
+}
+
+/// What of an outcome has a blank at its edge.
+fn with_blank_edges(outcome: &Outcome) -> Option<&'static str> {
+    let id = outcome.id.as_deref().unwrap_or_default();
+    let names = [
+        ("actor", &*outcome.actor),
+        ("metric", &outcome.metric),
+        ("id", id),
+    ];
+    let found = names
+        .into_iter()
+        .find(|(_, name)| looks::has_blank_at_edge(name.as_bytes()));
+    found.map(|(what, _)| what)
 }
 
 fn number(column: &str, text: &str) -> Result<Option<Finite>, String> {

@@ -62,6 +62,10 @@ pub(crate) struct Track {
           conflicts_with_all = ["actor", "metric", "value", "at", "id"])]
     file: Option<PathBuf>,
 
+    /// Take every actor, metric and id of the file as it is, even with blanks at its edges
+    #[arg(long, requires = "file", conflicts_with = "actor")]
+    raw: bool,
+
     /// The file's format [default: by its extension]
     #[arg(long, value_name = "FORMAT", requires = "file")]
     input_format: Option<InputFormat>,
@@ -71,7 +75,7 @@ impl Track {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         if let Some(path) = &self.file {
             let format = input::format_of(path, self.input_format)?;
-            return context.show(&file::track(context, path, format)?);
+            return context.show(&file::track(context, path, format, self.raw)?);
         }
         let clock = environment::clock()?;
         let at = self.at.as_deref().map(|at| moment::parse(at, clock));
@@ -83,7 +87,7 @@ impl Track {
         })?;
         let outcome = Outcome {
             actor: self.actor.unwrap_or_default(),
-            metric: self.metric.unwrap_or_default(),
+            metric: self.metric.unwrap_or_default().trim().to_owned(),
             value,
             timestamp_secs: at.transpose()?.unwrap_or_else(|| clock.now_secs()),
             id: self.id,
