@@ -89,7 +89,7 @@ pub(crate) struct Create {
     #[arg(long)]
     start: bool,
 
-    /// Refuse to start it if exp start would warn of anything
+    /// Refuse to start it if exp start would warn of anything that can be fixed
     #[arg(long, requires = "start")]
     strict: bool,
 

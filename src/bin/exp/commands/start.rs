@@ -22,7 +22,7 @@ pub(crate) struct Start {
         &[ExperimentState::Draft, ExperimentState::Paused, ExperimentState::Concluded]))]
     pub(super) name: String,
 
-    /// Refuse to start it if there is anything to warn of
+    /// Refuse to start it if it would warn of anything that can be fixed
     #[arg(long)]
     pub(super) strict: bool,
 }

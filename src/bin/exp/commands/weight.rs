@@ -18,7 +18,8 @@ impl TypedWeight {
     /// refused.
     pub(crate) fn declared(&self) -> anyhow::Result<VariantConfig> {
         let name = self.name.trim();
-        if !name.contains([',', ';']) && !holds_weight(name) {
+        let is_list = name.contains('=') && name.contains([',', ';']);
+        if !is_list && !holds_weight(name) {
             return Ok(VariantConfig::new(name, self.weight));
         }
         let typed = format!("{name}={}", self.weight);
