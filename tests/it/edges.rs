@@ -54,3 +54,27 @@ fn a_stored_name_with_blank_edges_is_no_fault_and_can_be_reached() {
     assert_eq!(run(&sandbox, "exp assign ' e' qa"), " b\n");
     run(&sandbox, "exp conclude ' e' ' b'; exp store check");
 }
+
+/// Trimmed, the group would be another one, whose actors the stored one does not know.
+#[test]
+fn a_name_that_is_stored_with_blank_edges_is_not_trimmed() {
+    let sandbox = Sandbox::new();
+    run(
+        &sandbox,
+        "exp create e --variant a=1 --variant b=1 --group g -q",
+    );
+    let store = Connection::open(sandbox.default_store()).unwrap();
+    let renamed = "UPDATE experiments SET name = ' e'; UPDATE spaces SET exclusion_group = 'g '";
+    store.execute_batch(renamed).unwrap();
+    drop(store);
+    for typed in ["f --group 'g '", "' e'"] {
+        let output = sandbox.bash(&format!("exp create {typed} --variant a=1"));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(8), "{told}");
+        assert!(
+            told.contains("that name is in the store with its white space"),
+            "{told}"
+        );
+    }
+    run(&sandbox, "exp create f --group ' h ' --variant a=1");
+}

@@ -210,14 +210,13 @@ fn refuse_stored_edges(name: &str, group: Option<&str>, context: &Context) -> an
             .zip([name, group])
             .any(|(stored, typed)| typed.is_some() && stored == typed)
     };
-    match stored.iter().any(is_stored) {
-        false => Ok(()),
-        true => {
-            let message = "that name is in the store with its white space, and trimmed it would be another one";
-            let hint = "choose a name of its own; exp list --format json shows the stored ones";
-            Err(anyhow::Error::new(Invalid(message.to_owned())).context(Hint(hint.to_owned())))
-        }
+    if !stored.iter().any(is_stored) {
+        return Ok(());
     }
+    let message =
+        "that name is in the store with its white space, and trimmed it would be another one";
+    let hint = "choose another name; exp list --format json shows the stored ones";
+    Err(anyhow::Error::new(Invalid(message.to_owned())).context(Hint(hint.to_owned())))
 }
 
 /// A name that is declared. White space at its edges is a slip.
