@@ -8,7 +8,7 @@ use crate::server::{self, client, options};
 use crate::{Numbers, rounds};
 
 const EXPERIMENTS: [&str; 4] = ["checkout_v2", "banner", "a b", "prüfung"];
-const ACTORS: [&str; 6] = ["user:1", "user:2", "user:3", "ü", "a:b", " "];
+const ACTORS: [&str; 6] = ["user:1", "user:2", "user:3", "ü", "a:b", " x"];
 const VARIANTS: [&str; 3] = ["control", "treatment", "x=y"];
 const STEPS: u64 = 150;
 
