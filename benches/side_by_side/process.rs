@@ -65,11 +65,11 @@ fn run_exp(store: &Path, arguments: &[&str], output: Option<&Path>) -> Duration 
 /// Runs this build of `exp`.
 pub(crate) fn run_build(exp: &Path, store: &Path, arguments: &[&str], output: Stdio) -> Duration {
     let mut command = Command::new(exp);
+    // The command comes first, as it does in scripts: `exp assign` is parsed in a shorter way then.
     command
-        .arg("--quiet")
-        .arg("--store")
-        .arg(store)
         .args(arguments)
+        .arg("--quiet")
+        .env("EXP_STORE", store)
         .stdout(output);
     time(|| assert!(command.status().unwrap().success()))
 }
@@ -94,8 +94,8 @@ SELECT e.id, e.state, e.space_id, e.slot FROM experiments e WHERE e.name = 'e';
 SELECT name, weight FROM variants WHERE experiment_id = 1 ORDER BY idx;
 SELECT variant FROM overrides WHERE experiment_id = 1 AND actor = '{actor}';
 SELECT slot, variant FROM assignments WHERE space_id = 1 AND actor = '{actor}';
-INSERT INTO assignments VALUES (1, '{actor}', 0, 1, 60);
-UPDATE variants SET assigned = assigned + 1 WHERE experiment_id = 1 AND idx = 1;
+INSERT INTO assignments VALUES (1, '{actor}', 0, 1, 60, 0);
+INSERT INTO assignment_counts VALUES (1, 0, 1, 1, 0) ON CONFLICT DO UPDATE SET assigned = assigned + 1;
 INSERT INTO exposures (experiment_id, variant, actor, exposed_at) VALUES (1, 1, '{actor}', 60);
 COMMIT;
 "
