@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::many::Answers;
+use super::many::{Answers, AssignManyRequest};
 use super::verdict::Verdict;
 
 /// Some of the answers to a request. What they say is stored, as far as the request has it kept.
@@ -64,8 +64,16 @@ impl Gathered {
         is_answered.then(|| self.answers.verdict(self.answers.answers[place]))
     }
 
-    /// The answers, once all have come.
-    pub(crate) fn into_answers(self) -> Answers {
-        self.answers
+    /// All the answers to a request, from what answers it in parts.
+    pub(crate) fn all<E>(
+        request: &AssignManyRequest<'_>,
+        answer: impl FnOnce(EachPart<'_>) -> Result<(), E>,
+    ) -> Result<Answers, E> {
+        let mut gathered = Self::of(request.actors.len());
+        answer(&mut |part| {
+            gathered.take(part);
+            ControlFlow::Continue(())
+        })?;
+        Ok(gathered.answers)
     }
 }

@@ -7,7 +7,6 @@
 mod administration;
 mod summary;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub use self::summary::{ExperimentSummary, VariantSummary};
@@ -149,12 +148,7 @@ impl ExperimentService {
     /// The experiment is unknown, archived, a draft or paused; an actor [can't be
     /// stored](ExperimentError::InvalidConfig); or the store fails.
     pub fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
-        let mut gathered = Gathered::of(request.actors.len());
-        self.assign_many_in_parts(request, &mut |part| {
-            gathered.take(part);
-            ControlFlow::Continue(())
-        })?;
-        Ok(gathered.into_answers())
+        Gathered::all(request, |each| self.assign_many_in_parts(request, each))
     }
 
     /// The same, part by part as the answers are stored, until `each` ends it: see

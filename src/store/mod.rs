@@ -15,7 +15,6 @@ mod survey;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod transfer;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub use self::memory::InMemoryExperimentStore;
@@ -252,12 +251,7 @@ pub trait ExperimentStore: Send + Sync + 'static {
     /// # Errors
     /// The experiment is unknown, archived or a draft; an actor can't be stored; or the store fails.
     fn assign_many(&self, request: &AssignManyRequest<'_>) -> Result<Answers, ExperimentError> {
-        let mut gathered = Gathered::of(request.actors.len());
-        self.assign_many_in_parts(request, &mut |part| {
-            gathered.take(part);
-            ControlFlow::Continue(())
-        })?;
-        Ok(gathered.into_answers())
+        Gathered::all(request, |each| self.assign_many_in_parts(request, each))
     }
 
     /// The same, part by part: shows the answers to `each` as soon as they are stored, each actor's once. Parts

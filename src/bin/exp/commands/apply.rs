@@ -57,7 +57,7 @@ impl Apply {
         }
         let read = if self.yes { Read::After } else { Read::Before };
         let Proposal { plan, warnings } = if let Some(plan) = ready {
-            // It was told what there is to say when the plan was made.
+            // Its warnings were shown when it was made.
             let warnings = Vec::new();
             Proposal { plan, warnings }
         } else {

@@ -50,16 +50,24 @@ pub(super) fn typed(remedy: &Remedy) -> String {
     format!("{edit} can set {}", ways.join(", or "))
 }
 
+/// The option of `exp create` for the hash that makes any two experiments independent.
+const MIXED: &str = "--bucketing fnv1a_mixed";
+
+/// The option of `exp create` for this salt.
+fn salt_option(salt: Option<&str>) -> Option<String> {
+    salt.map(|salt| format!("--salt {}", quote(salt)))
+}
+
 /// The remedy in the options of `exp create`, before there is such an experiment.
 pub(super) fn options(remedy: &Remedy) -> String {
     let Remedy::Change { salt, by_hash, .. } = remedy else {
         return remedy.to_string();
     };
-    let salt = salt
-        .as_deref()
-        .map(|salt| format!("--salt {}", quote(salt)));
-    let hash = by_hash.then(|| "--bucketing fnv1a_mixed".to_owned());
-    let ways: Vec<String> = salt.into_iter().chain(hash).collect();
+    let hash = by_hash.then(|| MIXED.to_owned());
+    let ways: Vec<String> = salt_option(salt.as_deref())
+        .into_iter()
+        .chain(hash)
+        .collect();
     if ways.is_empty() {
         return "give it another --salt".to_owned();
     }
@@ -82,11 +90,8 @@ pub(super) fn refuse(new: &ExperimentConfig, all: &[ExperimentConfig]) -> anyhow
     let mixed = draft.bucketing(Bucketing::Fnv1aMixed);
     let by_hash = dependent(&mixed, &live)
         .is_empty()
-        .then(|| "--bucketing fnv1a_mixed".to_owned());
-    let by_salt = salt
-        .as_deref()
-        .map(|salt| format!("--salt {}", quote(salt)));
-    let mut ways = by_hash.into_iter().chain(by_salt);
+        .then(|| MIXED.to_owned());
+    let mut ways = by_hash.into_iter().chain(salt_option(salt.as_deref()));
     let help = match (ways.next(), ways.next()) {
         (None, _) => "give it another --salt".to_owned(),
         (Some(way), None) => format!("this makes it independent: {}", again::with(&way)),

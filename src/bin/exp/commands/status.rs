@@ -6,7 +6,6 @@ use experiments::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::activity::Activity;
 use super::exclusion::Exclusion;
@@ -17,7 +16,8 @@ use crate::exit::SomethingFound;
 use crate::output::View;
 use crate::output::metric;
 use crate::output::text::{
-    BOLD, DIM, Text, bar, cell, full_percent, number, percent, safe, state_style, styled, wrapped,
+    BOLD, DIM, Text, bar, cell, full_percent, number, percent, safe, shortened, state_style,
+    styled, wrapped,
 };
 use crate::output::tsv::Tsv;
 
@@ -214,22 +214,12 @@ fn newcomers(config: &ExperimentConfig, text: &mut Text) {
     }
 }
 
-/// How many characters of a value are shown; exp export has all.
-const MAX_SHOWN: usize = 200;
-
 fn values(config: &ExperimentConfig, text: &mut Text) {
     if config.values.is_empty() {
         return;
     }
-    let shown = |value: &Value| {
-        let json = value.to_string();
-        match json.char_indices().nth(MAX_SHOWN) {
-            None => json,
-            Some((end, _)) => format!("{}…", &json[..end]),
-        }
-    };
     let rows = config.variants.iter().map(|variant| {
-        let value = config.values.get(&variant.name).map(shown);
+        let value = config.values.get(&variant.name).map(shortened);
         vec![cell(&variant.name), cell(value.as_deref().unwrap_or("–"))]
     });
     text.line("");

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::View;
 use super::difference::{self, Difference};
 use super::metric;
-use super::text::{BOLD, DIM, Text, full_percent, safe, styled, wrapped};
+use super::text::{BOLD, DIM, Text, full_percent, safe, shortened, styled, wrapped};
 use super::tsv::Tsv;
 
 /// An entry of the audit log as JSON has it: with what a program would have to take out of its text.
@@ -189,22 +189,12 @@ pub(super) fn differences(
     let (old, new) = (values(before), values(after));
     let removed = old.iter().filter(|(variant, _)| new.get(variant).is_none());
     for (variant, _) in new.iter().chain(removed) {
-        let json = |values: &VariantValues| values.get(variant).map(shortened);
+        let json = |values: &VariantValues| values.get(variant).map(|json| safe(&shortened(json)));
         compare(&format!("value of {variant}"), json(&old), json(&new));
     }
     let metrics = |side: &'_ ChangeSide| side.metrics.clone().unwrap_or_default();
     differences.extend(metric::differences(&metrics(before), &metrics(after)));
     differences
-}
-
-/// A value as JSON, cut where it would fill the page. The other formats have all of it.
-fn shortened(value: &serde_json::Value) -> String {
-    const MOST: usize = 200;
-    let json = value.to_string();
-    match json.char_indices().nth(MOST) {
-        None => safe(&json),
-        Some((end, _)) => format!("{}…", safe(&json[..end])),
-    }
 }
 
 /// Whether it is the value of a field that keeps no newcomer out: of an experiment that comes or goes, that is

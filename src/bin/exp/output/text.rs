@@ -229,6 +229,16 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
 }
 
+/// A value as JSON, cut where it would fill the page; the other formats and `exp export` have all of it.
+pub(crate) fn shortened(value: &serde_json::Value) -> String {
+    const MOST: usize = 200;
+    let json = value.to_string();
+    match json.char_indices().nth(MOST) {
+        None => json,
+        Some((end, _)) => format!("{}…", &json[..end]),
+    }
+}
+
 /// A coverage as a percentage, with as many decimals as it has.
 pub(crate) fn full_percent(coverage: Coverage) -> String {
     let parts = coverage.per_10000();

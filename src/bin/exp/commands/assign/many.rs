@@ -51,7 +51,7 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
         },
         summary: Summary::default(),
         repeated: command.dry_run.then(Repeated::default),
-        // What stores nothing leaves nothing to be told.
+        // A dry run stores nothing that could be reported.
         interruption: (!command.dry_run)
             .then(|| Interruption::watch(keep, context.format(), progress.bar())),
         progress,
@@ -80,7 +80,7 @@ pub(super) fn run(command: &Assign, file: &Path, context: &Context) -> anyhow::R
     bad.into_result()
 }
 
-/// What goes on from batch to batch.
+/// What is kept from batch to batch.
 struct Run<'a> {
     service: ExperimentService,
     /// But for the actors.
