@@ -57,11 +57,11 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Waits until so many sessions of the database wait for a lock.
-pub(crate) fn await_waiters(observer: &mut Client, count: i64) {
+pub(crate) fn await_waiters(observer: &mut Client, count: usize) {
     let waiting = "SELECT count(*) FROM pg_stat_activity
         WHERE wait_event_type = 'Lock' AND datname = current_database()";
     eventually("so many wait", || {
         let found: i64 = observer.query_one(waiting, &[]).unwrap().get(0);
-        found >= count
+        usize::try_from(found).unwrap() >= count
     });
 }

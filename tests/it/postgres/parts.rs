@@ -12,7 +12,7 @@ use macro_rules_attribute::apply;
 use postgres::Client;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::givens::{await_waiters, running, store};
+use crate::givens::{eventually, running, store};
 use crate::sandbox::Sandbox;
 use crate::server::{self, client};
 use crate::terminal::Terminal;
@@ -76,9 +76,33 @@ impl Held {
         (child, BufReader::new(output).lines())
     }
 
-    /// Waits until the actor who is held is all that is missing.
-    fn await_held(&mut self) {
-        await_waiters(&mut self.observer, 1);
+    /// Waits until so many wait at a lock of ours: whoever stores the actor who is held, and whoever pauses meanwhile.
+    /// Transactions of the list also wait for each other, at locks of other kinds.
+    fn await_held(&mut self, waiters: i64) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+            WHERE wait_event = 'advisory' AND datname = current_database()";
+        eventually("the actor is held", || {
+            self.observer
+                .query_one(waiting, &[])
+                .unwrap()
+                .get::<_, i64>(0)
+                == waiters
+        });
+    }
+
+    /// Waits until all that comes before the actor who is held is stored, too.
+    fn await_rest(&mut self) {
+        self.await_held(1);
+        let begun = "SELECT count(*) FROM pg_stat_activity
+            WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid()
+                AND backend_type = 'client backend' AND datname = current_database()";
+        eventually("nothing else is being stored", || {
+            self.observer
+                .query_one(begun, &[])
+                .unwrap()
+                .get::<_, i64>(0)
+                == 1
+        });
     }
 
     fn release(&mut self) {
@@ -107,7 +131,7 @@ fn interrupt_and_resume(config: ExperimentConfig, ids: usize, held: usize) {
     let (mut child, mut lines) = list.start(&[]);
     let first = lines.next().unwrap().unwrap();
     assert!(first.starts_with("user:000000\t"), "{first}");
-    list.await_held();
+    list.await_rest();
     let stored = list.stored();
     assert!((1..=held).contains(&stored), "{stored}");
     for n in 1..stored {
@@ -157,7 +181,7 @@ fn what_was_stored_before_a_pause_is_printed() {
             let mut list = Held::new(config.clone(), 40_000, 6_000);
             let (mut child, lines) = list.start(options);
             let reader = thread::spawn(move || lines.map(Result::unwrap).collect::<Vec<_>>());
-            list.await_held();
+            list.await_held(1);
             let pausing = {
                 let store = list.store.clone();
                 thread::spawn(move || {
@@ -166,7 +190,7 @@ fn what_was_stored_before_a_pause_is_printed() {
                         .map(drop)
                 })
             };
-            await_waiters(&mut list.observer, 2);
+            list.await_held(2);
             list.release();
             pausing.join().unwrap().unwrap();
             let lines = reader.join().unwrap();
@@ -200,7 +224,7 @@ fn progress_moves_with_what_is_stored() {
     command.env("TERM", "xterm").stdout(Stdio::null());
     let mut terminal = Terminal::of_errors(&mut command);
     terminal.wait_until(|shown| shown.contains(" 42%") || shown.contains(" 85%"));
-    list.await_held();
+    list.await_held(1);
     list.release();
     let (status, shown) = terminal.end();
     assert!(status.success());

@@ -15,7 +15,7 @@ use macro_rules_attribute::apply;
 use postgres::Client;
 
 use super::earlier::{restored, weights_of_periods};
-use crate::givens::{eventually, record, request, running, store};
+use crate::givens::{await_waiters, eventually, record, request, running, store};
 use crate::proxy::Proxy;
 use crate::sandbox::Sandbox;
 use crate::server::{self, client, options};
@@ -488,12 +488,7 @@ fn an_older_program_is_refused_in_the_middle_of_a_call() {
                 .zip(&stores)
                 .map(|((name, call), store)| (name, scope.spawn(move || call(store))))
                 .collect();
-            let waiting = "SELECT count(*) FROM pg_stat_activity
-                WHERE datname = current_database() AND wait_event_type = 'Lock'";
-            eventually("every call waits", || {
-                let found: i64 = observer.query_one(waiting, &[]).unwrap().get(0);
-                usize::try_from(found).unwrap() == CALLS.len()
-            });
+            await_waiters(&mut observer, CALLS.len());
             newer.batch_execute("COMMIT").unwrap();
             for (name, call) in calls {
                 let answer = call.join().unwrap();
