@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::bucketing::{BUCKETS, bucket_counts};
 use crate::experiment::{ExperimentConfig, WeightPeriod};
 use crate::metric::Population;
+use crate::stats::number::real;
 use crate::stats::{Cell, WorstCell, sample_ratio};
 
 use super::population::Cohort;
@@ -166,7 +167,7 @@ impl SampleRatioTest {
             let buckets = bucket_counts(period.variants.iter().map(|variant| variant.weight));
             let variants = period.variants.iter().zip(buckets);
             let cells = variants.map(|(variant, buckets)| Cell {
-                share: share(buckets, BUCKETS),
+                share: words::share(buckets, BUCKETS),
                 actors: actors(period, &variant.name),
             });
             cells.collect()
@@ -214,7 +215,7 @@ impl SampleRatioTest {
         }
         let total = period.variants.iter().map(|variant| variant.actors).sum();
         let expected = variant.expected / real(total);
-        let [got, expected] = words::percent_apart(share(variant.actors, total), expected);
+        let [got, expected] = words::percent_apart(words::share(variant.actors, total), expected);
         let exposed = match self.population {
             Population::Assigned => "",
             Population::Exposed => "of the exposed actors ",
@@ -287,13 +288,4 @@ impl Counts<'_> {
                 .map_or(0, |(cells, variant)| cells[variant])
         })
     }
-}
-
-fn share(part: u64, whole: u64) -> f64 {
-    real(part) / real(whole)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 actors")]
-fn real(count: u64) -> f64 {
-    count as f64
 }

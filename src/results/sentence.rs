@@ -72,7 +72,10 @@ impl Speaker<'_> {
             return format!("no verdict: {broken}; find out why before looking at any metric");
         }
         if missing.contains(&Missing::UnmixedActors) {
-            let (mixed, most) = (share(self.mixed, self.population), share(1, ONE_MIXED_IN));
+            let (mixed, most) = (
+                words::share(self.mixed, self.population),
+                words::share(1, ONE_MIXED_IN),
+            );
             let [mixed, most] = words::percent_apart(mixed, most);
             return format!(
                 "no verdict: {mixed} of the actors were exposed to two variants (at most {most} is accepted); find \
@@ -392,9 +395,4 @@ fn at_the_rate(when: When) -> String {
         When::At(secs) => format!("on {} at the present rate", words::day(secs)),
         When::InYears => "in more than 5 years at the present rate".to_owned(),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 actors")]
-fn share(part: u64, whole: u64) -> f64 {
-    part as f64 / whole as f64
 }

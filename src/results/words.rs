@@ -1,8 +1,14 @@
 //! Numbers, shares and days as a sentence has them: short, and only as exact as a reader can use.
 
+use crate::stats::number::real;
 use crate::text::escape;
 
 const DAY_SECS: u64 = 86_400;
+
+/// How much of the whole a part is.
+pub(super) fn share(part: u64, whole: u64) -> f64 {
+    real(part) / real(whole)
+}
 
 /// A share of 1 as a percentage, such as `48.1%`.
 pub(super) fn percent(share: f64) -> String {

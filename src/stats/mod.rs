@@ -22,7 +22,7 @@ pub mod distributions;
 mod golden;
 mod moments;
 mod multiplicity;
-mod number;
+pub(crate) mod number;
 mod power;
 mod quantile;
 mod sample_ratio;

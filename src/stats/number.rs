@@ -2,7 +2,7 @@
 
 /// A count as a real number: exact up to 2^53, which no count of actors reaches.
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 actors")]
-pub(super) fn real(count: u64) -> f64 {
+pub(crate) fn real(count: u64) -> f64 {
     count as f64
 }
 

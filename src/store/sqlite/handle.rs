@@ -85,7 +85,7 @@ impl SqliteExperimentStore {
         busy_timeout: Duration,
     ) -> Result<Self, ExperimentStoreError> {
         let place = Place::new(path.as_ref());
-        place.require_sound_ground()?;
+        place.require_safe_file_system()?;
         let opened = match open::store(&place, access, busy_timeout) {
             Err(ExperimentStoreError::Missing { .. }) if access == SqliteAccess::Create => {
                 open::create(&place, busy_timeout, Mode::WriteAheadLog, APPLICATION_ID)?;

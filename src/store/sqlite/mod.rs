@@ -34,7 +34,7 @@
 //! | `open.rs`, `staging.rs`, `durable.rs`, `journal.rs` | opening a store, and making one so that a power cut leaves all of it or nothing |
 //! | `migrations.rs` | the schema's history |
 //! | `handle.rs`, `steps.rs` | the connection; one transaction, and what has to hold before and after it |
-//! | `ground.rs`, `open_sealed.rs`, `seal.rs` | file systems that a store is refused on; reading a file where nothing can be written |
+//! | `file_system.rs`, `open_sealed.rs`, `seal.rs` | file systems that a store is refused on; reading a file where nothing can be written |
 //! | `locks.rs`, `neighbours.rs`, `write_ahead_log.rs` | waiting for the write lock, in order; whether the files are still at their names; keeping the write-ahead log short |
 //! | `experiments.rs`, `deleted.rs`, `periods.rs`, `actors.rs`, `overrides.rs`, `exposures.rs`, `outcomes.rs`, `changes.rs` | rows |
 //! | `choice.rs`, `columns.rs`, `types.rs`, `ids.rs` | what of a row is read or found in more places than one |
@@ -54,7 +54,7 @@ mod durable;
 mod experiments;
 mod exposures;
 mod failure;
-mod ground;
+mod file_system;
 mod handle;
 mod identity;
 mod ids;

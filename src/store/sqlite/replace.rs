@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::SqliteExperimentStore;
 use super::backup::{complete, renamed};
 use super::durable;
-use super::ground::can_write;
+use super::file_system::can_write;
 use super::identity::is_same_file;
 use super::journal::{self, Mode};
 use super::locks::{POLL, wait_for_lock};
@@ -45,7 +45,7 @@ impl SqliteRestore {
     pub fn prepare(path: &Path, backup: &Path) -> Result<Self, ExperimentError> {
         let backup = Place::new(backup);
         let named = Place::new(path);
-        named.require_sound_ground()?;
+        named.require_safe_file_system()?;
         backup.require_file()?;
         if is_same_file(&backup.beside(""), &named.beside("")) {
             return Err(backup.backend(RESTORING, "it is the store itself").into());

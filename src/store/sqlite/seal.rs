@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::ground::can_write;
+use super::file_system::can_write;
 use super::identity::{Identity, identity};
 use super::place::{Place, named};
 use crate::error::ExperimentStoreError;

@@ -5,8 +5,8 @@ use experiments::ExperimentConfig;
 use experiments::declare::{self, Checked, Finding, Severity, SourceFile};
 use experiments::independence::{ENOUGH_IDS, IdSample, phi_limit};
 
+use super::actor_list;
 use super::files::{self, Sources};
-use super::looks;
 use super::plan;
 use super::root::Root;
 use crate::context::{Context, Purpose};
@@ -84,7 +84,7 @@ impl Check {
             Vec::new()
         };
         if let Some(ids) = &ids {
-            looks::warn(ids, context);
+            actor_list::warn(ids, context);
         }
         let live: Vec<ExperimentConfig> = current.iter().map(|c| c.config.clone()).collect();
         if let Some(ids) = &ids

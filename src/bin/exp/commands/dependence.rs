@@ -5,7 +5,7 @@ use experiments::readiness::{ConcernKind, dependence_concerns};
 use experiments::text::escape;
 use experiments::{Bucketing, ExperimentConfig, ExperimentService, ExperimentState};
 
-use super::again;
+use super::command_line;
 use crate::context::Context;
 use crate::exit::{Hint, Invalid, positional, quote};
 
@@ -94,10 +94,10 @@ pub(super) fn refuse(new: &ExperimentConfig, all: &[ExperimentConfig]) -> anyhow
     let mut ways = by_hash.into_iter().chain(salt_option(salt.as_deref()));
     let help = match (ways.next(), ways.next()) {
         (None, _) => "give it another --salt".to_owned(),
-        (Some(way), None) => format!("this makes it independent: {}", again::with(&way)),
+        (Some(way), None) => format!("this makes it independent: {}", command_line::with(&way)),
         (Some(way), Some(other)) => format!(
             "this makes it independent, as {other} does: {}",
-            again::with(&way)
+            command_line::with(&way)
         ),
     };
     let told: Vec<String> = found.into_iter().map(|(told, _)| told).collect();

@@ -3,13 +3,14 @@
 
 mod activity;
 pub(crate) mod actor;
-mod again;
+mod actor_list;
 pub(crate) mod apply;
 pub(crate) mod archive;
 pub(crate) mod assign;
 pub(crate) mod assignments;
 pub(crate) mod check;
 pub(crate) mod close;
+mod command_line;
 pub(crate) mod completions;
 pub(crate) mod conclude;
 pub(crate) mod create;
@@ -24,7 +25,6 @@ pub(crate) mod exposures;
 mod files;
 pub(crate) mod history;
 pub(crate) mod list;
-mod looks;
 pub(crate) mod man;
 pub(crate) mod open;
 pub(crate) mod outcomes;

@@ -131,7 +131,7 @@ pub(super) fn propose(
     Ok(Ok(Proposal { plan, warnings }))
 }
 
-/// The overrides of variants that the plan removes.
+/// The overrides of variants that the plan removes or adds.
 fn of_overrides(context: &Context, plan: &Plan) -> anyhow::Result<Vec<String>> {
     let mut warnings = Vec::new();
     for planned in &plan.experiments {
@@ -139,10 +139,11 @@ fn of_overrides(context: &Context, plan: &Plan) -> anyhow::Result<Vec<String>> {
             continue;
         };
         let (before, after) = (&before.variants, &planned.after.variants);
-        if pinned::without(before, after).next().is_some() {
+        let mut moved = pinned::without(before, after).chain(pinned::without(after, before));
+        if moved.next().is_some() {
             let overrides = found(context, |service| service.overrides(&planned.experiment))?;
             let name = &planned.experiment;
-            warnings.extend(pinned::warnings(name, before, after, &overrides));
+            warnings.extend(pinned::warnings(name, before, after, &overrides)?);
         }
     }
     Ok(warnings)

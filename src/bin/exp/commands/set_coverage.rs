@@ -5,7 +5,7 @@ use experiments::{Coverage, ExperimentConfig, NotACoverage};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::change::Done;
-use crate::output::text::full_percent;
+use crate::output::figures;
 
 /// Change the share of newcomers who enter
 ///
@@ -31,7 +31,7 @@ impl SetCoverage {
         context.show(&Done::new(change.clone()))?;
         let (name, after) = (escape(&self.name), self.share);
         let Some(change) = change else {
-            let share = full_percent(after);
+            let share = figures::share(after.share());
             context.say(format_args!(
                 "{name} has coverage {share} already: nothing changed"
             ));
@@ -41,8 +41,8 @@ impl SetCoverage {
         let before = before.unwrap_or_default();
         context.say(format_args!(
             "set the coverage of {name}: {} → {}; {}",
-            full_percent(before),
-            full_percent(after),
+            figures::share(before.share()),
+            figures::share(after.share()),
             who_enters(before, after)
         ));
         let config = service.status(&self.name)?;

@@ -25,7 +25,7 @@ pub(crate) struct SetWeights {
 
     /// Variants and their weights; a comma separates two in one word
     #[arg(value_name = "VARIANT=WEIGHT", value_parser = parse_weights,
-          required_unless_present = "named", add = complete::weights())]
+          required_unless_present = "named", conflicts_with = "named", add = complete::weights())]
     listed: Vec<Vec<TypedWeight>>,
 
     /// The same, where the name of a variant may hold a comma; repeat for each
@@ -70,7 +70,8 @@ impl SetWeights {
             "set the weights of {name}: {}",
             weights.join(" ")
         ));
-        for added in pinned::without(&after, &before) {
+        let added: Vec<_> = pinned::without(&after, &before).collect();
+        for added in &added {
             context.say(format_args!("added {}", escape(&quote(&added.name))));
         }
         let removed: Vec<_> = pinned::without(&before, &after).collect();
@@ -80,9 +81,9 @@ impl SetWeights {
                 escape(&quote(&removed.name))
             ));
         }
-        if !removed.is_empty() {
+        if !removed.is_empty() || !added.is_empty() {
             let overrides = service.overrides(&self.name)?;
-            context.warn_of_each(&pinned::warnings(&self.name, &before, &after, &overrides));
+            context.warn_of_each(&pinned::warnings(&self.name, &before, &after, &overrides)?);
         }
         if !context.is_quiet() {
             tell_who_stays(&self.name, &after, &service, context)?;

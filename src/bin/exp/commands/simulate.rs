@@ -7,16 +7,16 @@ use experiments::{Coverage, ExperimentConfig, ExperimentError, IdShape};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{files, looks};
+use super::{actor_list, files};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::exit::{Invalid, UsageError};
 use crate::output::View;
-use crate::output::figures::p_is;
+use crate::output::figures::{self, p_is};
 use crate::output::findings::Findings;
 use crate::output::stream;
 use crate::output::text::{
-    BOLD, Text, bar, cell, full_percent, line_or_wrapped, number, percent, safe, styled, wrapped,
+    BOLD, Text, bar, cell, line_or_wrapped, number, percent, safe, styled, wrapped,
 };
 use crate::output::tsv::Tsv;
 
@@ -87,7 +87,7 @@ impl Simulate {
         }
         let given = self.actors.as_deref().map(files::read_ids).transpose()?;
         if let Some(ids) = &given {
-            looks::warn(ids, context);
+            actor_list::warn(ids, context);
         }
         let shape = IdShape::from(self.shape);
         let over = match &given {
@@ -200,7 +200,7 @@ fn write_simulation(simulation: &Simulation, over: &str, text: &mut Text) {
     let entered = if simulation.coverage == Coverage::FULL {
         String::new()
     } else {
-        let coverage = full_percent(simulation.coverage);
+        let coverage = figures::share(simulation.coverage.share());
         format!(
             ", of which {} enter (coverage {coverage})",
             simulation.entered

@@ -14,10 +14,10 @@ use crate::context::{Context, Purpose};
 use crate::environment;
 use crate::exit::SomethingFound;
 use crate::output::View;
+use crate::output::figures;
 use crate::output::metric;
 use crate::output::text::{
-    BOLD, DIM, Text, bar, cell, full_percent, number, percent, safe, shortened, state_style,
-    styled, wrapped,
+    BOLD, DIM, Text, bar, cell, number, percent, safe, shortened, state_style, styled, wrapped,
 };
 use crate::output::tsv::Tsv;
 
@@ -203,7 +203,7 @@ impl View for Shown {
 
 /// How many of the newcomers enter, unless all do.
 fn newcomers(config: &ExperimentConfig, text: &mut Text) {
-    let coverage = full_percent(config.coverage);
+    let coverage = figures::share(config.coverage.share());
     match (config.enrolling, config.coverage == Coverage::FULL) {
         (true, true) => {}
         (true, false) => text.line(format_args!("newcomers: {coverage} enter")),

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::View;
 use super::difference::{self, Difference};
+use super::figures;
 use super::metric;
-use super::text::{BOLD, DIM, Text, full_percent, safe, shortened, styled, wrapped};
+use super::text::{BOLD, DIM, Text, safe, shortened, styled, wrapped};
 use super::tsv::Tsv;
 
 /// An entry of the audit log as JSON has it: with what a program would have to take out of its text.
@@ -144,7 +145,7 @@ pub(super) fn differences(
         differences.extend(Difference::of(what, before, after));
     };
     let value = |field: ConfigField, side| match field.of_side(side)? {
-        FieldValue::Share(coverage) => Some(full_percent(coverage)),
+        FieldValue::Share(coverage) => Some(figures::share(coverage.share())),
         value => value.to_text().map(|text| safe(&text)),
     };
     for field in FIRST {

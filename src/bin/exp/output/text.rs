@@ -8,8 +8,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table,
 };
+use experiments::ExperimentState;
 use experiments::text::escape;
-use experiments::{Coverage, ExperimentState};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthStr as _;
@@ -237,13 +237,6 @@ pub(crate) fn shortened(value: &serde_json::Value) -> String {
         None => json,
         Some((end, _)) => format!("{}…", &json[..end]),
     }
-}
-
-/// A coverage as a percentage, with as many decimals as it has.
-pub(crate) fn full_percent(coverage: Coverage) -> String {
-    let parts = coverage.per_10000();
-    let decimals = format!("{}.{:02}", parts / 100, parts % 100);
-    format!("{}%", decimals.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// A bar of `width` columns, filled to `share` of 1 in steps of an eighth of a column.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use experiments::{ConfigProblem, MAX_ACTOR_BYTES, actor_problem};
 
-use super::super::looks;
+use super::super::actor_list;
 use crate::context::Context;
 use crate::exit::{Failed, Hint};
 
@@ -208,7 +208,7 @@ impl Input {
             return Ok(());
         }
         let text = self.buffer.strip_prefix(BYTE_ORDER_MARK);
-        looks::require_list(text.unwrap_or(&self.buffer))
+        actor_list::require_list(text.unwrap_or(&self.buffer))
     }
 
     /// Keeps of a line that is longer than any actor only that it is.
@@ -267,7 +267,7 @@ impl Input {
                 && let Some(problem) = problem(line)
             {
                 batch.refuse(self.lines, &problem.to_string());
-            } else if !self.raw && looks::has_blank_at_edge(line) {
+            } else if !self.raw && actor_list::has_blank_at_edge(line) {
                 batch.has_blank_edges = true;
                 batch.refuse(self.lines, "it has a blank at its edge");
             } else {

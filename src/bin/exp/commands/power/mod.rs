@@ -385,7 +385,7 @@ impl View for Answer {
 impl Answer {
     fn sentence(&self) -> String {
         let of = match self.deviation {
-            None => format!("a conversion rate of {}", percent(self.baseline)),
+            None => format!("a conversion rate of {}", figures::share(self.baseline)),
             Some(deviation) => format!(
                 "a mean of {} (deviation {})",
                 figure(self.baseline),
@@ -398,12 +398,12 @@ impl Answer {
         } else {
             format!(", weights {control} and {variant}")
         };
-        let (power, confidence) = (percent(self.power), percent(self.confidence));
+        let (power, confidence) = (figures::share(self.power), figures::share(self.confidence));
         match &self.asked {
             Asked::Size { effect, .. } => format!(
                 "To detect a change of {}{} in {of} with a power of {power} at a confidence of {confidence}{weights}:",
                 if *effect < 0.0 { "" } else { "+" },
-                percent(*effect)
+                figures::share(*effect)
             ),
             Asked::Effect { actors, .. } => format!(
                 "What {} actors can detect in {of} with a power of {power} at a confidence of {confidence}{weights}:",
@@ -411,8 +411,4 @@ impl Answer {
             ),
         }
     }
-}
-
-fn percent(share: f64) -> String {
-    format!("{}%", (share * 1e6).round() / 1e4)
 }

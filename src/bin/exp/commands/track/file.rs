@@ -9,7 +9,7 @@ use experiments::rows::{Format, TextRow, TextRows, TimeUnit, parse_number, parse
 use experiments::suggest::nearest;
 use experiments::{ExperimentService, Finite, Outcome, Tracked, outcome_problem};
 
-use crate::commands::looks;
+use crate::commands::actor_list;
 use crate::context::{Context, Purpose};
 use crate::environment;
 use crate::exit::{Failed, Hint};
@@ -243,7 +243,7 @@ fn with_blank_edges(outcome: &Outcome) -> Option<&'static str> {
     ];
     let found = names
         .into_iter()
-        .find(|(_, name)| looks::has_blank_at_edge(name.as_bytes()));
+        .find(|(_, name)| actor_list::has_blank_at_edge(name.as_bytes()));
     found.map(|(what, _)| what)
 }
 

@@ -8,7 +8,7 @@ use crate::error::ExperimentStoreError;
 impl Place {
     /// Refuses to write where writing is not safe. What cannot be written is only read, without a log and
     /// without locks.
-    pub(super) fn require_sound_ground(&self) -> Result<(), ExperimentStoreError> {
+    pub(super) fn require_safe_file_system(&self) -> Result<(), ExperimentStoreError> {
         let file = self.beside("");
         let mut above = file.ancestors().skip(1);
         let directory = above.find(|directory| directory.exists());
