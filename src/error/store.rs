@@ -14,6 +14,14 @@ pub enum ExperimentStoreError {
         /// Where it should be.
         store: StoreLocation,
     },
+    /// Nothing is there any more: the file was renamed when a copy had taken its place.
+    #[error("store {store} was retired: its file is {} now", escape(.file))]
+    Retired {
+        /// Where it was.
+        store: StoreLocation,
+        /// The file's new name.
+        file: String,
+    },
     /// Nothing is there, but beside it the log of a store that was.
     #[error("no store at {store}, but its write-ahead log {} is still there", escape(.log))]
     OrphanedWriteAheadLog {
@@ -243,6 +251,8 @@ pub enum ExperimentStoreError {
 pub enum StoreErrorKind {
     /// [`ExperimentStoreError::Missing`].
     Missing,
+    /// [`ExperimentStoreError::Retired`].
+    Retired,
     /// [`ExperimentStoreError::OrphanedWriteAheadLog`].
     OrphanedWriteAheadLog,
     /// [`ExperimentStoreError::NotEmpty`].
@@ -309,6 +319,7 @@ impl ExperimentStoreError {
     pub fn kind(&self) -> StoreErrorKind {
         match self {
             Self::Missing { .. } => StoreErrorKind::Missing,
+            Self::Retired { .. } => StoreErrorKind::Retired,
             Self::OrphanedWriteAheadLog { .. } => StoreErrorKind::OrphanedWriteAheadLog,
             Self::NotEmpty { .. } => StoreErrorKind::NotEmpty,
             Self::Occupied { .. } => StoreErrorKind::Occupied,
@@ -344,6 +355,7 @@ impl ExperimentStoreError {
     pub fn location(&self) -> Option<&StoreLocation> {
         match self {
             Self::Missing { store, .. }
+            | Self::Retired { store, .. }
             | Self::OrphanedWriteAheadLog { store, .. }
             | Self::NotEmpty { store, .. }
             | Self::Occupied { store }

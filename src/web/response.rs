@@ -56,6 +56,7 @@ fn status_of_failure(kind: StoreErrorKind) -> StatusCode {
         | StoreErrorKind::Unconfirmed
         | StoreErrorKind::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
         StoreErrorKind::Missing
+        | StoreErrorKind::Retired
         | StoreErrorKind::OrphanedWriteAheadLog
         | StoreErrorKind::NotEmpty
         | StoreErrorKind::Occupied

@@ -99,6 +99,11 @@ impl Context {
         )
     }
 
+    /// What `--by` says.
+    pub(crate) fn typed_operator(&self) -> Option<&str> {
+        self.options.by.as_deref()
+    }
+
     pub(crate) fn lock_timeout(&self) -> anyhow::Result<Duration> {
         Ok(environment::lock_timeout(self.options.lock_timeout)?)
     }

@@ -78,6 +78,11 @@ impl Place {
         path.into()
     }
 
+    /// What the file is called once another store has taken its place.
+    pub(super) fn retired_name(&self) -> PathBuf {
+        staging::with_suffix(&self.path, ".retired")
+    }
+
     pub(super) fn not_a_store(&self, found: impl Into<String>) -> ExperimentStoreError {
         ExperimentStoreError::NotAStore {
             store: self.store(),
@@ -146,7 +151,13 @@ impl Place {
                     return Err(self.not_a_store("a symbolic link to nothing"));
                 }
                 let store = self.store();
-                let missing = ExperimentStoreError::Missing { store };
+                let retired = self.retired_name();
+                let missing = if fs::symlink_metadata(&retired).is_ok() {
+                    let file = named(&retired);
+                    ExperimentStoreError::Retired { store, file }
+                } else {
+                    ExperimentStoreError::Missing { store }
+                };
                 return Err(self.orphaned_write_ahead_log().unwrap_or(missing));
             }
             Err(error) => return Err(self.backend("open", error)),
@@ -192,7 +203,12 @@ impl Place {
 
 /// A path as a person wrote it.
 pub(super) fn as_written(path: &Path) -> &Path {
-    path.strip_prefix(".").unwrap_or(path)
+    match path.strip_prefix(".") {
+        Ok(written) if !written.as_os_str().is_empty() => written,
+        // A directory is written like this, too.
+        Ok(_) => Path::new("."),
+        Err(_) => path,
+    }
 }
 
 /// The same as text.

@@ -162,7 +162,7 @@ impl SqliteExperimentStore {
     /// The file itself, and what it is called once it is retired.
     fn retired(&self) -> (Place, PathBuf) {
         let place = Place::new(&self.place.beside(""));
-        let name = staging::with_suffix(&place.path, ".retired");
+        let name = place.retired_name();
         (place, name)
     }
 

@@ -27,7 +27,13 @@ impl Conclude {
         context.show(&Done::new(change.clone()))?;
         let (name, winner) = (escape(&self.name), escape(&self.winner));
         context.say(match change {
-            Some(_) => format!("concluded {name}: everybody gets {winner}"),
+            Some(change) => {
+                let before = change.detail.and_then(|detail| detail.before.winner);
+                let before = before.map_or_else(String::new, |before| {
+                    format!("; the winner was {} before", escape(&before))
+                });
+                format!("concluded {name}: everybody gets {winner}{before}")
+            }
             None => format!("{name} is concluded with {winner} already: nothing changed"),
         });
         Ok(())

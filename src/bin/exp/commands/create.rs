@@ -8,6 +8,7 @@ use experiments::{
 use serde_json::Value;
 
 use super::ready::{self, Beside};
+use super::set_coverage::parse_share;
 use super::value::parse_value;
 use super::weight::{TypedWeight, parse_variant};
 use super::{dependence, proposal};
@@ -61,7 +62,8 @@ pub(crate) struct Create {
         long,
         value_name = "SHARE",
         default_value_t,
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = parse_share
     )]
     coverage: Coverage,
 

@@ -1,11 +1,12 @@
 use clap::Args;
+use experiments::text::escape;
 use experiments::{ChangeRecord, ChangeScan, ExperimentService};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::complete;
 use crate::context::{Context, Purpose};
-use crate::exit::{Hint, positional};
+use crate::exit::{Hint, UsageError, positional, quote};
 use crate::moment;
 use crate::output::View;
 use crate::output::change::{self, Change};
@@ -38,6 +39,14 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
+        if let Some(by) = context.typed_operator() {
+            let message = "--by says who makes a change, and exp history makes none";
+            let hint = format!(
+                "exp history --format tsv has who made one in a column: look for {} there",
+                escape(&quote(by))
+            );
+            return Err(anyhow::Error::new(UsageError(message.to_owned())).context(Hint(hint)));
+        }
         let since_secs = moment::since(self.since.as_deref())?;
         let service = context.service(Purpose::Use)?;
         let experiment = self.name.as_deref();

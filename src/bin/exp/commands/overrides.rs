@@ -1,7 +1,7 @@
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use experiments::text::escape;
-use experiments::{ExperimentConfig, actor_problem};
+use experiments::{ChangeSide, ExperimentConfig, actor_problem};
 use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
@@ -86,10 +86,12 @@ impl Override {
         let change = service.set_override_until(&self.name, actor, variant, expires, reason)?;
         context.show(&Done::new(change.clone()))?;
         let (actor, name, variant) = (escape(actor), escape(&self.name), escape(variant));
-        let until =
-            expires.map_or_else(String::new, |secs| format!(" until {}", context.time(secs)));
+        let until = until(expires, context);
         context.say(match change {
-            Some(_) => format!("set the override of {actor} in {name}: {variant}{until}"),
+            Some(change) => {
+                let before = replaced(change.detail.unwrap_or_default().before, context);
+                format!("set the override of {actor} in {name}: {variant}{until}{before}")
+            }
             None => format!(
                 "{actor} has the override {variant}{until} in {name} already: nothing changed"
             ),
@@ -109,6 +111,21 @@ impl Override {
         }
         Ok(())
     }
+}
+
+fn until(expires: Option<u64>, context: &Context) -> String {
+    expires.map_or_else(String::new, |secs| format!(" until {}", context.time(secs)))
+}
+
+/// The override that was there before, of which nothing is kept.
+fn replaced(before: ChangeSide, context: &Context) -> String {
+    let Some(variant) = before.pinned else {
+        return String::new();
+    };
+    let reason = before.reason.as_deref().map(escape);
+    let reason = reason.map_or_else(String::new, |reason| format!(", reason: {reason}"));
+    let until = until(before.expires_at_secs, context);
+    format!(" (before: {}{until}{reason})", escape(&variant))
 }
 
 fn clear(context: &Context, name: &str, actor: &str) -> anyhow::Result<()> {

@@ -35,7 +35,7 @@ pub(super) fn warnings(
             several => (format!("{several} overrides"), "count"),
         };
         Some(format!(
-            "{count} of the {what} variant {} of {} {count_as}{how}; exp override {} --list shows which",
+            "{count} of the {what} variant {} of {} {count_as}{how}; exp override --list {} shows which",
             escape(&quote(&variant.name)),
             escape(experiment),
             positional(experiment),

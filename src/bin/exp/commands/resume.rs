@@ -2,7 +2,7 @@ use clap::Args;
 use experiments::ExperimentState;
 use experiments::text::escape;
 
-use super::start::Start;
+use super::start::{self, Start};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::change::Done;
@@ -32,14 +32,7 @@ impl Resume {
             context.say(format_args!("{name} is running already: nothing changed"));
             return Ok(());
         };
-        let before = change.detail.and_then(|detail| detail.before.state);
-        context.say(match before {
-            Some(ExperimentState::Paused) => format!("resumed {name}"),
-            Some(ExperimentState::Concluded) => {
-                format!("started {name} again: it was concluded, and has no winner any more")
-            }
-            _ => format!("started {name}"),
-        });
+        context.say(start::said(&name, &change));
         Ok(())
     }
 }

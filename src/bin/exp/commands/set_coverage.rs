@@ -73,7 +73,7 @@ fn who_enters(before: Coverage, after: Coverage) -> String {
 }
 
 /// Parses a share. What was probably meant is said of a percentage without its sign, and of nobody.
-fn parse_share(text: &str) -> Result<Coverage, String> {
+pub(super) fn parse_share(text: &str) -> Result<Coverage, String> {
     text.parse()
         .map_err(|error: NotACoverage| match text.parse::<f64>() {
             Ok(0.0) => format!("{error}; exp close keeps newcomers out"),

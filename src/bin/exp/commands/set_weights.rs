@@ -85,11 +85,31 @@ impl SetWeights {
             let overrides = service.overrides(&self.name)?;
             context.warn_of_each(&pinned::warnings(&self.name, &before, &after, &overrides)?);
         }
+        if let Some(order) = new_order(&before, &after) {
+            context.warn(format_args!(
+                "the order of the variants is {order} now, which gives newcomers other buckets"
+            ));
+        }
         if !context.is_quiet() {
             tell_who_stays(&self.name, &after, &service, context)?;
         }
         Ok(())
     }
+}
+
+/// The variants in their new order, if those of before are in another one.
+fn new_order(before: &[VariantConfig], after: &[VariantConfig]) -> Option<String> {
+    let old = before
+        .iter()
+        .filter(|old| after.iter().any(|new| new.name == old.name));
+    let kept = after
+        .iter()
+        .filter(|new| before.iter().any(|old| old.name == new.name));
+    let is_same = old.map(|old| &old.name).eq(kept.map(|new| &new.name));
+    let names = after
+        .iter()
+        .map(|new| escape(&quote(&new.name)).into_owned());
+    (!is_same).then(|| names.collect::<Vec<_>>().join(", "))
 }
 
 /// Says how many are assigned, as one who raises a weight may think that some of them move.

@@ -1,6 +1,6 @@
 use clap::Args;
-use experiments::ExperimentState;
 use experiments::text::escape;
+use experiments::{ChangeRecord, ExperimentState};
 
 use super::ready::{self, Beside};
 use crate::complete;
@@ -27,6 +27,18 @@ pub(crate) struct Start {
     pub(super) strict: bool,
 }
 
+/// What has become of an experiment that runs now.
+pub(super) fn said(name: &str, change: &ChangeRecord) -> String {
+    let before = change.detail.as_ref();
+    match before.and_then(|detail| detail.before.state) {
+        Some(ExperimentState::Paused) => format!("resumed {name}"),
+        Some(ExperimentState::Concluded) => {
+            format!("started {name} again: it was concluded, and has no winner any more")
+        }
+        _ => format!("started {name}"),
+    }
+}
+
 impl Start {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let service = context.service(Purpose::Change)?;
@@ -43,11 +55,11 @@ impl Start {
         let change = service.start(&self.name)?;
         context.show(&Done::new(change.clone()))?;
         let name = escape(&self.name);
-        if change.is_none() {
+        let Some(change) = change else {
             context.say(format_args!("{name} is running already: nothing changed"));
             return Ok(());
-        }
-        context.say(format_args!("started {name}"));
+        };
+        context.say(said(&name, &change));
         if let Some(beside) = starting {
             ready::warn(&config, &beside, context, |_| true);
         }

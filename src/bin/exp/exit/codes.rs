@@ -96,6 +96,7 @@ fn of_store(kind: StoreErrorKind) -> (&'static str, u8) {
         StoreErrorKind::OtherCopy => ("store_other_copy", REFUSED),
         StoreErrorKind::Query => ("query", REFUSED),
         StoreErrorKind::Missing => ("store_missing", FAILURE),
+        StoreErrorKind::Retired => ("store_retired", FAILURE),
         StoreErrorKind::OrphanedWriteAheadLog => ("store_orphaned_log", FAILURE),
         StoreErrorKind::Unfinished => ("store_unfinished", FAILURE),
         StoreErrorKind::NotAStore => ("store_foreign", FAILURE),

@@ -8,7 +8,7 @@ use experiments::suggest::nearest;
 use experiments::text::{escape, is_unsafe};
 use experiments::{
     ErrorKind, ExperimentError, ExperimentState, ExperimentStoreError, StoreErrorKind,
-    StoreLocation, SystemRefusal,
+    StoreLocation, SystemRefusal, UsedBy,
 };
 
 use super::errors::Hint;
@@ -46,6 +46,12 @@ pub(super) fn hint(
         ErrorKind::Archived => {
             "archiving is for good; create an experiment with another name".to_owned()
         }
+        ErrorKind::InUse if is_only_overridden(error) => {
+            let name = positional(name);
+            format!(
+                "take them back: exp override --clear {name} ACTOR; exp override --list {name} shows them"
+            )
+        }
         ErrorKind::NotDraft | ErrorKind::InUse => {
             format!(
                 "only a draft that was never used can be deleted or renamed; to end an experiment for good: exp archive {}",
@@ -55,18 +61,9 @@ pub(super) fn hint(
         ErrorKind::NameIsShared => {
             "create an experiment with the new name, and delete this one".to_owned()
         }
-        ErrorKind::ExcludedByGroup => {
-            format!(
-                "exp explain {} ACTOR names the other experiment",
-                positional(name)
-            )
-        }
-        ErrorKind::NotEnrolled(_) => {
-            format!("exp explain {} ACTOR shows why", positional(name))
-        }
         ErrorKind::NoVariant => {
             format!(
-                "give one a weight: exp set-weights {} VARIANT=WEIGHT ...",
+                "give one a weight: exp set-weights --keep {} VARIANT=WEIGHT",
                 positional(name)
             )
         }
@@ -81,7 +78,11 @@ pub(super) fn hint(
         ErrorKind::GroupInUse => {
             "keep the group, or create a new experiment in the other group".to_owned()
         }
-        ErrorKind::InvalidConfig | ErrorKind::InvalidOutcome => return None,
+        // Of an actor who is refused, the command that asks for that one says more.
+        ErrorKind::ExcludedByGroup
+        | ErrorKind::NotEnrolled(_)
+        | ErrorKind::InvalidConfig
+        | ErrorKind::InvalidOutcome => return None,
         ErrorKind::Store(kind) => {
             let ExperimentError::Store(error) = error else {
                 return None;
@@ -89,6 +90,10 @@ pub(super) fn hint(
             return of_store(kind, error);
         }
     })
+}
+
+fn is_only_overridden(error: &ExperimentError) -> bool {
+    matches!(error, ExperimentError::InUse { used_by, .. } if *used_by == UsedBy::Overrides)
 }
 
 fn known_variant(error: &ExperimentError) -> Option<String> {
@@ -152,6 +157,10 @@ fn of_store(kind: StoreErrorKind, error: &ExperimentStoreError) -> Option<String
             "exp create makes one in that database; exp store migrate makes only its tables"
         }
         StoreErrorKind::Missing => "exp create makes one; --store or EXP_STORE names another place",
+        StoreErrorKind::Retired => {
+            "name the copy that was made of it with --store or EXP_STORE; to begin anew here, move that \
+             file away"
+        }
         StoreErrorKind::OrphanedWriteAheadLog => {
             "put the store's file back beside it; or, to start over without its data, remove \
              the log"
@@ -242,10 +251,17 @@ pub(crate) fn start(name: &str) -> String {
     format!("exp start {}", positional(name))
 }
 
-/// Quotes the first word after a command's name, which must not be taken for an option.
+/// Quotes the last word of a command, which must not be taken for an option.
 pub(crate) fn positional(word: &str) -> String {
-    let options_end = if word.starts_with('-') { "-- " } else { "" };
-    format!("{options_end}{}", quote(word))
+    positionals(&[word])
+}
+
+/// Quotes the last words of a command, none of which must be taken for an option.
+pub(crate) fn positionals(words: &[&str]) -> String {
+    let has_dash = words.iter().any(|word| word.starts_with('-'));
+    let options_end = if has_dash { "-- " } else { "" };
+    let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
+    format!("{options_end}{}", quoted.join(" "))
 }
 
 /// Quotes a word so that it can be pasted into a shell. What can't be seen, or would

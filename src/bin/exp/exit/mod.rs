@@ -20,7 +20,7 @@ pub(crate) use self::errors::{
     EnvironmentError, Failed, Hint, Interrupted, Invalid, SomethingFound, UsageError,
 };
 use self::hints::hint;
-pub(crate) use self::hints::{positional, quote, start};
+pub(crate) use self::hints::{positional, positionals, quote, start};
 pub(crate) use self::message::message;
 use crate::options::Format;
 use crate::output::json;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use experiments::text::escape;
-use experiments::{Assigned, AssignmentReason, ExperimentError, ExperimentState};
+use experiments::{Assigned, AssignmentReason, ErrorKind, ExperimentError, ExperimentState};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::arguments::Assign;
 use super::value;
 use crate::context::{Context, Purpose};
-use crate::exit::Invalid;
+use crate::exit::{Hint, Invalid};
 use crate::options::Format;
 use crate::output::View;
 use crate::output::stream::{self, Label};
@@ -31,7 +31,7 @@ pub(super) fn run(command: &Assign, context: &Context) -> anyhow::Result<()> {
                 {
                     context.show(&refusal)?;
                 }
-                Err(error)
+                Err(explained(command, &actor, error))
             }
         };
     };
@@ -136,6 +136,18 @@ fn refusal(command: &Assign, actor: &OsStr, error: &anyhow::Error) -> Option<Ans
         shown: String::new(),
         is_value: command.value,
     })
+}
+
+/// Says which command explains it, if it concerns this actor only.
+fn explained(command: &Assign, actor: &OsStr, error: anyhow::Error) -> anyhow::Error {
+    let known = error.downcast_ref::<ExperimentError>();
+    let what = match known.map(ExperimentError::kind) {
+        Some(ErrorKind::ExcludedByGroup) => "names the other experiment",
+        Some(ErrorKind::NotEnrolled(_)) => "shows why",
+        _ => return error,
+    };
+    let words = exit::positionals(&[&command.name, &actor.to_string_lossy()]);
+    error.context(Hint(format!("exp explain {words} {what}")))
 }
 
 /// What a store can hold, as it holds text only.
