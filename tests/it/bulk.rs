@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use experiments::{ExperimentState, ExperimentStore as _, SqliteExperimentStore};
 use rustix::process::{Pid, Signal, kill_process};
@@ -191,20 +192,23 @@ fn an_interrupted_list_says_what_is_stored_and_is_resumed() {
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
     output.next().unwrap().unwrap();
     interrupt(&child);
+    let begun = Instant::now();
     let lines = 1 + output.map(Result::unwrap).count() as u64;
     assert!(lines < IDS);
-    assert_eq!(
-        interrupted(child),
-        message(lines, &format!(" of {IDS} actors"))
-    );
-    assert_eq!(stored(&store), lines);
+    let said = interrupted(child);
+    let stored_by_then = stored(&store);
+    assert_eq!(said, message(stored_by_then, &format!(" of {IDS} actors")));
+    // A machine that needs longer for them than they are waited for leaves out the last.
+    if begun.elapsed() < Duration::from_secs(2) {
+        assert_eq!(lines, stored_by_then);
+    }
 
     let mut child = start_with(&sandbox, "default", &["ids"]);
     let output = BufReader::new(child.stdout.take().unwrap());
     assert_eq!(output.lines().count() as u64, IDS);
     assert!(child.wait().unwrap().success());
-    let assigned = IDS - lines;
-    let expected = format!("{IDS} actors: {lines} sticky, {assigned} assigned\n");
+    let assigned = IDS - stored_by_then;
+    let expected = format!("{IDS} actors: {stored_by_then} sticky, {assigned} assigned\n");
     assert_eq!(told(&mut child), expected);
     assert_eq!(stored(&store), IDS);
 }
@@ -257,10 +261,10 @@ fn what_was_stored_before_a_pause_is_printed() {
         list(&sandbox, 300_000, is_reversed);
         let mut child = start_with(&sandbox, "default", options);
         let output = BufReader::new(child.stdout.take().unwrap());
-        let reader = thread::spawn(move || output.lines().map(Result::unwrap).collect());
+        // Nobody reads yet, so that the pipe is full before all are stored.
         eventually("some are stored", || stored(&store) > 0);
         store.set_state("e", ExperimentState::Paused, None).unwrap();
-        let lines: Vec<String> = reader.join().unwrap();
+        let lines: Vec<String> = output.lines().map(Result::unwrap).collect();
         let count = lines.len();
         assert_eq!(child.wait().unwrap().code(), Some(4));
         assert_eq!(stored(&store), count as u64);

@@ -1,10 +1,12 @@
 //! Every store keeps every promise: `experiments::store::conformance`, once a store.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use experiments::store::conformance::{self, Application, OPERATOR};
 use experiments::{
-    Clock, ExperimentStore, InMemoryExperimentStore, PgExperimentStore, SqliteExperimentStore,
+    Clock, ExperimentStore, InMemoryExperimentStore, PgExperimentStore, SqliteAccess,
+    SqliteExperimentStore,
 };
 use macro_rules_attribute::apply;
 
@@ -18,7 +20,9 @@ fn in_memory() -> InMemoryExperimentStore {
 }
 
 fn in_file(directory: &tempfile::TempDir) -> SqliteExperimentStore {
-    SqliteExperimentStore::open_or_create(directory.path().join("experiments.db"))
+    let file = directory.path().join("experiments.db");
+    // Many race for its lock, and the machine may have other things to do.
+    SqliteExperimentStore::open_as(file, SqliteAccess::Create, Duration::from_mins(2))
         .unwrap()
         .with_operator(OPERATOR)
 }

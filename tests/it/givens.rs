@@ -58,10 +58,22 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Waits until so many sessions of the database wait for a lock.
 pub(crate) fn await_waiters(observer: &mut Client, count: usize) {
-    let waiting = "SELECT count(*) FROM pg_stat_activity
-        WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    eventually("so many wait", || {
-        let found: i64 = observer.query_one(waiting, &[]).unwrap().get(0);
-        usize::try_from(found).unwrap() >= count
+    await_sessions(observer, "wait_event_type = 'Lock'", |found| found >= count);
+}
+
+/// Waits until enough other sessions of the database are like this.
+pub(crate) fn await_sessions(
+    observer: &mut Client,
+    condition: &str,
+    is_enough: impl Fn(usize) -> bool,
+) {
+    let count = format!(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE {condition} AND pid <> pg_backend_pid()
+             AND backend_type = 'client backend' AND datname = current_database()"
+    );
+    eventually(condition, || {
+        let found: i64 = observer.query_one(&count, &[]).unwrap().get(0);
+        is_enough(usize::try_from(found).unwrap())
     });
 }

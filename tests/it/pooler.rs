@@ -11,7 +11,7 @@ use experiments::{
 };
 use macro_rules_attribute::apply;
 
-use crate::givens::{request, running};
+use crate::givens::{eventually, request, running};
 use crate::pgbouncer::{Pooler, SESSION, Setup, TRANSACTION, shared};
 use crate::proxy::Proxy;
 use crate::sandbox::Sandbox;
@@ -90,7 +90,7 @@ fn many_are_assigned_behind_it() {
         let create = "exp create e --variant a=1 --variant b=1 --start -q";
         assert!(sandbox.bash(create).status.success());
         // Processes of their own, so that each begins to count its statements anew.
-        let many = "for n in 1 2 3; do seq $n 20000 | sed 's/^/user:/' | exp assign e --actors - --expose -q > $n & done; wait; sort -u 1 2 3 | wc -l; exp store check -q && echo sound";
+        let many = "export EXP_LOCK_TIMEOUT=120; for n in 1 2 3; do seq $n 20000 | sed 's/^/user:/' | exp assign e --actors - --expose -q > $n & done; wait; sort -u 1 2 3 | wc -l; exp store check -q && echo sound";
         let output = sandbox.bash(many);
         let printed = String::from_utf8(output.stdout).unwrap();
         assert_eq!(
@@ -161,11 +161,12 @@ fn a_server_that_is_lost_behind_it_may_have_done_it_or_not() {
             let setting = scope.spawn(|| store.set_override("e", "qa", "a"));
             let waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
             let mut admin = client(&direct);
-            let pid: i32 = loop {
-                if let Some(row) = admin.query_opt(waiting, &[]).unwrap() {
-                    break row.get(0);
-                }
-            };
+            let mut found = None;
+            eventually("it waits", || {
+                found = admin.query_opt(waiting, &[]).unwrap();
+                found.is_some()
+            });
+            let pid: i32 = found.unwrap().get(0);
             let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
             assert!(killed.unwrap().success());
             setting.join().unwrap().unwrap_err()
@@ -193,9 +194,9 @@ fn no_session_goes_on_listening() {
     store.insert(running("e")).unwrap();
     let store = store.watched().unwrap();
     let begun = Instant::now();
-    while store.refreshed_ago().unwrap() < begun.elapsed() {
-        thread::yield_now();
-    }
+    eventually("it has looked", || {
+        store.refreshed_ago().unwrap() < begun.elapsed()
+    });
     drop(store);
     let mut elsewhere = client(&pooler.url(&direct));
     let listening = elsewhere
@@ -221,11 +222,9 @@ fn a_watched_store_looks_for_changes() {
         elsewhere
             .set_state("e", ExperimentState::Archived, None)
             .unwrap();
-        let begun = Instant::now();
-        while store.list().unwrap()[0].state != ExperimentState::Archived {
-            assert!(begun.elapsed() < Duration::from_mins(1));
-            thread::yield_now();
-        }
+        eventually("it is archived", || {
+            store.list().unwrap()[0].state == ExperimentState::Archived
+        });
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use crate::givens::eventually;
 use crate::server::Server;
 
 /// What a [`Proxy`] does to the next message.
@@ -22,8 +23,12 @@ pub(crate) enum Cut {
 pub(crate) struct Proxy {
     directory: tempfile::TempDir,
     round_trips: Arc<AtomicUsize>,
+    /// One for each line.
+    owed: Lines,
     cut: Arc<Mutex<Option<Cut>>>,
 }
+
+type Lines = Arc<Mutex<Vec<Arc<Mutex<Owed>>>>>;
 
 impl Proxy {
     pub(crate) fn new(server: &Server) -> Self {
@@ -32,14 +37,18 @@ impl Proxy {
         let proxy = Self {
             directory,
             round_trips: Arc::default(),
+            owed: Arc::default(),
             cut: Arc::default(),
         };
         let target = server.directory().join(".s.PGSQL.5432");
         let (round_trips, cut) = (Arc::clone(&proxy.round_trips), Arc::clone(&proxy.cut));
+        let lines = Arc::clone(&proxy.owed);
         thread::spawn(move || {
             for client in listener.incoming() {
                 let server = UnixStream::connect(&target).unwrap();
-                relay(&client.unwrap(), &server, &round_trips, &cut);
+                let owed = Arc::default();
+                lines.lock().unwrap().push(Arc::clone(&owed));
+                relay(&client.unwrap(), &server, &round_trips, &owed, &cut);
             }
         });
         proxy
@@ -51,7 +60,7 @@ impl Proxy {
     }
 
     pub(crate) fn cut(&self, cut: Cut) {
-        let so_far = self.round_trips.load(Ordering::SeqCst);
+        let so_far = self.so_far();
         *self.cut.lock().unwrap() = Some(match cut {
             Cut::Request(n) => Cut::Request(so_far + n),
             Cut::Answer(n) => Cut::Answer(so_far + n),
@@ -60,9 +69,19 @@ impl Proxy {
 
     /// How many round trips a step took.
     pub(crate) fn count<T>(&self, step: impl FnOnce() -> T) -> (usize, T) {
-        let before = self.round_trips.load(Ordering::SeqCst);
+        let before = self.so_far();
         let done = step();
-        (self.round_trips.load(Ordering::SeqCst) - before, done)
+        (self.so_far() - before, done)
+    }
+
+    /// How many round trips there were, once none is under way: a store does not wait for the answer to what it
+    /// prepares beside.
+    fn so_far(&self) -> usize {
+        eventually("nothing is owed", || {
+            let lines = self.owed.lock().unwrap();
+            lines.iter().all(|owed| owed.lock().unwrap().is_settled())
+        });
+        self.round_trips.load(Ordering::SeqCst)
     }
 }
 
@@ -73,9 +92,14 @@ struct Owed {
     begun: Vec<u8>,
     has_logged_in: bool,
     answers: usize,
+    is_line_cut: bool,
 }
 
 impl Owed {
+    fn is_settled(&self) -> bool {
+        self.answers == 0 || self.is_line_cut
+    }
+
     fn sent(&mut self, bytes: &[u8]) {
         self.begun.extend(bytes);
         loop {
@@ -101,6 +125,7 @@ fn relay(
     client: &UnixStream,
     server: &UnixStream,
     round_trips: &Arc<AtomicUsize>,
+    owed: &Arc<Mutex<Owed>>,
     cut: &Arc<Mutex<Option<Cut>>>,
 ) {
     let is_cut = {
@@ -118,10 +143,9 @@ fn relay(
         let _ = client.shutdown(Shutdown::Both);
         let _ = server.shutdown(Shutdown::Both);
     };
-    let owed = Arc::new(Mutex::new(Owed::default()));
     let (mut from_client, mut to_server) =
         (client.try_clone().unwrap(), server.try_clone().unwrap());
-    let (is_request_cut, owing) = (is_cut.clone(), Arc::clone(&owed));
+    let (is_request_cut, owing) = (is_cut.clone(), Arc::clone(owed));
     thread::spawn(move || {
         let mut bytes = [0; 8192];
         while let Ok(read @ 1..) = from_client.read(&mut bytes) {
@@ -130,11 +154,12 @@ fn relay(
                 break;
             }
         }
+        owing.lock().unwrap().is_line_cut = true;
         hang_up(&from_client, &to_server);
     });
     let (mut from_server, mut to_client) =
         (server.try_clone().unwrap(), client.try_clone().unwrap());
-    let round_trips = Arc::clone(round_trips);
+    let (round_trips, owed) = (Arc::clone(round_trips), Arc::clone(owed));
     thread::spawn(move || {
         let mut head = [0; 5];
         while from_server.read_exact(&mut head).is_ok() {
@@ -146,21 +171,25 @@ fn relay(
             }
             // `Z`: the server is ready for the next query. What is sent together is answered together,
             // and its last answer ends the round trip.
-            let is_last = head[0] == b'Z' && {
+            let is_cut_here = head[0] == b'Z' && {
                 let mut owed = owed.lock().unwrap();
                 owed.answers -= 1;
-                owed.answers == 0
+                let is_last = owed.answers == 0;
+                let is_cut = is_last && is_cut(Cut::Answer);
+                // Before anybody sees that nothing is owed.
+                if is_last && !is_cut {
+                    round_trips.fetch_add(1, Ordering::SeqCst);
+                }
+                is_cut
             };
-            if is_last && is_cut(Cut::Answer) {
+            if is_cut_here {
                 break;
-            }
-            if is_last {
-                round_trips.fetch_add(1, Ordering::SeqCst);
             }
             if to_client.write_all(&message).is_err() {
                 break;
             }
         }
+        owed.lock().unwrap().is_line_cut = true;
         hang_up(&to_client, &from_server);
     });
 }

@@ -3,7 +3,7 @@
 //! arguments in its order. What comes back may carry more.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -18,6 +18,7 @@ use experiments::{
 use macro_rules_attribute::apply;
 
 use crate::browser::Server;
+use crate::givens::eventually;
 
 /// The operator of the handles; a program that names none gets this one.
 const HANDLE: &str = "handle";
@@ -418,11 +419,9 @@ fn a_database_is_shared_by_machines() {
         .create(ExperimentConfig::new("checkout", halves()))
         .unwrap();
     elsewhere.start("checkout").unwrap();
-    let begun = Instant::now();
-    while service.list().unwrap().first().map(|e| e.state) != Some(ExperimentState::Running) {
-        assert!(begun.elapsed() < Duration::from_mins(1), "never heard of");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    eventually("it is heard of", || {
+        service.list().unwrap().first().map(|e| e.state) == Some(ExperimentState::Running)
+    });
     assert_eq!(
         service.assign("checkout", "user:1").unwrap(),
         elsewhere.assign("checkout", "user:1").unwrap()

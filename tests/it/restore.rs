@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use crate::durability::{STEPS, at_every_call, calls};
 use crate::files::{content, filled, is_sound, names, stderr, succeeds};
+use crate::givens::eventually;
 use crate::strace::{can_trace, injected};
 
 #[test]
@@ -206,17 +207,16 @@ fn who_opens_a_store_while_it_is_replaced_uses_the_new_one() {
         .arg(env!("CARGO_BIN_EXE_exp"))
         .args(["--store", "s.db", "assign", "e", "waiting", "-q"]);
     let mut waiting = waiting.stdout(Stdio::null()).spawn().unwrap();
-    let stopped = loop {
+    let mut stopped = None;
+    eventually("it is stopped", || {
         assert!(waiting.try_wait().unwrap().is_none(), "it was not stopped");
         let trace = fs::read_to_string(sandbox.home().join("trace")).unwrap_or_default();
-        if let Some(line) = trace
-            .lines()
-            .find(|line| line.contains("stopped by SIGSTOP"))
-        {
-            break line.split(' ').next().unwrap().to_owned();
-        }
-        std::thread::yield_now();
-    };
+        let mut lines = trace.lines();
+        let line = lines.find(|line| line.contains("stopped by SIGSTOP"));
+        stopped = line.map(|line| line.split(' ').next().unwrap().to_owned());
+        stopped.is_some()
+    });
+    let stopped = stopped.unwrap();
     succeeds(&sandbox.bash(
         "exp --store s.db store restore b.db -q > /dev/null && exp --store s.db assign e first -q &&
          exp --store s.db assign e second -q",
@@ -234,7 +234,8 @@ fn who_opens_a_store_while_it_is_replaced_uses_the_new_one() {
 fn nothing_is_lost_that_is_written_while_stores_are_replaced() {
     let sandbox = filled();
     let all = sandbox.bash(
-        "exp --store s.db store backup --to b.db -q
+        "export EXP_LOCK_TIMEOUT=120
+         exp --store s.db store backup --to b.db -q
          for worker in 1 2 3; do
              for n in $(seq 12); do
                  exp --store s.db assign e new:$worker:$n -q > /dev/null && echo new:$worker:$n

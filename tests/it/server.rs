@@ -7,6 +7,7 @@
     reason = "the tests and the benchmarks each use a part of it"
 )]
 
+use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -143,10 +144,12 @@ impl Server {
     pub(crate) fn database(&self) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let created =
-            client(&self.url("postgres")).batch_execute(&format!("CREATE DATABASE {name}"));
+        let administration = self.url("postgres");
+        let created = client(&administration).batch_execute(&format!("CREATE DATABASE {name}"));
         created.unwrap();
-        self.url(&name)
+        let url = self.url(&name);
+        MADE.with_borrow_mut(|made| made.0.push((administration, name)));
+        url
     }
 
     pub(crate) fn url(&self, database: &str) -> String {
@@ -154,6 +157,25 @@ impl Server {
             "postgres://admin@/{database}?host={}",
             self.directory.display()
         )
+    }
+}
+
+/// The databases that this thread has made, and with it a test. They go when it ends: all of them would be gigabytes.
+#[derive(Default)]
+struct Made(Vec<(String, String)>);
+
+thread_local! {
+    static MADE: RefCell<Made> = RefCell::default();
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for (administration, name) in &self.0 {
+            // A server of the test's own may be gone.
+            if let Ok(mut client) = Client::connect(administration, NoTls) {
+                let _ = client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
+            }
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, tcgetattr};
 
@@ -57,7 +59,13 @@ impl Terminal {
     /// Waits until what was shown so far is like this.
     pub(crate) fn wait_until(&mut self, is_so: impl Fn(&str) -> bool) {
         let mut bytes = [0; 1024];
+        let begun = Instant::now();
         while !is_so(&self.shown) {
+            let left = Duration::from_mins(1).saturating_sub(begun.elapsed());
+            let mut ready = [PollFd::new(&self.screen, PollFlags::IN)];
+            let timeout = Timespec::try_from(left).unwrap();
+            let found = poll(&mut ready, Some(&timeout)).unwrap();
+            assert!(found > 0, "nothing more is shown: {:?}", self.shown);
             let read = self.screen.read(&mut bytes).unwrap();
             self.shown += &String::from_utf8_lossy(&bytes[..read]);
         }

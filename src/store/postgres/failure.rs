@@ -221,8 +221,8 @@ fn unreachable(options: &PgOptions, fault: &CallError) -> Option<Source> {
         SqlState::ADMIN_SHUTDOWN,
         SqlState::CRASH_SHUTDOWN,
     ];
-    let no_answer = |waited: Duration| {
-        let tenths = (waited.as_secs_f64() * 10.0).round();
+    let no_answer = || {
+        let tenths = (options.opening_timeout().as_secs_f64() * 10.0).round();
         format!("there was no answer within {} s", tenths / 10.0).into()
     };
     match fault {
@@ -230,10 +230,8 @@ fn unreachable(options: &PgOptions, fault: &CallError) -> Option<Source> {
             let is_now = error.code().is_none_or(|code| for_now.contains(code));
             is_now.then(|| innermost(error))
         }
-        CallError::Silent(waited) => Some(no_answer(*waited)),
-        CallError::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
-            Some(no_answer(options.opening_timeout()))
-        }
+        CallError::Silent(_) => Some(no_answer()),
+        CallError::Io(error) if error.kind() == io::ErrorKind::TimedOut => Some(no_answer()),
         CallError::Io(error) => Some(error.to_string().into()),
         CallError::Closed => Some("it closed the connection".into()),
         CallError::GivenUp(_) => None,

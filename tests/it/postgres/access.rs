@@ -25,7 +25,8 @@ fn waiting_has_an_end() {
         .unwrap();
     for impatient in [
         options(&url).lock_timeout(Duration::from_millis(50)),
-        options(&url).statement_timeout(Duration::from_millis(50)),
+        // Long enough for what has to succeed.
+        options(&url).statement_timeout(Duration::from_secs(1)),
     ] {
         let store = PgExperimentStore::open(impatient).unwrap();
         for refused in [
@@ -103,10 +104,9 @@ fn a_server_that_falls_silent_costs_nothing_more_with_each_attempt() {
     std::os::unix::fs::symlink(&target, &socket).unwrap();
     let (base, _) = url.split_once("?host=").unwrap();
     let silent_url = format!("{base}?host={}", directory.path().display());
-    let store = PgExperimentStore::open_or_create(
-        options(&silent_url).connect_timeout(Duration::from_millis(400)),
-    )
-    .unwrap();
+    drop(PgExperimentStore::open_or_create(options(&url)).unwrap());
+    let impatient = options(&silent_url).connect_timeout(Duration::from_secs(1));
+    let store = PgExperimentStore::open(impatient).unwrap();
     let mut admin = client(&url);
     std::fs::remove_file(&socket).unwrap();
     let silent = UnixListener::bind(&socket).unwrap();

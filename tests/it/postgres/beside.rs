@@ -12,7 +12,7 @@ use experiments::{
 };
 use macro_rules_attribute::apply;
 
-use crate::givens::{request, running, store};
+use crate::givens::{eventually, request, running, store};
 use crate::server::{self, client, options};
 
 /// The tables as the reference's application makes them.
@@ -104,7 +104,7 @@ fn an_application_goes_on_in_its_own_tables() {
     // One notification for each change, its own trigger's.
     let mut notifications = application.notifications();
     let mut heard = Vec::new();
-    let mut iter = notifications.timeout_iter(Duration::from_secs(10));
+    let mut iter = notifications.timeout_iter(Duration::from_mins(1));
     while heard.len() < 2 {
         let notification = postgres::fallible_iterator::FallibleIterator::next(&mut iter);
         heard.push(notification.unwrap().unwrap().payload().to_owned());
@@ -242,9 +242,9 @@ fn nothing_is_assigned_after_the_application_has_archived() {
                 }
             });
         }
-        while assigned.load(Ordering::SeqCst) < 200 {
-            thread::yield_now();
-        }
+        eventually("many are assigned", || {
+            assigned.load(Ordering::SeqCst) >= 200
+        });
         let archived = "UPDATE autumn_experiments SET state = 'archived' WHERE name = 'e'";
         application.batch_execute(archived).unwrap();
         application.query_one(count, &[]).unwrap().get(0)

@@ -115,9 +115,7 @@ fn a_mutation_gets_through_while_others_assign_without_a_pause() {
                 }
             });
         }
-        while is_busy.load(Ordering::SeqCst) < 100 {
-            thread::yield_now();
-        }
+        eventually("all are busy", || is_busy.load(Ordering::SeqCst) >= 100);
         let mut changes = 0;
         for weight in 1..=20 {
             let variants = [VariantConfig::new("a", weight), VariantConfig::new("b", 1)];
@@ -172,14 +170,14 @@ fn many_of_a_group_are_assigned_on_one_connection() {
     client(&url)
         .batch_execute(
             "CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS
-                 'BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END';
+                 'BEGIN PERFORM pg_sleep(2.5); RETURN NULL; END';
              CREATE TRIGGER take_long BEFORE INSERT ON autumn_experiment_assignments
                  FOR EACH STATEMENT EXECUTE FUNCTION take_long()",
         )
         .unwrap();
     let options = options(&url)
         .pool_size(1)
-        .connect_timeout(Duration::from_secs(1));
+        .connect_timeout(Duration::from_secs(2));
     let store = PgExperimentStore::open(options).unwrap();
     // More than can be locked at once.
     let actors: Vec<String> = (0..6000).map(|n| format!("user:{n}")).collect();

@@ -12,12 +12,12 @@ use macro_rules_attribute::apply;
 use postgres::Client;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::givens::{eventually, running, store};
+use crate::givens::{await_sessions, running, store};
 use crate::sandbox::Sandbox;
 use crate::server::{self, client};
 use crate::terminal::Terminal;
 
-/// A list one of whose actors is not stored before the test says so.
+/// A list some of whose actors are not stored before the test says so.
 struct Held {
     sandbox: Sandbox,
     store: PgExperimentStore,
@@ -27,7 +27,9 @@ struct Held {
 }
 
 impl Held {
-    fn new(config: ExperimentConfig, ids: usize, held: usize) -> Self {
+    fn new(config: ExperimentConfig, ids: usize, held: &[usize]) -> Self {
+        let held: Vec<String> = held.iter().map(|n| format!("'user:{n:06}'")).collect();
+        let held = held.join(", ");
         let url = server::shared().database();
         let store = store(&url);
         store.insert(config).unwrap();
@@ -37,7 +39,7 @@ impl Held {
                 "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
                      'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END';
                  CREATE TRIGGER hold BEFORE INSERT ON autumn_experiment_assignments
-                     FOR EACH ROW WHEN (NEW.actor = 'user:{held:06}') EXECUTE FUNCTION hold();
+                     FOR EACH ROW WHEN (NEW.actor IN ({held})) EXECUTE FUNCTION hold();
                  SELECT pg_advisory_lock(42)"
             ))
             .unwrap();
@@ -76,33 +78,18 @@ impl Held {
         (child, BufReader::new(output).lines())
     }
 
-    /// Waits until so many wait at a lock of ours: whoever stores the actor who is held, and whoever pauses meanwhile.
+    /// Waits until so many wait at a lock of ours: whoever stores an actor who is held, and whoever pauses meanwhile.
     /// Transactions of the list also wait for each other, at locks of other kinds.
-    fn await_held(&mut self, waiters: i64) {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-            WHERE wait_event = 'advisory' AND datname = current_database()";
-        eventually("the actor is held", || {
-            self.observer
-                .query_one(waiting, &[])
-                .unwrap()
-                .get::<_, i64>(0)
-                == waiters
-        });
+    fn await_held(&mut self, waiters: usize) {
+        let waits = "wait_event = 'advisory'";
+        await_sessions(&mut self.observer, waits, |found| found == waiters);
     }
 
     /// Waits until all that comes before the actor who is held is stored, too.
     fn await_rest(&mut self) {
         self.await_held(1);
-        let begun = "SELECT count(*) FROM pg_stat_activity
-            WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid()
-                AND backend_type = 'client backend' AND datname = current_database()";
-        eventually("nothing else is being stored", || {
-            self.observer
-                .query_one(begun, &[])
-                .unwrap()
-                .get::<_, i64>(0)
-                == 1
-        });
+        let has_begun = "xact_start IS NOT NULL";
+        await_sessions(&mut self.observer, has_begun, |found| found == 1);
     }
 
     fn release(&mut self) {
@@ -127,7 +114,7 @@ fn told(child: &mut Child) -> String {
 /// Before the actor who is held there is at least one whole transaction. Its lines are there; then it is interrupted,
 /// and the same command resumes.
 fn interrupt_and_resume(config: ExperimentConfig, ids: usize, held: usize) {
-    let mut list = Held::new(config, ids, held);
+    let mut list = Held::new(config, ids, &[held]);
     let (mut child, mut lines) = list.start(&[]);
     let first = lines.next().unwrap().unwrap();
     assert!(first.starts_with("user:000000\t"), "{first}");
@@ -173,15 +160,16 @@ fn lines_of_a_group_come_while_the_rest_is_not_stored() {
     interrupt_and_resume(running("e").exclusion_group("g"), 12_000, 11_000);
 }
 
-/// Somebody pauses the experiment while the list is stored.
+/// Somebody pauses the experiment while the list is stored. All transactions that have begun are held until then: the
+/// first, and of a group also the second.
 #[apply(needs_postgres!)]
 fn what_was_stored_before_a_pause_is_printed() {
-    for config in [running("e"), running("e").exclusion_group("g")] {
+    for (config, begun) in [(running("e"), 1), (running("e").exclusion_group("g"), 2)] {
         for options in [&[][..], &["--expose"]] {
-            let mut list = Held::new(config.clone(), 40_000, 6_000);
+            let mut list = Held::new(config.clone(), 40_000, &[3_000, 6_000]);
             let (mut child, lines) = list.start(options);
             let reader = thread::spawn(move || lines.map(Result::unwrap).collect::<Vec<_>>());
-            list.await_held(1);
+            list.await_held(begun);
             let pausing = {
                 let store = list.store.clone();
                 thread::spawn(move || {
@@ -190,14 +178,14 @@ fn what_was_stored_before_a_pause_is_printed() {
                         .map(drop)
                 })
             };
-            list.await_held(2);
+            list.await_held(begun + 1);
             list.release();
             pausing.join().unwrap().unwrap();
             let lines = reader.join().unwrap();
             let told = told(&mut child);
             assert_eq!(child.wait().unwrap().code(), Some(4), "{told}");
             let count = lines.len();
-            assert!((6_000..list.ids).contains(&count), "{count}");
+            assert!((3_001..list.ids).contains(&count), "{count}");
             assert_eq!(list.stored(), count);
             assert_eq!(
                 told,
@@ -219,7 +207,7 @@ fn what_was_stored_before_a_pause_is_printed() {
 /// On a terminal it shows how much is stored.
 #[apply(needs_postgres!)]
 fn progress_moves_with_what_is_stored() {
-    let mut list = Held::new(running("e").exclusion_group("g"), 12_000, 11_000);
+    let mut list = Held::new(running("e").exclusion_group("g"), 12_000, &[11_000]);
     let mut command = list.command(&[]);
     command.env("TERM", "xterm").stdout(Stdio::null());
     let mut terminal = Terminal::of_errors(&mut command);
