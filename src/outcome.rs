@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ConfigProblem, ExperimentError, Field};
 use crate::number::Finite;
+use crate::text::is_blank;
 use crate::validation::{MAX_ACTOR_BYTES, actor_problem, name_problem, text_problem};
 
 /// The last second of the year 9999.
@@ -21,7 +22,7 @@ pub struct Outcome {
     pub value: Finite,
     /// When, in seconds since the Unix epoch.
     pub timestamp_secs: u64,
-    /// Of all outcomes of a metric with the same id only the first is kept.
+    /// Of all outcomes of a metric with the same id only the first is kept. It can't be empty or blank.
     pub id: Option<String>,
 }
 
@@ -44,8 +45,17 @@ pub fn outcome_problem(outcome: &Outcome) -> Option<ConfigProblem> {
     let id = outcome.id.as_deref();
     actor_problem(&outcome.actor)
         .or_else(|| name_problem(Field::OutcomeMetric, &outcome.metric))
-        .or_else(|| text_problem(Field::OutcomeId, id?, MAX_ACTOR_BYTES))
+        .or_else(|| id_problem(id?))
         .or_else(|| (outcome.timestamp_secs > LAST_SECOND).then_some(ConfigProblem::TooLate))
+}
+
+/// An empty id is that of a script whose variable is not set: it would be the same for every outcome.
+fn id_problem(id: &str) -> Option<ConfigProblem> {
+    if id.chars().all(is_blank) {
+        Some(ConfigProblem::Empty(Field::OutcomeId))
+    } else {
+        text_problem(Field::OutcomeId, id, MAX_ACTOR_BYTES)
+    }
 }
 
 /// What became of outcomes that a store was given.

@@ -86,6 +86,8 @@ pub enum WarningCode {
     OnlySeen,
     /// A quantile was taken over several periods of weights.
     QuantileOverPeriods,
+    /// The end of the analysis is before the experiment's start.
+    BeforeStart,
     /// Actors of a period of weights could not be compared.
     PeriodLeftOut,
     /// A covariate was asked for but could not be used.
@@ -163,7 +165,8 @@ pub struct ComparisonReport {
     /// How many periods they are compared in.
     #[serde(skip)]
     pub periods: usize,
-    /// What is compared.
+    /// What is compared. Where the weights have changed these are averages over the periods of weights, in which both
+    /// variants weigh a period alike, and with a covariate they are adjusted by it; the plain means are in `variants`.
     pub means: Means,
     /// As if looked at once.
     pub difference: Difference,

@@ -40,11 +40,22 @@ pub(super) fn of(
         );
         warn(WarningCode::PopulationDiffers, message);
     }
-    if !analysis.metrics.is_empty() && !has_outcomes(cohort, totals) {
+    let is_before_start = report.to_secs < report.from_secs;
+    if is_before_start {
         let message = format!(
-            "no outcome of an analysed actor was found in {}",
-            words::rows(totals.rows)
+            "the results end on {}, before the start of the experiment on {}: nobody was assigned yet",
+            words::day(report.to_secs),
+            words::day(report.from_secs)
         );
+        warn(WarningCode::BeforeStart, message);
+    } else if !analysis.metrics.is_empty() && !has_outcomes(cohort, totals) {
+        let message = match totals.rows {
+            0 => "there are no outcomes of these metrics".to_owned(),
+            rows => format!(
+                "no outcome of an analysed actor was found in {}",
+                words::rows(rows)
+            ),
+        };
         warn(WarningCode::NoOutcomes, message);
     }
     if analysis.only_seen {
@@ -55,6 +66,15 @@ pub(super) fn of(
         of_metric(&metric.config, found, &mut warn);
     }
     of_rows(totals, &mut warn);
+    // Before the start no actor is in a variant.
+    if totals.unknown_actors * 2 > totals.rows && !is_before_start {
+        let message = format!(
+            "actors in no variant: {} of {}; is the column of actors the right one?",
+            words::count(totals.unknown_actors),
+            words::rows(totals.rows)
+        );
+        warn(WarningCode::UnknownActors, message);
+    }
     warnings
 }
 
@@ -97,13 +117,6 @@ fn of_rows(totals: &Totals, warn: &mut impl FnMut(WarningCode, String)) {
             words::count(totals.blank_ids)
         );
         warn(WarningCode::BlankIds, message);
-    }
-    if totals.unknown_actors * 2 > totals.rows {
-        let message = format!(
-            "actors in no variant: {} of {all}; is the column of actors the right one?",
-            words::count(totals.unknown_actors)
-        );
-        warn(WarningCode::UnknownActors, message);
     }
 }
 

@@ -18,6 +18,14 @@ pub(crate) fn read_header(block: &mut Block, delimiter: u8) -> Result<Vec<String
     names.collect()
 }
 
+/// What probably separates the columns, where the header was read as a single one: a comma, a tab or a semicolon.
+pub(crate) fn other_separator(columns: &[String]) -> Option<char> {
+    let [name] = columns else {
+        return None;
+    };
+    name.chars().find(|c| [',', '\t', ';'].contains(c))
+}
+
 /// What is wrong with a row that has so many fields.
 pub(crate) fn count_problem(fields: usize, columns: usize) -> Option<String> {
     let s = if fields == 1 { "" } else { "s" };

@@ -19,6 +19,16 @@ pub(crate) fn read_object(
     json.end()
 }
 
+/// What is wrong with a line that is no object, in a sentence without a full stop.
+pub(crate) fn problem(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    let told = error.to_string();
+    // To the parser each line is the first of a text of its own.
+    let place = format!(" at line {line} column {column}");
+    let told = told.strip_suffix(&*place).unwrap_or(&told);
+    format!("not a JSON object: {told} in column {column}")
+}
+
 /// The next line that is not blank, with its number. Moves `at` and `line` behind it.
 pub(crate) fn next_line<'a>(
     bytes: &'a [u8],

@@ -7,8 +7,8 @@ use super::blocks::{Block, Blocks};
 use super::csv::Fields;
 use super::error::RowsError;
 use super::format::Format;
-use super::header::{count_problem, read_header};
-use super::json::{next_line, read_object};
+use super::header::{count_problem, other_separator, read_header};
+use super::json::{next_line, problem, read_object};
 
 /// One row.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,12 @@ impl<R: Read> TextRows<R> {
         &self.columns
     }
 
+    /// What probably separates the columns, where the header was read as a single one with a comma, a tab or a
+    /// semicolon in its name.
+    pub fn other_separator(&self) -> Option<char> {
+        other_separator(&self.columns).filter(|_| self.delimiter.is_some())
+    }
+
     /// The next row, or `None` at the end.
     ///
     /// # Errors
@@ -114,7 +120,7 @@ impl<R: Read> TextRows<R> {
         for cell in &mut *cells {
             cell.clear();
         }
-        let mut problem = None;
+        let mut odd = None;
         let read = read_object(text, &mut |key, value| {
             let column = columns.iter().position(|column| column == key);
             let column = column.unwrap_or_else(|| {
@@ -124,10 +130,10 @@ impl<R: Read> TextRows<R> {
             });
             match value.text() {
                 Some(text) => cells[column].push_str(&text),
-                None => problem = Some(format!("{key} is neither a number nor text")),
+                None => odd = Some(format!("{key} is neither a number nor text")),
             }
         });
-        self.problem = read.err().map(|error| error.to_string()).or(problem);
+        self.problem = read.err().map(|error| problem(&error)).or(odd);
         block.line = after;
         Some(line)
     }
@@ -181,7 +187,7 @@ mod tests {
             "1: 1",
             "3: |x",
             "4! a is neither a number nor text",
-            "5! EOF while parsing an object at line 1 column 1",
+            "5! not a JSON object: EOF while parsing an object in column 1",
             "6: 1|",
         ];
         assert_eq!(rows, expected);

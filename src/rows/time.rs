@@ -61,8 +61,9 @@ impl Time {
     }
 }
 
-/// The time in a cell: Unix seconds or milliseconds, which may have decimals, or RFC 3339. Spaces and tabs
-/// around it are skipped.
+/// The time in a cell: Unix seconds or milliseconds, which may have decimals, RFC 3339, or `YYYY-MM-DD HH:MM:SS`, also
+/// with decimals, in UTC: that is what SQLite's `datetime()` and `CURRENT_TIMESTAMP` give. Spaces and tabs around it are
+/// skipped.
 ///
 /// # Errors
 /// It is something else.
@@ -102,11 +103,36 @@ fn any_time(text: &[u8]) -> Result<Time, CellProblem> {
     {
         return Time::of_float(number);
     }
-    let parsed = text.parse::<jiff::Timestamp>();
-    let time = parsed.map_err(|_| CellProblem::NotATime)?;
+    let parsed = text.parse::<jiff::Timestamp>().ok();
+    let time = parsed.or_else(|| of_sqlite(text));
+    let time = time.ok_or(CellProblem::NotATime)?;
     let secs = time.as_nanosecond().div_euclid(1_000_000_000);
     let secs = i64::try_from(secs).map_err(|_| CellProblem::NotATime)?;
     Ok(Time { secs, unit: None })
+}
+
+/// `YYYY-MM-DD HH:MM:SS`, with or without decimals. With a `T` it would be a time without a zone, which programs write for
+/// the time of their place.
+fn of_sqlite(text: &str) -> Option<jiff::Timestamp> {
+    const SHAPE: &[u8] = b"0000-00-00 00:00:00";
+    let (seconds, decimals) = text.as_bytes().split_at_checked(SHAPE.len())?;
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    let has_shape = seconds.iter().zip(SHAPE).all(|(byte, shape)| match shape {
+        b'0' => is_digit(byte),
+        sign => byte == sign,
+    });
+    let are_decimals = match decimals {
+        [] => true,
+        [b'.', digits @ ..] => !digits.is_empty() && digits.iter().all(is_digit),
+        _ => false,
+    };
+    // Decimals are dropped anyway, and there may be more of them than jiff takes.
+    let civil = text
+        .get(..SHAPE.len())
+        .filter(|_| has_shape && are_decimals)?;
+    let civil: jiff::civil::DateTime = civil.parse().ok()?;
+    let time = civil.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?;
+    Some(time.timestamp())
 }
 
 /// Of digits with decimals; a `f64` could round them up to the next second.
@@ -131,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_seconds_or_milliseconds_or_rfc_3339() {
+    fn times_are_seconds_or_milliseconds_or_rfc_3339_or_as_sqlite_has_them() {
         use TimeUnit::{Milliseconds, Seconds};
         let times = [
             ("0", 0, Some(Seconds)),
@@ -147,6 +173,11 @@ mod tests {
             ("2023-11-14T22:13:20.999Z", 1_700_000_000, None),
             ("2023-11-15t00:13:20+02:00", 1_700_000_000, None),
             ("1969-12-31T23:59:59.5Z", -1, None),
+            ("2023-11-14 22:13:20", 1_700_000_000, None),
+            (" 2023-11-14 22:13:20.999 ", 1_700_000_000, None),
+            ("2023-11-14 22:13:20.123456789123", 1_700_000_000, None),
+            ("1969-12-31 23:59:59.5", -1, None),
+            ("2023-11-15 00:13:20+02:00", 1_700_000_000, None),
         ];
         for (text, secs, unit) in times {
             let time = Time { secs, unit };
@@ -163,6 +194,11 @@ mod tests {
             "yesterday",
             "2023-11-14",
             "2023-11-14T22:13:20",
+            "2023-11-14 22:13",
+            "2023-11-14  22:13:20",
+            "2023-11-14 22:13:20.",
+            "2023-11-14 22:13:20[Europe/Paris]",
+            "2023-13-14 22:13:20",
             "14/11/2023",
             "--1",
             "1.x",

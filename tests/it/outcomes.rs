@@ -539,7 +539,7 @@ fn objects_are_rows() {
         "8: revenue is neither a number nor text",
         "9: revenue appears twice",
         "10: actor is neither a number nor text",
-        "11: not a JSON object: EOF while parsing an object at line 1 column 18",
+        "11: not a JSON object: EOF while parsing an object in column 18",
     ];
     assert_eq!(broken(&totals), expected);
 

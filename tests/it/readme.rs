@@ -1,6 +1,7 @@
 //! What the README and the pages of docs/ show is what is seen: each `console` block is a session and each
-//! `bash` block a script that succeeds, from the top of a page to its end in one sandbox. What they show of
-//! Rust is a doctest of the library.
+//! `bash` block a script that succeeds, from the top of a page to its end in one sandbox. What a page exports holds for
+//! all that follows; one that says what the clock is gets it from nowhere else. What they show of Rust is a doctest of the
+//! library.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -61,18 +62,22 @@ fn run(page: &str, sandbox: &Sandbox) -> usize {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let text = std::fs::read_to_string(&path).unwrap();
     let (mut seen, mut blocks) = (String::new(), 0);
+    let mut exported = String::new();
+    if text.contains("$ export EXP_NOW=") {
+        exported.push_str("unset EXP_NOW EXP_BY TZ COLUMNS; ");
+    }
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         let _ = writeln!(seen, "{line}");
         match line {
             "```console" => {
-                session(sandbox, &mut lines, &mut seen);
+                session(sandbox, &mut exported, &mut lines, &mut seen);
                 blocks += 1;
             }
             "```bash" => {
                 let script: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
                 let script = script.join("\n");
-                let output = sandbox.bash(&format!("set -eu\n{script}"));
+                let output = sandbox.bash(&format!("set -eu; {exported}\n{script}"));
                 assert!(output.status.success(), "{script}\n{output:?}");
                 let _ = write!(seen, "{script}\n```\n");
                 blocks += 1;
@@ -86,7 +91,12 @@ fn run(page: &str, sandbox: &Sandbox) -> usize {
 }
 
 /// Runs the commands of a block and writes what is seen, up to the end of the block.
-fn session<'a>(sandbox: &Sandbox, lines: &mut impl Iterator<Item = &'a str>, seen: &mut String) {
+fn session<'a>(
+    sandbox: &Sandbox,
+    exported: &mut String,
+    lines: &mut impl Iterator<Item = &'a str>,
+    seen: &mut String,
+) {
     for line in lines {
         if line == "```" {
             let _ = writeln!(seen, "{line}");
@@ -94,7 +104,10 @@ fn session<'a>(sandbox: &Sandbox, lines: &mut impl Iterator<Item = &'a str>, see
         }
         if let Some(command) = line.strip_prefix("$ ") {
             let _ = writeln!(seen, "{line}");
-            let output = sandbox.bash(&format!("exec 2>&1; {command}"));
+            if command.starts_with("export ") {
+                let _ = write!(exported, "{command}; ");
+            }
+            let output = sandbox.bash(&format!("exec 2>&1; {exported}{command}"));
             let text = sandbox.neutral(&String::from_utf8_lossy(&output.stdout));
             seen.push_str(&text);
         }

@@ -23,6 +23,17 @@ pub enum OutcomesError {
         /// The column that was probably meant.
         nearest: Option<String>,
     },
+    /// A column is named like one that is needed, and that one is not there.
+    #[error("there is a column {}, but no column {}", Quoted(.column), Quoted(.meant))]
+    MisnamedColumn {
+        /// Its name.
+        column: String,
+        /// The name that was probably meant.
+        meant: &'static str,
+    },
+    /// The header is a single column, whose name has what other files separate columns with.
+    #[error("its columns are separated by {}", word(*.0))]
+    OtherSeparator(char),
     /// Two columns have a name that is needed.
     #[error("there are two columns {}", Quoted(.0))]
     DuplicateColumn(String),
@@ -52,4 +63,12 @@ pub enum OutcomesError {
         /// How many it may have.
         limit: usize,
     },
+}
+
+fn word(separator: char) -> &'static str {
+    match separator {
+        '\t' => "tabs",
+        ',' => "commas",
+        _ => "semicolons",
+    }
 }

@@ -14,7 +14,8 @@ use crate::outcome::OutcomeScan;
 use crate::results::members::Members;
 use crate::results::totals::Totals;
 use crate::rows::{
-    Block, Blocks, Cell, Format, RowsError, Time, next_line, read_header, read_object,
+    Block, Blocks, Cell, Format, RowsError, Time, next_line, other_separator, read_header,
+    read_object,
 };
 use crate::store::ExperimentStore;
 
@@ -60,7 +61,10 @@ impl<'a> Reading<'a> {
         let frame = self.frame();
         if let Some(delimiter) = delimiter {
             let header = read_header(&mut first, delimiter)?;
-            let roles = frame.plan.find(&header)?;
+            let roles = frame.plan.find(&header).map_err(|refused| {
+                let separator = other_separator(&header);
+                separator.map_or(refused, OutcomesError::OtherSeparator)
+            })?;
             let is_timed = roles.iter().any(|(_, role)| *role == Role::Time);
             let written = Written::Fields {
                 delimiter,

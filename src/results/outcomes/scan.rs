@@ -2,7 +2,7 @@
 
 use super::plan::Role;
 use super::tally::Tally;
-use crate::rows::{Block, Cell, Fields, count_problem, next_line, read_object};
+use crate::rows::{Block, Cell, Fields, count_problem, next_line, problem, read_object};
 
 /// How the rows of a text are written.
 #[derive(Debug, Clone, Copy)]
@@ -218,9 +218,7 @@ fn scan_objects(
                 keys.note_other(key);
             }
         });
-        let problem = read
-            .err()
-            .map(|error| format!("not a JSON object: {error}"));
+        let problem = read.err().map(|error| problem(&error));
         tally.end_row(line, problem);
     }
 }

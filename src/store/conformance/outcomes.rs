@@ -35,7 +35,7 @@ pub fn outcomes_are_kept_as_they_are(store: &dyn ExperimentStore) {
         outcome("user:2", "revenue", 19.99, None),
         outcome("user:1", "purchased", 1.0, Some("order 1")),
         outcome("line\nfeed", "it's \"50%\"", -3.0, Some("tab\there")),
-        outcome("🦀", "Größe 日本", 0.0, Some("")),
+        outcome("🦀", "Größe 日本", 0.0, Some("0")),
         outcome("user:2", "revenue", 19.99, None),
         outcome(&longest, "revenue", 1e308, Some(&longest)),
         outcome("a", "revenue", 5e-324, None),
@@ -101,6 +101,8 @@ pub fn outcomes_are_kept_all_or_none(store: &dyn ExperimentStore) {
         outcome("nul\0", "revenue", 1.0, None),
         outcome("a", "line\nfeed", 1.0, None),
         outcome("a", "revenue", 1.0, Some(&too_long)),
+        outcome("a", "revenue", 1.0, Some("")),
+        outcome("a", "revenue", 1.0, Some(" \t")),
     ];
     for bad in refused {
         assert_refused!(

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::exit::{Hint, UsageError, positional, quote};
+use crate::input;
 use crate::moment;
 use crate::output::View;
 use crate::output::change::{self, Change};
@@ -33,7 +34,7 @@ pub(crate) struct History {
     since: Option<String>,
 
     /// Show this many; 0 for all
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = input::whole_number::<usize>)]
     limit: usize,
 }
 

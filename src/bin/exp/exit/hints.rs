@@ -296,6 +296,11 @@ fn of_outcomes(error: &OutcomesError) -> Option<String> {
             "the column with the actors must be called actor; for exp results, --actor-column names another"
                 .to_owned()
         }
+        OutcomesError::OtherSeparator(';') => {
+            "exp reads columns that are separated by commas, or by tabs with --input-format tsv"
+                .to_owned()
+        }
+        OutcomesError::OtherSeparator(_) => "name the format with --input-format".to_owned(),
         OutcomesError::WindowWithoutTimes { .. } => {
             "--time-column names the column with the times".to_owned()
         }

@@ -19,6 +19,15 @@ const STYLE: &str = include_str!("style.css");
 /// What a browser may load for the page: nothing. The icon is one that it need not ask for.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
+/// What a page is known by.
+const GENERATOR: &str = "exp results";
+
+/// Whether a file that begins like this is a page.
+pub(crate) fn is_page(beginning: &str) -> bool {
+    let mark = format!(r#"<meta name="generator" content="{GENERATOR}">"#);
+    beginning.starts_with("<!DOCTYPE html>") && beginning.contains(&mark)
+}
+
 /// The page as a document.
 pub(crate) fn render(page: &Page<'_>) -> String {
     let report = page.report;
@@ -30,6 +39,7 @@ pub(crate) fn render(page: &Page<'_>) -> String {
         html lang="en" {
             head {
                 meta charset="utf-8";
+                meta name="generator" content=(GENERATOR);
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";

@@ -6,7 +6,7 @@ mod page;
 mod text;
 mod tsv;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
@@ -38,12 +38,16 @@ use crate::output::tsv::Tsv;
     exp results checkout_v2 --outcomes orders.csv\n  \
     exp results checkout_v2 --sql 'SELECT actor, at AS timestamp, total AS revenue FROM orders'\n  \
     exp results checkout_v2 --html report.html\n\n\
-    A file has a column actor, a column timestamp (RFC 3339, or seconds or milliseconds since 1970) and one for each\n\
-    metric; without times every row counts.\n\n\
-    TSV has one line for each comparison. Columns: metric, kind, role, variant, control, actors of both,\n\
-    variant's mean, control's mean; the difference with the ends of its interval and p as if looked at once;\n\
-    the same relative to the control with its interval; the always-valid relative interval and p; p adjusted for\n\
-    the number of comparisons; chance to win, expected loss, verdict.")]
+    A file or a query has a column actor, a column timestamp and one for each metric; without times\n\
+    every row counts. A time is RFC 3339, seconds or milliseconds since 1970, or 2026-11-28 09:30:00\n\
+    in UTC, as SQLite's datetime() and CURRENT_TIMESTAMP give it.\n\n\
+    TSV has one line for each comparison. Columns: metric, kind, role, variant, control, actors of\n\
+    both, variant's mean, control's mean; the difference with the ends of its interval and p as if\n\
+    looked at once; the same relative to the control with its interval; the always-valid relative\n\
+    interval and p; p adjusted for the number of comparisons; chance to win, expected loss, verdict.\n\n\
+    The two means are those that are compared: averages over the periods of weights, in which both\n\
+    variants weigh a period alike, and adjusted by the covariate if there is one. Once the weights\n\
+    have changed they differ from the plain means, which text and variants[].mean in JSON show.")]
 pub(crate) struct Results {
     /// The experiment's name
     #[arg(add = complete::experiments())]
@@ -83,7 +87,8 @@ pub(crate) struct Results {
     #[arg(long)]
     fail_on_mismatch: bool,
 
-    /// Also write the results to this file, as one HTML page that loads nothing from elsewhere
+    /// Also write the results to this file, as one HTML page that loads nothing from elsewhere; a file that is there is
+    /// overwritten only if it is such a page
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     html: Option<PathBuf>,
 }
@@ -108,13 +113,8 @@ pub(super) struct Question {
 
 impl Results {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        if self
-            .html
-            .as_deref()
-            .is_some_and(|file| file == Path::new("-"))
-        {
-            let message = "--html takes the name of a file";
-            return Err(UsageError(message.to_owned()).into());
+        if let Some(file) = &self.html {
+            page::refuse_to_overwrite(file)?;
         }
         let source = self.source.source()?;
         let opened = context.open(Purpose::Look)?;
@@ -143,6 +143,13 @@ impl Results {
         };
         let read = source.read(&reading, &opened, self.html.is_some())?;
         warn(context, &read.totals);
+        if matches!(source, outcomes::Source::Kept) {
+            let declared = question.config.analysis.metrics.len();
+            let typed = configs.iter().zip(&read.totals.metrics).skip(declared);
+            let unseen = typed.filter(|(_, found)| !found.seen.contains(&true));
+            let unseen: Vec<&str> = unseen.map(|(metric, _)| metric.column()).collect();
+            context.warn_of_each(&kept::unknown(service.store(), &unseen)?);
+        }
         let report = self.report(&question, &members, &read.totals, read.totals.to_secs);
         if let Some(file) = &self.html {
             let over_time = self.over_time(&question, &members, &read.totals, &report);

@@ -40,7 +40,8 @@ pub(super) struct Arguments {
     attach: Option<PathBuf>,
 
     /// How many seconds the query may take
-    #[arg(long, value_name = "SECONDS", requires = "sql", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", requires = "sql", default_value_t = 300,
+          value_parser = input::whole_number::<u64>)]
     sql_timeout: u64,
 
     /// The column with the actor [default: actor]

@@ -1,9 +1,16 @@
-//! What the page of results shows beside the report.
+//! What the page of results shows beside the report, and the file that it goes to.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::Context as _;
 use experiments::results::{Members, MetricReport, Report};
+use experiments::text::escape;
 use experiments::{ChangeRecord, ExperimentConfig, ExperimentService, ExposureScan, MetricConfig};
 
 use crate::commands::{assignments, exposures};
+use crate::exit::{Hint, Invalid, UsageError};
 use crate::hash::Hash;
 use crate::output::interval::Interval;
 use crate::output::metric;
@@ -30,6 +37,34 @@ pub(super) struct Made<'a> {
     pub(super) over_time: Vec<Report>,
     /// What the outcomes were read from, and its SHA-256.
     pub(super) outcomes: (String, String),
+}
+
+/// Refuses a place for a page where something else is, such as the store or the outcomes that are read.
+pub(super) fn refuse_to_overwrite(file: &Path) -> anyhow::Result<()> {
+    /// What is known of a page stands at its beginning.
+    const BEGINNING: u64 = 1 << 10;
+    if file == Path::new("-") {
+        let message = "--html takes the name of a file";
+        return Err(UsageError(message.to_owned()).into());
+    }
+    // What is no regular file, such as a pipe, holds nothing to lose.
+    if !file.is_file() {
+        return Ok(());
+    }
+    let mut found = Vec::new();
+    let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    opened.take(BEGINNING).read_to_end(&mut found)?;
+    // An empty file is what mktemp makes, and a shell for what is redirected to it.
+    if found.is_empty() || page::is_page(&String::from_utf8_lossy(&found)) {
+        return Ok(());
+    }
+    let shown = secrets::mask(&file.to_string_lossy());
+    let message = format!(
+        "{} exists already and is not a page of exp results",
+        escape(&shown)
+    );
+    let hint = "name another file, or remove this one first".to_owned();
+    Err(anyhow::Error::new(Invalid(message)).context(Hint(hint)))
 }
 
 pub(super) fn document(made: &Made<'_>) -> anyhow::Result<String> {

@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::Context as _;
 use experiments::results::OutcomesError;
 use experiments::rows::{Format, TextRow, TextRows, TimeUnit, parse_number, parse_time};
-use experiments::suggest::nearest;
+use experiments::text::escape;
 use experiments::{ExperimentService, Finite, Outcome, Tracked, outcome_problem};
 
+use super::header::Columns;
 use crate::commands::actor_list;
 use crate::context::{Context, Purpose};
 use crate::environment;
@@ -30,9 +31,12 @@ pub(super) fn track(
     let name = || path.display().to_string();
     let mut rows = TextRows::new(input::open(path)?, format).with_context(name)?;
     let mut columns = Columns::default();
+    if let Some(separator) = rows.other_separator() {
+        return Err(OutcomesError::OtherSeparator(separator)).with_context(name);
+    }
     if format != Format::JsonLines {
         columns = Columns::find(rows.columns()).with_context(name)?;
-        columns.require().with_context(name)?;
+        columns.require().map_err(|error| hinted(error, name()))?;
     }
     let service = context.service(Purpose::Use)?;
     let mut reader = Reader {
@@ -66,6 +70,14 @@ pub(super) fn track(
         }
     }
     keep(&service, &mut batch, &mut tracked)?;
+    if !columns.ignored.is_empty() {
+        let ignored = columns.ignored.iter();
+        let ignored: Vec<String> = ignored.map(|name| format!("'{}'", escape(name))).collect();
+        context.warn(format_args!(
+            "columns that are ignored: {}",
+            ignored.join(", ")
+        ));
+    }
     if reader.unit == Some(TimeUnit::Milliseconds) {
         context.warn("times were read as milliseconds");
     }
@@ -81,6 +93,22 @@ pub(super) fn track(
     }
     let hint = "remove the blanks, or keep them with --raw";
     Err(error.context(Hint(hint.to_owned())))
+}
+
+/// The error with where it is from, and for a name that looks like a slip what to do about it.
+fn hinted(error: OutcomesError, from: String) -> anyhow::Error {
+    let hint = match error {
+        OutcomesError::MisnamedColumn {
+            meant: "timestamp", ..
+        } => Some("did you mean timestamp? if it is a metric, give it another name".to_owned()),
+        OutcomesError::MisnamedColumn { meant, .. } => Some(format!("did you mean {meant}?")),
+        _ => None,
+    };
+    let error = anyhow::Error::new(error).context(from);
+    match hint {
+        Some(hint) => error.context(Hint(hint)),
+        None => error,
+    }
 }
 
 fn keep(
@@ -107,65 +135,6 @@ fn told(tracked: Tracked) -> String {
     }
 }
 
-/// Where the columns are.
-#[derive(Default)]
-struct Columns {
-    /// How many there are.
-    known: usize,
-    actor: Option<usize>,
-    metric: Option<usize>,
-    value: Option<usize>,
-    time: Option<usize>,
-    id: Option<usize>,
-    /// Those of which each is a metric; none where a column names it.
-    metrics: Vec<usize>,
-    /// What a header must not lack.
-    missing: Option<OutcomesError>,
-}
-
-impl Columns {
-    fn find(names: &[String]) -> Result<Self, OutcomesError> {
-        let mut columns = Self {
-            known: names.len(),
-            ..Self::default()
-        };
-        let mut seen = std::collections::HashSet::new();
-        for (place, name) in names.iter().enumerate() {
-            if !seen.insert(name) {
-                return Err(OutcomesError::DuplicateColumn(name.clone()));
-            }
-            match name.as_str() {
-                "actor" => columns.actor = Some(place),
-                "metric" => columns.metric = Some(place),
-                "value" => columns.value = Some(place),
-                "timestamp" => columns.time = Some(place),
-                "id" => columns.id = Some(place),
-                _ => columns.metrics.push(place),
-            }
-        }
-        if columns.metric.is_some() {
-            columns.metrics.clear();
-        }
-        let missing = if columns.actor.is_none() {
-            "actor"
-        } else if columns.metric.is_none() && columns.metrics.is_empty() {
-            "metric"
-        } else {
-            return Ok(columns);
-        };
-        columns.missing = Some(OutcomesError::MissingColumn {
-            column: missing.to_owned(),
-            nearest: nearest(missing, names.iter().map(String::as_str)).map(str::to_owned),
-        });
-        Ok(columns)
-    }
-
-    /// Refuses a header without an actor, or without anything that counts.
-    fn require(&mut self) -> Result<(), OutcomesError> {
-        self.missing.take().map_or(Ok(()), Err)
-    }
-}
-
 /// What is known while rows are read.
 struct Reader {
     now_secs: u64,
@@ -186,6 +155,9 @@ impl Reader {
             let cell = place.and_then(|place| row.cells.get(place));
             cell.map(String::as_str).filter(|cell| !cell.is_empty())
         };
+        if let Some(slip) = columns.slip(|place| cell(place).is_some()) {
+            return Err(slip.to_string());
+        }
         let timestamp_secs =
             cell(columns.time).map_or(Ok(self.now_secs), |text| self.time(text))?;
         let (actor, id) = (cell(columns.actor).unwrap_or_default(), cell(columns.id));

@@ -1,12 +1,14 @@
 //! `exp track`: outcomes that the store keeps.
 
 mod file;
+mod header;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use experiments::text::escape;
-use experiments::{Finite, Outcome, Tracked};
+use experiments::{ExperimentService, Finite, Outcome, Tracked};
 
 use crate::context::{Context, Purpose};
 use crate::environment;
@@ -31,7 +33,8 @@ use crate::{actor_word, complete};
     exp track user:1 revenue 49.90 --id order-1007\n  \
     exp track --file outcomes.csv\n\n\
     A file has a column actor and, if the time is known, a column timestamp. Either it has one outcome\n\
-    a row, in columns metric, value and id, or a column for each metric.\n\n\
+    a row, in columns metric, value and id, or a column for each metric. Times are RFC 3339, seconds or\n\
+    milliseconds since 1970, or 2026-11-28 09:30:00 in UTC. An empty cell of id is no id; a blank one is refused.\n\n\
     Rows are recorded in batches. Where rows have no id, recording a file twice counts them twice.\n\n\
     TSV columns: recorded, repeated"
 )]
@@ -53,7 +56,8 @@ pub(crate) struct Track {
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 
-    /// Count a repeated call once: of a metric's outcomes with the same id, only the first is recorded
+    /// Count a repeated call once: of a metric's outcomes with the same id, only the first is recorded; an empty id is
+    /// refused
     #[arg(long, value_name = "ID")]
     id: Option<String>,
 
@@ -98,8 +102,36 @@ impl Track {
         if tracked.repeated > 0 {
             context.say("an outcome with this id is recorded already: nothing changed");
         }
+        if let Some(declared) = similar(&service, &outcome.metric) {
+            context.warn(format_args!(
+                "no experiment has a metric on '{}'; did you mean '{}'?",
+                escape(&outcome.metric),
+                escape(&declared)
+            ));
+        }
         Ok(())
     }
+}
+
+/// The column of a declared metric that was probably meant, if none has this name. The outcome is recorded already: a
+/// store that can't be read is no reason to fail.
+fn similar(service: &ExperimentService, metric: &str) -> Option<String> {
+    let configs = service.list().ok()?;
+    let declared = configs.iter().flat_map(|config| &config.analysis.metrics);
+    let columns = declared.flat_map(|metric| {
+        let others = [&metric.denominator, &metric.covariate];
+        let others = others.into_iter().filter_map(Option::as_deref);
+        [metric.column()].into_iter().chain(others)
+    });
+    let columns: BTreeSet<&str> = columns.collect();
+    if columns.contains(metric) {
+        return None;
+    }
+    // One letter, or two of a long name: what is further away is likely to be another metric.
+    let most = if metric.chars().count() < 6 { 1 } else { 2 };
+    let distance = |column: &&str| strsim::osa_distance(metric, column);
+    let nearest = columns.into_iter().min_by_key(distance)?;
+    (distance(&nearest) <= most).then(|| nearest.to_owned())
 }
 
 impl View for Tracked {
