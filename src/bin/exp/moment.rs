@@ -13,6 +13,8 @@ pub(crate) const FORMS: &str = "2026-11-28, 2026-11-28T09:30:00Z, seconds since 
 
 /// As seconds it would be in the year 5138.
 const MILLISECONDS_FROM: i64 = 100_000_000_000;
+/// As seconds they would be in the first hour of 1970.
+const YEARS: std::ops::RangeInclusive<i64> = 1970..=2199;
 
 /// The moment in seconds since 1970: RFC 3339, a date or a date and time of the local zone, seconds since
 /// 1970, or how long ago it was. `3d` and `3d ago` mean the same.
@@ -38,6 +40,10 @@ pub(crate) fn parse_ahead(text: &str, clock: Clock) -> Result<u64, UsageError> {
 fn absolute(text: &str) -> Result<Option<u64>, UsageError> {
     if seconds(text).is_some_and(|secs| secs >= MILLISECONDS_FROM) {
         let message = format!("'{text}' looks like milliseconds; write seconds since 1970");
+        return Err(UsageError(message));
+    }
+    if seconds(text).is_some_and(|secs| YEARS.contains(&secs)) {
+        let message = format!("'{text}' looks like a year; write a date such as {text}-01-31");
         return Err(UsageError(message));
     }
     let moment = seconds(text)
