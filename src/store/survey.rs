@@ -20,7 +20,7 @@ pub struct StoreInfo {
     pub engine: String,
     /// The version of its schema.
     pub schema: u32,
-    /// Whether an application had made its tables before; never for a file.
+    /// Whether an application shares its tables; never for a file.
     pub adopted: bool,
     /// Bytes on disk; in a database, of the tables and their indexes.
     pub bytes: u64,

@@ -93,9 +93,9 @@ fn what_the_application_does_not_know_is_warned_of() {
         String::from_utf8(output.unwrap().stderr).unwrap()
     };
     let hash =
-        "has bucketing fnv1a_mixed, but the application that made these tables knows only fnv1a";
-    let salt = "has a salt, which the application that made these tables ignores";
-    let coverage = "has a coverage, which the application that made these tables ignores";
+        "has bucketing fnv1a_mixed, but the application that shares these tables knows only fnv1a";
+    let salt = "has a salt, which the application that shares these tables ignores";
+    let coverage = "has a coverage, which the application that shares these tables ignores";
     let plain = said(&["plain"]);
     assert!(!plain.contains("warning"), "{plain}");
     let salted = said(&["salted", "--salt", "s"]);

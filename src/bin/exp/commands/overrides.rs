@@ -96,7 +96,7 @@ impl Override {
         });
         if expires.is_some() && opened.is_of_application()? {
             context.warn(format_args!(
-                "the application that made these tables does not know that the override of {actor} \
+                "the application that shares these tables does not know that the override of {actor} \
                  expires: it goes on giving {variant}"
             ));
         }

@@ -38,7 +38,7 @@ fn figures(info: StoreInfo) -> Figures<StoreInfo> {
         ],
         note: info
             .adopted
-            .then_some("an application made the tables before exp did"),
+            .then_some("an application shares the tables"),
         value: info,
     }
 }
