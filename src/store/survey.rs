@@ -42,7 +42,7 @@ pub struct StoreInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct StoreFinding {
-    /// Its kind.
+    /// What it is.
     pub code: StoreFault,
     /// The experiment, the exclusion group or the part of the schema that it is about.
     pub subject: String,

@@ -121,6 +121,49 @@ fn what_the_application_does_not_know_is_warned_of() {
     assert!(!again.contains("warning: 'plain'"), "{again}");
 }
 
+/// So it is in tables that were made for an application, from nothing or later.
+#[apply(needs_postgres!)]
+fn what_an_application_that_will_follow_does_not_know_is_warned_of() {
+    for is_ours_first in [false, true] {
+        let url = server::shared().database();
+        if is_ours_first {
+            PgExperimentStore::migrate(&options(&url)).unwrap();
+            use_it(&url);
+            let store = PgExperimentStore::open(options(&url)).unwrap();
+            assert!(!store.is_adopted().unwrap());
+        }
+        assert!(PgExperimentStore::migrate_for_application(&options(&url)).unwrap());
+        assert!(!PgExperimentStore::migrate_for_application(&options(&url)).unwrap());
+        assert!(!PgExperimentStore::migrate(&options(&url)).unwrap());
+        let sandbox = Sandbox::on_store(&url);
+        let output = sandbox.bash(
+            "exp create new --variant a=1 --coverage 20% --salt x; exp close new; exp rename new old",
+        );
+        let told = String::from_utf8(output.stderr).unwrap();
+        for warning in [
+            "'new' has a salt, which the application that shares these tables ignores",
+            "'new' has a coverage, which the application that shares these tables ignores",
+            "'new' is closed to newcomers, which the application that shares these tables ignores",
+            "experiment 'new' can't be renamed: an application uses these tables",
+        ] {
+            assert!(told.contains(warning), "{warning}: {told}");
+        }
+    }
+}
+
+/// An earlier version recorded the application's migration, and forgot for whom the tables are.
+#[apply(needs_postgres!)]
+fn tables_that_were_made_for_an_application_can_be_told_so_later() {
+    let url = server::shared().database();
+    PgExperimentStore::migrate_for_application(&options(&url)).unwrap();
+    client(&url)
+        .batch_execute("UPDATE exp_migrations SET adopted = false")
+        .unwrap();
+    assert!(PgExperimentStore::migrate_for_application(&options(&url)).unwrap());
+    let store = PgExperimentStore::open(options(&url)).unwrap();
+    assert!(store.is_adopted().unwrap());
+}
+
 /// So it is where a command does what the application does not; what makes it do more than before is not.
 #[apply(needs_postgres!)]
 fn a_command_that_the_application_does_not_follow_says_so() {

@@ -24,8 +24,9 @@ use crate::output::tsv::Tsv;
 /// already as the plan would make it, nothing needs to be done. The store is made if there is none.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp apply experiments.toml --yes\n\n\
-    TSV columns: experiment, then those of exp history; of a plan that was applied already a line\n    \
-    for each experiment, with applied_already as the mutation")]
+    TSV columns: experiment, timestamp_secs, operator, mutation, before, after\n\n\
+    Of a plan that was applied already there is a line for each experiment, with applied_already as\n\
+    the mutation.")]
 pub(crate) struct Apply {
     /// Files, or directories of .toml files, or one plan; - is standard input
     #[arg(required = true, value_name = "FILE|DIR|PLAN", value_hint = ValueHint::AnyPath)]

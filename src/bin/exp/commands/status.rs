@@ -34,7 +34,7 @@ pub(crate) struct Status {
     #[arg(add = complete::experiments())]
     name: String,
 
-    /// Also show exposures, new actors per day, and the weights under which nobody came; this reads every assignment
+    /// Also show exposures, new actors per day, and the periods of weights in which nobody came; this reads every assignment
     /// and exposure
     #[arg(long)]
     full: bool,
@@ -277,13 +277,14 @@ fn sample_ratio(report: &SampleRatioReport, wants_all: bool, text: &mut Text) {
         &["WEIGHTS FROM", "VARIANT", "WEIGHT", "EXPECTED", "ACTORS"],
         rows,
     );
-    let left_out = match split.periods.iter().filter(is_empty).count() {
-        _ if wants_all => return,
-        0 => return,
-        1 => "weights under which nobody came are left out".to_owned(),
-        several => format!("{several} times weights under which nobody came are left out"),
-    };
-    text.line(format_args!("{left_out}: --full shows them"));
+    let left_out = split.periods.iter().filter(|p| !wants_all && is_empty(p));
+    match left_out.count() {
+        0 => {}
+        1 => text.line("not shown: 1 period of weights in which nobody came; --full shows it"),
+        several => text.line(format_args!(
+            "not shown: {several} periods of weights in which nobody came; --full shows them"
+        )),
+    }
 }
 
 fn table(variants: &[VariantSummary], text: &mut Text) {
@@ -300,7 +301,7 @@ fn table(variants: &[VariantSummary], text: &mut Text) {
         + text.gap()
         + header[1..]
             .iter()
-            .map(|name| name.len().max("100.00%".len()) + text.gap())
+            .map(|name| name.len().max("100.0%".len()) + text.gap())
             .sum::<usize>();
     let bar_width = text
         .width()
@@ -338,9 +339,8 @@ fn table(variants: &[VariantSummary], text: &mut Text) {
         row
     };
     text.table(&header, variants.iter().map(row).collect());
-    let is_of_now = |variant: &VariantSummary| {
-        (expected(variant) - variant.expected_share).abs() < 5e-5
-    };
+    let is_of_now =
+        |variant: &VariantSummary| (expected(variant) - variant.expected_share).abs() < 5e-5;
     if !variants.iter().all(is_of_now) {
         let note = "EXPECTED is of those who are assigned, by the weights under which each came";
         wrapped(text, "", note);

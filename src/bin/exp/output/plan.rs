@@ -161,6 +161,10 @@ fn who_begins_or_ends(before: &ExperimentConfig, planned: &PlannedExperiment) ->
     ) {
         (true, false) => Some(who_ends(before, planned)),
         (false, true) => Some(who_begins(before, planned)),
+        // What gives nobody a variant goes on giving none.
+        (false, false) if before.state != planned.after.state => {
+            Some("who pauses: nobody gets a variant until it is resumed, nor did before".to_owned())
+        }
         (true, true) | (false, false) => None,
     }
 }
