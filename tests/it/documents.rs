@@ -234,8 +234,8 @@ fn columns(help: &str) -> Vec<String> {
             }
             depth -= i32::from(c == ')');
         }
-        let names = words.split(',').map(str::trim);
-        names.collect::<Vec<_>>().join(", ")
+        let list: Vec<&str> = words.split(',').map(str::trim).collect();
+        list.join(", ")
     };
     lists.map(list).collect()
 }
