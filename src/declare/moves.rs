@@ -14,7 +14,8 @@ use crate::experiment::{ExperimentConfig, ExperimentState};
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Moves {
-    /// Of 10000 new actors, how many get a different variant than they would have got before.
+    /// Of 10000 new actors, how many get a different variant than they would have got before. A draft and what is paused
+    /// count as if they ran: to start it, to pause it and to resume it changes nothing here.
     pub new_actors_per_10000: u64,
     /// Of 10000 newcomers, how many entered before while it ran; 0 if it is new.
     pub enter_before_per_10000: u64,
@@ -22,8 +23,15 @@ pub struct Moves {
     pub enter_after_per_10000: u64,
     /// Stored assignments that stay as they are.
     pub stored_kept: u64,
-    /// Of these, how many get a different variant than before, because there is a winner, or was one.
+    /// Of these, how many get a different variant than before, or than they would if it ran, because there is a winner,
+    /// or was one.
     pub stored_told_another: u64,
+    /// Of these, how many get no variant until the experiment runs again.
+    #[serde(default)]
+    pub stored_suspended: u64,
+    /// Of these, how many get a variant, who got none while the experiment did not run.
+    #[serde(default)]
+    pub stored_resumed: u64,
     /// Stored assignments whose actors get no variant any more, because the experiment is archived.
     pub stored_lost: u64,
 }
@@ -33,6 +41,12 @@ impl Moves {
     #[must_use]
     pub fn new_actors_per_100(&self) -> String {
         per_100(self.new_actors_per_10000)
+    }
+
+    /// Of 100 newcomers, how many enter from now on while it runs: `12.5`.
+    #[must_use]
+    pub fn enter_after_per_100(&self) -> String {
+        per_100(self.enter_after_per_10000)
     }
 
     /// How many newcomers enter, and how many more that is of 100 than before, or fewer: `50 of 100 newcomers, 25
@@ -57,6 +71,8 @@ impl Moves {
         let stored = Self {
             stored_kept: self.stored_kept,
             stored_told_another: self.stored_told_another,
+            stored_suspended: self.stored_suspended,
+            stored_resumed: self.stored_resumed,
             stored_lost: self.stored_lost,
             ..newcomers
         };
@@ -89,13 +105,26 @@ pub(super) fn moves(current: Option<&Current>, after: &ExperimentConfig) -> Move
             ..Moves::of_newcomers(Some(before), after)
         };
     }
-    let is_told_another = |variant: &str| told(before, variant) != told(after, variant);
+    let is_told_another =
+        |variant: &str| gives_variants(after) && told(before, variant) != told(after, variant);
     let counts = current.counts.iter();
     let told_another = counts.filter(|count| is_told_another(&count.variant));
+    let stored_if = |is_so: bool| if is_so { current.stored() } else { 0 };
     Moves {
         stored_kept: current.stored(),
         stored_told_another: told_another.map(|c| c.assigned + c.overridden).sum(),
+        stored_suspended: stored_if(gives_variants(before) && !gives_variants(after)),
+        stored_resumed: stored_if(!gives_variants(before) && gives_variants(after)),
         ..Moves::of_newcomers(Some(before), after)
+    }
+}
+
+/// Whether anybody gets a variant of it as it is.
+pub(super) fn gives_variants(config: &ExperimentConfig) -> bool {
+    match config.state {
+        ExperimentState::Running => true,
+        ExperimentState::Concluded => config.winner.is_some(),
+        ExperimentState::Draft | ExperimentState::Paused | ExperimentState::Archived => false,
     }
 }
 

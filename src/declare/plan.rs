@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::current::Current;
-use super::moves::Moves;
+use super::moves::{Moves, gives_variants};
 use crate::coverage::Coverage;
 use crate::error::ExperimentError;
 use crate::experiment::{ExperimentConfig, ExperimentState, VariantConfig, VariantValues};
@@ -254,6 +254,18 @@ pub(super) fn exploratory(
 }
 
 impl PlannedExperiment {
+    /// Whether anybody gets a variant of it before the plan: it runs, or is concluded.
+    #[must_use]
+    pub fn gives_variants_before(&self) -> bool {
+        self.before.as_ref().is_some_and(gives_variants)
+    }
+
+    /// Whether anybody gets a variant of it after the plan.
+    #[must_use]
+    pub fn gives_variants_after(&self) -> bool {
+        gives_variants(&self.after)
+    }
+
     fn comes_to_what_it_shows(&self) -> bool {
         let name = &self.experiment;
         let mut steps = self.steps.iter();

@@ -71,6 +71,9 @@ pub enum ExperimentError {
     /// Another operator has changed the experiment since it was looked at.
     #[error("experiment {} was changed meanwhile", Quoted(.0))]
     ChangedMeanwhile(String),
+    /// Another operator has deleted the experiment, or given it another name, since it was looked at.
+    #[error("experiment {} was deleted or renamed meanwhile", Quoted(.0))]
+    DeletedMeanwhile(String),
     /// What was given cannot be stored.
     #[error("experiment {}: {problem}", Quoted(.experiment))]
     InvalidConfig {
@@ -196,7 +199,7 @@ pub enum ErrorKind {
     AlreadyExists,
     /// [`ExperimentError::VariantInUse`].
     VariantInUse,
-    /// [`ExperimentError::ChangedMeanwhile`].
+    /// [`ExperimentError::ChangedMeanwhile`], [`ExperimentError::DeletedMeanwhile`].
     ChangedMeanwhile,
     /// [`ExperimentError::InvalidConfig`].
     InvalidConfig,
@@ -231,7 +234,7 @@ impl ExperimentError {
             Self::UnknownVariant { .. } => ErrorKind::UnknownVariant,
             Self::AlreadyExists(..) => ErrorKind::AlreadyExists,
             Self::VariantInUse { .. } => ErrorKind::VariantInUse,
-            Self::ChangedMeanwhile(..) => ErrorKind::ChangedMeanwhile,
+            Self::ChangedMeanwhile(..) | Self::DeletedMeanwhile(..) => ErrorKind::ChangedMeanwhile,
             Self::InvalidConfig { .. } => ErrorKind::InvalidConfig,
             Self::InvalidOutcome(..) => ErrorKind::InvalidOutcome,
             Self::GroupInUse(..) => ErrorKind::GroupInUse,
@@ -258,6 +261,7 @@ impl ExperimentError {
             | Self::AlreadyExists(experiment, _)
             | Self::VariantInUse { experiment, .. }
             | Self::ChangedMeanwhile(experiment)
+            | Self::DeletedMeanwhile(experiment)
             | Self::InvalidConfig { experiment, .. }
             | Self::GroupInUse(experiment)
             | Self::NotDraft(experiment, _)

@@ -114,7 +114,7 @@ pub(super) static ENTRIES: [Entry; 16] = [
         goes_without_saying: |config| config.bucketing == Bucketing::default(),
         unknown_to_application: |config| {
             (config.bucketing == Bucketing::Fnv1aMixed).then_some(
-                "has bucketing fnv1a_mixed, but the application that made these tables knows only \
+                "has bucketing fnv1a_mixed, but the application that shares these tables knows only \
                  fnv1a: it would give actors other variants",
             )
         },
@@ -128,7 +128,7 @@ pub(super) static ENTRIES: [Entry; 16] = [
         set: |config, value| put_text(&mut config.salt, value),
         unknown_to_application: |config| {
             config.salt.as_ref().map(|_| {
-                "has a salt, which the application that made these tables ignores: it would give \
+                "has a salt, which the application that shares these tables ignores: it would give \
                  actors other variants"
             })
         },
@@ -144,7 +144,7 @@ pub(super) static ENTRIES: [Entry; 16] = [
         goes_without_saying: |config| config.enrolling,
         unknown_to_application: |config| {
             (!config.enrolling).then_some(
-                "is closed to newcomers, which the application that made these tables ignores: it \
+                "is closed to newcomers, which the application that shares these tables ignores: it \
                  goes on enrolling them",
             )
         },
@@ -160,7 +160,7 @@ pub(super) static ENTRIES: [Entry; 16] = [
         goes_without_saying: |config| config.coverage == Coverage::FULL,
         unknown_to_application: |config| {
             (config.coverage != Coverage::FULL).then_some(
-                "has a coverage, which the application that made these tables ignores: it goes on \
+                "has a coverage, which the application that shares these tables ignores: it goes on \
                  enrolling everybody",
             )
         },

@@ -533,14 +533,17 @@ impl Expected<'_> {
     /// Compares it with what is there.
     ///
     /// # Errors
-    /// [`ChangedMeanwhile`](ExperimentError::ChangedMeanwhile) if they differ.
+    /// [`ChangedMeanwhile`](ExperimentError::ChangedMeanwhile) if they differ, or
+    /// [`DeletedMeanwhile`](ExperimentError::DeletedMeanwhile) if there is none any more.
     pub fn verify(&self, found: Option<&ExperimentConfig>) -> Result<(), ExperimentError> {
         if self.config == found {
             return Ok(());
         }
-        Err(ExperimentError::ChangedMeanwhile(
-            self.experiment.to_owned(),
-        ))
+        let name = self.experiment.to_owned();
+        Err(match found {
+            Some(_) => ExperimentError::ChangedMeanwhile(name),
+            None => ExperimentError::DeletedMeanwhile(name),
+        })
     }
 }
 

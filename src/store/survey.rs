@@ -20,7 +20,7 @@ pub struct StoreInfo {
     pub engine: String,
     /// The version of its schema.
     pub schema: u32,
-    /// Whether an application had made its tables before; never for a file.
+    /// Whether an application shares its tables; never for a file.
     pub adopted: bool,
     /// Bytes on disk; in a database, of the tables and their indexes.
     pub bytes: u64,
@@ -42,7 +42,7 @@ pub struct StoreInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct StoreFinding {
-    /// Its kind.
+    /// What it is.
     pub code: StoreFault,
     /// The experiment, the exclusion group or the part of the schema that it is about.
     pub subject: String,

@@ -93,9 +93,9 @@ fn what_the_application_does_not_know_is_warned_of() {
         String::from_utf8(output.unwrap().stderr).unwrap()
     };
     let hash =
-        "has bucketing fnv1a_mixed, but the application that made these tables knows only fnv1a";
-    let salt = "has a salt, which the application that made these tables ignores";
-    let coverage = "has a coverage, which the application that made these tables ignores";
+        "has bucketing fnv1a_mixed, but the application that shares these tables knows only fnv1a";
+    let salt = "has a salt, which the application that shares these tables ignores";
+    let coverage = "has a coverage, which the application that shares these tables ignores";
     let plain = said(&["plain"]);
     assert!(!plain.contains("warning"), "{plain}");
     let salted = said(&["salted", "--salt", "s"]);
@@ -119,6 +119,49 @@ fn what_the_application_does_not_know_is_warned_of() {
     let again = sandbox.bash("sed -i 's/weight = 1/weight = 2/' e.toml; exp apply e.toml --yes");
     let again = String::from_utf8(again.stderr).unwrap();
     assert!(!again.contains("warning: 'plain'"), "{again}");
+}
+
+/// So it is in tables that were made for an application, from nothing or later.
+#[apply(needs_postgres!)]
+fn what_an_application_that_will_follow_does_not_know_is_warned_of() {
+    for is_ours_first in [false, true] {
+        let url = server::shared().database();
+        if is_ours_first {
+            PgExperimentStore::migrate(&options(&url)).unwrap();
+            use_it(&url);
+            let store = PgExperimentStore::open(options(&url)).unwrap();
+            assert!(!store.is_adopted().unwrap());
+        }
+        assert!(PgExperimentStore::migrate_for_application(&options(&url)).unwrap());
+        assert!(!PgExperimentStore::migrate_for_application(&options(&url)).unwrap());
+        assert!(!PgExperimentStore::migrate(&options(&url)).unwrap());
+        let sandbox = Sandbox::on_store(&url);
+        let output = sandbox.bash(
+            "exp create new --variant a=1 --coverage 20% --salt x; exp close new; exp rename new old",
+        );
+        let told = String::from_utf8(output.stderr).unwrap();
+        for warning in [
+            "'new' has a salt, which the application that shares these tables ignores",
+            "'new' has a coverage, which the application that shares these tables ignores",
+            "'new' is closed to newcomers, which the application that shares these tables ignores",
+            "experiment 'new' can't be renamed: an application uses these tables",
+        ] {
+            assert!(told.contains(warning), "{warning}: {told}");
+        }
+    }
+}
+
+/// An earlier version recorded the application's migration, and forgot for whom the tables are.
+#[apply(needs_postgres!)]
+fn tables_that_were_made_for_an_application_can_be_told_so_later() {
+    let url = server::shared().database();
+    PgExperimentStore::migrate_for_application(&options(&url)).unwrap();
+    client(&url)
+        .batch_execute("UPDATE exp_migrations SET adopted = false")
+        .unwrap();
+    assert!(PgExperimentStore::migrate_for_application(&options(&url)).unwrap());
+    let store = PgExperimentStore::open(options(&url)).unwrap();
+    assert!(store.is_adopted().unwrap());
 }
 
 /// So it is where a command does what the application does not; what makes it do more than before is not.

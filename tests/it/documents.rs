@@ -21,6 +21,7 @@ const SESSION: &[(&str, &str)] = &[
     ("start", "start e"),
     ("assign", "assign e u1"),
     ("assign", "assign e u2 --preview"),
+    ("assign", "assign e u2"),
     ("assign", "assign e --actors ids"),
     ("assign", "assign f u9 --default a"),
     ("start", "start f"),
@@ -102,8 +103,22 @@ const FAILURES: &[(i32, &str)] = &[
     (8, "override draft u1 nothing"),
 ];
 
-#[test]
-fn every_document_is_as_its_schema_says() {
+/// The commands that print one array.
+const ARRAYS: [&str; 7] = [
+    "actor show",
+    "check",
+    "export",
+    "history",
+    "list",
+    "override",
+    "store check",
+];
+
+/// The commands that print a document for each row.
+const ROWS: [&str; 4] = ["assign", "assignments", "exposures", "outcomes"];
+
+/// A place to run the session in.
+fn prepared() -> Sandbox {
     let sandbox = Sandbox::new();
     let prepared = sandbox.bash(
         "printf 'u1\\nu2\\nu3\\n' > ids; printf 'v1\\n' > more
@@ -117,14 +132,26 @@ fn every_document_is_as_its_schema_says() {
     assert!(prepared.status.success(), "{prepared:?}");
     let damaged = Connection::open(sandbox.home().join("damaged.db")).unwrap();
     damaged.execute("DELETE FROM changes", []).unwrap();
-    drop(damaged);
+    sandbox
+}
+
+#[test]
+fn every_document_is_as_its_schema_says() {
+    let sandbox = prepared();
     let mut validators = BTreeMap::new();
+    let (mut arrays, mut rows) = (BTreeSet::new(), BTreeSet::new());
     for (words, command) in SESSION {
         let line = format!("EDITOR=$HOME/editor exp {command} --format json");
         let output = sandbox.bash(&line);
         let documents = String::from_utf8(output.stdout).unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(!documents.is_empty(), "{command} printed nothing: {told}");
+        if documents.lines().count() > 1 {
+            rows.insert(*words);
+        }
+        if documents.starts_with('[') {
+            arrays.insert(*words);
+        }
         let validator = validators
             .entry(*words)
             .or_insert_with(|| validator(&sandbox, words));
@@ -151,6 +178,66 @@ fn every_document_is_as_its_schema_says() {
     }
     let seen: BTreeSet<String> = validators.keys().map(|words| (*words).to_owned()).collect();
     assert_eq!(seen, commands_with_data(&sandbox));
+    assert_eq!(
+        (arrays, rows),
+        (BTreeSet::from(ARRAYS), BTreeSet::from(ROWS))
+    );
+    let docs = include_str!("../../docs/scripts.md");
+    for words in [&ARRAYS[..], &ROWS[..]].concat() {
+        assert!(docs.contains(&format!("`exp {words}")), "{words}");
+    }
+}
+
+/// What the help of a command calls the columns of its TSV, `--header` does; one that names none prints those of
+/// `exp history`.
+#[test]
+fn every_header_is_what_the_help_says() {
+    let sandbox = prepared();
+    let of_history = "timestamp_secs, operator, mutation, before, after";
+    for (words, command) in SESSION {
+        let line = format!("EDITOR=$HOME/editor exp {command} --format tsv --header");
+        let printed = String::from_utf8(sandbox.bash(&line).stdout).unwrap();
+        // The one has no TSV; the other tells of its many columns in groups.
+        if ["export", "results"].contains(words) {
+            continue;
+        }
+        let header = printed.lines().next().unwrap_or_default();
+        let header = header.replace('\t', ", ");
+        let help = sandbox.bash(&format!("exp {words} --help")).stdout;
+        let mut named = columns(&String::from_utf8(help).unwrap());
+        if named.is_empty() || *words == "override" {
+            named.push(of_history.to_owned());
+        }
+        assert!(named.contains(&header), "{command}: {header}: {named:#?}");
+    }
+}
+
+/// The lists of columns that a help names, each of one kind of call: `a, b (of c); with --d: e`.
+fn columns(help: &str) -> Vec<String> {
+    let paragraphs = help.split("\n\n").map(str::trim_start);
+    let named = paragraphs.filter_map(|paragraph| {
+        let (before, named) = paragraph.split_once(": ")?;
+        let before = before.trim_end_matches(" of --list");
+        ["Columns", "TSV columns"]
+            .contains(&before)
+            .then_some(named)
+    });
+    let lists = named.flat_map(|named| named.split("; "));
+    let list = |list: &str| {
+        let list = list.split_once(": ").map_or(list, |(_, list)| list);
+        let mut words = String::new();
+        let mut depth = 0;
+        for c in list.chars() {
+            depth += i32::from(c == '(');
+            if depth == 0 {
+                words.push(c);
+            }
+            depth -= i32::from(c == ')');
+        }
+        let list: Vec<&str> = words.split(',').map(str::trim).collect();
+        list.join(", ")
+    };
+    lists.map(list).collect()
 }
 
 #[test]

@@ -121,6 +121,7 @@ fn errors() -> Vec<(u16, ExperimentError)> {
         (409, E::NoWinner(name())),
         (409, E::GroupInUse(name())),
         (409, E::ChangedMeanwhile(name())),
+        (409, E::DeletedMeanwhile(name())),
         (409, in_use),
         (422, unknown),
         (422, invalid),

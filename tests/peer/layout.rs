@@ -121,7 +121,7 @@ fn ours_first_and_the_application_told_of_it() {
     assert!(!PgExperimentStore::migrate_for_application(&options(&url)).unwrap());
     application::migrate(&url).unwrap();
     let store = PgExperimentStore::open(options(&url)).unwrap();
-    assert!(!store.is_adopted().unwrap(), "ours was first");
+    assert!(store.is_adopted().unwrap(), "told of it");
     take_back_and_make_again(&url);
 }
 

@@ -33,7 +33,8 @@ pub(crate) struct GlobalOptions {
     )]
     pub(crate) format: Format,
 
-    /// Begin TSV with a line that names the columns
+    /// Begin TSV with a line that names the columns: those that the help of the command names, or else those of exp
+    /// history
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) header: bool,
 
@@ -56,7 +57,8 @@ pub(crate) enum Format {
     /// For people
     #[default]
     Text,
-    /// One JSON document on one line; where rows are printed, one for each row
+    /// One JSON document on one line, an array where there are several things to show; one document for each row, a line
+    /// each, from exp assign --actors, assignments, exposures and outcomes
     Json,
     /// Lines of fields separated by tabs, without a header unless --header is given; tab, line feed and backslash are
     /// written as `\t`, `\n` and `\\`, what can't be seen as `\u{200b}`

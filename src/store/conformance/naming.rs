@@ -394,7 +394,7 @@ pub fn a_deleted_experiment_is_not_expected(store: &dyn ExperimentStore) {
     };
     assert_refused!(
         store.mutate_all(&[expected(seen.as_ref())], &insert, None),
-        ExperimentError::ChangedMeanwhile(_)
+        ExperimentError::DeletedMeanwhile(_)
     );
     store.mutate_all(&[expected(None)], &insert, None).unwrap();
     let found = store.get("e").unwrap().unwrap();

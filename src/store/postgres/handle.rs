@@ -122,7 +122,8 @@ impl PgExperimentStore {
         migrated.map_err(|fault| failure::sort(options, "make its tables", fault))
     }
 
-    /// Whether an application that knows only the plain hash had made the tables before `exp` came.
+    /// Whether an application that knows only the plain hash uses the tables: it had made them before `exp` came, or they
+    /// were [made for it](Self::migrate_for_application).
     ///
     /// # Errors
     /// When the store fails.

@@ -37,7 +37,7 @@ pub(super) struct Schema {
     pub(super) version: i32,
     /// Whether an application has made its tables.
     pub(super) has_tables: bool,
-    /// Whether they were there before `exp` added to them.
+    /// Whether an application uses them: they were there before `exp` added to them, or `exp` has made them for it.
     pub(super) was_adopted: bool,
     /// Whether a copy into it was begun and not finished.
     pub(super) is_unfinished: bool,
@@ -174,8 +174,14 @@ fn migrate_in_transaction(db: &mut Connection, whom: For) -> Result<bool, CallEr
     if before.is_behind() {
         make(db, before)?;
     }
-    let is_recorded = whom == For::Application && application::record(db)?;
-    Ok(before.is_behind() || is_recorded)
+    if whom == For::Us {
+        return Ok(before.is_behind());
+    }
+    let adopted = db.execute(
+        "UPDATE exp_migrations SET adopted = true WHERE NOT adopted",
+        &[],
+    )?;
+    Ok(application::record(db)? || adopted > 0 || before.is_behind())
 }
 
 /// Gives a table of the assignments that the application has made anew what belongs to it, within the

@@ -43,9 +43,9 @@ impl Actor {
 /// who set it, when and what for, and the kept exposures.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp actor show user:42\n\n\
-    TSV columns: experiment, state, variant, reason, stored variant, seconds since 1970 of it,\n\
-    whether an override made it, override, when it expires, exposures, seconds since 1970 of the\n\
-    first and of the last, value as JSON")]
+    TSV columns: experiment, state, variant, reason, assignment (the stored variant),\n\
+    assigned_at_secs (since 1970), assigned_by_override, override, override_expires_at_secs,\n\
+    exposures, first_exposure_secs, last_exposure_secs, value (as JSON)")]
 struct Show {
     /// The actor, for example user:42
     #[arg(value_parser = actor_word::text(), allow_hyphen_values = true)]

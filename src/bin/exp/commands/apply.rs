@@ -24,8 +24,9 @@ use crate::output::tsv::Tsv;
 /// already as the plan would make it, nothing needs to be done. The store is made if there is none.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp apply experiments.toml --yes\n\n\
-    TSV columns: experiment, then those of exp history; of a plan that was applied already a line\n    \
-    for each experiment, with applied_already as the mutation")]
+    TSV columns: experiment, timestamp_secs, operator, mutation, before, after\n\n\
+    Of a plan that was applied already there is a line for each experiment, with applied_already as\n\
+    the mutation.")]
 pub(crate) struct Apply {
     /// Files, or directories of .toml files, or one plan; - is standard input
     #[arg(required = true, value_name = "FILE|DIR|PLAN", value_hint = ValueHint::AnyPath)]
@@ -42,10 +43,9 @@ pub(crate) struct Apply {
 
 impl Apply {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        let reads_input = self.files.iter().any(|file| file == Path::new("-"));
-        if !self.yes && (reads_input || !stream::can_ask()) {
-            let message = "there is no terminal to ask on; use --yes to apply without asking";
-            return Err(UsageError(message.to_owned()).into());
+        // Nobody types a file to be told then that it can't be applied.
+        if self.reads_input() && stream::can_ask() {
+            self.require_answer()?;
         }
         // Read once: a pipe holds nothing the second time.
         let sources = files::read_sources(&self.files)?;
@@ -97,7 +97,20 @@ impl Apply {
         context.show(&applied)
     }
 
-    /// Shows the plan and asks, unless --yes has answered.
+    fn reads_input(&self) -> bool {
+        self.files.iter().any(|file| file == Path::new("-"))
+    }
+
+    /// Refuses to go on where nobody can be asked.
+    fn require_answer(&self) -> Result<(), UsageError> {
+        if self.yes || !self.reads_input() && stream::can_ask() {
+            return Ok(());
+        }
+        let message = "there is no terminal to ask on; use --yes to apply without asking";
+        Err(UsageError(message.to_owned()))
+    }
+
+    /// Shows the plan and asks, unless --yes has answered or there is nothing to ask.
     fn ask(&self, context: &Context, plan: &Plan, warnings: &[String]) -> anyhow::Result<()> {
         if self.yes {
             warn_of_hypothesis(context, plan);
@@ -107,6 +120,7 @@ impl Apply {
             context.warn_of_each(warnings);
             return Ok(());
         }
+        self.require_answer()?;
         stream::tell_styled(context.render_text(&PlanView(plan)));
         context.warn_of_each(warnings);
         if stream::confirm("Apply this?")? {

@@ -20,7 +20,7 @@ use crate::{actor_word, complete};
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     exp explain checkout_v2 user:42\n\n\
-    TSV columns: actor, reason, variant, number of the rule, bucket")]
+    TSV columns: actor, reason, variant, rule (its number), bucket")]
 pub(crate) struct Explain {
     /// The experiment's name
     #[arg(add = complete::experiments())]
@@ -38,7 +38,7 @@ impl Explain {
         let explanation = Explanation::of(situation.clone())?;
         let if_running = match explanation.state {
             ExperimentState::Draft | ExperimentState::Paused => {
-                Some(IfRunning::of(&situation.as_if_running())?)
+                Some(IfRunning::of(&situation.clone().as_if_running())?)
             }
             ExperimentState::Running | ExperimentState::Concluded | ExperimentState::Archived => {
                 None
@@ -46,7 +46,10 @@ impl Explain {
         };
         let sibling = explanation.sibling.as_deref();
         let sibling = sibling.and_then(|sibling| service.status(sibling).ok());
+        let config = situation.config.as_ref();
+        let past_winner = config.filter(|config| config.state == ExperimentState::Archived);
         context.show(&Explained {
+            past_winner: past_winner.and_then(|config| config.winner.clone()),
             sibling_state: sibling.map(|sibling| sibling.state),
             if_running,
             explanation,
@@ -63,6 +66,9 @@ pub(super) struct Explained {
     sibling_state: Option<ExperimentState>,
     /// Of a draft or a paused experiment.
     if_running: Option<IfRunning>,
+    /// The winner of an archived experiment, if it was concluded before.
+    #[serde(skip)]
+    past_winner: Option<String>,
 }
 
 /// What the actor would get if the experiment ran.
@@ -222,9 +228,12 @@ impl Explained {
         let yes_or_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
         match rule {
             Rule::Archived => yes_or_no(explained.reason == AssignmentReason::Archived),
-            Rule::Concluded => match (explained.reason, &explained.variant) {
-                (AssignmentReason::Concluded, Some(winner)) => format!("yes, {} won", safe(winner)),
-                (AssignmentReason::NoWinner, _) => "yes, without a winner".to_owned(),
+            Rule::Concluded => match (explained.reason, &explained.variant, &self.past_winner) {
+                (AssignmentReason::Concluded, Some(winner), _) => {
+                    format!("yes, {} won", safe(winner))
+                }
+                (AssignmentReason::NoWinner, ..) => "yes, without a winner".to_owned(),
+                (_, _, Some(winner)) => format!("it was, {} won", safe(winner)),
                 _ => yes_or_no(false),
             },
             Rule::NotRunning => match explained.reason {

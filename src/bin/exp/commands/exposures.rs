@@ -22,7 +22,7 @@ use crate::output::tsv::Tsv;
 #[command(after_help = "Examples:\n  \
     exp exposures checkout_v2 --first --format csv > first.csv\n  \
     exp exposures checkout_v2 --prune --before 90d\n\n\
-    Columns: actor, variant, is_override, timestamp_secs (seconds since 1970), request_id\n\n\
+    Columns: actor, variant, is_override, timestamp_secs (seconds since 1970), request_id; with --prune: pruned\n\n\
     --prune keeps each actor's first exposure to each variant, so that results stay as they are.")]
 pub(crate) struct Exposures {
     /// The experiment's name

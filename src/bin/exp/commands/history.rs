@@ -21,8 +21,9 @@ use crate::output::tsv::Tsv;
 #[command(after_help = "Examples:\n  \
     exp history checkout_v2 --limit 10\n  \
     exp history --since 3d\n\n\
-    TSV columns: without a name the experiment; seconds since 1970, operator, change, \
-    values before and after as JSON. In JSON the operator is called actor, as in the tables of the reference; \
+    TSV columns: experiment, timestamp_secs (since 1970), operator, mutation, before, after (the values, as JSON); \
+    with a name: timestamp_secs, operator, mutation, before, after\n\n\
+    In JSON the operator is called actor, as in the tables of the reference; \
     parts.actor is a participant.")]
 pub(crate) struct History {
     /// The experiment's name

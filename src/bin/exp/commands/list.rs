@@ -21,9 +21,9 @@ use crate::output::tsv::{Tsv, listed};
     exp list\n  \
     exp list --state running --state paused\n  \
     exp list --group checkout --sort changed\n\n\
-    TSV columns: name, state, variants, winner, group, bucketing, \
-    seconds since 1970 of the last change, whether newcomers may enter, coverage; \
-    a variant with , or = or \" in its name has it in double quotes")]
+    TSV columns: experiment, state, variants, winner, group, bucketing, \
+    updated_at_secs (since 1970), enrolling, coverage\n\n\
+    A variant with , or = or \" in its name has it in double quotes.")]
 pub(crate) struct List {
     /// Only those in this state; repeat for several
     #[arg(long = "state", value_name = "STATE", value_delimiter = ',',

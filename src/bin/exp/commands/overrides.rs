@@ -29,8 +29,8 @@ use crate::{actor_word, complete};
     exp override checkout_v2 qa:ann treatment --expires 7d --reason 'screenshots'\n  \
     exp override checkout_v2 qa:ann --clear\n  \
     exp override checkout_v2 --list\n\n\
-    TSV columns of --list: actor, variant, seconds since 1970, when it expires, operator, reason,\n\
-    whether the variant exists, whether the override has expired"
+    TSV columns of --list: actor, variant, created_at_secs (since 1970), expires_at_secs, operator,\n\
+    reason, exists (whether the variant does), has_expired"
 )]
 pub(crate) struct Override {
     /// The experiment's name
@@ -98,7 +98,7 @@ impl Override {
         });
         if expires.is_some() && opened.is_of_application()? {
             context.warn(format_args!(
-                "the application that made these tables does not know that the override of {actor} \
+                "the application that shares these tables does not know that the override of {actor} \
                  expires: it goes on giving {variant}"
             ));
         }

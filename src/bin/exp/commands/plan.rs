@@ -23,9 +23,13 @@ use crate::output::{markdown, stream};
     exp plan experiments.toml\n  \
     exp plan experiments.toml --out plan.json && exp apply plan.json\n\n\
     Formats: text, json, tsv, markdown (a comment for a pull request)\n\n\
-    TSV columns: action, experiment, state before, state after, steps, new actors of 10000 who\n\
-    move, stored assignments that are kept, metrics that become exploratory, stored assignments\n\
-    whose actors lose their variant, newcomers of 10000 who enter before and after")]
+    TSV columns: action, experiment, state_before, state_after, steps, new_actors_per_10000 (who\n    \
+    get another variant while it runs), stored_kept (assignments that stay), exploratory (metrics\n    \
+    that become so), stored_lost (whose actors lose their variant for good),\n    \
+    enter_before_per_10000, enter_after_per_10000 (newcomers who enter while it runs),\n    \
+    stored_told_another (of those kept, whose actors get another variant), stored_suspended (of\n    \
+    those kept, whose actors get nothing until it runs again), stored_resumed (of those kept,\n    \
+    whose actors got nothing and get theirs again)")]
 pub(crate) struct Plan {
     /// Files, or directories of .toml files; - is standard input
     #[arg(required = true, value_name = "FILE|DIR", value_hint = ValueHint::AnyPath)]

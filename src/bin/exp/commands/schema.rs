@@ -20,8 +20,8 @@ use crate::output::{rows, stream};
 /// Editors complete and validate files with it. Name it in the first line of a file:
 /// #:schema ./exp.schema.json
 ///
-/// With --of it describes what a command prints with --format json: one document, or one for each
-/// row where rows are printed.
+/// With --of it describes what a command prints with --format json: its document, or, of assign --actors,
+/// assignments, exposures and outcomes, that of each row.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

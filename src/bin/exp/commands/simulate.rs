@@ -29,7 +29,7 @@ use crate::output::tsv::Tsv;
     exp simulate checkout_v2\n  \
     exp simulate checkout_v2 email_cta --shape uuid --count 100000\n  \
     exp simulate experiments.toml --actors users.txt\n\n\
-    TSV columns: experiment, variant, expected share, count, share, difference")]
+    TSV columns: experiment, variant, expected_share, count, share, difference")]
 pub(crate) struct Simulate {
     /// Experiments of the store, or files of experiments (names that end in .toml or contain a /)
     #[arg(required = true, value_name = "NAME|FILE", add = complete::experiments())]

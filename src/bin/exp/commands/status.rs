@@ -1,5 +1,5 @@
 use clap::Args;
-use experiments::results::{SampleRatioReport, sample_ratio_of_periods};
+use experiments::results::{SampleRatioPeriod, SampleRatioReport, sample_ratio_of_periods};
 use experiments::{
     ConfigField, Coverage, ExperimentConfig, ExperimentState, ExperimentSummary, FieldValue,
     Override, VariantSummary,
@@ -26,15 +26,16 @@ use crate::output::tsv::Tsv;
 #[command(after_help = "Examples:\n  \
     exp status checkout_v2\n  \
     exp status checkout_v2 --fail-on-mismatch\n\n\
-    TSV columns: variant, weight, expected share of 1, assignments, \
-    assignments by override, \
-    expected assignments")]
+    TSV columns: variant, weight, expected_share (of the newcomers, from 0 to 1), assigned, \
+    overridden (assigned by an override), expected (how many of the assigned it should have, by \
+    the weights under which each came)")]
 pub(crate) struct Status {
     /// The experiment's name
     #[arg(add = complete::experiments())]
     name: String,
 
-    /// Also show exposures, and new actors per day; this reads every assignment and exposure
+    /// Also show exposures, new actors per day, and the periods of weights in which nobody came; this reads every assignment
+    /// and exposure
     #[arg(long)]
     full: bool,
 
@@ -182,14 +183,16 @@ impl View for Shown {
         text.line(styled(DIM, format!("changed: {changed}")));
         text.line("");
         table(&self.summary.variants, text);
-        newcomers(config, text);
+        if let Some(newcomers) = newcomers(config) {
+            text.line(format_args!("newcomers: {newcomers}"));
+        }
         // Nobody could enter it anyway.
         if config.state != ExperimentState::Archived {
             self.group.write(text);
         }
         self.overrides.write(text);
         values(config, text);
-        sample_ratio(&self.sample_ratio, text);
+        sample_ratio(&self.sample_ratio, self.full.is_some(), text);
         if let Some(activity) = &self.full {
             activity.write(text);
         }
@@ -201,17 +204,32 @@ impl View for Shown {
     }
 }
 
-/// How many of the newcomers enter, unless all do.
-fn newcomers(config: &ExperimentConfig, text: &mut Text) {
+/// How many of the newcomers enter, unless all do while it runs.
+fn newcomers(config: &ExperimentConfig) -> Option<String> {
     let coverage = figures::share(config.coverage.share());
-    match (config.enrolling, config.coverage == Coverage::FULL) {
-        (true, true) => {}
-        (true, false) => text.line(format_args!("newcomers: {coverage} enter")),
-        (false, true) => text.line("newcomers: closed, none enter"),
-        (false, false) => text.line(format_args!(
-            "newcomers: closed, none enter ({coverage} once it is open)"
-        )),
+    let is_full = config.coverage == Coverage::FULL;
+    if config.enrolling && is_full {
+        return None;
     }
+    let was = match (config.enrolling, is_full) {
+        (true, _) => format!("the coverage was {coverage}"),
+        (false, true) => "it was closed".to_owned(),
+        (false, false) => format!("it was closed, the coverage {coverage}"),
+    };
+    let (once_it_runs, once_it_is_open) = match config.state {
+        ExperimentState::Running => ("", "once it is open"),
+        ExperimentState::Paused => (" once it is resumed", "once it is open and resumed"),
+        ExperimentState::Draft => (" once it runs", "once it is open and runs"),
+        ExperimentState::Concluded => {
+            return Some(format!("none enter, everybody gets the winner ({was})"));
+        }
+        ExperimentState::Archived => return Some(format!("none enter ({was})")),
+    };
+    Some(match (config.enrolling, is_full) {
+        (true, _) => format!("{coverage} enter{once_it_runs}"),
+        (false, true) => "closed, none enter".to_owned(),
+        (false, false) => format!("closed, none enter ({coverage} {once_it_is_open})"),
+    })
 }
 
 fn values(config: &ExperimentConfig, text: &mut Text) {
@@ -226,8 +244,9 @@ fn values(config: &ExperimentConfig, text: &mut Text) {
     text.table(&["VARIANT", "VALUE"], rows.collect());
 }
 
-/// Whether the variants have the actors that their weights promise; by period, if the weights have changed.
-fn sample_ratio(report: &SampleRatioReport, text: &mut Text) {
+/// Whether the variants have the actors that their weights promise; by period, if the weights have changed. The periods
+/// in which nobody came are only counted, unless all are wanted.
+fn sample_ratio(report: &SampleRatioReport, wants_all: bool, text: &mut Text) {
     let Some(split) = report.tests.first().filter(|split| split.worst.is_some()) else {
         return;
     };
@@ -237,7 +256,9 @@ fn sample_ratio(report: &SampleRatioReport, text: &mut Text) {
         return;
     }
     text.line("");
-    let periods = split.periods.iter().flat_map(|period| {
+    let is_empty = |period: &&SampleRatioPeriod| period.variants.iter().all(|v| v.actors == 0);
+    let shown = split.periods.iter().filter(|p| wants_all || !is_empty(p));
+    let periods = shown.flat_map(|period| {
         let from = text.time(period.from_secs);
         let variants = period.variants.iter().enumerate();
         let rows = variants.map(move |(place, variant)| {
@@ -256,6 +277,14 @@ fn sample_ratio(report: &SampleRatioReport, text: &mut Text) {
         &["WEIGHTS FROM", "VARIANT", "WEIGHT", "EXPECTED", "ACTORS"],
         rows,
     );
+    let left_out = split.periods.iter().filter(|p| !wants_all && is_empty(p));
+    match left_out.count() {
+        0 => {}
+        1 => text.line("not shown: 1 period of weights in which nobody came; --full shows it"),
+        several => text.line(format_args!(
+            "not shown: {several} periods of weights in which nobody came; --full shows them"
+        )),
+    }
 }
 
 fn table(variants: &[VariantSummary], text: &mut Text) {
@@ -280,13 +309,24 @@ fn table(variants: &[VariantSummary], text: &mut Text) {
     if bar_width > 0 {
         header.push("");
     }
+    let expected = |variant: &VariantSummary| {
+        let of_assigned = (total > 0).then(|| variant.expected / real(total));
+        of_assigned.unwrap_or(variant.expected_share)
+    };
+    // The buckets are ten thousandths.
+    let is_round = |share: f64| (share * 1000.0 - (share * 1000.0).round()).abs() < 0.05;
+    let are_round = variants.iter().all(|variant| is_round(expected(variant)));
     let row = |variant: &VariantSummary| {
         let share = share(variant.assigned, total);
-        let expected = (total > 0).then(|| variant.expected / real(total));
+        let expected = expected(variant);
         let mut row = vec![
             cell(&variant.name),
             number(variant.weight),
-            number(percent(expected.unwrap_or(variant.expected_share))),
+            number(if are_round {
+                percent(expected)
+            } else {
+                format!("{:.2}%", expected * 100.0)
+            }),
             number(variant.assigned),
             number(share.map_or_else(|| "–".to_owned(), percent)),
         ];
@@ -299,6 +339,12 @@ fn table(variants: &[VariantSummary], text: &mut Text) {
         row
     };
     text.table(&header, variants.iter().map(row).collect());
+    let is_of_now =
+        |variant: &VariantSummary| (expected(variant) - variant.expected_share).abs() < 5e-5;
+    if !variants.iter().all(is_of_now) {
+        let note = "EXPECTED is of those who are assigned, by the weights under which each came";
+        wrapped(text, "", note);
+    }
 }
 
 fn share(part: u64, total: u64) -> Option<f64> {

@@ -29,6 +29,9 @@ impl View for PlanView<'_> {
             "stored_lost",
             "enter_before_per_10000",
             "enter_after_per_10000",
+            "stored_told_another",
+            "stored_suspended",
+            "stored_resumed",
         ]
     }
 
@@ -49,6 +52,9 @@ impl View for PlanView<'_> {
                 &planned.moves.stored_lost.to_string(),
                 &planned.moves.enter_before_per_10000.to_string(),
                 &planned.moves.enter_after_per_10000.to_string(),
+                &planned.moves.stored_told_another.to_string(),
+                &planned.moves.stored_suspended.to_string(),
+                &planned.moves.stored_resumed.to_string(),
             ]);
         }
     }
@@ -130,59 +136,173 @@ fn write_experiment(planned: &PlannedExperiment, text: &mut Text) {
 
 /// Who is affected, a line for each way.
 pub(super) fn affected(planned: &PlannedExperiment) -> impl Iterator<Item = String> {
-    [who_enters(planned), who_moves(planned)]
-        .into_iter()
-        .flatten()
+    let lines = match &planned.before {
+        Some(before) if planned.after.state == ExperimentState::Archived => {
+            let loses = who_loses(before, planned.moves.stored_lost);
+            vec![loses.map(|loses| format!("who loses: {loses}"))]
+        }
+        Some(before) => {
+            let begins_or_ends = who_begins_or_ends(before, planned);
+            let moves = who_moves(before, planned, begins_or_ends.is_some());
+            let says_stored = begins_or_ends.is_some() || moves.is_some();
+            let enters = who_enters(before, planned, says_stored);
+            vec![begins_or_ends, enters, moves]
+        }
+        None => Vec::new(),
+    };
+    lines.into_iter().flatten()
 }
 
-/// How many of the newcomers enter, where that changes; and nothing about who is in, if `who_moves` says it.
-fn who_enters(planned: &PlannedExperiment) -> Option<String> {
-    let is_over = matches!(
-        planned.after.state,
-        ExperimentState::Concluded | ExperimentState::Archived
-    );
-    planned.before.as_ref().filter(|_| !is_over)?;
-    let who_enters = planned.moves.who_enters()?;
-    Some(match who_moves(planned) {
-        Some(_) => format!("who enters: {who_enters}"),
-        None => format!(
-            "who enters: {who_enters}; {}",
-            kept(planned.moves.stored_kept)
-        ),
-    })
-}
-
-/// Who gets, or is told, something else than before.
-fn who_moves(planned: &PlannedExperiment) -> Option<String> {
-    let (before, moves) = (planned.before.as_ref()?, planned.moves);
-    let after = &planned.after;
-    if after.state == ExperimentState::Archived {
-        let loses = who_loses(before, moves.stored_lost)?;
-        return Some(format!("who loses: {loses}"));
+/// Who gets a variant from now on where nobody did, or the reverse.
+fn who_begins_or_ends(before: &ExperimentConfig, planned: &PlannedExperiment) -> Option<String> {
+    match (
+        planned.gives_variants_before(),
+        planned.gives_variants_after(),
+    ) {
+        (true, false) => Some(who_ends(before, planned)),
+        (false, true) => Some(who_begins(before, planned)),
+        // What gives nobody a variant goes on giving none.
+        (false, false) if before.state != planned.after.state => {
+            Some("who pauses: nobody gets a variant until it is resumed, nor did before".to_owned())
+        }
+        (true, true) | (false, false) => None,
     }
+}
+
+fn who_ends(before: &ExperimentConfig, planned: &PlannedExperiment) -> String {
+    let what = match before.deciding_winner() {
+        None => "who pauses: nobody gets a variant".to_owned(),
+        Some(winner) => {
+            let winner = safe(winner);
+            format!("who loses: everybody loses the winner {winner} and gets nothing")
+        }
+    };
+    let until = match planned.after.state {
+        ExperimentState::Paused => "it is resumed",
+        _ => "it runs",
+    };
+    let stored = match planned.moves.stored_suspended {
+        0 => "no actor is stored".to_owned(),
+        1 => "the 1 stored actor gets its own then".to_owned(),
+        stored => format!("all {stored} stored actors get theirs then"),
+    };
+    format!("{what} until {until}; {stored}")
+}
+
+fn who_begins(before: &ExperimentConfig, planned: &PlannedExperiment) -> String {
+    let moves = planned.moves;
+    if let Some(winner) = planned.after.deciding_winner() {
+        let stored = match (moves.stored_told_another, moves.stored_resumed) {
+            (_, 0) => "no actor is stored".to_owned(),
+            (another, stored) => {
+                format!("{another} of {stored} stored actors would get a different variant")
+            }
+        };
+        let winner = safe(winner);
+        return format!(
+            "who moves: everybody gets the winner {winner}, nobody got anything before; {stored}"
+        );
+    }
+    let word = match before.state {
+        ExperimentState::Paused => "resumes",
+        _ => "starts",
+    };
+    let new = match moves.enter_after_per_10000 {
+        0 => "no new actor gets a variant".to_owned(),
+        10_000 => "new actors get a variant".to_owned(),
+        _ => format!(
+            "{} of 100 new actors get a variant",
+            moves.enter_after_per_100()
+        ),
+    };
+    let stored = match moves.stored_resumed {
+        0 => "no actor is stored".to_owned(),
+        1 => "the 1 stored actor gets its own".to_owned(),
+        stored => format!("all {stored} stored actors get theirs"),
+    };
+    format!("who {word}: {new}; {stored}")
+}
+
+/// How many of the newcomers enter, where that changes; and that whoever is in stays in, unless another line `says_stored`.
+fn who_enters(
+    before: &ExperimentConfig,
+    planned: &PlannedExperiment,
+    says_stored: bool,
+) -> Option<String> {
+    let (after, moves) = (&planned.after, planned.moves);
+    // The line on its start says how many enter.
+    let starts = before.state == ExperimentState::Draft && planned.gives_variants_after();
+    if after.state == ExperimentState::Concluded || starts {
+        return None;
+    }
+    let is_declared_otherwise =
+        before.enrolling != after.enrolling || before.coverage != after.coverage;
+    let who_enters = match moves.who_enters() {
+        Some(who_enters) => format!("{}{who_enters}", once_it_runs(planned)),
+        None if is_declared_otherwise && moves.enter_after_per_10000 == 0 => {
+            "no newcomer, as before".to_owned()
+        }
+        None => return None,
+    };
+    let stored = if says_stored {
+        String::new()
+    } else {
+        format!("; {}", kept(moves.stored_kept))
+    };
+    Some(format!("who enters: {who_enters}{stored}"))
+}
+
+/// What is said of an experiment that gives nobody a variant holds later.
+fn once_it_runs(planned: &PlannedExperiment) -> &'static str {
+    if planned.gives_variants_after() {
+        ""
+    } else {
+        "once it runs, "
+    }
+}
+
+/// Who gets, or is told, something else than before; only of the new ones, if another line says it of those who are
+/// stored.
+fn who_moves(
+    before: &ExperimentConfig,
+    planned: &PlannedExperiment,
+    says_stored: bool,
+) -> Option<String> {
+    let (after, moves) = (&planned.after, planned.moves);
     let sets_variants = before.variants != after.variants;
+    let is_split_alike = !sets_variants && before.has_buckets_of(after);
+    let has_same_winner = before.deciding_winner() == after.deciding_winner();
+    // Nobody has been told anything by a draft, and a winner that comes or goes is in the line on that.
+    let is_moot = before.state == ExperimentState::Draft || !has_same_winner || is_split_alike;
+    if says_stored && is_moot {
+        return None;
+    }
     if moves.new_actors_per_10000 + moves.stored_told_another == 0 && !sets_variants {
         return None;
     }
     let enter_otherwise = moves.enter_before_per_10000 != moves.enter_after_per_10000;
-    let is_split_alike = !sets_variants && before.has_buckets_of(after);
-    if enter_otherwise && is_split_alike && before.deciding_winner() == after.deciding_winner() {
+    if enter_otherwise && is_split_alike && has_same_winner {
         return None;
     }
     let number = moves.new_actors_per_100();
     let stored = match (moves.stored_told_another, moves.stored_kept) {
-        (0, stored) => kept(stored),
+        _ if says_stored => String::new(),
+        (0, stored) => format!("; {}", kept(stored)),
         (another, stored) => {
-            format!("{another} of {stored} stored actors would get a different variant")
+            format!("; {another} of {stored} stored actors would get a different variant")
         }
     };
-    let get = if enter_otherwise {
-        "enter, stay out or get a different variant than before"
-    } else {
-        "get a different variant"
+    // A winner is for everybody, also for whom it does not cover.
+    let covers_all = moves.enter_before_per_10000 == 10_000;
+    let get = match (before.deciding_winner(), after.deciding_winner()) {
+        _ if enter_otherwise => "enter, stay out or get a different variant than before",
+        (None, Some(_)) if !covers_all => "get a different variant, or one where they got none",
+        (Some(_), None) if !covers_all => "get a different variant, or none",
+        _ => "get a different variant",
     };
+    let when = once_it_runs(planned);
     Some(format!(
-        "who moves: {number}% of new actors would {get}; {stored}"
+        "who moves: {when}{number}% of new actors would {get}{stored}"
     ))
 }
 

@@ -21,7 +21,7 @@ use crate::{actor_word, complete};
     exp assign checkout_v2 --actors users.txt > assigned.tsv\n\n\
     In a script that must go on whatever happens:\n  \
     variant=$(exp assign checkout_v2 --default control -- \"$id\")\n\n\
-    TSV columns: actor, variant or, with --value, its value (empty if there is none)",
+    TSV columns: actor, variant; with --value: actor, value (empty if there is none)",
     after_long_help = "\
 Examples:
   exp assign checkout_v2 user:42
@@ -52,7 +52,7 @@ Input that looks like a table, or whose lines end in carriage returns only, is
 refused. --raw takes every line as it is. When the input pauses, what has
 arrived is answered at once, so that exp can be a coprocess.
 
-TSV columns: actor, variant or, with --value, its value"
+TSV columns: actor, variant; with --value: actor, value"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Assign {

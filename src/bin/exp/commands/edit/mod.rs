@@ -29,7 +29,7 @@ use crate::output::stream;
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  EDITOR='code --wait' exp edit checkout_v2\n\n\
-    TSV columns: experiment, then those of exp history"
+    TSV columns: experiment, timestamp_secs, operator, mutation, before, after"
 )]
 pub(crate) struct Edit {
     /// The experiment's name

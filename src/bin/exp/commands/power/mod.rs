@@ -31,8 +31,8 @@ use crate::output::tsv::Tsv;
     exp power --baseline 42 --deviation 80 --effect 2%\n  \
     exp power --baseline 12% --actors 20000\n  \
     exp power --outcomes orders.csv --metric revenue:mean --effect 2%\n\n\
-    TSV columns: look (once, always_valid), actors, actors of the control, actors of the variant, days; with --actors: \
-    look, actors, relative increase, relative decrease, absolute increase, absolute decrease")]
+    TSV columns: look (once or always_valid), actors, control, variant (actors of each), days; with --actors: look, \
+    actors, relative_increase, relative_decrease, increase, decrease")]
 pub(crate) struct Power {
     /// The present value: of a conversion the share of actors, 12% or 0.12; with --deviation, a mean
     #[arg(long, value_name = "NUMBER", value_parser = share, allow_hyphen_values = true,

@@ -24,7 +24,8 @@ use crate::output::tsv::Tsv;
 #[command(
     override_usage = "exp store backup [OPTIONS] --to <FILE>",
     after_help = "Examples:\n  exp store backup --to experiments-$(date +%F).db\n\n\
-    To another machine:\n  exp store backup --to - | ssh backup 'cat > experiments.db'"
+    To another machine:\n  exp store backup --to - | ssh backup 'cat > experiments.db'\n\n\
+    TSV columns: file"
 )]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
 pub(crate) struct Backup {

@@ -29,7 +29,7 @@ use crate::output::tsv::Tsv;
 #[command(after_help = "Examples:\n  \
     exp store check\n  \
     exp store check --repair\n\n\
-    TSV columns: code, subject, count, found|repairable|repaired, message")]
+    TSV columns: code, subject, count, status (found, repairable or repaired), message")]
 pub(crate) struct Check {
     /// Mend what can be mended without a guess
     #[arg(long)]

@@ -9,7 +9,7 @@ use crate::exit::UsageError;
 /// After that, and until the next change or assignment of anybody, the file alone is the whole store. To
 /// copy a store while others use it, exp store backup is better.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  exp store checkpoint")]
+#[command(after_help = "Examples:\n  exp store checkpoint\n\nTSV columns: changed")]
 pub(crate) struct Checkpoint {}
 
 impl Checkpoint {

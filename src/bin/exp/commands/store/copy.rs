@@ -27,7 +27,7 @@ use crate::exit::UsageError;
     exp store copy --to postgres://app@db/shop\n  \
     exp store copy --to postgres://app@db/shop --retire\n  \
     exp store copy --store postgres://app@db/shop --to experiments.db\n\n\
-    TSV: a line for each figure: its name, its value")]
+    TSV columns: figure, value")]
 pub(crate) struct Copy {
     /// The store to write: a new file, or postgres://USER@HOST/DATABASE
     #[arg(long, value_name = "PATH|URL", value_hint = clap::ValueHint::FilePath)]

@@ -8,7 +8,7 @@ use crate::context::{Context, Opened, Purpose};
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     exp store info\n\n\
-    TSV: a line for each figure: its name, its value")]
+    TSV columns: figure, value")]
 pub(crate) struct Info {}
 
 impl Info {
@@ -36,9 +36,7 @@ fn figures(info: StoreInfo) -> Figures<StoreInfo> {
             ("changes", info.changes.to_string()),
             ("outcomes", info.outcomes.to_string()),
         ],
-        note: info
-            .adopted
-            .then_some("an application made the tables before exp did"),
+        note: info.adopted.then_some("an application shares the tables"),
         value: info,
     }
 }

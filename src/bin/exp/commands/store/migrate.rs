@@ -12,7 +12,10 @@ use crate::exit::UsageError;
 /// is renamed or dropped, and the application goes on working. A file needs none of it: it is
 /// brought up to date when it is opened.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  exp store migrate --store postgres://app@db/shop")]
+#[command(
+    after_help = "Examples:\n  exp store migrate --store postgres://app@db/shop\n\n\
+    TSV columns: changed"
+)]
 pub(crate) struct Migrate {
     /// Also record an Autumn application's own migration of these tables as applied
     ///

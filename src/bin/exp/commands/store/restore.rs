@@ -22,7 +22,7 @@ use crate::output::stream;
 #[command(after_help = "Examples:\n  \
     exp store restore experiments-2025-11-24.db\n  \
     exp store restore --yes experiments-2025-11-24.db\n\n\
-    TSV: a line for each figure: its name, its value")]
+    TSV columns: figure, value")]
 pub(crate) struct Restore {
     /// The backup: a file that exp store backup has written
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
