@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -41,12 +40,6 @@ pub(crate) fn format_of(path: &Path, named: Option<InputFormat>) -> anyhow::Resu
             "its name does not end in .csv, .tsv or .jsonl; name the format with --input-format";
         UsageError(format!("{}: {message}", path.display())).into()
     })
-}
-
-/// Parses a whole number that was typed.
-pub(crate) fn whole_number<N: FromStr>(text: &str) -> Result<N, String> {
-    text.parse()
-        .map_err(|_| "expected a whole number, for example 10".to_owned())
 }
 
 /// Opens a file, or standard input for `-`.

@@ -17,6 +17,7 @@ mod panics;
 mod secrets;
 mod tips;
 mod variables;
+mod whole_number;
 
 use std::process::ExitCode;
 

@@ -9,6 +9,8 @@ use clap::builder::{
 };
 use clap::{Arg, Args, Command, ValueEnum};
 
+use crate::whole_number;
+
 #[derive(Args)]
 #[expect(clippy::doc_markdown, reason = "the docs are the help")]
 #[command(next_help_heading = "Global options")]
@@ -40,7 +42,8 @@ pub(crate) struct GlobalOptions {
 
     /// How many seconds to wait for the lock of another process [env: EXP_LOCK_TIMEOUT]
     /// [default: 10]
-    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true,
+          value_parser = whole_number::any::<u32>)]
     pub(crate) lock_timeout: Option<u32>,
 
     /// Print nothing but data and errors

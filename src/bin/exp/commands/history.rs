@@ -7,12 +7,12 @@ use serde::Serialize;
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::exit::{Hint, UsageError, positional, quote};
-use crate::input;
 use crate::moment;
 use crate::output::View;
 use crate::output::change::{self, Change};
 use crate::output::text::Text;
 use crate::output::tsv::Tsv;
+use crate::whole_number;
 
 /// Show who changed what and when, newest first
 ///
@@ -35,7 +35,7 @@ pub(crate) struct History {
     since: Option<String>,
 
     /// Show this many; 0 for all
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = input::whole_number::<usize>)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::any::<usize>)]
     limit: usize,
 }
 

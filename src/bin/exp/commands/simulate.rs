@@ -19,6 +19,7 @@ use crate::output::text::{
     BOLD, Text, bar, cell, line_or_wrapped, number, percent, safe, styled, wrapped,
 };
 use crate::output::tsv::Tsv;
+use crate::whole_number;
 
 /// Show the split that experiments would give
 ///
@@ -42,7 +43,7 @@ pub(crate) struct Simulate {
 
     /// How many made-up ids to split
     #[arg(long, value_name = "N", default_value_t = 10_000,
-          value_parser = clap::value_parser!(u64).range(1..))]
+          value_parser = whole_number::positive)]
     count: u64,
 
     /// What the made-up ids look like

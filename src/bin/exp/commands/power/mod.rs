@@ -2,7 +2,6 @@
 
 mod past;
 
-use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
@@ -19,6 +18,7 @@ use crate::output::View;
 use crate::output::figures::{self, change, count, figure};
 use crate::output::text::{Text, cell, number, wrapped};
 use crate::output::tsv::Tsv;
+use crate::whole_number;
 
 /// Compute how many actors a test needs, or which effect a number of actors can detect
 ///
@@ -62,12 +62,12 @@ pub(crate) struct Power {
     effect: Option<f64>,
 
     /// Print the effect that this number of actors can detect, control and variant together
-    #[arg(long, value_name = "N")]
-    actors: Option<NonZeroU64>,
+    #[arg(long, value_name = "N", value_parser = whole_number::positive)]
+    actors: Option<u64>,
 
     /// New actors per day, control and variant together: also print how many days it takes
-    #[arg(long, value_name = "N", conflicts_with = "actors")]
-    rate: Option<NonZeroU64>,
+    #[arg(long, value_name = "N", conflicts_with = "actors", value_parser = whole_number::positive)]
+    rate: Option<u64>,
 
     /// The weights of control and variant
     #[arg(long, value_name = "W,W", default_value = "50,50", value_parser = weights)]
@@ -83,7 +83,7 @@ pub(crate) struct Power {
 
     /// The number of actors for which the always-valid intervals are tuned to be narrowest
     #[arg(long, value_name = "N", default_value_t = Analysis::default().tuning_actors,
-          value_parser = clap::value_parser!(u64).range(1..))]
+          value_parser = whole_number::positive)]
     tuning_actors: u64,
 }
 
@@ -181,9 +181,9 @@ impl Power {
         };
         let asked = match (self.effect, self.actors) {
             (_, Some(actors)) => Asked::Effect {
-                actors: actors.get(),
-                fixed: effects(&plan(Look::Once), actors.get(), baseline),
-                always_valid: effects(&plan(Look::AlwaysValid), actors.get(), baseline),
+                actors,
+                fixed: effects(&plan(Look::Once), actors, baseline),
+                always_valid: effects(&plan(Look::AlwaysValid), actors, baseline),
             },
             (effect, None) => {
                 let effect = effect.unwrap_or_default();
@@ -264,7 +264,7 @@ impl Power {
                 self.undetectable()
             })
         })?;
-        let days = self.rate.map(|rate| size.actors.div_ceil(rate.get()));
+        let days = self.rate.map(|rate| size.actors.div_ceil(rate));
         Ok(Size { size, days })
     }
 }

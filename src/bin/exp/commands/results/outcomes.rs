@@ -15,6 +15,7 @@ use crate::context::Opened;
 use crate::exit::UsageError;
 use crate::hash::{Hash, Hashed};
 use crate::input::{self, InputFormat};
+use crate::whole_number;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -41,7 +42,7 @@ pub(super) struct Arguments {
 
     /// How many seconds the query may take
     #[arg(long, value_name = "SECONDS", requires = "sql", default_value_t = 300,
-          value_parser = input::whole_number::<u64>)]
+          value_parser = whole_number::any::<u64>)]
     sql_timeout: u64,
 
     /// The column with the actor [default: actor]
