@@ -41,13 +41,16 @@ use crate::output::tsv::Tsv;
     A file or a query has a column actor, a column timestamp and one for each metric; without times\n\
     every row counts. A time is RFC 3339, seconds or milliseconds since 1970, or 2026-11-28 09:30:00\n\
     in UTC, as SQLite's datetime() and CURRENT_TIMESTAMP give it.\n\n\
-    TSV has one line for each comparison. Columns: metric, kind, role, variant, control, actors of\n\
-    both, variant's mean, control's mean; the difference with the ends of its interval and p as if\n\
-    looked at once; the same relative to the control with its interval; the always-valid relative\n\
-    interval and p; p adjusted for the number of comparisons; chance to win, expected loss, verdict.\n\n\
-    The two means are those that are compared: averages over the periods of weights, in which both\n\
-    variants weigh a period alike, and adjusted by the covariate if there is one. Once the weights\n\
-    have changed they differ from the plain means, which text and variants[].mean in JSON show.")]
+    TSV columns: metric, kind, role, variant, control, actors (of both), variant_mean, control_mean,\n\
+    difference, difference_low, difference_high (the ends of its interval), p_value (as if looked at\n\
+    once), relative, relative_low, relative_high (the difference as a share of the control's mean),\n\
+    always_valid_relative_low, always_valid_relative_high, always_valid_p_value, adjusted_p_value\n\
+    (for the number of comparisons), chance_to_win, expected_loss, verdict\n\n\
+    There is a line for each comparison.\n\n\
+    variant_mean and control_mean are what is compared: averages over the periods of weights, in\n\
+    which both variants weigh a period alike, and adjusted by the covariate if there is one. Once\n\
+    the weights have changed they differ from the plain means, which text and variants[].mean in\n\
+    JSON show.")]
 pub(crate) struct Results {
     /// The experiment's name
     #[arg(add = complete::experiments())]
