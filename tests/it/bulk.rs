@@ -2,7 +2,7 @@
 //! has printed is stored whenever it is killed, it says what is stored when it is interrupted, and it keeps nobody out.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::thread;
@@ -12,7 +12,7 @@ use experiments::{ExperimentState, ExperimentStore as _, SqliteExperimentStore};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::givens::eventually;
-use crate::sandbox::{self, Sandbox};
+use crate::sandbox::{self, Sandbox, told};
 
 fn with_experiment() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -152,13 +152,6 @@ fn interrupt(child: &Child) {
 fn interrupted(mut child: Child) -> String {
     assert_eq!(child.wait().unwrap().signal(), Some(2));
     told(&mut child)
-}
-
-fn told(child: &mut Child) -> String {
-    let mut told = String::new();
-    let mut stderr = child.stderr.take().unwrap();
-    stderr.read_to_string(&mut told).unwrap();
-    told
 }
 
 /// A file with so many ids, in their order or in the opposite one.

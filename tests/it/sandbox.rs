@@ -1,8 +1,9 @@
 //! A place of its own to run the real `exp` in: an empty home, an empty environment, a fixed clock
 //! and a fixed width.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 
 use tempfile::TempDir;
 
@@ -83,6 +84,14 @@ impl Sandbox {
             None => text,
         }
     }
+}
+
+/// All that it tells on standard error, which is a pipe.
+pub(crate) fn told(child: &mut Child) -> String {
+    let mut told = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut told).unwrap();
+    told
 }
 
 /// How often to try what may go wrong at any moment: a few times, or as often as `EXP_TEST_ROUNDS` says.

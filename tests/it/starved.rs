@@ -7,6 +7,7 @@ use std::process::Output;
 
 use experiments::PgExperimentStore;
 use macro_rules_attribute::apply;
+use rustix::process::geteuid;
 
 use crate::sandbox::Sandbox;
 use crate::server::{self, options};
@@ -21,11 +22,6 @@ fn bash(sandbox: &Sandbox, line: &str) -> Output {
 fn without_threads(arguments: &str) -> String {
     let user = "setpriv --reuid=postgres --regid=postgres --clear-groups";
     format!("{user} prlimit --nproc=1:1 /proc/self/fd/9 {arguments}")
-}
-
-fn is_root() -> bool {
-    let id = std::process::Command::new("id").arg("-u").output().unwrap();
-    id.stdout == b"0\n"
 }
 
 fn created(store: &str) -> Sandbox {
@@ -43,7 +39,7 @@ fn a_database_needs_one_file_descriptor_and_no_thread() {
     let sandbox = created(&url);
     let with_few = |arguments: &str| format!("exec 9<&-; ulimit -n 4; exp {arguments}");
     let mut ways: Vec<&dyn Fn(&str) -> String> = vec![&with_few];
-    if is_root() {
+    if geteuid().is_root() {
         ways.push(&without_threads);
     }
     for way in ways {
@@ -63,7 +59,7 @@ fn a_database_needs_one_file_descriptor_and_no_thread() {
 /// A file needs no thread, and a progress bar does without.
 #[test]
 fn a_file_needs_no_threads() {
-    if !is_root() {
+    if !geteuid().is_root() {
         return;
     }
     let sandbox = Sandbox::new();

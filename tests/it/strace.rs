@@ -4,12 +4,17 @@ use std::process::{Command, Output};
 
 use crate::sandbox::Sandbox;
 
-/// Whether strace is installed and may trace here; some containers forbid it.
+/// Whether strace is installed and may trace here; some containers forbid it. Where everything has to be there, a
+/// test fails without it.
 pub(crate) fn can_trace() -> bool {
     let traced = Command::new("strace")
         .args(["-o", "/dev/null", "true"])
         .output();
-    traced.is_ok_and(|output| output.status.success())
+    let can = traced.is_ok_and(|output| output.status.success());
+    #[expect(clippy::disallowed_methods, reason = "as for the tests with Postgres")]
+    let is_required = std::env::var_os("EXP_TEST_STRACE").is_some();
+    assert!(can || !is_required, "strace is missing, or may not trace");
+    can
 }
 
 /// Runs `exp` with these arguments while strace does `inject`, in its syntax, to its system calls.

@@ -22,6 +22,7 @@ use self::random::Random;
 use self::told::{Change, Told};
 use self::trace::Event;
 use crate::sandbox::{Sandbox, rounds};
+use crate::strace::can_trace;
 
 /// A command line, and what is true once it returned 0.
 #[derive(Clone)]
@@ -100,23 +101,6 @@ fn workload() -> Vec<Step> {
     steps.push(Step::new("store copy --to copy.db", &[]));
     steps.extend((14..16).map(single));
     steps
-}
-
-fn has_strace() -> bool {
-    let asked = Command::new("strace")
-        .arg("-V")
-        .stdout(Stdio::null())
-        .status();
-    let has = asked.is_ok_and(|status| status.success());
-    assert!(has || !is_required(), "strace is missing");
-    has
-}
-
-/// Where everything has to be there, a missing program is a failure.
-fn is_required() -> bool {
-    #[expect(clippy::disallowed_methods, reason = "as for the tests with Postgres")]
-    let asked = std::env::var_os("EXP_TEST_STRACE");
-    asked.is_some()
 }
 
 /// `strace` where `command` runs, with its children.
@@ -244,7 +228,7 @@ fn cut_at_random(ignores_syncs: bool, rounds: usize) -> Vec<String> {
 
 #[test]
 fn what_was_told_survives_a_power_cut() {
-    if has_strace() {
+    if can_trace() {
         let missing = cut_at_random(false, rounds(40));
         assert!(missing.is_empty(), "{}", missing.join("\n"));
     }
@@ -253,7 +237,7 @@ fn what_was_told_survives_a_power_cut() {
 /// The checker finds what is lost: here on a disk that takes no notice of syncs.
 #[test]
 fn the_checker_finds_what_is_lost() {
-    if has_strace() {
+    if can_trace() {
         let missing = cut_at_random(true, 20);
         assert!(missing.len() > 5, "{}", missing.join("\n"));
     }
@@ -348,7 +332,7 @@ fn what_was_told_survives_failing_system_calls() {
         "rename,renameat2",
     ];
     const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EINTR", "EMFILE"];
-    if !has_strace() {
+    if !can_trace() {
         return;
     }
     let mut victim = Victim::new();

@@ -2,7 +2,7 @@
 //! another and in two at a time.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Lines, Read as _};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
@@ -13,7 +13,7 @@ use postgres::Client;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::givens::{await_sessions, running, store};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, told};
 use crate::server::{self, client};
 use crate::terminal::Terminal;
 
@@ -102,13 +102,6 @@ impl Held {
         let count: i64 = self.observer.query_one(count, &[]).unwrap().get(0);
         usize::try_from(count).unwrap()
     }
-}
-
-fn told(child: &mut Child) -> String {
-    let mut told = String::new();
-    let mut stderr = child.stderr.take().unwrap();
-    stderr.read_to_string(&mut told).unwrap();
-    told
 }
 
 /// Before the actor who is held there is at least one whole transaction. Its lines are there; then it is interrupted,
