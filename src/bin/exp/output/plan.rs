@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::View;
 use super::change::write_differences;
-use super::text::{BOLD, DIM, Text, safe, styled};
+use super::text::{BOLD, DIM, Text, hanging, safe, styled};
 use super::tsv::{Tsv, listed};
 
 #[derive(Serialize, JsonSchema)]
@@ -129,7 +129,7 @@ fn write_experiment(planned: &PlannedExperiment, text: &mut Text) {
         ));
     }
     for line in affected(planned) {
-        text.line(format_args!("    {line}"));
+        hanging(text, 6, "    ", &line);
     }
     text.line("");
 }
