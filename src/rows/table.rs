@@ -120,14 +120,19 @@ impl<R: Read> TextRows<R> {
         for cell in &mut *cells {
             cell.clear();
         }
-        let mut odd = None;
+        let (mut odd, mut seen) = (None, vec![false; columns.len()]);
         let read = read_object(text, &mut |key, value| {
             let column = columns.iter().position(|column| column == key);
             let column = column.unwrap_or_else(|| {
                 columns.push(key.to_owned());
                 cells.push(String::new());
+                seen.push(false);
                 columns.len() - 1
             });
+            if std::mem::replace(&mut seen[column], true) {
+                odd = Some(format!("{key} appears twice"));
+                return;
+            }
             match value.text() {
                 Some(text) => cells[column].push_str(&text),
                 None => odd = Some(format!("{key} is neither a number nor text")),

@@ -147,18 +147,7 @@ impl Place {
         const SMALLEST_DATABASE: u64 = 512;
         let found = match fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if self.path.is_symlink() {
-                    return Err(self.not_a_store("a symbolic link to nothing"));
-                }
-                let store = self.store();
-                let retired = self.retired_name();
-                let missing = if fs::symlink_metadata(&retired).is_ok() {
-                    let file = named(&retired);
-                    ExperimentStoreError::Retired { store, file }
-                } else {
-                    ExperimentStoreError::Missing { store }
-                };
-                return Err(self.orphaned_write_ahead_log().unwrap_or(missing));
+                return Err(self.nothing());
             }
             Err(error) => return Err(self.backend("open", error)),
             Ok(found) => found,
@@ -174,6 +163,24 @@ impl Place {
         }
         self.require_one_name(&found)?;
         self.require_files_beside()
+    }
+
+    /// What to say where no file is.
+    fn nothing(&self) -> ExperimentStoreError {
+        let store = self.store();
+        let link = fs::read_link(&self.path).ok();
+        let leads_to = link.as_ref().map(|target| self.directory().join(target));
+        let retired =
+            leads_to.map_or_else(|| self.retired_name(), |to| Self::new(&to).retired_name());
+        if fs::symlink_metadata(&retired).is_ok() {
+            let file = named(&retired);
+            return ExperimentStoreError::Retired { store, file };
+        }
+        if link.is_some() {
+            return self.not_a_store("a symbolic link to nothing");
+        }
+        let missing = ExperimentStoreError::Missing { store };
+        self.orphaned_write_ahead_log().unwrap_or(missing)
     }
 
     /// Refuses a file with several names: SQLite would keep a log beside each, and those who use one

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::complete;
 use crate::context::{Context, Purpose};
-use crate::exit::{Hint, UsageError, positional, quote};
+use crate::exit::{Hint, positional};
 use crate::moment;
 use crate::output::View;
 use crate::output::change::{self, Change};
@@ -42,12 +42,10 @@ pub(crate) struct History {
 impl History {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         if let Some(by) = context.typed_operator() {
-            let message = "--by says who makes a change, and exp history makes none";
-            let hint = format!(
-                "exp history --format tsv has who made one in a column: look for {} there",
-                escape(&quote(by))
-            );
-            return Err(anyhow::Error::new(UsageError(message.to_owned())).context(Hint(hint)));
+            context.warn(format_args!(
+                "--by says who makes a change: the changes of others than {} are shown, too",
+                escape(by)
+            ));
         }
         let since_secs = moment::since(self.since.as_deref())?;
         let service = context.service(Purpose::Use)?;

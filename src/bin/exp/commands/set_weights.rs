@@ -85,9 +85,9 @@ impl SetWeights {
             let overrides = service.overrides(&self.name)?;
             context.warn_of_each(&pinned::warnings(&self.name, &before, &after, &overrides)?);
         }
-        if let Some(order) = new_order(&before, &after) {
+        if let Some(order) = new_order(&before, &after).filter(|_| known.state.is_under_way()) {
             context.warn(format_args!(
-                "the order of the variants is {order} now, which gives newcomers other buckets"
+                "the order of the variants is {order} now: newcomers would get a different variant than in the old order"
             ));
         }
         if !context.is_quiet() {
@@ -97,19 +97,23 @@ impl SetWeights {
     }
 }
 
-/// The variants in their new order, if those of before are in another one.
+/// The variants in their new order, if those of before that newcomers get are in another one.
 fn new_order(before: &[VariantConfig], after: &[VariantConfig]) -> Option<String> {
-    let old = before
+    let given: Vec<&str> = after
         .iter()
-        .filter(|old| after.iter().any(|new| new.name == old.name));
-    let kept = after
+        .filter(|new| new.weight > 0)
+        .map(|new| &*new.name)
+        .collect();
+    let old: Vec<&str> = before
         .iter()
-        .filter(|new| before.iter().any(|old| old.name == new.name));
-    let is_same = old.map(|old| &old.name).eq(kept.map(|new| &new.name));
+        .map(|old| &*old.name)
+        .filter(|old| given.contains(old))
+        .collect();
+    let kept = given.iter().filter(|new| old.contains(new));
     let names = after
         .iter()
         .map(|new| escape(&quote(&new.name)).into_owned());
-    (!is_same).then(|| names.collect::<Vec<_>>().join(", "))
+    (!old.iter().eq(kept)).then(|| names.collect::<Vec<_>>().join(", "))
 }
 
 /// Says how many are assigned, as one who raises a weight may think that some of them move.

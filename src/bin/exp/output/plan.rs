@@ -162,16 +162,16 @@ fn who_begins_or_ends(before: &ExperimentConfig, planned: &PlannedExperiment) ->
         (true, false) => Some(who_ends(before, planned)),
         (false, true) => Some(who_begins(before, planned)),
         // What gives nobody a variant goes on giving none.
-        (false, false) if before.state != planned.after.state => {
-            Some("who pauses: nobody gets a variant until it is resumed, nor did before".to_owned())
-        }
+        (false, false) if before.state != planned.after.state => Some(
+            "pause: nobody gets a variant until it is resumed; nobody got one before".to_owned(),
+        ),
         (true, true) | (false, false) => None,
     }
 }
 
 fn who_ends(before: &ExperimentConfig, planned: &PlannedExperiment) -> String {
     let what = match before.deciding_winner() {
-        None => "who pauses: nobody gets a variant".to_owned(),
+        None => "pause: nobody gets a variant".to_owned(),
         Some(winner) => {
             let winner = safe(winner);
             format!("who loses: everybody loses the winner {winner} and gets nothing")
@@ -204,8 +204,8 @@ fn who_begins(before: &ExperimentConfig, planned: &PlannedExperiment) -> String 
         );
     }
     let word = match before.state {
-        ExperimentState::Paused => "resumes",
-        _ => "starts",
+        ExperimentState::Paused => "resume",
+        _ => "start",
     };
     let new = match moves.enter_after_per_10000 {
         0 => "no new actor gets a variant".to_owned(),
@@ -220,7 +220,7 @@ fn who_begins(before: &ExperimentConfig, planned: &PlannedExperiment) -> String 
         1 => "the 1 stored actor gets its own".to_owned(),
         stored => format!("all {stored} stored actors get theirs"),
     };
-    format!("who {word}: {new}; {stored}")
+    format!("{word}: {new}; {stored}")
 }
 
 /// How many of the newcomers enter, where that changes; and that whoever is in stays in, unless another line `says_stored`.
@@ -295,9 +295,9 @@ fn who_moves(
     // A winner is for everybody, also for whom it does not cover.
     let covers_all = moves.enter_before_per_10000 == 10_000;
     let get = match (before.deciding_winner(), after.deciding_winner()) {
-        _ if enter_otherwise => "enter, stay out or get a different variant than before",
         (None, Some(_)) if !covers_all => "get a different variant, or one where they got none",
-        (Some(_), None) if !covers_all => "get a different variant, or none",
+        (Some(_), None) if !covers_all || enter_otherwise => "get a different variant, or none",
+        (None, None) if enter_otherwise => "enter, stay out or get a different variant than before",
         _ => "get a different variant",
     };
     let when = once_it_runs(planned);

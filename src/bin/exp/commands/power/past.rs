@@ -74,6 +74,10 @@ fn sums(
     column: &str,
 ) -> anyhow::Result<HashMap<String, Sum>> {
     let mut rows = TextRows::new(input::open(path)?, format)?;
+    if let Some(separator) = rows.other_separator() {
+        let separated = OutcomesError::OtherSeparator(separator);
+        return Err(separated).with_context(|| path.display().to_string());
+    }
     let mut sums: HashMap<String, Sum> = HashMap::new();
     let mut broken = 0_u64;
     while let Some(row) = rows.next_row()? {

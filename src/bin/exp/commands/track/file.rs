@@ -97,11 +97,14 @@ pub(super) fn track(
 
 /// The error with where it is from, and for a name that looks like a slip what to do about it.
 fn hinted(error: OutcomesError, from: String) -> anyhow::Error {
-    let hint = match error {
-        OutcomesError::MisnamedColumn {
-            meant: "timestamp", ..
-        } => Some("did you mean timestamp? if it is a metric, give it another name".to_owned()),
-        OutcomesError::MisnamedColumn { meant, .. } => Some(format!("did you mean {meant}?")),
+    let hint = match &error {
+        OutcomesError::MisnamedColumn { meant, .. } => {
+            Some(format!("did you mean {meant}? if not, give it another name"))
+        }
+        OutcomesError::MissingColumn { column, .. } if column == "metric" => Some(
+            "a column metric names what is counted in the column value; without the two, each column is a metric"
+                .to_owned(),
+        ),
         _ => None,
     };
     let error = anyhow::Error::new(error).context(from);
@@ -157,6 +160,9 @@ impl Reader {
         };
         if let Some(slip) = columns.slip(|place| cell(place).is_some()) {
             return Err(slip.to_string());
+        }
+        if cell(columns.value).is_some() && cell(columns.metric).is_none() {
+            return Err("there is a value, but no metric".to_owned());
         }
         let timestamp_secs =
             cell(columns.time).map_or(Ok(self.now_secs), |text| self.time(text))?;

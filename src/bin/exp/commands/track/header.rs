@@ -123,7 +123,7 @@ fn meant(column: &str, is_long: bool) -> Option<&'static str> {
         Some("timestamp")
     } else if letters == "id" {
         Some("id")
-    } else if strsim::osa_distance(&letters, "metric") <= 1 {
+    } else if letters == "metric" {
         Some("metric")
     } else if is_long && is_like_a_value(&letters) {
         Some("value")

@@ -3,12 +3,11 @@
 mod file;
 mod header;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use experiments::text::escape;
-use experiments::{ExperimentService, Finite, Outcome, Tracked};
+use experiments::{Finite, Outcome, Tracked};
 
 use crate::context::{Context, Purpose};
 use crate::environment;
@@ -102,36 +101,8 @@ impl Track {
         if tracked.repeated > 0 {
             context.say("an outcome with this id is recorded already: nothing changed");
         }
-        if let Some(declared) = similar(&service, &outcome.metric) {
-            context.warn(format_args!(
-                "no experiment has a metric on '{}'; did you mean '{}'?",
-                escape(&outcome.metric),
-                escape(&declared)
-            ));
-        }
         Ok(())
     }
-}
-
-/// The column of a declared metric that was probably meant, if none has this name. The outcome is recorded already: a
-/// store that can't be read is no reason to fail.
-fn similar(service: &ExperimentService, metric: &str) -> Option<String> {
-    let configs = service.list().ok()?;
-    let declared = configs.iter().flat_map(|config| &config.analysis.metrics);
-    let columns = declared.flat_map(|metric| {
-        let others = [&metric.denominator, &metric.covariate];
-        let others = others.into_iter().filter_map(Option::as_deref);
-        [metric.column()].into_iter().chain(others)
-    });
-    let columns: BTreeSet<&str> = columns.collect();
-    if columns.contains(metric) {
-        return None;
-    }
-    // One letter, or two of a long name: what is further away is likely to be another metric.
-    let most = if metric.chars().count() < 6 { 1 } else { 2 };
-    let distance = |column: &&str| strsim::osa_distance(metric, column);
-    let nearest = columns.into_iter().min_by_key(distance)?;
-    (distance(&nearest) <= most).then(|| nearest.to_owned())
 }
 
 impl View for Tracked {
