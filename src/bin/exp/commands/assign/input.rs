@@ -180,7 +180,9 @@ impl Input {
         let mut begun = None;
         while !self.at_end {
             let full = self.buffer.len() >= MAX_BYTES || lines >= MAX_LINES;
-            let old = begun.is_some_and(|begun: Instant| begun.elapsed() > MAX_AGE);
+            // What is in a file has arrived, however slowly it is read.
+            let may_trickle = self.size.is_none();
+            let old = may_trickle && begun.is_some_and(|begun: Instant| begun.elapsed() > MAX_AGE);
             if full || (lines > 0 && (old || !has_more(&self.source)?)) {
                 break;
             }
