@@ -8,7 +8,7 @@ use experiments::{
 
 use super::dependence;
 use crate::context::Context;
-use crate::exit::{Hint, Invalid, positional};
+use crate::exit::{Failed, Hint, Invalid, positional};
 use crate::output::stream::{self, Label};
 
 /// What is in the store beside an experiment.
@@ -35,7 +35,7 @@ pub(super) fn warn(
     config: &ExperimentConfig,
     beside: &Beside,
     context: &Context,
-    is_told: fn(&ConcernKind) -> bool,
+    is_told: impl Fn(&ConcernKind) -> bool,
 ) {
     // It takes a while to measure.
     if context.is_quiet() {
@@ -56,6 +56,27 @@ pub(super) fn warn(
         };
         context.warn(told);
     }
+}
+
+/// Asks on a terminal before a draft starts whose assignments would depend on those of a live experiment: once it has
+/// started, nothing can be done about that. Gives whether there was anything to ask.
+pub(super) fn confirm(draft: &ExperimentConfig, beside: &Beside) -> anyhow::Result<bool> {
+    let mut concerns = concerns(draft, &beside.all, &beside.held);
+    concerns.retain(|concern| is_dependence(&concern.kind));
+    if concerns.is_empty() {
+        return Ok(false);
+    }
+    for concern in &concerns {
+        stream::tell_as(Label::Warning, sentence(concern));
+    }
+    if stream::confirm("Start it all the same?")? {
+        return Ok(true);
+    }
+    Err(Failed("nothing was started".to_owned()).into())
+}
+
+pub(super) fn is_dependence(kind: &ConcernKind) -> bool {
+    matches!(kind, ConcernKind::Dependent { .. })
 }
 
 /// Refuses to start it if there is anything, whatever that is being told.

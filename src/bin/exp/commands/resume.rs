@@ -22,8 +22,12 @@ impl Resume {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let service = context.service(Purpose::Change)?;
         if service.status(&self.name)?.state == ExperimentState::Draft {
-            let (name, strict) = (self.name, false);
-            return Start { name, strict }.run(context);
+            let start = Start {
+                name: self.name,
+                strict: false,
+                yes: false,
+            };
+            return start.run(context);
         }
         let change = service.start(&self.name)?;
         context.show(&Done::new(change.clone()))?;

@@ -6,13 +6,15 @@ use super::ready::{self, Beside};
 use crate::complete;
 use crate::context::{Context, Purpose};
 use crate::output::change::Done;
+use crate::output::stream;
 
 /// Start an experiment
 ///
 /// From then on it assigns actors. A concluded experiment runs again, without its winner. Warns of
 /// what could spoil it: no metric, a metric without a window, assignments that depend on those of a
 /// live experiment, a group that holds actors or has nobody left, one variant only, weights that can't
-/// be expressed.
+/// be expressed. On a terminal it asks first where the assignments of a draft would depend on those of a
+/// live experiment; a script is only warned.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  exp start checkout_v2\n\n\
     In a script that starts only what is ready:\n  exp start checkout_v2 --strict")]
@@ -25,6 +27,10 @@ pub(crate) struct Start {
     /// Refuse to start it if it would warn of anything that can be fixed
     #[arg(long)]
     pub(super) strict: bool,
+
+    /// Start it without asking
+    #[arg(short, long)]
+    pub(super) yes: bool,
 }
 
 /// What has become of an experiment that runs now.
@@ -52,6 +58,13 @@ impl Start {
         if let Some(beside) = starting.as_ref().filter(|_| self.strict) {
             ready::require(&config, beside, ready::sentence)?;
         }
+        let asks = !self.strict && !self.yes && stream::can_ask();
+        let was_asked = match &starting {
+            Some(beside) if asks && config.state == ExperimentState::Draft => {
+                ready::confirm(&config, beside)?
+            }
+            _ => false,
+        };
         let change = service.start(&self.name)?;
         context.show(&Done::new(change.clone()))?;
         let name = escape(&self.name);
@@ -61,7 +74,9 @@ impl Start {
         };
         context.say(said(&name, &change));
         if let Some(beside) = starting {
-            ready::warn(&config, &beside, context, |_| true);
+            ready::warn(&config, &beside, context, |kind| {
+                !was_asked || !ready::is_dependence(kind)
+            });
         }
         Ok(())
     }
