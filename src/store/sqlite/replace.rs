@@ -56,7 +56,9 @@ impl SqliteRestore {
         durable::create_directories(place.directory()).map_err(refused)?;
         let staging = Staging::begin(&place.path, Purpose::Restored).map_err(refused)?;
         let failed = |error: io::Error| backup.refused(RESTORING, &error);
-        copy(&backup.path, &staging.file()).map_err(failed)?;
+        let mut source = File::open(&backup.path).map_err(failed)?;
+        // The disk that fills up is that of the store.
+        copy(&mut source, &staging.file()).map_err(refused)?;
         // Who began a log meanwhile may have changed the file while it was copied.
         backup.require_no_log(RESTORING)?;
         let restore = Self {
@@ -300,7 +302,7 @@ fn keep_logs(place: &Place, kept: &Path) -> io::Result<()> {
     for suffix in [LOG, ROLLBACK_JOURNAL] {
         let log = place.beside(suffix);
         if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-            copy(&log, &staging::with_suffix(kept, suffix))?;
+            copy(&mut File::open(&log)?, &staging::with_suffix(kept, suffix))?;
         }
     }
     durable::sync_directory(place.directory())?;
@@ -329,14 +331,13 @@ fn free_name(store: &Path) -> PathBuf {
 }
 
 /// Copies a file so that it survives a power cut; an empty file of its owner's may be there.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut source = File::open(from)?;
+fn copy(source: &mut File, to: &Path) -> io::Result<()> {
     let mut options = File::options();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut target = options.open(to)?;
-    io::copy(&mut source, &mut target)?;
+    io::copy(source, &mut target)?;
     target.sync_all()
 }
 
