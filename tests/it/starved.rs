@@ -7,10 +7,9 @@ use std::process::Output;
 
 use experiments::PgExperimentStore;
 use macro_rules_attribute::apply;
-use rustix::process::geteuid;
 
 use crate::sandbox::Sandbox;
-use crate::server::{self, options};
+use crate::server::{self, is_root, options};
 
 /// The binary by an open file, which also a user can run who may not enter the directory that it is in.
 fn bash(sandbox: &Sandbox, line: &str) -> Output {
@@ -39,7 +38,7 @@ fn a_database_needs_one_file_descriptor_and_no_thread() {
     let sandbox = created(&url);
     let with_few = |arguments: &str| format!("exec 9<&-; ulimit -n 4; exp {arguments}");
     let mut ways: Vec<&dyn Fn(&str) -> String> = vec![&with_few];
-    if geteuid().is_root() {
+    if is_root() {
         ways.push(&without_threads);
     }
     for way in ways {
@@ -59,7 +58,7 @@ fn a_database_needs_one_file_descriptor_and_no_thread() {
 /// A file needs no thread, and a progress bar does without.
 #[test]
 fn a_file_needs_no_threads() {
-    if !geteuid().is_root() {
+    if !is_root() {
         return;
     }
     let sandbox = Sandbox::new();
