@@ -43,7 +43,7 @@ pub(crate) struct Apply {
 
 impl Apply {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
-        // Nobody types a file to be told then that it can't be applied.
+        // Whoever types a file should not be refused only at its end.
         if self.reads_input() && stream::can_ask() {
             self.require_answer()?;
         }
